@@ -1,0 +1,1 @@
+//! The signer: keys, and the service that signs snapshot and timestamp.

@@ -1,0 +1,215 @@
+//! A metadata file: the bytes that came, the signatures in them, and the parsed body, never
+//! separated and never re-serialised (TUF 4.2).
+//!
+//! What is hashed, stored and served is [`Envelope::bytes`]. What a signature is over is the
+//! canonical form of `signed`, always: where the received bytes of `signed` already are canonical
+//! they are verified in place, otherwise the canonical form is computed from a value that kept every
+//! unknown member.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::sync::{Arc, OnceLock};
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::json::{self, JsonError, Reader};
+use crate::key::sha256_hex;
+use crate::name::{KeyId, Version};
+use crate::role::{Expires, Role};
+
+/// Most signatures in one file.
+pub const MAX_SIGNATURES: usize = 64;
+
+/// Why a file is not readable metadata of the wanted role.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EnvelopeError {
+    /// Not strict JSON of the wanted shape.
+    #[error(transparent)]
+    Json(#[from] JsonError),
+    /// A member of the envelope is missing.
+    #[error("the file has no {0:?}")]
+    Missing(&'static str),
+    /// `_type` names another role.
+    #[error("the file is of type {found:?}, not {wanted:?}")]
+    WrongType {
+        /// The type that was wanted.
+        wanted: &'static str,
+        /// The type in the file.
+        found: String,
+    },
+    /// More than [`MAX_SIGNATURES`].
+    #[error("the file has {0} signatures, more than {MAX_SIGNATURES}")]
+    TooManySignatures(usize),
+    /// Two signatures with one key id.
+    #[error("two signatures with the key id {0}")]
+    RepeatedSignature(KeyId),
+}
+
+/// One signature as it stands in a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signature {
+    /// The key that claims to have signed.
+    pub keyid: KeyId,
+    /// The signature; absent where the text was not hexadecimal (such a signature never counts).
+    pub bytes: Option<Vec<u8>>,
+}
+
+#[derive(Deserialize)]
+struct SignatureFields {
+    keyid: KeyId,
+    sig: String,
+}
+
+/// A metadata file of the role `T`.
+#[derive(Debug, Clone)]
+pub struct Envelope<T> {
+    bytes: Arc<[u8]>,
+    sha256: OnceLock<String>,
+    signatures: Vec<Signature>,
+    message: Message,
+    signed: T,
+}
+
+#[derive(Debug, Clone)]
+enum Message {
+    /// `signed` came in canonical form.
+    InPlace(Range<usize>),
+    Canonicalised(Vec<u8>),
+}
+
+impl<T: Role> Envelope<T> {
+    /// Reads a file. Nothing is verified yet.
+    pub fn parse(bytes: impl Into<Arc<[u8]>>) -> Result<Envelope<T>, EnvelopeError> {
+        let bytes = bytes.into();
+        let mut reader = Reader::new(&bytes)?;
+        let mut signatures: Option<Vec<SignatureFields>> = None;
+        let mut signed = None;
+        reader.object(&["signatures", "signed"], |reader, key| {
+            match key {
+                "signatures" => signatures = Some(reader.value()?),
+                "signed" => signed = Some(reader.spanned::<T>()?),
+                _ => drop(reader.value::<serde::de::IgnoredAny>()?),
+            }
+            Ok(())
+        })?;
+        reader.end()?;
+        let signatures = signatures.ok_or(EnvelopeError::Missing("signatures"))?;
+        let signed = signed.ok_or(EnvelopeError::Missing("signed"))?;
+        if signed.value.type_name() != T::TYPE {
+            let found = signed.value.type_name().chars().take(40).collect();
+            return Err(EnvelopeError::WrongType { wanted: T::TYPE, found });
+        }
+        let message = if signed.canonical {
+            Message::InPlace(signed.range)
+        } else {
+            Message::Canonicalised(json::canonical(&json::read::<Value>(&bytes[signed.range])?))
+        };
+        let signatures = read_signatures(signatures)?;
+        Ok(Envelope { signatures, message, signed: signed.value, sha256: OnceLock::new(), bytes })
+    }
+
+    /// The version of the file.
+    pub fn version(&self) -> Version {
+        self.signed.version()
+    }
+
+    /// When the file expires.
+    pub fn expires(&self) -> Expires {
+        self.signed.expires()
+    }
+}
+
+impl<T> Envelope<T> {
+    /// The file, byte for byte as it came.
+    pub fn bytes(&self) -> &Arc<[u8]> {
+        &self.bytes
+    }
+
+    /// SHA-256 of the file in hexadecimal; computed once.
+    pub fn sha256(&self) -> &str {
+        self.sha256.get_or_init(|| sha256_hex(&self.bytes))
+    }
+
+    /// The canonical form of `signed`: what signatures are over.
+    pub fn message(&self) -> &[u8] {
+        match &self.message {
+            Message::InPlace(range) => &self.bytes[range.clone()],
+            Message::Canonicalised(bytes) => bytes,
+        }
+    }
+
+    /// The signatures; no key id twice.
+    pub fn signatures(&self) -> &[Signature] {
+        &self.signatures
+    }
+
+    /// What is signed.
+    pub fn signed(&self) -> &T {
+        &self.signed
+    }
+}
+
+fn read_signatures(fields: Vec<SignatureFields>) -> Result<Vec<Signature>, EnvelopeError> {
+    if fields.len() > MAX_SIGNATURES {
+        return Err(EnvelopeError::TooManySignatures(fields.len()));
+    }
+    let mut seen = BTreeSet::new();
+    if let Some(twice) = fields.iter().find(|field| !seen.insert(&field.keyid)) {
+        return Err(EnvelopeError::RepeatedSignature(twice.keyid.clone()));
+    }
+    let read = |field: SignatureFields| Signature {
+        keyid: field.keyid,
+        bytes: hex::decode(field.sig).ok(),
+    };
+    Ok(fields.into_iter().map(read).collect())
+}
+
+/// A document that is to be signed: its text in the file and the bytes that signatures are over.
+#[derive(Debug, Clone)]
+pub struct Unsigned {
+    signed: Vec<u8>,
+    message: Vec<u8>,
+}
+
+impl Unsigned {
+    /// The document of a value, such as a serialised role.
+    pub fn new(document: &Value) -> Unsigned {
+        Unsigned { signed: json::compact(document), message: json::canonical(document) }
+    }
+
+    /// The document of a role.
+    pub fn of<T: Role + serde::Serialize>(role: &T) -> Unsigned {
+        Unsigned::new(&serde_json::to_value(role).expect("a role is JSON"))
+    }
+
+    /// The bytes to sign.
+    pub fn message(&self) -> &[u8] {
+        &self.message
+    }
+
+    /// The text of `signed` in the file.
+    pub fn signed(&self) -> &[u8] {
+        &self.signed
+    }
+
+    /// The complete file.
+    pub fn with_signatures(&self, signatures: &[(KeyId, Vec<u8>)]) -> Vec<u8> {
+        assemble(&self.signed, signatures)
+    }
+}
+
+/// The complete file around a signed part that is written already.
+pub fn assemble(signed: &[u8], signatures: &[(KeyId, Vec<u8>)]) -> Vec<u8> {
+    let signatures: Vec<Value> = signatures
+        .iter()
+        .map(|(keyid, sig)| serde_json::json!({"keyid": keyid, "sig": hex::encode(sig)}))
+        .collect();
+    let mut file = Vec::with_capacity(signed.len() + 256);
+    file.extend(b"{\"signatures\":");
+    file.extend(json::compact(&Value::Array(signatures)));
+    file.extend(b",\"signed\":");
+    file.extend(signed);
+    file.push(b'}');
+    file
+}

@@ -1,0 +1,417 @@
+//! The online roles: what the next snapshot and timestamp say, and what a signer may sign.
+//!
+//! The server plans ([`Plan`]), the signer judges ([`judge`]), and the server verifies the answer
+//! ([`accept_answer`]) before anything is stored. Both sides work on the same documents, so that a
+//! stolen server can at most keep what is there: it cannot make the signer go back, name two
+//! contents for one version, or run the version numbers up.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::envelope::{Envelope, EnvelopeError, Unsigned};
+use crate::json;
+use crate::name::{KeyId, RoleName, Version};
+use crate::role::{
+    Expires, FileMeta, Role, Root, Snapshot, SpecVersion, Targets, Timestamp, TimestampMeta,
+};
+use crate::threshold::{self, ThresholdNotMet};
+
+/// Most keys that one request may ask to sign.
+pub const MAX_SIGN_KEYS: usize = 4;
+/// How far a version may run ahead of the last one signed, unless configured otherwise.
+pub const DEFAULT_MAX_STEP: u64 = 64;
+
+const DAY: u64 = 24 * 60 * 60;
+
+/// A role whose keys the signer holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnlineRole {
+    /// snapshot.
+    Snapshot,
+    /// timestamp.
+    Timestamp,
+}
+
+impl OnlineRole {
+    /// The name of the role.
+    pub fn name(self) -> RoleName {
+        match self {
+            OnlineRole::Snapshot => RoleName::SNAPSHOT,
+            OnlineRole::Timestamp => RoleName::TIMESTAMP,
+        }
+    }
+}
+
+/// How long metadata lives, in seconds from its signing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Lifetimes {
+    /// What `notary` signs a root for.
+    pub root_seconds: u64,
+    /// What `notary` signs targets and delegated roles for.
+    pub targets_seconds: u64,
+    /// The longest life of a root, targets or delegated role that is accepted.
+    pub offline_max_seconds: u64,
+    /// The life of a snapshot.
+    pub snapshot_seconds: u64,
+    /// The life of a timestamp: how long a mirror can keep an agent from news.
+    pub timestamp_seconds: u64,
+}
+
+impl Default for Lifetimes {
+    fn default() -> Lifetimes {
+        Lifetimes {
+            root_seconds: 365 * DAY,
+            targets_seconds: 365 * DAY,
+            offline_max_seconds: 5 * 366 * DAY,
+            snapshot_seconds: 7 * DAY,
+            timestamp_seconds: DAY,
+        }
+    }
+}
+
+/// `now` and so many seconds, or the last date that metadata can spell.
+pub fn expires_after(now: DateTime<Utc>, seconds: u64) -> Expires {
+    let delta = i64::try_from(seconds).ok().and_then(TimeDelta::try_seconds);
+    let last = DateTime::from_timestamp(253_402_300_799, 0).expect("the end of the year 9999");
+    Expires::at(delta.and_then(|delta| now.checked_add_signed(delta)).unwrap_or(last).min(last))
+}
+
+// ---- planning
+
+/// What must be signed to make a change visible. Everything in it is fixed before the first request
+/// leaves, so that both requests can be repeated byte for byte.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The next snapshot; absent when only the timestamp is refreshed.
+    pub snapshot: Option<PlannedSnapshot>,
+    /// The next timestamp.
+    pub timestamp: PlannedTimestamp,
+}
+
+/// A snapshot to sign.
+#[derive(Debug, Clone)]
+pub struct PlannedSnapshot {
+    /// Its version.
+    pub version: Version,
+    /// The document, canonical.
+    pub signed: Vec<u8>,
+    /// The keys that shall sign it.
+    pub keyids: Vec<KeyId>,
+}
+
+/// A timestamp to sign; its document also needs the signed snapshot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlannedTimestamp {
+    /// Its version.
+    pub version: Version,
+    /// When it expires.
+    pub expires: Expires,
+    /// The keys that shall sign it.
+    pub keyids: Vec<KeyId>,
+}
+
+impl PlannedTimestamp {
+    /// The document that names this snapshot file: a pure function of plan and file.
+    pub fn document(&self, snapshot: &Envelope<Snapshot>) -> Unsigned {
+        Unsigned::of(&Timestamp {
+            type_name: Timestamp::TYPE.to_owned(),
+            spec_version: SpecVersion::default(),
+            version: self.version,
+            expires: self.expires,
+            meta: TimestampMeta { snapshot: FileMeta::of(snapshot.version(), snapshot.bytes()) },
+        })
+    }
+}
+
+/// The snapshot after `previous`: every entry of it stays (TUF 5.5.5), `changed` replaces or adds.
+pub fn next_snapshot(
+    previous: Option<&Snapshot>,
+    changed: impl IntoIterator<Item = (RoleName, FileMeta)>,
+    version: Version,
+    expires: Expires,
+) -> Snapshot {
+    let mut meta = previous.map_or_else(BTreeMap::new, |previous| previous.meta.clone());
+    meta.extend(changed.into_iter().map(|(role, entry)| (role.file_name(), entry)));
+    let (type_name, spec_version) = (Snapshot::TYPE.to_owned(), SpecVersion::default());
+    Snapshot { type_name, spec_version, version, expires, meta }
+}
+
+/// The keys that shall sign an online role: those that the root lists and the signer holds.
+pub fn signing_keys(root: &Root, role: OnlineRole, held: &BTreeSet<KeyId>) -> Vec<KeyId> {
+    let listed = root.role_keys(&role.name()).map_or(&[][..], |role| &role.keyids);
+    listed.iter().filter(|id| held.contains(id)).take(MAX_SIGN_KEYS).cloned().collect()
+}
+
+// ---- judging
+
+/// What a signer allows at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SignerPolicy {
+    /// How far a version may run ahead of the last one signed.
+    pub max_step: u64,
+    /// The longest life of a snapshot, in seconds.
+    pub snapshot_max_seconds: u64,
+    /// The longest life of a timestamp, in seconds.
+    pub timestamp_max_seconds: u64,
+}
+
+impl Default for SignerPolicy {
+    /// Twice the default lives and a bit, so that the clocks of server and signer may differ.
+    fn default() -> SignerPolicy {
+        SignerPolicy {
+            max_step: DEFAULT_MAX_STEP,
+            snapshot_max_seconds: 15 * DAY,
+            timestamp_max_seconds: 3 * DAY,
+        }
+    }
+}
+
+/// What was signed last for one collection and incarnation, whichever key signed.
+#[derive(Debug, Clone, Default)]
+pub struct Memory {
+    /// The last snapshot that was answered.
+    pub snapshot: Option<Envelope<Snapshot>>,
+    /// The last timestamp that was answered.
+    pub timestamp: Option<Envelope<Timestamp>>,
+}
+
+/// What to do with a request that is not refused.
+#[derive(Debug, Clone)]
+pub enum Judgement {
+    /// Sign these bytes as this version, remember the file, answer it.
+    Sign(Version),
+    /// These bytes were signed last: answer the stored file again.
+    Repeat(std::sync::Arc<[u8]>),
+}
+
+/// Why the signer does not sign.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SignRefusal {
+    /// Not the document of the role that was asked for, or not in canonical form.
+    #[error("the document is not a canonical {role}: {problem}", role = role.name())]
+    WrongDocument {
+        /// The role that was asked for.
+        role: OnlineRole,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// It expires now or earlier.
+    #[error("the document expires at {0}, which is not in the future")]
+    Expired(Expires),
+    /// It lives longer than the policy allows.
+    #[error("the document expires at {expires}, later than the {max_seconds} s that are allowed")]
+    ExpiresTooLate {
+        /// When it expires.
+        expires: Expires,
+        /// The longest life, in seconds.
+        max_seconds: u64,
+    },
+    /// The version was signed before, with other content.
+    #[error("version {0} was signed before with other content")]
+    VersionUsed(Version),
+    /// It would go back: the version, or an entry of a snapshot.
+    #[error("{what} would go from version {last} to {wanted}")]
+    WouldLower {
+        /// `snapshot`, `timestamp`, or the file name of an entry.
+        what: String,
+        /// The version signed last.
+        last: Version,
+        /// The version in the request.
+        wanted: u64,
+    },
+    /// A version runs too far ahead.
+    #[error("{what} would jump from version {last} to {wanted}, by more than {max_step}")]
+    VersionJump {
+        /// `snapshot`, `timestamp`, or the file name of an entry.
+        what: String,
+        /// The version signed last, 0 if none.
+        last: u64,
+        /// The version in the request.
+        wanted: Version,
+        /// How far it may run ahead.
+        max_step: u64,
+    },
+    /// The timestamp names another snapshot than the last one signed.
+    #[error("the timestamp does not name the last snapshot that was signed")]
+    OtherSnapshot,
+}
+
+impl SignRefusal {
+    /// The stable word for this refusal.
+    pub fn code(&self) -> &'static str {
+        match self {
+            SignRefusal::WrongDocument { .. } => "wrong_document",
+            SignRefusal::Expired(_) => "expired",
+            SignRefusal::ExpiresTooLate { .. } => "expires_too_late",
+            SignRefusal::VersionUsed(_) => "version_used",
+            SignRefusal::WouldLower { .. } => "would_lower",
+            SignRefusal::VersionJump { .. } => "version_jump",
+            SignRefusal::OtherSnapshot => "other_snapshot",
+        }
+    }
+}
+
+/// Decides whether a signer signs these bytes for a role.
+///
+/// # Errors
+/// The first rule that the document breaks. A refusal changes nothing.
+pub fn judge(
+    role: OnlineRole,
+    signed: &[u8],
+    memory: &Memory,
+    policy: &SignerPolicy,
+    now: DateTime<Utc>,
+) -> Result<Judgement, SignRefusal> {
+    match role {
+        OnlineRole::Snapshot => {
+            let document: Snapshot = read_strictly(role, signed)?;
+            let max_seconds = policy.snapshot_max_seconds;
+            let last = memory.snapshot.as_ref();
+            let next = judge_step(role, &document, signed, last, max_seconds, policy, now)?;
+            if let Judgement::Sign(_) = next {
+                judge_entries(&document, last.map(Envelope::signed), policy)?;
+            }
+            Ok(next)
+        }
+        OnlineRole::Timestamp => {
+            let document: Timestamp = read_strictly(role, signed)?;
+            let max_seconds = policy.timestamp_max_seconds;
+            let last = memory.timestamp.as_ref();
+            let next = judge_step(role, &document, signed, last, max_seconds, policy, now)?;
+            if let Judgement::Sign(_) = next {
+                let named = memory.snapshot.as_ref();
+                let named = named.map(|file| FileMeta::of(file.version(), file.bytes()));
+                if named.as_ref() != Some(&document.meta.snapshot) {
+                    return Err(SignRefusal::OtherSnapshot);
+                }
+            }
+            Ok(next)
+        }
+    }
+}
+
+/// Reads a document that has no member and no byte beyond those that we would write ourselves.
+fn read_strictly<T: Role + Serialize>(role: OnlineRole, signed: &[u8]) -> Result<T, SignRefusal> {
+    let refuse = |problem: String| SignRefusal::WrongDocument { role, problem };
+    let document: T = json::read(signed).map_err(|error| refuse(error.to_string()))?;
+    if document.type_name() != T::TYPE {
+        return Err(refuse(format!("its _type is {:?}", document.type_name())));
+    }
+    let ours = Unsigned::of(&document);
+    if ours.message() != signed || ours.signed() != signed {
+        return Err(refuse(
+            "it has other members or another form than the signer would write".into(),
+        ));
+    }
+    Ok(document)
+}
+
+/// The rules that hold for both roles: repeat, life, version.
+fn judge_step<T: Role>(
+    role: OnlineRole,
+    document: &T,
+    signed: &[u8],
+    last: Option<&Envelope<T>>,
+    max_seconds: u64,
+    policy: &SignerPolicy,
+    now: DateTime<Utc>,
+) -> Result<Judgement, SignRefusal> {
+    let version = document.version();
+    if let Some(last) = last {
+        if last.message() == signed {
+            return Ok(Judgement::Repeat(last.bytes().clone()));
+        }
+        if version == last.version() {
+            return Err(SignRefusal::VersionUsed(version));
+        }
+    }
+    let last = last.map(Envelope::version);
+    judge_version(role.name().as_str(), last, version, policy)?;
+    let expires = document.expires();
+    if expires.is_past(now) {
+        return Err(SignRefusal::Expired(expires));
+    }
+    if expires > expires_after(now, max_seconds) {
+        return Err(SignRefusal::ExpiresTooLate { expires, max_seconds });
+    }
+    Ok(Judgement::Sign(version))
+}
+
+/// Every entry of the last snapshot is there, none lower, none too far ahead.
+fn judge_entries(
+    next: &Snapshot,
+    last: Option<&Snapshot>,
+    policy: &SignerPolicy,
+) -> Result<(), SignRefusal> {
+    for (name, last) in last.into_iter().flat_map(|last| &last.meta) {
+        if !next.meta.contains_key(name) {
+            let (what, last) = (name.clone(), last.version);
+            return Err(SignRefusal::WouldLower { what, last, wanted: 0 });
+        }
+    }
+    for (name, entry) in &next.meta {
+        let last = last.and_then(|last| last.meta.get(name)).map(|entry| entry.version);
+        judge_version(name, last, entry.version, policy)?;
+    }
+    Ok(())
+}
+
+fn judge_version(
+    what: &str,
+    last: Option<Version>,
+    wanted: Version,
+    policy: &SignerPolicy,
+) -> Result<(), SignRefusal> {
+    if let Some(last) = last.filter(|last| wanted < *last) {
+        return Err(SignRefusal::WouldLower { what: what.into(), last, wanted: wanted.get() });
+    }
+    let last = last.map_or(0, Version::get);
+    if wanted.get() - last > policy.max_step {
+        let max_step = policy.max_step;
+        return Err(SignRefusal::VersionJump { what: what.into(), last, wanted, max_step });
+    }
+    Ok(())
+}
+
+// ---- accepting
+
+/// Why the answer of a signer is not used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AnswerError {
+    /// Not metadata.
+    #[error("the signer's answer is not readable: {0}")]
+    Unreadable(#[from] EnvelopeError),
+    /// It signs other bytes than those that were sent.
+    #[error("the signer's answer is not the document that was sent")]
+    OtherDocument,
+    /// Its signatures do not reach the root's threshold.
+    #[error("the signer's answer does not verify: {0}")]
+    Threshold(#[from] ThresholdNotMet),
+}
+
+/// Verifies the file that a signer answered for a document, against the root whose clients will
+/// read it.
+pub fn accept_answer<T: Role>(
+    file: impl Into<std::sync::Arc<[u8]>>,
+    sent: &[u8],
+    role: OnlineRole,
+    root: &Root,
+) -> Result<Envelope<T>, AnswerError> {
+    let file = Envelope::<T>::parse(file)?;
+    if file.message() != sent {
+        return Err(AnswerError::OtherDocument);
+    }
+    let name = role.name();
+    let authority = root.authority(&name).expect("a root lists the online roles");
+    threshold::require(&file, &name, &RoleName::ROOT, authority)?;
+    Ok(file)
+}
+
+/// The entry of a snapshot for a targets file.
+pub fn entry(file: &Envelope<Targets>) -> FileMeta {
+    FileMeta::of(file.version(), file.bytes())
+}

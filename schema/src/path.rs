@@ -1,0 +1,298 @@
+//! Which target names a delegation covers (TUF 4.5: `paths`, `path_hash_prefixes`).
+//!
+//! Reading follows python-tuf, the reference: a pattern and a name match segment by segment, so a
+//! wildcard never crosses `/`, and within a segment `*`, `?` and `[…]` are those of a shell. Clients
+//! of the field disagree about everything but `*` and `?`, so these two are all that may be
+//! *published* ([`PathPattern::check_publishable`]).
+
+use std::cell::OnceCell;
+
+use serde::{Deserialize, Serialize};
+
+use crate::key::sha256_hex;
+
+/// A target name that is looked up; its hash is computed once, when a hash prefix asks for it.
+#[derive(Debug)]
+pub struct Candidate<'a> {
+    name: &'a str,
+    sha256: OnceCell<String>,
+}
+
+impl<'a> Candidate<'a> {
+    /// A name of any repository.
+    pub fn new(name: &'a str) -> Candidate<'a> {
+        Candidate { name, sha256: OnceCell::new() }
+    }
+
+    /// The name.
+    pub fn name(&self) -> &'a str {
+        self.name
+    }
+
+    /// SHA-256 of the name in hexadecimal.
+    pub fn sha256(&self) -> &str {
+        self.sha256.get_or_init(|| sha256_hex(self.name.as_bytes()))
+    }
+}
+
+/// The names that one delegation covers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PathSet {
+    /// Names that match one of these patterns.
+    Paths(Vec<PathPattern>),
+    /// Names whose SHA-256 in hexadecimal starts with one of these.
+    HashPrefixes(Vec<String>),
+}
+
+impl PathSet {
+    /// Whether a target of this name may stand in the delegated role.
+    pub fn covers(&self, candidate: &Candidate<'_>) -> bool {
+        match self {
+            PathSet::Paths(patterns) => patterns.iter().any(|p| p.matches(candidate.name())),
+            PathSet::HashPrefixes(prefixes) => {
+                prefixes.iter().any(|prefix| candidate.sha256().starts_with(prefix.as_str()))
+            }
+        }
+    }
+
+    /// Whether every client of the field reads these paths alike; otherwise which one is refused
+    /// and why.
+    pub fn check_publishable(&self) -> Result<(), PathError> {
+        match self {
+            PathSet::Paths(patterns) => {
+                patterns.iter().try_for_each(PathPattern::check_publishable)
+            }
+            PathSet::HashPrefixes(prefixes) => prefixes.iter().try_for_each(|prefix| {
+                let digits = prefix.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+                if prefix.is_empty() || prefix.len() > 64 || !digits {
+                    return Err(PathError::new(
+                        prefix,
+                        "is not 1 to 64 lower-case hexadecimal digits",
+                    ));
+                }
+                Ok(())
+            }),
+        }
+    }
+}
+
+/// A path of a delegation that is read but never published.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the path {path:?} {problem}")]
+pub struct PathError {
+    path: String,
+    problem: &'static str,
+}
+
+impl PathError {
+    fn new(path: &str, problem: &'static str) -> PathError {
+        PathError { path: path.to_owned(), problem }
+    }
+}
+
+/// One pattern of `paths`, such as `docs/*.html`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PathPattern(String);
+
+impl PathPattern {
+    /// A pattern of any repository.
+    pub fn new(pattern: &str) -> PathPattern {
+        PathPattern(pattern.to_owned())
+    }
+
+    /// The pattern as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether `name` has as many segments as the pattern and each matches.
+    pub fn matches(&self, name: &str) -> bool {
+        let mut patterns = self.0.split('/');
+        let mut segments = name.split('/');
+        loop {
+            match (patterns.next(), segments.next()) {
+                (None, None) => return true,
+                (Some(pattern), Some(segment)) if matches_segment(pattern, segment) => {}
+                _ => return false,
+            }
+        }
+    }
+
+    fn check_publishable(&self) -> Result<(), PathError> {
+        let refuse = |problem| Err(PathError::new(&self.0, problem));
+        if self.0.is_empty() {
+            return refuse("is empty");
+        }
+        if self.0.len() > crate::name::MAX_TARGET_PATH_BYTES {
+            return refuse("is longer than 1024 bytes");
+        }
+        if self.0.chars().any(char::is_control) {
+            return refuse("has a control character");
+        }
+        if self.0.contains(['[', ']', '{', '}', '\\']) {
+            return refuse(
+                "has one of [ ] { } \\, which clients read differently; use * and ? only",
+            );
+        }
+        if self.0.contains("**") {
+            return refuse("has **, which clients read differently; a * never crosses a /");
+        }
+        if self.0.split('/').any(|segment| matches!(segment, "" | "." | "..")) {
+            return refuse("has an empty segment, . or .., which no target name has");
+        }
+        Ok(())
+    }
+}
+
+/// One segment, as Python's `fnmatch` without case folding. Linear in pattern × text: on a
+/// mismatch only the last `*` is tried again.
+fn matches_segment(pattern: &str, text: &str) -> bool {
+    let pattern: Vec<char> = pattern.chars().collect();
+    let text: Vec<char> = text.chars().collect();
+    let (mut p, mut t) = (0, 0);
+    let mut star: Option<(usize, usize)> = None;
+    while t < text.len() {
+        if pattern.get(p) == Some(&'*') {
+            star = Some((p, t));
+            p += 1;
+            continue;
+        }
+        match match_one(&pattern[p..], text[t]) {
+            Some(length) => {
+                p += length;
+                t += 1;
+            }
+            None => {
+                let Some((star_p, star_t)) = star else { return false };
+                star = Some((star_p, star_t + 1));
+                p = star_p + 1;
+                t = star_t + 1;
+            }
+        }
+    }
+    pattern[p..].iter().all(|c| *c == '*')
+}
+
+/// How many characters of the pattern's start match `c`.
+fn match_one(pattern: &[char], c: char) -> Option<usize> {
+    match pattern.first()? {
+        '?' => Some(1),
+        '[' => match class_end(pattern) {
+            Some(end) => class_matches(&pattern[1..end], c).then_some(end + 1),
+            None => (c == '[').then_some(1),
+        },
+        literal => (*literal == c).then_some(1),
+    }
+}
+
+/// Where the class that starts here ends; a `]` directly after the start is a member.
+fn class_end(pattern: &[char]) -> Option<usize> {
+    let mut at = 1;
+    if pattern.get(at) == Some(&'!') {
+        at += 1;
+    }
+    if pattern.get(at) == Some(&']') {
+        at += 1;
+    }
+    pattern[at.min(pattern.len())..].iter().position(|c| *c == ']').map(|found| at + found)
+}
+
+fn class_matches(class: &[char], c: char) -> bool {
+    let (negated, class) = match class.split_first() {
+        Some(('!', rest)) => (true, rest),
+        _ => (false, class),
+    };
+    let mut rest = class;
+    let mut found = false;
+    while let [first, tail @ ..] = rest {
+        rest = tail;
+        match tail {
+            ['-', last, after @ ..] => {
+                found |= (*first..=*last).contains(&c);
+                rest = after;
+            }
+            _ => found |= *first == c,
+        }
+    }
+    found != negated
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wildcards_stay_within_their_segment() {
+        for (pattern, name, expected) in [
+            ("*", "a", true),
+            ("*", "a/b", false),
+            ("*.tgz", "foo.tgz", true),
+            ("*.tgz", "targets/foo.tgz", false),
+            ("docs/*", "docs/a", true),
+            ("docs/*", "docs/a/b", false),
+            ("docs/*", "docs/", true),
+            ("docs/*/x", "docs/a/x", true),
+            ("foo-version-?.tgz", "foo-version-2.tgz", true),
+            ("foo-version-?.tgz", "foo-version-22.tgz", false),
+            ("?", "é", true),
+            ("a*b*c", "aXbYbc", true),
+            ("a*b*c", "aXbYb", false),
+            ("a**c", "abc", true),
+            ("", "", true),
+            ("", "a", false),
+            ("A", "a", false),
+        ] {
+            assert_eq!(PathPattern::new(pattern).matches(name), expected, "{pattern} ~ {name}");
+        }
+    }
+
+    #[test]
+    fn classes_are_read_as_a_shell_reads_them() {
+        for (pattern, name, expected) in [
+            ("[abc]", "b", true),
+            ("[abc]", "d", false),
+            ("[!abc]", "d", true),
+            ("[a-c]x", "bx", true),
+            ("[]]", "]", true),
+            ("[", "[", true),
+            ("[a", "[a", true),
+            ("[a-]", "-", true),
+            ("[a/b]", "[a/b]", true),
+        ] {
+            assert_eq!(PathPattern::new(pattern).matches(name), expected, "{pattern} ~ {name}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_of_many_stars_is_matched_in_reasonable_time() {
+        let pattern = PathPattern::new(&"*a".repeat(200));
+        assert!(!pattern.matches(&"a".repeat(1000).replace("aaaaa", "aaaab").replace('a', "c")));
+    }
+
+    #[test]
+    fn a_hash_prefix_covers_the_names_whose_hash_starts_with_it() {
+        let name = Candidate::new("docs/a.txt");
+        let prefix = name.sha256()[..2].to_owned();
+        assert!(PathSet::HashPrefixes(vec![prefix.clone()]).covers(&name));
+        let other = if prefix.starts_with('0') { "1" } else { "0" };
+        assert!(!PathSet::HashPrefixes(vec![other.to_owned()]).covers(&name));
+    }
+
+    #[test]
+    fn only_patterns_that_all_clients_read_alike_are_published() {
+        let paths =
+            |pattern: &str| PathSet::Paths(vec![PathPattern::new(pattern)]).check_publishable();
+        for good in ["*", "docs/*", "a/?/b*", "plain name"] {
+            paths(good).unwrap();
+        }
+        for bad in ["", "[ab]", "a{b}", "a\\b", "**", "docs/**", "/a", "a//b", "../a", "a\n"] {
+            assert!(paths(bad).is_err(), "{bad:?} was accepted");
+        }
+        let prefix = |prefix: &str| PathSet::HashPrefixes(vec![prefix.into()]).check_publishable();
+        prefix("0f").unwrap();
+        for bad in ["", "0F", "xy", &"0".repeat(65)] {
+            assert!(prefix(bad).is_err(), "{bad:?} was accepted");
+        }
+    }
+}
