@@ -10,6 +10,7 @@
 //! - [`path`]: which names a delegation covers
 //! - [`envelope`]: a file: received bytes, signatures and parsed body
 //! - [`threshold`]: the only function that counts signatures
+//! - [`publish`]: every rule of what may be published
 //! - [`online`]: the next snapshot and timestamp, and what a signer may sign
 //! - [`wire`]: the bodies that the programs exchange
 
@@ -19,6 +20,7 @@ pub mod key;
 pub mod name;
 pub mod online;
 pub mod path;
+pub mod publish;
 pub mod role;
 pub mod threshold;
 pub mod wire;

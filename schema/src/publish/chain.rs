@@ -1,0 +1,202 @@
+//! The rules between files: versions, signatures, names, paths, and what becomes of stored roles.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::head::{Delegator, View};
+use super::{Batch, Head, Refusal};
+use crate::envelope::Envelope;
+use crate::name::{RoleName, Version};
+use crate::path::Candidate;
+use crate::role::{Root, Targets};
+use crate::threshold::{self, ThresholdNotMet};
+
+/// Every part is the version after the stored one; the first publish is root 1 with targets 1.
+pub(super) fn versions(head: Option<&Head>, batch: &Batch) -> Result<(), Refusal> {
+    if head.is_none() {
+        if batch.root().is_none() {
+            return Err(Refusal::FirstPublish(RoleName::ROOT));
+        }
+        if batch.targets(&RoleName::TARGETS).is_none() {
+            return Err(Refusal::FirstPublish(RoleName::TARGETS));
+        }
+    }
+    for (role, sent, _) in batch.parts() {
+        let current = head.and_then(|head| {
+            if role == RoleName::ROOT {
+                return Some((head.root.version(), head.root.sha256().to_owned()));
+            }
+            head.files.get(&role).map(|stored| (stored.version, stored.sha256.clone()))
+        });
+        let expected = match &current {
+            Some((version, _)) => version.next().unwrap_or(*version),
+            None => Version::FIRST,
+        };
+        let exhausted = current.as_ref().is_some_and(|(version, _)| *version == expected);
+        if sent != expected || exhausted {
+            return Err(Refusal::VersionConflict { role, current, expected, sent });
+        }
+    }
+    Ok(())
+}
+
+/// A root is signed by the threshold of the root before it and by its own (TUF 5.3.4).
+pub(super) fn root_signatures(head: Option<&Head>, root: &Envelope<Root>) -> Result<(), Refusal> {
+    let before = head.map(|head| head.root.as_ref());
+    for signer in before.into_iter().chain([root]) {
+        require_root(root, &RoleName::ROOT, signer.signed())?;
+    }
+    Ok(())
+}
+
+/// targets is signed as the root says, also when only the root is new.
+pub(super) fn targets_signatures(view: &View<'_>, batch: &Batch) -> Result<(), Refusal> {
+    if batch.root().is_none() && batch.targets(&RoleName::TARGETS).is_none() {
+        return Ok(());
+    }
+    let root = view.root().expect("the first publish has a root");
+    let targets = view.file(&RoleName::TARGETS).expect("the first publish has targets");
+    Ok(require_root(targets, &RoleName::TARGETS, root.signed())?)
+}
+
+fn require_root<T>(
+    file: &Envelope<T>,
+    role: &RoleName,
+    root: &Root,
+) -> Result<(), ThresholdNotMet> {
+    let authority = root.authority(role).expect("a root lists the top-level roles");
+    threshold::require(file, role, &RoleName::ROOT, authority).map(drop)
+}
+
+/// A delegated role is signed as everybody says who delegates to it: a client follows the one
+/// delegation that leads it there.
+pub(super) fn delegated_signatures(view: &View<'_>, batch: &Batch) -> Result<(), Refusal> {
+    for (role, file) in delegated_parts(batch) {
+        let delegators = view.delegators(role);
+        if delegators.is_empty() {
+            return Err(Refusal::NotDelegated(role.clone()));
+        }
+        for delegator in delegators {
+            threshold::require(file, role, &delegator.name, delegator.authority())?;
+        }
+    }
+    Ok(())
+}
+
+fn delegated_parts(batch: &Batch) -> impl Iterator<Item = (&RoleName, &Envelope<Targets>)> {
+    let parts = batch.targets_parts().map(|(role, file)| (role, file.as_ref()));
+    parts.filter(|(role, _)| **role != RoleName::TARGETS)
+}
+
+/// A new delegation has a name that may be created and that nobody has.
+pub(super) fn names(view: &View<'_>) -> Result<(), Refusal> {
+    if view.added().next().is_none() {
+        return Ok(());
+    }
+    let mut spellings: BTreeMap<String, BTreeSet<&RoleName>> = BTreeMap::new();
+    for name in view.names_in_use() {
+        spellings.entry(name.as_str().to_ascii_lowercase()).or_default().insert(name);
+    }
+    for (delegator, role) in view.added() {
+        role.check_creatable()
+            .map_err(|error| Refusal::DelegatedName { delegator: delegator.clone(), error })?;
+        let taken = |taken_by| {
+            Err(Refusal::RoleNameTaken {
+                delegator: delegator.clone(),
+                role: role.clone(),
+                taken_by,
+            })
+        };
+        if let Some(other) = view.delegators(&role).iter().find(|other| other.name != *delegator) {
+            return taken(format!("{} delegates to it", other.name));
+        }
+        let alike = &spellings[&role.as_str().to_ascii_lowercase()];
+        if let Some(other) = alike.iter().find(|other| **other != role) {
+            return taken(format!("it differs only in case from {other}"));
+        }
+    }
+    Ok(())
+}
+
+/// A delegated role lists only targets that every delegation on the way to it covers.
+pub(super) fn paths(view: &View<'_>, batch: &Batch) -> Result<(), Refusal> {
+    delegated_parts(batch).try_for_each(|(role, file)| inside_paths(view, role, file))
+}
+
+fn inside_paths(view: &View<'_>, role: &RoleName, file: &Envelope<Targets>) -> Result<(), Refusal> {
+    let chain = view.chain(role);
+    for name in file.signed().targets.keys() {
+        let candidate = Candidate::new(name);
+        if let Some(outside) = chain.iter().find(|step| !step.delegated.covers(&candidate)) {
+            return Err(Refusal::OutsidePaths {
+                role: role.clone(),
+                target: name.clone(),
+                delegator: outside.name.clone(),
+                via: outside.delegated.name.clone(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Stored roles that stop being reachable, verifiable or inside their paths are named, and no
+/// others are.
+pub(super) fn orphans(view: &View<'_>, batch: &Batch) -> Result<(), Refusal> {
+    let stored = view.touched().into_iter().filter(|role| view.stored(role).is_some());
+    let kept = stored.filter(|role| batch.targets(role).is_none());
+    let orphaned: BTreeSet<RoleName> = kept.filter(|role| !still_trusted(view, role)).collect();
+    let unnamed: Vec<RoleName> = orphaned.difference(&batch.orphan).cloned().collect();
+    if !unnamed.is_empty() {
+        return Err(Refusal::WouldOrphan(unnamed));
+    }
+    named_with_need("orphan", &batch.orphan, &orphaned)
+}
+
+fn still_trusted(view: &View<'_>, role: &RoleName) -> bool {
+    if !view.is_reachable(role) {
+        return false;
+    }
+    let file = view.file(role).expect("only stored roles are asked for");
+    let edge = |delegator: &Delegator<'_>| (delegator.name.clone(), role.clone());
+    let delegators = view.delegators(role).iter();
+    let mut changed = delegators.filter(|delegator| view.changes.contains_key(&edge(delegator)));
+    changed.all(|delegator| threshold::count(file, delegator.authority()).is_met())
+        && inside_paths(view, role, file).is_ok()
+}
+
+/// New delegations come with the first file of their role, or are named; no others are.
+pub(super) fn pending(view: &View<'_>, batch: &Batch) -> Result<(), Refusal> {
+    let added = view.added().map(|(_, role)| role);
+    let waiting: BTreeSet<RoleName> = added.filter(|role| !view.has_file(role)).cloned().collect();
+    let unnamed: Vec<RoleName> = waiting.difference(&batch.pending).cloned().collect();
+    if !unnamed.is_empty() {
+        return Err(Refusal::Pending(unnamed));
+    }
+    named_with_need("pending", &batch.pending, &waiting)
+}
+
+fn named_with_need(
+    parameter: &'static str,
+    named: &BTreeSet<RoleName>,
+    needed: &BTreeSet<RoleName>,
+) -> Result<(), Refusal> {
+    let roles: Vec<RoleName> = named.difference(needed).cloned().collect();
+    if roles.is_empty() { Ok(()) } else { Err(Refusal::NamedWithoutNeed { parameter, roles }) }
+}
+
+/// The stored versions that the rules above looked at.
+pub(super) fn relied_on(
+    head: Option<&Head>,
+    view: &View<'_>,
+    batch: &Batch,
+) -> BTreeMap<RoleName, Version> {
+    let Some(head) = head else { return BTreeMap::new() };
+    let mut roles: BTreeSet<RoleName> = BTreeSet::from([RoleName::TARGETS]);
+    for (role, _) in batch.targets_parts() {
+        roles.extend(view.chain(role).into_iter().map(|step| step.name.clone()));
+        roles.insert(role.clone());
+    }
+    roles.extend(view.touched());
+    let files = roles.into_iter();
+    let files = files.filter_map(|role| Some((role.clone(), head.files.get(&role)?.version)));
+    files.chain([(RoleName::ROOT, head.root.version())]).collect()
+}

@@ -1,0 +1,178 @@
+//! The rules of a single file, beyond those of reading it.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+
+use super::{Batch, Limits, Refusal, Rules};
+use crate::envelope::Envelope;
+use crate::json;
+use crate::key::Key;
+use crate::name::{KeyId, RoleName, TargetPath};
+use crate::online::{OnlineRole, expires_after};
+use crate::role::{Authority, Role, RoleKeys, Root, TargetFile, Targets};
+use crate::threshold;
+
+/// Above this a root is longer than clients in the field are willing to download (they stop at
+/// 512,000 bytes; half of it leaves time to act).
+const ROOT_WARNING_BYTES: usize = 256_000;
+
+/// It expires in the future, and not in a future that the policy does not allow.
+pub(super) fn check_life<T: Role>(
+    role: &RoleName,
+    file: &Envelope<T>,
+    rules: &Rules,
+    now: DateTime<Utc>,
+) -> Result<(), Refusal> {
+    let (role, expires) = (role.clone(), file.expires());
+    let max_seconds = rules.offline_max_seconds;
+    if expires.is_past(now) {
+        return Err(Refusal::Expired { role, expires });
+    }
+    if expires > expires_after(now, max_seconds) {
+        return Err(Refusal::ExpiresTooLate { role, expires, max_seconds });
+    }
+    Ok(())
+}
+
+/// The keys of a root, and that the signer can sign for it.
+pub(super) fn check_root(file: &Envelope<Root>, rules: &Rules) -> Result<(), Refusal> {
+    let root = file.signed();
+    if root.consistent_snapshot != Some(true) {
+        return Err(Refusal::NotConsistent);
+    }
+    let limits = &rules.limits;
+    within(&RoleName::ROOT, "bytes", file.bytes().len(), limits.root_bytes)?;
+    check_keys(&RoleName::ROOT, &root.keys, limits)?;
+    for role in [RoleName::ROOT, RoleName::TARGETS, RoleName::SNAPSHOT, RoleName::TIMESTAMP] {
+        let authority = root.authority(&role).expect("a root lists the top-level roles");
+        check_role_keys(&RoleName::ROOT, &role, authority, limits)?;
+    }
+    for role in [OnlineRole::Snapshot, OnlineRole::Timestamp].map(OnlineRole::name) {
+        let listed = root.role_keys(&role).expect("a root lists the top-level roles");
+        let held = listed.keyids.iter().filter(|id| rules.held_keys.contains(id));
+        let held = RoleKeys { keyids: held.cloned().collect(), ..listed.clone() };
+        let held = threshold::reachable(Authority { keys: &root.keys, role: &held });
+        let threshold = listed.threshold.get();
+        if held < threshold as usize {
+            return Err(Refusal::OnlineKeysNotHeld { role, held, threshold });
+        }
+    }
+    Ok(())
+}
+
+/// The targets and delegations of a targets role.
+pub(super) fn check_targets(
+    role: &RoleName,
+    file: &Envelope<Targets>,
+    limits: &Limits,
+) -> Result<(), Refusal> {
+    let targets = file.signed();
+    within(role, "targets", targets.targets.len(), limits.targets_per_role)?;
+    for (name, target) in &targets.targets {
+        check_target(role, name, target, limits)?;
+    }
+    let Some(delegations) = &targets.delegations else { return Ok(()) };
+    within(role, "delegations", delegations.roles.len(), limits.delegations_per_role)?;
+    check_keys(role, &delegations.keys, limits)?;
+    for delegated in &delegations.roles {
+        let authority = Authority { keys: &delegations.keys, role: &delegated.signers };
+        check_role_keys(role, &delegated.name, authority, limits)?;
+        delegated.paths.check_publishable().map_err(|error| Refusal::DelegatedPath {
+            delegator: role.clone(),
+            role: delegated.name.clone(),
+            error,
+        })?;
+    }
+    Ok(())
+}
+
+fn check_target(
+    role: &RoleName,
+    name: &str,
+    target: &TargetFile,
+    limits: &Limits,
+) -> Result<(), Refusal> {
+    TargetPath::parse(name).map_err(|error| Refusal::TargetName { role: role.clone(), error })?;
+    let refuse =
+        |problem| Err(Refusal::Target { role: role.clone(), target: name.to_owned(), problem });
+    let digits = |hash: &str| hash.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    match target.hashes.sha256() {
+        Some(hash) if hash.len() == 64 && digits(hash) => {}
+        Some(_) => return refuse("has a sha256 that is not 64 lower-case hexadecimal digits"),
+        None => return refuse("has no sha256"),
+    }
+    if target.hashes.sha512().is_some_and(|hash| hash.len() != 128 || !digits(hash)) {
+        return refuse("has a sha512 that is not 128 lower-case hexadecimal digits");
+    }
+    match &target.custom {
+        Some(custom) if custom.is_null() => refuse("has \"custom\": null; leave it out instead"),
+        Some(custom) => {
+            within(role, "bytes of custom", json::compact(custom).len(), limits.custom_bytes)
+        }
+        None => Ok(()),
+    }
+}
+
+/// Every key stands under its hash.
+fn check_keys(
+    role: &RoleName,
+    keys: &BTreeMap<KeyId, Key>,
+    limits: &Limits,
+) -> Result<(), Refusal> {
+    within(role, "keys", keys.len(), limits.keys_per_file)?;
+    match keys.iter().find(|(listed, key)| *listed != key.id()) {
+        Some((listed, key)) => Err(Refusal::KeyIdMismatch {
+            role: role.clone(),
+            listed: listed.clone(),
+            expected: key.id().clone(),
+        }),
+        None => Ok(()),
+    }
+}
+
+/// Every named key is there, and the threshold can be reached.
+fn check_role_keys(
+    listed_in: &RoleName,
+    role: &RoleName,
+    authority: Authority<'_>,
+    limits: &Limits,
+) -> Result<(), Refusal> {
+    let RoleKeys { keyids, threshold } = authority.role;
+    within(listed_in, "keys of one role", keyids.len(), limits.keys_per_role)?;
+    let (listed_in, role, threshold) = (listed_in.clone(), role.clone(), threshold.get());
+    if let Some(keyid) = keyids.iter().find(|id| !authority.keys.contains_key(*id)) {
+        return Err(Refusal::UnknownKey { listed_in, role, keyid: keyid.clone() });
+    }
+    let usable = threshold::reachable(authority);
+    if usable < threshold as usize {
+        return Err(Refusal::ThresholdUnreachable { listed_in, role, threshold, usable });
+    }
+    Ok(())
+}
+
+fn within(role: &RoleName, what: &'static str, found: usize, limit: u64) -> Result<(), Refusal> {
+    let found = found as u64;
+    if found > limit {
+        return Err(Refusal::TooMany { role: role.clone(), what, found, limit });
+    }
+    Ok(())
+}
+
+/// What is valid and still a trap for clients in the field.
+pub(super) fn warnings(batch: &Batch) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if let Some(root) = batch.root() {
+        let length = root.bytes().len();
+        if length > ROOT_WARNING_BYTES {
+            warnings.push(format!("root has {length} bytes; clients in the field stop at 512000"));
+        }
+        if root.signed().roles.root.threshold.get() == 1 {
+            warnings.push("root has a threshold of 1: one stolen key takes the collection".into());
+        }
+    }
+    warnings.extend(batch.pending.iter().map(|role| {
+        format!("{role} has no file: look-ups in its paths fail until its first publish")
+    }));
+    warnings
+}

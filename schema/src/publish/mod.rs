@@ -1,0 +1,207 @@
+//! Every rule of what may be published.
+//!
+//! [`check`] judges a [`Batch`] on a [`Head`] and answers what to store, or the first rule that is
+//! broken. It is pure, so a publish can be judged on all cores without a lock and judged again when
+//! its ground moved. The rules of single files stand in `files`, those between files in `chain`.
+//!
+//! Two principles run through them. *Expired metadata never blocks its own repair*: what is stored
+//! may be expired, only what is new must not be. *Nothing stored becomes unverifiable by accident*:
+//! a batch that orphans a role says so.
+
+mod chain;
+mod files;
+mod head;
+mod refusal;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use crate::envelope::{Envelope, EnvelopeError};
+use crate::name::{KeyId, RoleName, Version};
+use crate::role::{FileMeta, Root, Targets};
+pub use head::{Head, StoredFile};
+pub use refusal::Refusal;
+
+use head::View;
+
+/// How much one file may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Longest root, in bytes.
+    pub root_bytes: u64,
+    /// Most targets in one role.
+    pub targets_per_role: u64,
+    /// Most delegations of one role.
+    pub delegations_per_role: u64,
+    /// Most keys that one role names.
+    pub keys_per_role: u64,
+    /// Most keys in one file.
+    pub keys_per_file: u64,
+    /// Longest `custom` of a target, in bytes of compact JSON.
+    pub custom_bytes: u64,
+    /// Longest chain of delegations.
+    pub delegation_depth: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            root_bytes: 1 << 20,
+            targets_per_role: 250_000,
+            delegations_per_role: 20_000,
+            keys_per_role: 64,
+            keys_per_file: 4_096,
+            custom_bytes: 16 << 10,
+            delegation_depth: 32,
+        }
+    }
+}
+
+/// What a check takes for given beside the head.
+#[derive(Debug, Clone, Default)]
+pub struct Rules {
+    /// How much one file may hold.
+    pub limits: Limits,
+    /// The longest life of a root, targets or delegated role, in seconds.
+    pub offline_max_seconds: u64,
+    /// The keys that the signer holds for this collection. Looked at when the batch has a root.
+    pub held_keys: BTreeSet<KeyId>,
+}
+
+/// What one request wants to publish: parsed, not yet judged.
+#[derive(Debug, Clone, Default)]
+pub struct Batch {
+    root: Option<Arc<Envelope<Root>>>,
+    targets: BTreeMap<RoleName, Arc<Envelope<Targets>>>,
+    /// Roles that get a delegation here and no file yet.
+    pub pending: BTreeSet<RoleName>,
+    /// Stored roles that this batch makes unverifiable on purpose.
+    pub orphan: BTreeSet<RoleName>,
+}
+
+impl Batch {
+    /// Reads the part of a role.
+    pub fn add(&mut self, role: RoleName, bytes: Arc<[u8]>) -> Result<(), Refusal> {
+        let unreadable = |error: EnvelopeError| Refusal::Unreadable { role: role.clone(), error };
+        if role == RoleName::SNAPSHOT || role == RoleName::TIMESTAMP {
+            return Err(Refusal::OnlineRole(role));
+        }
+        let repeated = if role == RoleName::ROOT {
+            self.root.replace(Arc::new(Envelope::parse(bytes).map_err(unreadable)?)).is_some()
+        } else {
+            let file = Arc::new(Envelope::parse(bytes).map_err(unreadable)?);
+            self.targets.insert(role.clone(), file).is_some()
+        };
+        if repeated { Err(Refusal::RepeatedPart(role)) } else { Ok(()) }
+    }
+
+    /// The root, if it is part of the batch.
+    pub fn root(&self) -> Option<&Arc<Envelope<Root>>> {
+        self.root.as_ref()
+    }
+
+    /// The file of a targets role, if it is part of the batch.
+    pub fn targets(&self, role: &RoleName) -> Option<&Arc<Envelope<Targets>>> {
+        self.targets.get(role)
+    }
+
+    /// The files of all targets roles in the batch.
+    pub fn targets_parts(&self) -> impl Iterator<Item = (&RoleName, &Arc<Envelope<Targets>>)> {
+        self.targets.iter()
+    }
+
+    /// Role, version and SHA-256 of each part.
+    pub fn parts(&self) -> impl Iterator<Item = (RoleName, Version, &str)> {
+        let root = self.root.iter().map(|file| (RoleName::ROOT, file.version(), file.sha256()));
+        let targets = self.targets.iter();
+        root.chain(targets.map(|(role, file)| (role.clone(), file.version(), file.sha256())))
+    }
+
+    /// Whether nothing is in it.
+    pub fn is_empty(&self) -> bool {
+        self.root.is_none() && self.targets.is_empty()
+    }
+
+    /// Takes out the parts that are stored already, so that repeating a request is success.
+    ///
+    /// `stored` answers the SHA-256 of the stored file of a role and version, current or earlier.
+    pub fn without_stored(
+        mut self,
+        stored: impl Fn(&RoleName, Version) -> Option<String>,
+    ) -> (Batch, Vec<(RoleName, Version, String)>) {
+        let is_stored = |(role, version, sha256): &(RoleName, Version, String)| {
+            stored(role, *version).as_ref() == Some(sha256)
+        };
+        let parts = self.parts().map(|(role, version, sha256)| (role, version, sha256.to_owned()));
+        let repeated: Vec<_> = parts.filter(is_stored).collect();
+        for (role, ..) in &repeated {
+            if *role == RoleName::ROOT {
+                self.root = None;
+            }
+            self.targets.remove(role);
+        }
+        (self, repeated)
+    }
+}
+
+/// A batch that may be stored on the head that it was judged on.
+#[derive(Debug, Clone)]
+pub struct Accepted {
+    /// The new root, if there is one.
+    pub root: Option<Arc<Envelope<Root>>>,
+    /// The new files of targets roles.
+    pub files: BTreeMap<RoleName, Arc<Envelope<Targets>>>,
+    /// The versions that the judgement looked at: it holds as long as they are current.
+    pub relied_on: BTreeMap<RoleName, Version>,
+    /// What clients in the field would trip over.
+    pub warnings: Vec<String>,
+}
+
+impl Accepted {
+    /// The snapshot entries of the new files.
+    pub fn entries(&self) -> impl Iterator<Item = (RoleName, FileMeta)> {
+        self.files.iter().map(|(role, file)| (role.clone(), crate::online::entry(file)))
+    }
+}
+
+/// Judges a batch, from which stored parts are taken out, on the head of its collection; `None` for
+/// the first publish.
+///
+/// # Errors
+/// The first rule that the batch breaks.
+pub fn check(
+    head: Option<&Head>,
+    batch: &Batch,
+    rules: &Rules,
+    now: DateTime<Utc>,
+) -> Result<Accepted, Refusal> {
+    let view = View::new(head, batch);
+    chain::versions(head, batch)?;
+    for (role, file) in batch.targets_parts() {
+        files::check_life(role, file.as_ref(), rules, now)?;
+        files::check_targets(role, file, &rules.limits)?;
+    }
+    if let Some(root) = batch.root() {
+        files::check_life(&RoleName::ROOT, root.as_ref(), rules, now)?;
+        files::check_root(root, rules)?;
+        chain::root_signatures(head, root)?;
+    }
+    chain::targets_signatures(&view, batch)?;
+    chain::delegated_signatures(&view, batch)?;
+    chain::names(&view)?;
+    if view.depth > rules.limits.delegation_depth {
+        let limit = rules.limits.delegation_depth;
+        return Err(Refusal::TooDeep { depth: view.depth, limit });
+    }
+    chain::paths(&view, batch)?;
+    chain::orphans(&view, batch)?;
+    chain::pending(&view, batch)?;
+    Ok(Accepted {
+        root: batch.root.clone(),
+        files: batch.targets.clone(),
+        relied_on: chain::relied_on(head, &view, batch),
+        warnings: files::warnings(batch),
+    })
+}

@@ -1,0 +1,254 @@
+//! Why a publish is refused.
+
+use crate::envelope::EnvelopeError;
+use crate::name::{KeyId, NameError, RoleName, Version};
+use crate::path::PathError;
+use crate::role::Expires;
+use crate::threshold::ThresholdNotMet;
+
+/// The first rule that a batch breaks. Nothing of a refused batch is stored.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// A part is not readable metadata of its role.
+    #[error("{role}: {error}")]
+    Unreadable {
+        /// The role that the part is named after.
+        role: RoleName,
+        /// What is wrong.
+        error: EnvelopeError,
+    },
+    /// Two parts of one role.
+    #[error("{0} is in the request twice; send one file for each role")]
+    RepeatedPart(RoleName),
+    /// A snapshot or timestamp was sent.
+    #[error("{0} is signed by the service itself; send root, targets and delegated roles only")]
+    OnlineRole(RoleName),
+    /// The first publish is not root 1 with targets 1.
+    #[error("the first publish of a collection needs root 1 and targets 1; {0} is missing")]
+    FirstPublish(RoleName),
+    /// The version of a part is not the next one, and the file is not one that is stored.
+    #[error(
+        "{role}: the current version is {}, so the next one must be {expected}, not {sent}",
+        current.as_ref().map_or("none".into(), |current| current.0.to_string())
+    )]
+    VersionConflict {
+        /// The role.
+        role: RoleName,
+        /// The current version and the SHA-256 of its file, if there is one.
+        current: Option<(Version, String)>,
+        /// The version that would be accepted.
+        expected: Version,
+        /// The version that was sent.
+        sent: Version,
+    },
+    /// Too few keys have signed.
+    #[error(transparent)]
+    Threshold(#[from] ThresholdNotMet),
+    /// A part is expired already.
+    #[error("{role} expires at {expires}, which is not in the future; sign it with a later date")]
+    Expired {
+        /// The role.
+        role: RoleName,
+        /// Its date.
+        expires: Expires,
+    },
+    /// A part lives longer than the collection allows.
+    #[error("{role} expires at {expires}, later than the {max_seconds} s that the policy allows")]
+    ExpiresTooLate {
+        /// The role.
+        role: RoleName,
+        /// Its date.
+        expires: Expires,
+        /// The longest life, in seconds.
+        max_seconds: u64,
+    },
+    /// A root without `consistent_snapshot: true`.
+    #[error("root: \"consistent_snapshot\" must be true")]
+    NotConsistent,
+    /// A key stands under an id that is not the hash of the key object.
+    #[error("{role}: the key {listed} must be listed under its hash {expected}")]
+    KeyIdMismatch {
+        /// The role whose file lists the key.
+        role: RoleName,
+        /// The id in the file.
+        listed: KeyId,
+        /// The id that belongs to the key.
+        expected: KeyId,
+    },
+    /// A role names a key that is not in `keys`.
+    #[error("{listed_in}: {role} names the key {keyid}, which is not in \"keys\"")]
+    UnknownKey {
+        /// The role whose file is wrong.
+        listed_in: RoleName,
+        /// The role that names the key.
+        role: RoleName,
+        /// The key.
+        keyid: KeyId,
+    },
+    /// A threshold that the listed keys cannot reach.
+    #[error(
+        "{listed_in}: {role} asks for {threshold} keys and lists {usable} distinct ones that are \
+         readable here"
+    )]
+    ThresholdUnreachable {
+        /// The role whose file is wrong.
+        listed_in: RoleName,
+        /// The role with the threshold.
+        role: RoleName,
+        /// The threshold.
+        threshold: u32,
+        /// How many distinct, readable keys it lists.
+        usable: usize,
+    },
+    /// The root's snapshot or timestamp keys are not those of the signer.
+    #[error(
+        "root: the signer holds {held} of the keys listed for {role}, fewer than its threshold of \
+         {threshold}; ask the server for the online keys and list them"
+    )]
+    OnlineKeysNotHeld {
+        /// snapshot or timestamp.
+        role: RoleName,
+        /// How many of the listed keys the signer holds.
+        held: usize,
+        /// The threshold.
+        threshold: u32,
+    },
+    /// More of something than the limit.
+    #[error("{role}: {found} {what}, more than the limit of {limit}")]
+    TooMany {
+        /// The role.
+        role: RoleName,
+        /// What is counted.
+        what: &'static str,
+        /// How many there are.
+        found: u64,
+        /// How many there may be.
+        limit: u64,
+    },
+    /// A target name that we do not publish.
+    #[error("{role}: {error}")]
+    TargetName {
+        /// The role.
+        role: RoleName,
+        /// What is wrong with the name.
+        error: NameError,
+    },
+    /// A target that clients of the field cannot read or verify.
+    #[error("{role}: the target {target:?} {problem}")]
+    Target {
+        /// The role.
+        role: RoleName,
+        /// The target.
+        target: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// A delegation to a name that we do not create.
+    #[error("{delegator}: {error}")]
+    DelegatedName {
+        /// The role with the delegation.
+        delegator: RoleName,
+        /// What is wrong with the name.
+        error: NameError,
+    },
+    /// A delegation to a name that is in use.
+    #[error("{delegator} cannot delegate to {role}: {taken_by}; choose another name")]
+    RoleNameTaken {
+        /// The role with the new delegation.
+        delegator: RoleName,
+        /// The name.
+        role: RoleName,
+        /// Who has it.
+        taken_by: String,
+    },
+    /// A path that clients read differently.
+    #[error("{delegator}: in the delegation to {role}, {error}")]
+    DelegatedPath {
+        /// The role with the delegation.
+        delegator: RoleName,
+        /// The delegated role.
+        role: RoleName,
+        /// What is wrong.
+        error: PathError,
+    },
+    /// No delegation leads to the role.
+    #[error("{0} is not delegated to; its delegator must publish the delegation first")]
+    NotDelegated(RoleName),
+    /// A target outside the paths of a delegation on the way to its role.
+    #[error("{role} may not list {target:?}: {delegator} delegates only other paths to {via}")]
+    OutsidePaths {
+        /// The role that lists the target.
+        role: RoleName,
+        /// The target.
+        target: String,
+        /// The role whose delegation does not cover it.
+        delegator: RoleName,
+        /// The role that this delegation leads to.
+        via: RoleName,
+    },
+    /// The batch makes stored roles unverifiable without naming them.
+    #[error(
+        "this would orphan {}: name each with `orphan=` if that is meant, or publish it again in \
+         the same request", list(.0)
+    )]
+    WouldOrphan(Vec<RoleName>),
+    /// The batch delegates to roles without a file and does not name them.
+    #[error(
+        "{} would have no file: publish the first one in the same request, or name each with \
+         `pending=`", list(.0)
+    )]
+    Pending(Vec<RoleName>),
+    /// `orphan=` or `pending=` names roles for which nothing of the kind happens.
+    #[error("`{parameter}=` names {} without need", list(roles))]
+    NamedWithoutNeed {
+        /// `orphan` or `pending`.
+        parameter: &'static str,
+        /// The roles.
+        roles: Vec<RoleName>,
+    },
+    /// A chain of delegations that clients do not follow.
+    #[error("a chain of {depth} delegations is longer than the limit of {limit}")]
+    TooDeep {
+        /// The length of the chain.
+        depth: usize,
+        /// The limit.
+        limit: usize,
+    },
+}
+
+fn list(roles: &[RoleName]) -> String {
+    roles.iter().map(RoleName::as_str).collect::<Vec<_>>().join(", ")
+}
+
+impl Refusal {
+    /// The stable word for this refusal.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Refusal::Unreadable { .. } => "unreadable",
+            Refusal::RepeatedPart(_) => "repeated_part",
+            Refusal::OnlineRole(_) => "online_role",
+            Refusal::FirstPublish(_) => "first_publish",
+            Refusal::VersionConflict { .. } => "version_conflict",
+            Refusal::Threshold(_) => "threshold_not_met",
+            Refusal::Expired { .. } => "expired",
+            Refusal::ExpiresTooLate { .. } => "expires_too_late",
+            Refusal::NotConsistent => "not_consistent_snapshot",
+            Refusal::KeyIdMismatch { .. } => "keyid_mismatch",
+            Refusal::UnknownKey { .. } => "unknown_key",
+            Refusal::ThresholdUnreachable { .. } => "threshold_unreachable",
+            Refusal::OnlineKeysNotHeld { .. } => "online_keys_not_held",
+            Refusal::TooMany { .. } => "too_many",
+            Refusal::TargetName { .. } => "target_name",
+            Refusal::Target { .. } => "target",
+            Refusal::DelegatedName { .. } => "role_name",
+            Refusal::RoleNameTaken { .. } => "role_name_taken",
+            Refusal::DelegatedPath { .. } => "delegated_path",
+            Refusal::NotDelegated(_) => "not_delegated",
+            Refusal::OutsidePaths { .. } => "outside_paths",
+            Refusal::WouldOrphan(_) => "would_orphan",
+            Refusal::Pending(_) => "pending_role",
+            Refusal::NamedWithoutNeed { .. } => "named_without_need",
+            Refusal::TooDeep { .. } => "delegation_too_deep",
+        }
+    }
+}
