@@ -67,15 +67,11 @@ pub struct Envelope<T> {
     bytes: Arc<[u8]>,
     sha256: OnceLock<String>,
     signatures: Vec<Signature>,
-    message: Message,
+    /// Where `signed` stands in `bytes`.
+    range: Range<usize>,
+    /// The canonical form of `signed`, where it came in another.
+    canonicalised: Option<Vec<u8>>,
     signed: T,
-}
-
-#[derive(Debug, Clone)]
-enum Message {
-    /// `signed` came in canonical form.
-    InPlace(Range<usize>),
-    Canonicalised(Vec<u8>),
 }
 
 impl<T: Role> Envelope<T> {
@@ -100,13 +96,13 @@ impl<T: Role> Envelope<T> {
             let found = signed.value.type_name().chars().take(40).collect();
             return Err(EnvelopeError::WrongType { wanted: T::TYPE, found });
         }
-        let message = if signed.canonical {
-            Message::InPlace(signed.range)
-        } else {
-            Message::Canonicalised(json::canonical(&json::read::<Value>(&bytes[signed.range])?))
+        let range = signed.range;
+        let canonicalised = match signed.canonical {
+            true => None,
+            false => Some(json::canonical(&json::read::<Value>(&bytes[range.clone()])?)),
         };
-        let signatures = read_signatures(signatures)?;
-        Ok(Envelope { signatures, message, signed: signed.value, sha256: OnceLock::new(), bytes })
+        let (signatures, signed) = (read_signatures(signatures)?, signed.value);
+        Ok(Envelope { sha256: OnceLock::new(), signatures, range, canonicalised, signed, bytes })
     }
 
     /// The version of the file.
@@ -133,10 +129,12 @@ impl<T> Envelope<T> {
 
     /// The canonical form of `signed`: what signatures are over.
     pub fn message(&self) -> &[u8] {
-        match &self.message {
-            Message::InPlace(range) => &self.bytes[range.clone()],
-            Message::Canonicalised(bytes) => bytes,
-        }
+        self.canonicalised.as_deref().unwrap_or(&self.bytes[self.range.clone()])
+    }
+
+    /// `signed` with every member that it came with, to build the next version from.
+    pub fn document(&self) -> Value {
+        json::read(&self.bytes[self.range.clone()]).expect("these bytes were read before")
     }
 
     /// The signatures; no key id twice.

@@ -10,10 +10,14 @@
 //! - [`path`]: which names a delegation covers
 //! - [`envelope`]: a file: received bytes, signatures and parsed body
 //! - [`threshold`]: the only function that counts signatures
+//! - [`trusted`]: what a client trusts, and the order in which it takes files
+//! - [`updater`]: a client without I/O
+//! - [`draft`]: the next version of a role
 //! - [`publish`]: every rule of what may be published
 //! - [`online`]: the next snapshot and timestamp, and what a signer may sign
 //! - [`wire`]: the bodies that the programs exchange
 
+pub mod draft;
 pub mod envelope;
 pub mod json;
 pub mod key;
@@ -23,4 +27,6 @@ pub mod path;
 pub mod publish;
 pub mod role;
 pub mod threshold;
+pub mod trusted;
+pub mod updater;
 pub mod wire;

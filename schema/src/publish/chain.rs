@@ -106,7 +106,7 @@ pub(super) fn names(view: &View<'_>) -> Result<(), Refusal> {
                 taken_by,
             })
         };
-        if let Some(other) = view.delegators(&role).iter().find(|other| other.name != *delegator) {
+        if let Some(other) = view.delegators(role).iter().find(|other| other.name != *delegator) {
             return taken(format!("{} delegates to it", other.name));
         }
         let alike = &spellings[&role.as_str().to_ascii_lowercase()];

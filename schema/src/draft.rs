@@ -1,0 +1,151 @@
+//! The next version of a role, built from the present one.
+//!
+//! A draft works on the document as it came, so members that this program does not know survive into
+//! the next version. Whether the result may be published is asked of [`crate::publish::check`].
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use crate::envelope::{Envelope, Unsigned};
+use crate::key::Key;
+use crate::name::{NameError, RoleName, TargetPath, Version};
+use crate::role::{DelegatedRole, Expires, Role, SPEC_VERSION, TargetFile, Targets};
+
+/// A document that is being written.
+///
+/// ```
+/// use chrono::DateTime;
+/// use notary_schema::draft::Draft;
+/// use notary_schema::name::TargetPath;
+/// use notary_schema::role::{Expires, Hashes, TargetFile};
+///
+/// let expires = Expires::at(DateTime::from_timestamp(1_900_000_000, 0).unwrap());
+/// let mut draft = Draft::first_targets(expires);
+/// let hashes = Hashes::sha256_of("0".repeat(64));
+/// draft.set_target(&TargetPath::parse("a.txt")?, &TargetFile { length: 3, hashes, custom: None });
+/// assert!(draft.finish().message().starts_with(b"{\"_type\":\"targets\""));
+/// # Ok::<(), notary_schema::name::NameError>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Draft {
+    document: Map<String, Value>,
+    version: Version,
+}
+
+impl Draft {
+    /// The first version of a targets role, empty.
+    pub fn first_targets(expires: Expires) -> Draft {
+        Draft::from_role(&Targets::empty(Version::FIRST, expires))
+    }
+
+    /// A document of ours, as it is.
+    pub fn from_role<T: Role + Serialize>(role: &T) -> Draft {
+        let document = serde_json::to_value(role).expect("a role is JSON");
+        Draft { document: members(document), version: role.version() }
+    }
+
+    /// The version after a file, with a new date and all else as it is.
+    ///
+    /// # Errors
+    /// When there is no version after it.
+    pub fn next<T: Role>(file: &Envelope<T>, expires: Expires) -> Result<Draft, NameError> {
+        Ok(Draft::with_version(file, file.version().next()?, expires))
+    }
+
+    /// The content of a file as another version.
+    pub fn with_version<T: Role>(file: &Envelope<T>, version: Version, expires: Expires) -> Draft {
+        let mut document = members(file.document());
+        document.insert("spec_version".into(), SPEC_VERSION.into());
+        document.insert("version".into(), version.get().into());
+        document.insert("expires".into(), expires.to_string().into());
+        Draft { document, version }
+    }
+
+    /// The version of the document.
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// Adds or replaces a target.
+    pub fn set_target(&mut self, name: &TargetPath, file: &TargetFile) {
+        let file = serde_json::to_value(file).expect("a target is JSON");
+        self.object("targets").insert(name.to_string(), file);
+    }
+
+    /// Takes out a target; answers whether it was there.
+    pub fn remove_target(&mut self, name: &str) -> bool {
+        self.object("targets").remove(name).is_some()
+    }
+
+    /// Adds a delegation at the end, or replaces the one to the same role in its place.
+    pub fn set_delegation(&mut self, role: &DelegatedRole, keys: &[Key]) {
+        let listed = self.delegations().entry("keys").or_insert_with(|| json!({}));
+        if let Some(listed) = listed.as_object_mut() {
+            for key in keys {
+                let object = serde_json::to_value(key).expect("a key is JSON");
+                listed.insert(key.id().to_string(), object);
+            }
+        }
+        let new = serde_json::to_value(role).expect("a delegation is JSON");
+        let roles = self.delegated_roles();
+        match roles.iter_mut().find(|old| old["name"] == role.name.as_str()) {
+            Some(old) => *old = new,
+            None => roles.push(new),
+        }
+        self.drop_unused_keys();
+    }
+
+    /// Takes out the delegation to a role; answers whether it was there.
+    pub fn remove_delegation(&mut self, role: &RoleName) -> bool {
+        let roles = self.delegated_roles();
+        let before = roles.len();
+        roles.retain(|old| old["name"] != role.as_str());
+        let removed = roles.len() < before;
+        self.drop_unused_keys();
+        removed
+    }
+
+    /// The document to sign.
+    pub fn finish(self) -> Unsigned {
+        Unsigned::new(&Value::Object(self.document))
+    }
+
+    fn drop_unused_keys(&mut self) {
+        let roles = self.delegated_roles().iter();
+        let used: BTreeSet<String> = roles
+            .flat_map(|role| role["keyids"].as_array().into_iter().flatten())
+            .filter_map(|id| id.as_str().map(str::to_owned))
+            .collect();
+        if let Some(keys) = self.delegations().get_mut("keys").and_then(Value::as_object_mut) {
+            keys.retain(|id, _| used.contains(id));
+        }
+    }
+
+    fn delegated_roles(&mut self) -> &mut Vec<Value> {
+        let roles = self.delegations().entry("roles").or_insert_with(|| json!([]));
+        roles.as_array_mut().expect("the file was read: its roles are an array")
+    }
+
+    fn delegations(&mut self) -> &mut Map<String, Value> {
+        let empty = || json!({"keys": {}, "roles": []});
+        let delegations = self.document.entry("delegations").or_insert_with(empty);
+        if delegations.is_null() {
+            *delegations = empty();
+        }
+        delegations.as_object_mut().expect("the file was read: its delegations are an object")
+    }
+
+    fn object(&mut self, member: &str) -> &mut Map<String, Value> {
+        let object = self.document.entry(member).or_insert_with(|| json!({}));
+        object.as_object_mut().expect("the file was read: this member is an object")
+    }
+}
+
+fn members(document: Value) -> Map<String, Value> {
+    match document {
+        Value::Object(members) => members,
+        _ => unreachable!("a role is an object"),
+    }
+}

@@ -1,0 +1,69 @@
+//! What files are called, in the repository and in the directory of a client (TUF 6.1, 7.2).
+
+use std::fmt::Write;
+
+use crate::name::{RoleName, Version};
+use crate::role::TargetFile;
+
+/// The name of a role's trusted file in the directory of a client: `docs.json`, percent-encoded.
+pub fn local_name(role: &RoleName) -> String {
+    format!("{}.json", encode(role.as_str()))
+}
+
+/// The name of a role's file below the metadata URL: `7.docs.json`, percent-encoded; without a
+/// version where the repository has no consistent snapshots, and for the timestamp.
+pub fn remote_name(role: &RoleName, version: Option<Version>) -> String {
+    match version {
+        Some(version) => format!("{version}.{}.json", encode(role.as_str())),
+        None => format!("{}.json", encode(role.as_str())),
+    }
+}
+
+/// The path of a target below the targets URL, not encoded: with consistent snapshots the hash
+/// stands before the last segment, `dir/HASH.name`. `None` when no known hash is listed.
+pub fn target_location(name: &str, file: &TargetFile, consistent: bool) -> Option<String> {
+    if !consistent {
+        return Some(name.to_owned());
+    }
+    let hash = file.hashes.sha256().or(file.hashes.sha512())?;
+    Some(match name.rsplit_once('/') {
+        Some((directory, last)) => format!("{directory}/{hash}.{last}"),
+        None => format!("{hash}.{name}"),
+    })
+}
+
+/// Percent-encodes all but the unreserved characters of RFC 3986, as python-tuf does.
+fn encode(name: &str) -> String {
+    let mut encoded = String::with_capacity(name.len());
+    for byte in name.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                encoded.push(byte as char);
+            }
+            _ => write!(encoded, "%{byte:02X}").expect("a String takes all"),
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::role::Hashes;
+
+    #[test]
+    fn role_names_are_encoded_in_urls_and_file_names() {
+        let role = RoleName::parse("a/ü b").unwrap();
+        assert_eq!(local_name(&role), "a%2F%C3%BC%20b.json");
+        assert_eq!(remote_name(&role, Version::new(7).ok()), "7.a%2F%C3%BC%20b.json");
+        assert_eq!(remote_name(&RoleName::TIMESTAMP, None), "timestamp.json");
+    }
+
+    #[test]
+    fn the_hash_of_a_target_stands_before_its_last_segment() {
+        let file = TargetFile { length: 0, hashes: Hashes::sha256_of("ab".into()), custom: None };
+        assert_eq!(target_location("d/e/f", &file, true).unwrap(), "d/e/ab.f");
+        assert_eq!(target_location("f", &file, true).unwrap(), "ab.f");
+        assert_eq!(target_location("d/f", &file, false).unwrap(), "d/f");
+    }
+}
