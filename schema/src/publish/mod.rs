@@ -189,12 +189,12 @@ pub fn check(
         chain::root_signatures(head, root)?;
     }
     chain::targets_signatures(&view, batch)?;
-    chain::delegated_signatures(&view, batch)?;
     chain::names(&view)?;
     if view.depth > rules.limits.delegation_depth {
         let limit = rules.limits.delegation_depth;
         return Err(Refusal::TooDeep { depth: view.depth, limit });
     }
+    chain::delegated_signatures(&view, batch)?;
     chain::paths(&view, batch)?;
     chain::orphans(&view, batch)?;
     chain::pending(&view, batch)?;

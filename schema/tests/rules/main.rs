@@ -1,0 +1,8 @@
+//! The rules of trust, each refused thing beside its allowed neighbour.
+#![expect(unreachable_pub, reason = "a test binary exports nothing")]
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+mod client;
+mod online;
+mod publish;
+mod support;

@@ -1,0 +1,200 @@
+//! What a signer signs, and what a server takes as its answer.
+
+use notary_schema::envelope::{Envelope, Unsigned, assemble};
+use notary_schema::name::RoleName;
+use notary_schema::online::{
+    AnswerError, Judgement, Memory, OnlineRole, PlannedTimestamp, SignRefusal, SignerPolicy,
+    accept_answer, judge, next_snapshot,
+};
+use notary_schema::role::{Expires, FileMeta, Snapshot, Timestamp};
+
+use crate::support::*;
+
+const POLICY: SignerPolicy = SignerPolicy {
+    max_step: 64,
+    snapshot_max_seconds: 15 * DAY as u64,
+    timestamp_max_seconds: 3 * DAY as u64,
+};
+
+fn entry(number: u64) -> FileMeta {
+    FileMeta::of(version(number), b"file")
+}
+
+fn snapshot(number: u64, expires: Expires, entries: &[(&str, u64)]) -> Unsigned {
+    let entries = entries.iter().map(|(name, number)| (role(name), entry(*number)));
+    Unsigned::of(&next_snapshot(None, entries, version(number), expires))
+}
+
+fn timestamp(number: u64, expires: Expires, snapshot: &Envelope<Snapshot>) -> Unsigned {
+    PlannedTimestamp { version: version(number), expires, keyids: vec![] }.document(snapshot)
+}
+
+/// A signer that has signed snapshot 10 (targets 5, docs 5) and timestamp 20.
+fn memory() -> Memory {
+    let last = sign(&snapshot(10, in_days(7), &[("targets", 5), ("docs", 5)]), &[SNAPSHOT]);
+    let last = Envelope::parse(last).unwrap();
+    let named = sign(&timestamp(20, in_days(1), &last), &[TIMESTAMP]);
+    Memory { snapshot: Some(last), timestamp: Some(Envelope::parse(named).unwrap()) }
+}
+
+fn outcome(role: OnlineRole, document: &[u8], memory: &Memory) -> &'static str {
+    match judge(role, document, memory, &POLICY, now()) {
+        Ok(Judgement::Sign(_)) => "sign",
+        Ok(Judgement::Repeat(_)) => "repeat",
+        Err(refusal) => refusal.code(),
+    }
+}
+
+#[test]
+fn a_snapshot_goes_forward_in_every_entry_and_not_too_far() {
+    let judged = |number, entries: &[(&str, u64)]| {
+        outcome(OnlineRole::Snapshot, snapshot(number, in_days(7), entries).signed(), &memory())
+    };
+    let same = [("targets", 5), ("docs", 5)];
+    assert_eq!(judged(11, &same), "sign");
+    assert_eq!(judged(74, &same), "sign");
+    assert_eq!(judged(75, &same), "version_jump");
+    assert_eq!(judged((1 << 53) - 1, &same), "version_jump");
+    assert_eq!(judged(10, &same), "repeat");
+    assert_eq!(judged(10, &[("targets", 6), ("docs", 5)]), "version_used");
+    assert_eq!(judged(9, &same), "would_lower");
+    assert_eq!(judged(11, &[("targets", 6), ("docs", 5)]), "sign");
+    assert_eq!(judged(11, &[("targets", 69), ("docs", 5)]), "sign");
+    assert_eq!(judged(11, &[("targets", 70), ("docs", 5)]), "version_jump");
+    assert_eq!(judged(11, &[("targets", 4), ("docs", 5)]), "would_lower");
+    assert_eq!(judged(11, &[("targets", 5)]), "would_lower");
+    assert_eq!(judged(11, &[("targets", 5), ("docs", 5), ("new", 1)]), "sign");
+    assert_eq!(judged(11, &[("targets", 5), ("docs", 5), ("new", 65)]), "version_jump");
+}
+
+#[test]
+fn a_signer_without_memory_starts_near_one() {
+    let judged = |number| {
+        let document = snapshot(number, in_days(7), &[("targets", 1)]);
+        outcome(OnlineRole::Snapshot, document.signed(), &Memory::default())
+    };
+    assert_eq!(judged(1), "sign");
+    assert_eq!(judged(64), "sign");
+    assert_eq!(judged(65), "version_jump");
+    let orphan = timestamp(1, in_days(1), memory().snapshot.as_ref().unwrap());
+    assert_eq!(
+        outcome(OnlineRole::Timestamp, orphan.signed(), &Memory::default()),
+        "other_snapshot"
+    );
+}
+
+#[test]
+fn a_timestamp_names_the_last_snapshot_that_was_signed() {
+    let memory = memory();
+    let last = memory.snapshot.as_ref().unwrap();
+    let other = |signers: &[u8]| {
+        let file = sign(&snapshot(10, in_days(7), &[("targets", 5), ("docs", 5)]), signers);
+        Envelope::parse(file).unwrap()
+    };
+    let older = sign(&snapshot(9, in_days(7), &[("targets", 5)]), &[SNAPSHOT]);
+    let older = Envelope::parse(older).unwrap();
+    let judged = |named: &Envelope<Snapshot>| {
+        outcome(OnlineRole::Timestamp, timestamp(21, in_days(1), named).signed(), &memory)
+    };
+    assert_eq!(judged(last), "sign");
+    assert_eq!(judged(&other(&[SNAPSHOT, 9])), "other_snapshot");
+    assert_eq!(judged(&older), "other_snapshot");
+    let again = memory.timestamp.as_ref().unwrap();
+    assert_eq!(outcome(OnlineRole::Timestamp, again.message(), &memory), "repeat");
+}
+
+#[test]
+fn lives_are_in_the_future_and_within_the_policy() {
+    let memory = memory();
+    let last = memory.snapshot.as_ref().unwrap();
+    let judged =
+        |days| outcome(OnlineRole::Timestamp, timestamp(21, in_days(days), last).signed(), &memory);
+    assert_eq!(judged(1), "sign");
+    assert_eq!(judged(3), "sign");
+    assert_eq!(judged(4), "expires_too_late");
+    assert_eq!(judged(0), "expired");
+    assert_eq!(judged(-1), "expired");
+}
+
+#[test]
+fn a_repeat_is_answered_with_the_stored_file_even_when_it_has_expired() {
+    let expired = sign(&snapshot(10, in_days(-1), &[("targets", 5)]), &[SNAPSHOT]);
+    let memory =
+        Memory { snapshot: Some(Envelope::parse(expired.clone()).unwrap()), timestamp: None };
+    let document = memory.snapshot.as_ref().unwrap().message().to_vec();
+    match judge(OnlineRole::Snapshot, &document, &memory, &POLICY, now()) {
+        Ok(Judgement::Repeat(file)) => assert_eq!(file[..], expired[..]),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn only_the_document_of_the_role_is_signed_and_only_as_we_would_write_it() {
+    let memory = memory();
+    let plain = snapshot(11, in_days(7), &[("targets", 5), ("docs", 5)]);
+    let text = String::from_utf8(plain.signed().to_vec()).unwrap();
+    let judged = |text: &str| outcome(OnlineRole::Snapshot, text.as_bytes(), &memory);
+    assert_eq!(judged(&text), "sign");
+    assert_eq!(judged(&text.replace("\"snapshot\"", "\"targets\"")), "wrong_document");
+    assert_eq!(judged(&text.replacen('{', "{\"a\":1,", 1)), "wrong_document");
+    assert_eq!(judged(&text.replace(",\"meta\"", ", \"meta\"")), "wrong_document");
+    assert_eq!(judged(&text.replace("\"1.0.34\"", "\"2.0.0\"")), "wrong_document");
+    assert_eq!(judged("0123"), "wrong_document");
+    let targets = Collection::new().next("targets").finish();
+    let root = Unsigned::of(&root(1));
+    for other in [targets.signed(), root.signed()] {
+        assert_eq!(outcome(OnlineRole::Snapshot, other, &memory), "wrong_document");
+        assert_eq!(outcome(OnlineRole::Timestamp, other, &memory), "wrong_document");
+    }
+    assert_eq!(outcome(OnlineRole::Timestamp, plain.signed(), &memory), "wrong_document");
+}
+
+#[test]
+fn a_refusal_names_what_would_go_back() {
+    let document = snapshot(11, in_days(7), &[("targets", 5), ("docs", 4)]);
+    let refusal = judge(OnlineRole::Snapshot, document.signed(), &memory(), &POLICY, now());
+    let expected =
+        SignRefusal::WouldLower { what: "docs.json".into(), last: version(5), wanted: 4 };
+    assert_eq!(refusal.unwrap_err(), expected);
+}
+
+#[test]
+fn an_answer_is_the_document_that_was_sent_signed_as_the_root_says() {
+    let root = root(1);
+    let sent = snapshot(1, in_days(7), &[("targets", 1)]);
+    let accept = |file: Vec<u8>| {
+        accept_answer::<Snapshot>(file, sent.message(), OnlineRole::Snapshot, &root)
+    };
+    accept(sign(&sent, &[SNAPSHOT])).unwrap();
+    let other = snapshot(2, in_days(7), &[("targets", 1)]);
+    assert_eq!(accept(sign(&other, &[SNAPSHOT])).unwrap_err(), AnswerError::OtherDocument);
+    assert!(matches!(accept(sign(&sent, &[TIMESTAMP])), Err(AnswerError::Threshold(_))));
+    assert!(matches!(accept(assemble(sent.signed(), &[])), Err(AnswerError::Threshold(_))));
+    assert!(matches!(accept(b"{}".to_vec()), Err(AnswerError::Unreadable(_))));
+}
+
+#[test]
+fn a_planned_timestamp_is_the_same_document_each_time() {
+    let memory = memory();
+    let named = memory.snapshot.as_ref().unwrap();
+    let once = timestamp(5, in_days(1), named);
+    assert_eq!(once.signed(), timestamp(5, in_days(1), named).signed());
+    let document: Timestamp = notary_schema::json::read(once.signed()).unwrap();
+    assert!(document.meta.snapshot.describes(named.bytes()));
+    assert_eq!(document.meta.snapshot.version, named.version());
+}
+
+#[test]
+fn the_next_snapshot_keeps_every_entry() {
+    let before =
+        next_snapshot(None, [(role("a"), entry(1)), (role("b"), entry(1))], version(1), in_days(7));
+    let after = next_snapshot(
+        Some(&before),
+        [(role("b"), entry(2)), (RoleName::TARGETS, entry(1))],
+        version(2),
+        in_days(7),
+    );
+    let versions: Vec<_> =
+        after.meta.iter().map(|(name, entry)| (name.as_str(), entry.version.get())).collect();
+    assert_eq!(versions, [("a.json", 1), ("b.json", 2), ("targets.json", 1)]);
+}
