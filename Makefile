@@ -1,0 +1,4 @@
+.PHONY: test audit fmt
+
+test:  ; @tests/run
+fmt:   ; cargo fmt --all
