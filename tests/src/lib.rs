@@ -1,1 +1,4 @@
-//! What the end-to-end tests share.
+//! What the end-to-end tests share: the tree that they test, signatures made by hand, and the world
+//! of real processes that they run in.
+
+pub mod tree;

@@ -1,0 +1,141 @@
+//! The arrows between the workspace members, and what must not be in their trees.
+
+use std::collections::BTreeSet;
+
+use notary_tests::tree;
+use serde_json::Value;
+
+/// Every member, and the members that it may depend on.
+const ARROWS: [(&str, &[&str]); 5] = [
+    ("notary-schema", &[]),
+    ("notary-server", &["notary-schema"]),
+    ("notary-signer", &["notary-schema"]),
+    ("notary-cli", &["notary-schema", "notary-signer"]),
+    ("notary-tests", &["notary-schema", "notary-server", "notary-signer", "notary-cli"]),
+];
+
+fn text(value: &Value) -> &str {
+    value.as_str().expect("cargo metadata has text here")
+}
+
+fn items(value: &Value) -> &[Value] {
+    value.as_array().expect("cargo metadata has a list here")
+}
+
+/// The workspace members with what they say of themselves.
+fn members() -> Vec<Value> {
+    let metadata = tree::metadata();
+    let members: BTreeSet<&str> = items(&metadata["workspace_members"]).iter().map(text).collect();
+    let packages = items(&metadata["packages"]).iter();
+    packages.filter(|package| members.contains(text(&package["id"]))).cloned().collect()
+}
+
+/// Names of what ends up in the programs of a package.
+fn names(package: &str) -> BTreeSet<String> {
+    tree::dependencies(package).into_iter().map(|node| node.name).collect()
+}
+
+#[test]
+fn members_depend_on_each_other_only_along_the_arrows() {
+    let members = members();
+    let found: BTreeSet<&str> = members.iter().map(|member| text(&member["name"])).collect();
+    assert_eq!(found, ARROWS.iter().map(|(name, _)| *name).collect());
+    for member in &members {
+        let name = text(&member["name"]);
+        let (_, allowed) = ARROWS.iter().find(|(known, _)| *known == name).expect("five members");
+        for dependency in items(&member["dependencies"]) {
+            let to = text(&dependency["name"]);
+            let is_member = ARROWS.iter().any(|(member, _)| *member == to);
+            assert!(!is_member || allowed.contains(&to), "{name} must not depend on {to}");
+        }
+    }
+}
+
+#[test]
+fn schema_stands_on_formats_and_cryptography_alone() {
+    let members = members();
+    let schema = members.iter().find(|member| member["name"] == "notary-schema").expect("schema");
+    let direct = items(&schema["dependencies"]).iter();
+    let direct: BTreeSet<&str> = direct
+        .filter(|dependency| dependency["kind"].is_null() && dependency["optional"] == false)
+        .map(|dependency| text(&dependency["name"]))
+        .collect();
+    let expected =
+        ["base64", "chrono", "hex", "ring", "serde", "serde_json", "spki", "thiserror"].into();
+    assert_eq!(direct, expected);
+
+    let tree = tree::dependencies("notary-schema");
+    for node in &tree {
+        let outside = ["tokio", "mio", "socket2", "hyper", "reqwest", "log", "tracing", "rustls"];
+        let is_outside = outside.contains(&node.name.as_str())
+            || ["actix", "futures", "diesel", "async"].iter().any(|p| node.name.starts_with(p));
+        assert!(!is_outside, "schema must not depend on {}", node.name);
+    }
+    let chrono = tree.iter().find(|node| node.name == "chrono").expect("chrono is direct");
+    assert!(!chrono.features.iter().any(|feature| feature == "clock" || feature == "now"));
+}
+
+#[test]
+fn server_and_signer_do_not_know_each_other() {
+    assert!(!names("notary-server").contains("notary-signer"));
+    assert!(!names("notary-signer").contains("notary-server"));
+}
+
+#[test]
+fn the_command_line_brings_no_service_along() {
+    let cli = names("notary-cli");
+    for service in ["notary-server", "actix-web", "diesel", "libsqlite3-sys"] {
+        assert!(!cli.contains(service), "notary-cli depends on {service}");
+    }
+}
+
+#[test]
+fn the_programs_have_one_cryptography_and_one_tls() {
+    for package in ["notary-server", "notary-signer", "notary-cli"] {
+        let names = names(package);
+        assert!(names.contains("ring"), "{package} is expected to use ring");
+        for other in ["aws-lc-rs", "aws-lc-sys", "openssl-sys", "native-tls", "tough", "pq-sys"] {
+            assert!(!names.contains(other), "{package} depends on {other}");
+        }
+    }
+}
+
+#[test]
+fn every_dependency_is_chosen_in_one_place_with_a_reason() {
+    let manifest = std::fs::read_to_string(tree::root().join("Cargo.toml")).expect("Cargo.toml");
+    let (_, section) = manifest.split_once("[workspace.dependencies]\n").expect("the section");
+    let section = section.split("\n[").next().expect("a split has a first part");
+    let lines = section.lines().filter(|line| line.contains(" = ") && !line.contains("path = "));
+    let mut count = 0;
+    for line in lines {
+        assert!(line.contains(" # "), "a dependency without a reason: {line}");
+        count += 1;
+    }
+    assert!(count > 10, "only {count} dependencies were found in Cargo.toml");
+
+    for (member, _) in ARROWS {
+        let folder =
+            member.strip_prefix("notary-").filter(|name| matches!(*name, "schema" | "tests"));
+        let manifest = tree::toml(&format!("{}/Cargo.toml", folder.unwrap_or(member)));
+        for kind in ["dependencies", "dev-dependencies", "build-dependencies"] {
+            for (name, chosen) in
+                manifest.get(kind).and_then(|t| t.as_table()).into_iter().flatten()
+            {
+                let inherited = chosen.get("workspace").and_then(|value| value.as_bool());
+                assert_eq!(inherited, Some(true), "{member} chooses {name} by itself");
+            }
+        }
+    }
+}
+
+/// `tests/run` runs library, program and documentation tests of all members, and this binary.
+#[test]
+fn no_test_stands_where_nobody_runs_it() {
+    for member in members() {
+        for target in items(&member["targets"]) {
+            let kinds: Vec<&str> = items(&target["kind"]).iter().map(text).collect();
+            let is_this = target["name"] == "e2e";
+            assert!(is_this || !kinds.contains(&"test"), "{} is in no stage", target["src_path"]);
+        }
+    }
+}

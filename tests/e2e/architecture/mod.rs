@@ -1,0 +1,4 @@
+//! Do packages depend on each other, and on others, as the map says?
+
+mod arrows;
+mod licences;

@@ -1,0 +1,61 @@
+//! The source tree under test, and what cargo knows of it.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use serde_json::Value;
+
+/// The root of the workspace.
+pub fn root() -> PathBuf {
+    let manifest = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    manifest.parent().expect("tests/ is a folder of the workspace").to_owned()
+}
+
+/// A TOML file of the tree, by its path from the root.
+pub fn toml(path: &str) -> toml::Table {
+    let file = root().join(path);
+    let text = std::fs::read_to_string(&file).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
+    text.parse().unwrap_or_else(|e| panic!("{path}: {e}"))
+}
+
+/// One package of `cargo tree`.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TreeNode {
+    /// Its name.
+    pub name: String,
+    /// The features it is built with.
+    pub features: Vec<String>,
+}
+
+/// Everything that is compiled into a program of this package, for this platform: its normal and
+/// build dependencies at any depth. The first node is the package.
+pub fn dependencies(package: &str) -> Vec<TreeNode> {
+    let arguments = ["tree", "--locked", "-e", "normal,build", "--prefix", "none"];
+    let text = cargo(&[&arguments[..], &["--format", "{p}|{f}", "-p", package]].concat());
+    let read = |line: &str| {
+        let (name, features) = line.split_once('|')?;
+        let features = features.trim_end_matches(" (*)").split(',').map(str::to_owned).collect();
+        Some(TreeNode { name: name.split(' ').next()?.to_owned(), features })
+    };
+    let nodes: Vec<TreeNode> = text.lines().filter_map(read).collect();
+    assert_eq!(nodes.first().map(|node| node.name.as_str()), Some(package), "{text}");
+    nodes
+}
+
+/// `cargo metadata`, with the packages of all platforms.
+pub fn metadata() -> Value {
+    let text = cargo(&["metadata", "--locked", "--format-version", "1"]);
+    serde_json::from_str(&text).expect("cargo metadata is JSON")
+}
+
+fn cargo(arguments: &[&str]) -> String {
+    let output = Command::new(env!("CARGO"))
+        .args(arguments)
+        .current_dir(root())
+        .output()
+        .expect("cargo starts: it built this test");
+    let (stdout, stderr) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "cargo {}: {stderr}", arguments.join(" "));
+    stdout.into_owned()
+}
