@@ -68,6 +68,10 @@ impl de::Error for JsonError {
     fn custom<T: fmt::Display>(problem: T) -> JsonError {
         JsonError { path: Vec::new(), offset: None, problem: problem.to_string() }
     }
+
+    fn duplicate_field(key: &'static str) -> JsonError {
+        de::Error::custom(format!("the key {key:?} is repeated"))
+    }
 }
 
 /// Reads one document, strictly.

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::num::NonZeroU32;
 
-use chrono::{DateTime, NaiveDateTime, SubsecRound, Utc};
+use chrono::{DateTime, NaiveDateTime, SubsecRound, Timelike, Utc};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -81,9 +81,10 @@ impl TryFrom<String> for Expires {
         }
         let time =
             NaiveDateTime::parse_from_str(&text, "%Y-%m-%dT%H:%M:%SZ").map_err(|_| refuse())?;
-        // A second 60 would not survive being written again.
         let expires = Expires(time.and_utc());
-        if expires.to_string() == text { Ok(expires) } else { Err(refuse()) }
+        // chrono keeps a second 60 as a fraction of a second; other clients refuse it.
+        let is_leap_second = time.nanosecond() != 0;
+        if is_leap_second || expires.to_string() != text { Err(refuse()) } else { Ok(expires) }
     }
 }
 
