@@ -1,5 +1,8 @@
 //! The end-to-end tests, one binary. Each module asks one question:
 //!
 //! - [`architecture`]: do packages depend on each other, and on others, as the map says?
+//! - [`formats`]: does schema read and refuse what it must?  (the table: [`pitfalls`])
 
 mod architecture;
+mod formats;
+mod pitfalls;

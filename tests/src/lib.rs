@@ -1,4 +1,5 @@
 //! What the end-to-end tests share: the tree that they test, signatures made by hand, and the world
 //! of real processes that they run in.
 
+pub mod hand;
 pub mod tree;
