@@ -1,5 +1,9 @@
 //! What the end-to-end tests share: the tree that they test, signatures made by hand, and the world
 //! of real processes that they run in.
 
+pub mod agent;
+pub mod arbitrary;
 pub mod hand;
+pub mod python;
+pub mod seed;
 pub mod tree;

@@ -8,6 +8,7 @@ mod documents;
 mod keys;
 mod text;
 
+use notary_tests::agent::Verdict;
 use notary_tests::hand::Collection;
 
 /// A collection and what a correct reader makes of it.
@@ -24,6 +25,27 @@ pub(crate) enum Right {
     Reads,
     /// It refuses the file of `role`, for a reason that contains `because`.
     Refuses { role: &'static str, because: &'static str },
+}
+
+impl Case {
+    /// What a correct client answers for each target: its length, or part of the reason why not.
+    pub(crate) fn right_verdict(&self) -> Verdict {
+        let documents = [("targets", &self.collection.targets), ("docs", &self.collection.docs)];
+        let mut verdict = Verdict::new();
+        for (vouching, part) in documents {
+            for (name, target) in part.signed["targets"].as_object().expect("targets are a map") {
+                let right = match self.right {
+                    // A delegated role that is refused harms only the look-ups that need it.
+                    Right::Refuses { role, because } if role != "docs" || vouching == "docs" => {
+                        Err(because.to_owned())
+                    }
+                    _ => Ok(target["length"].as_u64().expect("a length")),
+                };
+                verdict.insert(name.clone(), right);
+            }
+        }
+        verdict
+    }
 }
 
 /// All cases. Names are distinct.
