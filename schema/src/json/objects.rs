@@ -1,0 +1,218 @@
+//! Values of any type from a [`Reader`]: serde's deserializer, and the rules for the keys of objects.
+
+use std::borrow::Cow;
+
+use serde::de::{self, DeserializeSeed, IntoDeserializer, Visitor};
+use serde::forward_to_deserialize_any;
+
+use super::{JsonError, Reader};
+
+impl<'de> de::Deserializer<'de> for &mut Reader<'de> {
+    type Error = JsonError;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, JsonError> {
+        self.skip_space();
+        match self.peek() {
+            Some(b'{') => Members::open(self, None)?.visit(visitor),
+            Some(b'[') => Items::open(self)?.visit(visitor),
+            Some(b'"') => match self.string()? {
+                Cow::Borrowed(text) => visitor.visit_borrowed_str(text),
+                Cow::Owned(text) => visitor.visit_string(text),
+            },
+            Some(b't') => self.literal("true").and_then(|()| visitor.visit_bool(true)),
+            Some(b'f') => self.literal("false").and_then(|()| visitor.visit_bool(false)),
+            Some(b'n') => self.literal("null").and_then(|()| visitor.visit_unit()),
+            Some(b'-' | b'0'..=b'9') => match self.integer()? {
+                number @ 0.. => visitor.visit_u64(number.unsigned_abs()),
+                number => visitor.visit_i64(number),
+            },
+            Some(_) => Err(self.error("not a JSON value")),
+            None => Err(self.error("the document ends too early")),
+        }
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, JsonError> {
+        self.skip_space();
+        match self.peek() {
+            Some(b'n') => self.literal("null").and_then(|()| visitor.visit_none()),
+            _ => visitor.visit_some(self),
+        }
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, JsonError> {
+        Members::open(self, Some(fields))?.visit(visitor)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, JsonError> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    /// Enums are plain words here.
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        _variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, JsonError> {
+        visitor.visit_enum(self.string()?.into_deserializer())
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf
+        unit unit_struct seq tuple tuple_struct map identifier ignored_any
+    }
+}
+
+/// The members of an object that is being read. Refuses repeated keys when it is closed.
+pub(super) struct Members<'r, 'a> {
+    pub(super) reader: &'r mut Reader<'a>,
+    known: Option<&'static [&'static str]>,
+    keys: Vec<Cow<'a, str>>,
+    ascending: bool,
+    open: bool,
+}
+
+impl<'r, 'a> Members<'r, 'a> {
+    pub(super) fn open(
+        reader: &'r mut Reader<'a>,
+        known: Option<&'static [&'static str]>,
+    ) -> Result<Members<'r, 'a>, JsonError> {
+        reader.expect(b'{')?;
+        reader.enter()?;
+        Ok(Members { reader, known, keys: Vec::new(), ascending: true, open: true })
+    }
+
+    fn visit<V: Visitor<'a>>(mut self, visitor: V) -> Result<V::Value, JsonError> {
+        let value = visitor.visit_map(&mut self)?;
+        if self.open {
+            return Err(self.reader.error("more members than expected"));
+        }
+        Ok(value)
+    }
+
+    pub(super) fn key(&mut self) -> Result<Option<Cow<'a, str>>, JsonError> {
+        self.reader.skip_space();
+        if self.reader.peek() == Some(b'}') {
+            self.reader.position += 1;
+            return self.close().map(|()| None);
+        }
+        if !self.keys.is_empty() {
+            self.reader.expect(b',')?;
+        }
+        let key = self.reader.string()?;
+        if let Some(known) = self.known {
+            refuse_look_alike(&key, known).map_err(|problem| self.reader.error(problem))?;
+        }
+        self.reader.expect(b':')?;
+        if self.keys.last().is_some_and(|last| *last >= key) {
+            self.ascending = false;
+        }
+        self.keys.push(key.clone());
+        Ok(Some(key))
+    }
+
+    /// Keys in strictly ascending order, as in every canonical file, cannot repeat.
+    fn close(&mut self) -> Result<(), JsonError> {
+        self.open = false;
+        self.reader.depth -= 1;
+        if self.ascending {
+            return Ok(());
+        }
+        self.reader.canonical = false;
+        self.keys.sort_unstable();
+        match self.keys.windows(2).find(|pair| pair[0] == pair[1]) {
+            Some(pair) => Err(self.reader.error(format!("the key {:?} is repeated", pair[0]))),
+            None => Ok(()),
+        }
+    }
+}
+
+impl<'a> de::MapAccess<'a> for &mut Members<'_, 'a> {
+    type Error = JsonError;
+
+    fn next_key_seed<K: DeserializeSeed<'a>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, JsonError> {
+        let Some(key) = self.key()? else { return Ok(None) };
+        seed.deserialize(key.into_deserializer())
+            .map(Some)
+            .map_err(|error: JsonError| JsonError { offset: Some(self.reader.position), ..error })
+    }
+
+    fn next_value_seed<S: DeserializeSeed<'a>>(&mut self, seed: S) -> Result<S::Value, JsonError> {
+        seed.deserialize(&mut *self.reader).map_err(|error| {
+            let key = self.keys.last().map_or("", |key| key.as_ref());
+            error.inside(key, self.reader.position)
+        })
+    }
+}
+
+/// The items of an array that is being read.
+struct Items<'r, 'a> {
+    reader: &'r mut Reader<'a>,
+    count: usize,
+    open: bool,
+}
+
+impl<'r, 'a> Items<'r, 'a> {
+    fn open(reader: &'r mut Reader<'a>) -> Result<Items<'r, 'a>, JsonError> {
+        reader.expect(b'[')?;
+        reader.enter()?;
+        Ok(Items { reader, count: 0, open: true })
+    }
+
+    fn visit<V: Visitor<'a>>(mut self, visitor: V) -> Result<V::Value, JsonError> {
+        let value = visitor.visit_seq(&mut self)?;
+        if self.open && de::SeqAccess::next_element::<de::IgnoredAny>(&mut &mut self)?.is_some() {
+            return Err(self.reader.error("more items than expected"));
+        }
+        Ok(value)
+    }
+}
+
+impl<'a> de::SeqAccess<'a> for &mut Items<'_, 'a> {
+    type Error = JsonError;
+
+    fn next_element_seed<S: DeserializeSeed<'a>>(
+        &mut self,
+        seed: S,
+    ) -> Result<Option<S::Value>, JsonError> {
+        self.reader.skip_space();
+        if self.reader.peek() == Some(b']') {
+            self.reader.position += 1;
+            self.reader.depth -= 1;
+            self.open = false;
+            return Ok(None);
+        }
+        if self.count > 0 {
+            self.reader.expect(b',')?;
+        }
+        self.count += 1;
+        seed.deserialize(&mut *self.reader)
+            .map(Some)
+            .map_err(|error| error.inside((self.count - 1).to_string(), self.reader.position))
+    }
+}
+
+/// Go's decoder takes `Signed` for `signed`: the key would mean something there and nothing here.
+pub(crate) fn refuse_look_alike(key: &str, known: &[&str]) -> Result<(), String> {
+    if known.contains(&key) {
+        return Ok(());
+    }
+    // The two characters beyond ASCII that Go folds into ASCII letters.
+    let folded = key.to_ascii_lowercase().replace('\u{17f}', "s").replace('\u{212a}', "k");
+    match known.iter().find(|name| name.eq_ignore_ascii_case(&folded)) {
+        Some(name) => Err(format!("the key {key:?} differs only in case from {name:?}")),
+        None => Ok(()),
+    }
+}
