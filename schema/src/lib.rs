@@ -16,6 +16,38 @@
 //! - [`publish`]: every rule of what may be published
 //! - [`online`]: the next snapshot and timestamp, and what a signer may sign
 //! - [`wire`]: the bodies that the programs exchange
+//!
+//! A file is trusted when enough distinct keys of its role have signed the canonical form of what
+//! it says:
+//!
+//! ```
+//! use std::collections::BTreeMap;
+//!
+//! use chrono::DateTime;
+//! use notary_schema::envelope::{Envelope, Unsigned};
+//! use notary_schema::key::{Key, PublicKey};
+//! use notary_schema::name::Version;
+//! use notary_schema::role::{Authority, Expires, RoleKeys, Targets};
+//! use notary_schema::threshold;
+//! use ring::signature::{Ed25519KeyPair, KeyPair};
+//!
+//! let pair = Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap();
+//! let key = Key::new(PublicKey::Ed25519(pair.public_key().as_ref().try_into()?));
+//! let keys = BTreeMap::from([(key.id().clone(), key.clone())]);
+//! let role = RoleKeys::new(vec![key.id().clone()], 1)?;
+//! let authority = Authority { keys: &keys, role: &role };
+//!
+//! let expires = Expires::at(DateTime::from_timestamp(1_900_000_000, 0).unwrap());
+//! let document = Unsigned::of(&Targets::empty(Version::FIRST, expires));
+//! let signature = pair.sign(document.message()).as_ref().to_vec();
+//! let file = document.with_signatures(&[(key.id().clone(), signature)]);
+//! assert!(threshold::count(&Envelope::<Targets>::parse(file.clone())?, authority).is_met());
+//!
+//! let tampered = String::from_utf8(file)?.replace("\"version\":1", "\"version\":2");
+//! let tampered = Envelope::<Targets>::parse(tampered.into_bytes())?;
+//! assert!(!threshold::count(&tampered, authority).is_met());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 pub mod draft;
 pub mod envelope;

@@ -3,7 +3,7 @@
 //! Reading follows python-tuf, the reference: a pattern and a name match segment by segment, so a
 //! wildcard never crosses `/`, and within a segment `*`, `?` and `[…]` are those of a shell. Clients
 //! of the field disagree about everything but `*` and `?`, so these two are all that may be
-//! *published* ([`PathPattern::check_publishable`]).
+//! *published* ([`PathSet::check_publishable`]).
 
 use std::cell::OnceCell;
 
