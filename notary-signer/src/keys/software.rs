@@ -1,0 +1,260 @@
+//! Private keys of the service: each sealed under one store key, opened only while it signs.
+//!
+//! The store key is derived once, at start, from a passphrase. A sealed key is what the caller
+//! keeps as the handle; the store itself keeps nothing, so that starting costs the same with one
+//! key and with a million. Sealed is with AES-256-GCM; purpose and key id are authenticated, so a
+//! sealed key that was copied to another collection or role does not open.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use notary_schema::key::PublicKey;
+use notary_schema::name::KeyId;
+use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use ring::pbkdf2::{self, PBKDF2_HMAC_SHA256};
+use ring::rand::{SecureRandom, SystemRandom};
+use secrecy::{ExposeSecret, SecretString};
+use zeroize::Zeroizing;
+
+use super::private::PrivateKey;
+use super::{Algorithm, KeyError, KeyHandle, KeyStore, StoredKey};
+
+/// Rounds of PBKDF2-HMAC-SHA256 for a new store: about 0.1 s, once at start.
+pub const ROUNDS: u32 = 600_000;
+/// More rounds than this are a damaged header, not a careful operator.
+const MAX_ROUNDS: u32 = 100_000_000;
+const SALT_BYTES: usize = 16;
+/// The first byte of a sealed key: this format.
+const FORMAT: u8 = 1;
+const KEY_ID_BYTES: usize = 32;
+const HEAD_BYTES: usize = 1 + KEY_ID_BYTES + NONCE_LEN;
+
+const KEY_CONTEXT: &str = "notary sealed key 1";
+const CHECK_CONTEXT: &str = "notary store check 1";
+
+/// What a store needs beside its passphrase to open again. Not secret; without it every sealed key
+/// is lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreHeader {
+    /// Rounds of PBKDF2-HMAC-SHA256.
+    pub rounds: u32,
+    /// Its salt.
+    pub salt: Vec<u8>,
+    /// An empty text sealed under the store key: shows at start whether the passphrase is right.
+    pub check: Vec<u8>,
+}
+
+/// Keys that are sealed under one store key.
+pub struct SoftwareStore {
+    // Shared with the blocking threads that generate keys.
+    sealer: Arc<LessSafeKey>,
+}
+
+impl SoftwareStore {
+    /// A new store under this passphrase, and the header that opens it again.
+    ///
+    /// # Errors
+    /// [`KeyError::PassphraseEmpty`], [`KeyError::Crypto`].
+    pub fn create(passphrase: &SecretString) -> Result<(SoftwareStore, StoreHeader), KeyError> {
+        let mut salt = vec![0; SALT_BYTES];
+        fill_random(&mut salt)?;
+        let sealer = derive(passphrase, &salt, ROUNDS)?;
+        let check = seal(&sealer, CHECK_CONTEXT.as_bytes(), &[])?;
+        let store = SoftwareStore { sealer: Arc::new(sealer) };
+        Ok((store, StoreHeader { rounds: ROUNDS, salt, check }))
+    }
+
+    /// The store that this header belongs to.
+    ///
+    /// # Errors
+    /// [`KeyError::DoesNotOpen`] for another passphrase.
+    pub fn open(
+        passphrase: &SecretString,
+        header: &StoreHeader,
+    ) -> Result<SoftwareStore, KeyError> {
+        let sealer = derive(passphrase, &header.salt, header.rounds)?;
+        match open(&sealer, CHECK_CONTEXT.as_bytes(), &header.check) {
+            Some(_) => Ok(SoftwareStore { sealer: Arc::new(sealer) }),
+            None => Err(KeyError::DoesNotOpen(STORE.to_owned())),
+        }
+    }
+
+    fn opened(&self, handle: &KeyHandle) -> Result<PrivateKey, KeyError> {
+        let input = || format!("the sealed key for {}", handle.purpose);
+        let does_not_open = || KeyError::DoesNotOpen(input());
+        let id = handle.opaque.get(1..=KEY_ID_BYTES).ok_or_else(does_not_open)?;
+        if handle.opaque[0] != FORMAT {
+            let problem = format!("its format {} is not known here", handle.opaque[0]);
+            return Err(KeyError::NotAPrivateKey { input: input(), problem });
+        }
+        let wanted = KeyId::parse(&hex::encode(id)).expect("64 digits are short enough");
+        let context = key_context(&handle.purpose, &wanted);
+        let sealed = &handle.opaque[1 + KEY_ID_BYTES..];
+        let pkcs8 = open(&self.sealer, &context, sealed).ok_or_else(does_not_open)?;
+        let key = PrivateKey::from_pkcs8(&pkcs8, &input())?;
+        if key.id() != wanted {
+            return Err(KeyError::OtherKey { input: input(), wanted, found: key.id() });
+        }
+        Ok(key)
+    }
+}
+
+const STORE: &str = "the key store";
+
+#[async_trait]
+impl KeyStore for SoftwareStore {
+    async fn create(&self, algorithm: Algorithm, purpose: &str) -> Result<StoredKey, KeyError> {
+        let sealer = self.sealer.clone();
+        let purpose = purpose.to_owned();
+        let generate = move || {
+            let key = PrivateKey::generate(algorithm)?;
+            let id = key.id();
+            let sealed = seal(&sealer, &key_context(&purpose, &id), key.pkcs8())?;
+            let mut opaque = Vec::with_capacity(HEAD_BYTES + sealed.len());
+            opaque.push(FORMAT);
+            opaque.extend(hex::decode(id.as_str()).expect("our key ids are hexadecimal"));
+            opaque.extend(sealed);
+            Ok(StoredKey { public: key.public().clone(), handle: KeyHandle { purpose, opaque } })
+        };
+        // RSA takes seconds.
+        let made = tokio::task::spawn_blocking(generate).await;
+        made.map_err(|_| KeyError::Crypto("making a key"))?
+    }
+
+    async fn public(&self, handle: &KeyHandle) -> Result<PublicKey, KeyError> {
+        Ok(self.opened(handle)?.public().clone())
+    }
+
+    async fn sign(&self, handle: &KeyHandle, message: &[u8]) -> Result<Vec<u8>, KeyError> {
+        self.opened(handle)?.signature(message)
+    }
+}
+
+/// What a sealed key is bound to. Only the purpose has no fixed length, so no two pairs of purpose
+/// and id read the same.
+fn key_context(purpose: &str, id: &KeyId) -> Vec<u8> {
+    [KEY_CONTEXT, purpose, id.as_str()].join("\0").into_bytes()
+}
+
+fn derive(passphrase: &SecretString, salt: &[u8], rounds: u32) -> Result<LessSafeKey, KeyError> {
+    if passphrase.expose_secret().is_empty() {
+        return Err(KeyError::PassphraseEmpty(STORE.to_owned()));
+    }
+    let rounds = NonZeroU32::new(rounds)
+        .filter(|rounds| rounds.get() <= MAX_ROUNDS)
+        .ok_or_else(|| KeyError::DoesNotOpen(STORE.to_owned()))?;
+    let mut key = Zeroizing::new([0; 32]);
+    let passphrase = passphrase.expose_secret().as_bytes();
+    pbkdf2::derive(PBKDF2_HMAC_SHA256, rounds, salt, passphrase, &mut *key);
+    let key = UnboundKey::new(&AES_256_GCM, &*key).expect("32 bytes are a key of AES-256");
+    Ok(LessSafeKey::new(key))
+}
+
+/// Nonce, ciphertext and tag. A random nonce of 96 bits is sound for 2^32 sealed keys.
+fn seal(sealer: &LessSafeKey, context: &[u8], plain: &[u8]) -> Result<Vec<u8>, KeyError> {
+    let mut nonce = [0; NONCE_LEN];
+    fill_random(&mut nonce)?;
+    let mut body = Zeroizing::new(plain.to_vec());
+    let tag = sealer
+        .seal_in_place_separate_tag(
+            Nonce::assume_unique_for_key(nonce),
+            Aad::from(context),
+            &mut body,
+        )
+        .map_err(|_| KeyError::Crypto("sealing a key"))?;
+    Ok([&nonce[..], &body, tag.as_ref()].concat())
+}
+
+/// What was sealed, unless key, context or bytes are others.
+fn open(sealer: &LessSafeKey, context: &[u8], sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let (nonce, body) = sealed.split_at_checked(NONCE_LEN)?;
+    let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
+    let mut body = Zeroizing::new(body.to_vec());
+    let length = sealer.open_in_place(nonce, Aad::from(context), &mut body).ok()?.len();
+    body.truncate(length);
+    Some(body)
+}
+
+fn fill_random(bytes: &mut [u8]) -> Result<(), KeyError> {
+    SystemRandom::new().fill(bytes).map_err(|_| KeyError::Crypto("drawing random bytes"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn new_store() -> (SoftwareStore, StoreHeader) {
+        SoftwareStore::create(&SecretString::from("correct horse")).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_key_signs_after_the_store_was_opened_again() {
+        let (store, header) = new_store();
+        for algorithm in Algorithm::ALL {
+            let key = store.create(algorithm, "acme/app snapshot").await.unwrap();
+            let again = SoftwareStore::open(&SecretString::from("correct horse"), &header).unwrap();
+            assert_eq!(again.public(&key.handle).await.unwrap(), key.public);
+            let signature = key.sign(&again, b"message").await.unwrap();
+            assert!(key.public.verifies(b"message", &signature), "{algorithm}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_passphrase_is_noticed_when_the_store_opens() {
+        let (_, header) = new_store();
+        for wrong in ["correct horsf", "Correct horse", "correct horse "] {
+            let refused = SoftwareStore::open(&SecretString::from(wrong), &header);
+            assert!(matches!(refused, Err(KeyError::DoesNotOpen(_))), "{wrong:?} opened it");
+        }
+        let empty = SoftwareStore::create(&SecretString::from(""));
+        assert!(matches!(empty, Err(KeyError::PassphraseEmpty(_))));
+    }
+
+    #[test]
+    fn a_damaged_header_does_not_open_and_does_not_compute_for_ever() {
+        let (_, header) = new_store();
+        let passphrase = SecretString::from("correct horse");
+        for damaged in [
+            StoreHeader { rounds: 0, ..header.clone() },
+            StoreHeader { rounds: ROUNDS - 1, ..header.clone() },
+            StoreHeader { rounds: u32::MAX, ..header.clone() },
+            StoreHeader { salt: vec![0; SALT_BYTES], ..header.clone() },
+            StoreHeader { check: Vec::new(), ..header.clone() },
+        ] {
+            assert!(SoftwareStore::open(&passphrase, &damaged).is_err(), "{damaged:?}");
+        }
+        assert!(SoftwareStore::open(&passphrase, &header).is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_sealed_key_opens_for_its_purpose_only() {
+        let (store, _) = new_store();
+        let key = store.create(Algorithm::Ed25519, "acme/app snapshot").await.unwrap();
+        let moved = KeyHandle { purpose: "acme/app timestamp".into(), ..key.handle.clone() };
+        assert!(matches!(store.sign(&moved, b"m").await, Err(KeyError::DoesNotOpen(_))));
+        assert!(store.sign(&key.handle, b"m").await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_sealed_key_with_any_byte_changed_does_not_open() {
+        let (store, _) = new_store();
+        let key = store.create(Algorithm::Ed25519, "p").await.unwrap();
+        for at in 0..key.handle.opaque.len() {
+            let mut handle = key.handle.clone();
+            handle.opaque[at] ^= 1;
+            assert!(store.public(&handle).await.is_err(), "byte {at} was changed");
+            handle.opaque.truncate(at);
+            assert!(store.public(&handle).await.is_err(), "cut to {at} bytes");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_sealed_form_does_not_hold_the_key_in_the_clear() {
+        let (store, _) = new_store();
+        let key = store.create(Algorithm::Ed25519, "p").await.unwrap();
+        let private = store.opened(&key.handle).unwrap();
+        let seed = &private.pkcs8()[16..];
+        assert!(!key.handle.opaque.windows(seed.len()).any(|window| window == seed));
+    }
+}
