@@ -2,11 +2,13 @@
 //!
 //! - [`architecture`]: do packages depend on each other, and on others, as the map says?
 //! - [`formats`]: does schema read and refuse what it must?  (the table: [`pitfalls`])
+//! - [`interop`]: do other clients read what we read?
 //! - [`properties`]: what holds for every file
 //! - [`vectors`]: do python-securesystemslib and we agree, both ways?
 
 mod architecture;
 mod formats;
+mod interop;
 mod pitfalls;
 mod properties;
 mod vectors;

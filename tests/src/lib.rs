@@ -1,9 +1,13 @@
 //! What the end-to-end tests share: the tree that they test, signatures made by hand, and the world
 //! of real processes that they run in.
 
+pub mod address_file;
 pub mod agent;
 pub mod arbitrary;
+pub mod files_server;
 pub mod hand;
+pub mod judge;
 pub mod python;
 pub mod seed;
 pub mod tree;
+pub mod world;

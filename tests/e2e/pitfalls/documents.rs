@@ -69,7 +69,6 @@ fn custom() -> Vec<Case> {
 fn unknown_members() -> Vec<Case> {
     let places = [
         ("root", ""),
-        ("root", "/roles"),
         ("root", "/roles/targets"),
         ("targets", ""),
         ("targets", "/targets/app.tgz"),
@@ -93,7 +92,10 @@ fn unknown_members() -> Vec<Case> {
     let in_a_signature = reads("an unknown member in a signature", |c| {
         c.targets.edit_signatures(|signatures| signatures[0]["x-unknown"] = json!(1));
     });
-    places.map(unknown).into_iter().chain([beside_signed, in_a_signature]).collect()
+    let mirrors = reads("the optional role mirrors in root", |c| {
+        c.root.signed["roles"]["mirrors"] = c.root.signed["roles"]["targets"].clone();
+    });
+    places.map(unknown).into_iter().chain([beside_signed, in_a_signature, mirrors]).collect()
 }
 
 fn dates() -> Vec<Case> {

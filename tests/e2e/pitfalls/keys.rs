@@ -49,9 +49,12 @@ fn spellings() -> Vec<Case> {
     ] {
         cases.push(reads(name, signs_targets(ecdsa_listed(&key, "ecdsa", &public))));
     }
-    cases.push(reads("an id that is not the hash of its key", |c| {
-        c.trust("targets", &[HandKey::ed25519(1).under_id("key-1")], 1);
-    }));
+    for (name, id) in [("a word", "key-1"), ("another hash", HandKey::ed25519(61).id())] {
+        let key = HandKey::ed25519(60).under_id(id);
+        cases.push(reads(format!("a key whose id is {name}"), |c| {
+            c.trust("targets", &[key], 1);
+        }));
+    }
     cases.push(refuses("root", "control character", "a PEM key with raw newlines", |c| {
         c.trust("targets", &[HandKey::p256()], 1);
         c.root.layout = Layout::Canonical;

@@ -92,11 +92,11 @@ fn look_alikes() -> Vec<Case> {
 }
 
 fn nesting() -> Vec<Case> {
-    // The file, signed, targets and the target are four levels.
+    // The file, signed, targets, the target and its custom are five levels.
     let nested = |levels: usize| {
         move |c: &mut Collection| {
-            let custom = (4..levels).fold(Value::Null, |inner, _| json!([inner]));
-            c.add_target("x", b"x")["custom"] = custom;
+            let nested = (5..levels).fold(Value::Null, |inner, _| json!([inner]));
+            c.add_target("x", b"x")["custom"] = json!({"nested": nested});
         }
     };
     vec![

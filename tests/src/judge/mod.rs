@@ -1,0 +1,18 @@
+//! Other clients, as independent judges of what we serve.
+
+mod ngclient;
+mod tough;
+
+pub use ngclient::ngclient;
+pub use tough::tough;
+
+/// A collection to judge, and the names to look up in it.
+#[derive(Debug, Clone)]
+pub struct Question {
+    /// The root that the client starts from.
+    pub root: Vec<u8>,
+    /// Below which the metadata files are.
+    pub metadata_url: String,
+    /// The names to look up.
+    pub names: Vec<String>,
+}
