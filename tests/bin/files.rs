@@ -7,7 +7,7 @@ use std::process::ExitCode;
 async fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let (directory, address) = match arguments[..] {
+    let (directory, file) = match arguments[..] {
         [directory] => (directory, None),
         [directory, "--address-file", file] => (directory, Some(PathBuf::from(file))),
         _ => {
@@ -15,7 +15,7 @@ async fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    match notary_tests::files_server::serve(PathBuf::from(directory), address).await {
+    match notary_tests::files_server::serve(PathBuf::from(directory), file).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("e2e-files: {error}");

@@ -7,9 +7,9 @@ use std::path::Path;
 ///
 /// # Errors
 /// When the directory of the file cannot be written to.
-pub fn write(file: &Path, url: &str) -> io::Result<()> {
+pub fn write(file: &Path, address: &str) -> io::Result<()> {
     let half = file.with_extension("new");
-    std::fs::write(&half, url)?;
+    std::fs::write(&half, address)?;
     std::fs::rename(half, file)
 }
 

@@ -9,12 +9,12 @@ use actix_web::{App, HttpResponse, HttpServer, web};
 use crate::address_file;
 
 /// Serves a directory on a free port of the loopback interface until the process is asked to end.
-/// The address, `http://127.0.0.1:PORT`, is printed, and written to `address_file` if one is given,
-/// once connections are accepted.
+/// Once connections are accepted, the URL is printed, and the address, `127.0.0.1:PORT`, is written
+/// to `address_file` if one is given.
 ///
 /// # Errors
 /// When the directory is none, or the port cannot be opened.
-pub async fn serve(directory: PathBuf, address: Option<PathBuf>) -> io::Result<()> {
+pub async fn serve(directory: PathBuf, address_file: Option<PathBuf>) -> io::Result<()> {
     if !directory.is_dir() {
         let problem = format!("{} is not a directory", directory.display());
         return Err(io::Error::new(io::ErrorKind::NotADirectory, problem));
@@ -26,14 +26,14 @@ pub async fn serve(directory: PathBuf, address: Option<PathBuf>) -> io::Result<(
         App::new().app_data(directory.clone()).service(resource)
     };
     let server = HttpServer::new(app).workers(1).bind(("127.0.0.1", 0))?;
-    let url = format!("http://{}", server.addrs()[0]);
+    let address = server.addrs()[0];
     let server = server.run();
-    if let Some(file) = address {
-        address_file::write(&file, &url)?;
+    if let Some(file) = address_file {
+        address_file::write(&file, &address.to_string())?;
     }
     #[expect(clippy::print_stdout, reason = "the address is the program's answer")]
     {
-        println!("{url}");
+        println!("http://{address}");
     }
     server.await
 }

@@ -7,11 +7,10 @@
 mod deviations;
 
 use std::path::Path;
-use std::process::Command;
 
 use notary_tests::agent::Verdict;
 use notary_tests::judge::{self, Question};
-use notary_tests::world::Process;
+use notary_tests::world::{Process, Program};
 use tempfile::TempDir;
 
 use crate::pitfalls::{self, Case};
@@ -43,12 +42,11 @@ fn questions(cases: &[Case], directory: &Path, base: &str) -> Vec<Question> {
 fn python_tuf_differs_from_us_only_where_it_is_listed() {
     let cases = pitfalls::table();
     let directory = written(&cases);
-    let (_server, url) = Process::listening(
-        "files",
-        Command::new(env!("CARGO_BIN_EXE_e2e-files")).arg(directory.path()),
-        directory.path(),
-    );
-    let verdicts = judge::ngclient(&questions(&cases, directory.path(), &url));
+    let mut files = Program::Files.command();
+    let files = files.arg(directory.path());
+    let (_files, address) = Process::listening("files", files, directory.path());
+    let base = format!("http://{address}");
+    let verdicts = judge::ngclient(&questions(&cases, directory.path(), &base));
     deviations::check("python-tuf", &cases, &verdicts);
 }
 

@@ -1,7 +1,181 @@
-//! The real programs as processes, each in a directory of its own.
+//! The real programs as processes: a signer, a server, people at command lines, and a clock that a
+//! test moves for all of them.
+//!
+//! A world has its own directory, certificates and ports. Its processes are killed when it is
+//! dropped; their logs are printed when the test failed.
 
 mod clock;
+mod http;
+mod person;
 mod process;
+mod program;
+mod service;
+
+use std::fs::File;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::process::Command;
+
+use tempfile::TempDir;
+use toml::{Table, toml};
 
 pub use clock::{CLOCK_VARIABLE, Clock, real_time};
+pub use http::{Answer, Http};
+pub use person::{Outcome, Person};
 pub use process::{Process, wait_for};
+pub use program::Program;
+pub use service::{STOP_VARIABLE, Service};
+
+/// A signer and a server that know each other.
+pub struct World {
+    /// The signer.
+    pub signer: Service,
+    /// The server, over loopback HTTP.
+    pub server: Service,
+    /// What all programs take for the time.
+    pub clock: Clock,
+    // Last, so that the processes end before their directory goes.
+    directory: TempDir,
+}
+
+impl World {
+    /// Starts a world with the programs' own defaults.
+    pub fn start() -> World {
+        World::with(|_| {}, |_| {})
+    }
+
+    /// Starts a world with other configurations: of the signer, of the server.
+    pub fn with(signer: impl FnOnce(&mut Table), server: impl FnOnce(&mut Table)) -> World {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let clock = Clock::new(directory.path());
+        make_certificates(directory.path(), &clock);
+        write_secret(&directory.path().join("passphrase"), "of the signer");
+        let mut config = signer_config();
+        signer(&mut config);
+        let signer = Service::start(Program::Signer, directory.path(), config, &clock);
+        let mut config = server_config(signer.address());
+        server(&mut config);
+        let server = Service::start(Program::Server, directory.path(), config, &clock);
+        World { signer, server, clock, directory }
+    }
+
+    /// The directory of the world.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// The URL of the server.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.server.address())
+    }
+
+    /// Below which the metadata of a collection is.
+    pub fn metadata_url(&self, gun: &str) -> String {
+        format!("{}/v2/{gun}/_trust/tuf/", self.url())
+    }
+
+    /// Requests to the server; with this token, if one is given.
+    pub fn http(&self, token: Option<&str>) -> Http {
+        Http::plain(self.url(), token)
+    }
+
+    /// Requests to the signer, with the certificate of this name.
+    pub fn signer_http(&self, certificate: &str) -> Http {
+        let url = format!("https://{}", self.signer.address());
+        Http::mutual_tls(url, &self.directory().join("pki"), certificate)
+    }
+
+    /// A new token, from the operator of the server.
+    pub fn token(&self, grant: &str, collections: &str) -> String {
+        let arguments = format!("token create --grant {grant} --collection {collections}");
+        self.operate(Program::Server, &arguments).trim().to_owned()
+    }
+
+    /// Somebody with a token of this grant on all collections.
+    pub fn person(&self, name: &str, grant: &str) -> Person {
+        let token = self.token(grant, "**");
+        Person::new(self.directory().join(name), &self.clock, &self.url(), Some(&token))
+    }
+
+    /// Somebody without a token.
+    pub fn stranger(&self, name: &str) -> Person {
+        Person::new(self.directory().join(name), &self.clock, &self.url(), None)
+    }
+
+    /// Runs a command of an operator with the configuration of a service, and answers what it
+    /// printed.
+    ///
+    /// # Panics
+    /// When it fails.
+    #[track_caller]
+    pub fn operate(&self, program: Program, arguments: &str) -> String {
+        let service = if program == Program::Signer { &self.signer } else { &self.server };
+        let mut command = program.command();
+        command.args(arguments.split_whitespace()).arg("--config").arg(service.config_file());
+        command.env(CLOCK_VARIABLE, self.clock.file());
+        run(&mut command)
+    }
+
+    /// Serves a directory, for targets. Answers the process and the URL.
+    pub fn serve_files(&self, directory: &Path) -> (Process, String) {
+        let mut command = Program::Files.command();
+        let (files, address) =
+            Process::listening("e2e-files", command.arg(directory), self.directory());
+        (files, format!("http://{address}"))
+    }
+}
+
+#[track_caller]
+fn run(command: &mut Command) -> String {
+    let output = command.output().expect("cargo built it");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {}\n{stderr}", output.status);
+    String::from_utf8(output.stdout).expect("the programs print UTF-8")
+}
+
+fn make_certificates(directory: &Path, clock: &Clock) {
+    let pki = |arguments: &[&str]| {
+        let mut command = Program::Signer.command();
+        command.arg("pki").args(arguments).current_dir(directory);
+        run(command.env(CLOCK_VARIABLE, clock.file()));
+    };
+    pki(&["init", "pki"]);
+    pki(&["issue", "pki", "signer", "--server"]);
+    pki(&["issue", "pki", "server", "--client"]);
+}
+
+fn signer_config() -> Table {
+    toml! {
+        database = "signer.sqlite"
+        [tls]
+        certificate = "pki/signer.pem"
+        key = "pki/signer.key"
+        client_ca = "pki/ca.pem"
+        [store]
+        passphrase_file = "passphrase"
+    }
+}
+
+fn server_config(signer: &str) -> Table {
+    let mut config = toml! {
+        database = "server.sqlite"
+        [signer]
+        ca = "pki/ca.pem"
+        certificate = "pki/server.pem"
+        key = "pki/server.key"
+        [refresh]
+        interval_seconds = 1
+        slot_interval_seconds = 1
+    };
+    let section = config["signer"].as_table_mut().expect("it is a table");
+    section.insert("url".into(), format!("https://{signer}").into());
+    config
+}
+
+/// A file that only its owner may read.
+fn write_secret(file: &Path, secret: &str) {
+    let mut options = File::options();
+    let file = options.create_new(true).write(true).mode(0o600).open(file);
+    file.and_then(|mut file| file.write_all(secret.as_bytes())).expect("a new file");
+}

@@ -1,0 +1,128 @@
+//! Somebody with a trust directory, keys and an API token of their own, at a command line.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+use super::{CLOCK_VARIABLE, Clock, Program};
+
+/// Protects the keys of every person.
+const PASSPHRASE: &str = "correct horse battery staple";
+
+/// A user of `notary`.
+pub struct Person {
+    directory: PathBuf,
+    clock: Clock,
+    environment: Vec<(&'static str, String)>,
+}
+
+impl Person {
+    pub(super) fn new(
+        directory: PathBuf,
+        clock: &Clock,
+        server: &str,
+        token: Option<&str>,
+    ) -> Person {
+        std::fs::create_dir(&directory).expect("nobody else has this name");
+        let mut environment = vec![
+            ("NOTARY_SERVER", server.to_owned()),
+            ("NOTARY_TRUST_DIR", directory.join("trust").display().to_string()),
+            ("NOTARY_PASSPHRASE", PASSPHRASE.to_owned()),
+            // No configuration of whoever runs the tests.
+            ("HOME", directory.display().to_string()),
+            ("XDG_CONFIG_HOME", directory.display().to_string()),
+        ];
+        environment.extend(token.map(|token| ("NOTARY_TOKEN", token.to_owned())));
+        Person { directory, clock: clock.clone(), environment }
+    }
+
+    /// Their directory, in which commands run.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Writes a file into their directory and answers its name.
+    pub fn file(&self, name: &str, content: impl AsRef<[u8]>) -> String {
+        let path = self.directory.join(name);
+        let folder = path.parent().expect("it is in a directory");
+        std::fs::create_dir_all(folder).expect("their own directory");
+        std::fs::write(&path, content).expect("their own directory");
+        name.to_owned()
+    }
+
+    /// A command of theirs; arguments may be added before [`Person::run`].
+    pub fn command(&self, arguments: &str) -> Command {
+        let mut command = Program::Notary.command();
+        command.args(arguments.split_whitespace()).current_dir(&self.directory);
+        command.env(CLOCK_VARIABLE, self.clock.file()).envs(self.environment.iter().cloned());
+        command
+    }
+
+    /// Runs `notary` with words that hold no white space.
+    pub fn notary(&self, arguments: &str) -> Outcome {
+        self.run(self.command(arguments))
+    }
+
+    /// Runs a command to its end, without a terminal.
+    pub fn run(&self, mut command: Command) -> Outcome {
+        let output = command.stdin(Stdio::null()).output().expect("cargo built it");
+        Outcome { command: format!("{command:?}"), output }
+    }
+}
+
+/// What became of a command.
+#[must_use]
+pub struct Outcome {
+    command: String,
+    output: Output,
+}
+
+impl Outcome {
+    /// Its exit code.
+    ///
+    /// # Panics
+    /// When it was ended by a signal.
+    pub fn code(&self) -> i32 {
+        self.output.status.code().unwrap_or_else(|| panic!("{self}"))
+    }
+
+    /// What it printed.
+    pub fn stdout(&self) -> String {
+        String::from_utf8_lossy(&self.output.stdout).into_owned()
+    }
+
+    /// What it said beside.
+    pub fn stderr(&self) -> String {
+        String::from_utf8_lossy(&self.output.stderr).into_owned()
+    }
+
+    /// Asserts that it was done, and answers what it printed.
+    #[track_caller]
+    pub fn done(self) -> String {
+        assert_eq!(self.code(), 0, "{self}");
+        self.stdout()
+    }
+
+    /// Asserts that it was done, and answers the document that it printed.
+    #[track_caller]
+    pub fn json(self) -> Value {
+        assert_eq!(self.code(), 0, "{self}");
+        serde_json::from_slice(&self.output.stdout)
+            .unwrap_or_else(|error| panic!("{error}: {self}"))
+    }
+
+    /// Asserts an exit code, and answers what it said.
+    #[track_caller]
+    pub fn exits(self, code: i32) -> String {
+        assert_eq!(self.code(), code, "{self}");
+        self.stderr()
+    }
+}
+
+impl std::fmt::Display for Outcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (status, command) = (self.output.status, &self.command);
+        write!(f, "{command}\n{status}\n{}{}", self.stdout(), self.stderr())
+    }
+}
