@@ -164,6 +164,21 @@ pub struct OnlineKey {
     pub state: KeyState,
 }
 
+/// A team asks for a delegation: a file that it hands to whoever delegates.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DelegationRequest {
+    /// The collection.
+    pub collection: Gun,
+    /// The role that the team asks for.
+    pub role: RoleName,
+    /// The team's public keys.
+    pub keys: Vec<Key>,
+    /// The role's first file, byte for byte, signed by each of the keys: who made the request holds
+    /// them, and the role can be published together with its delegation.
+    pub file: String,
+}
+
 // ---- notary-signer
 
 /// Where an online key is in its life.

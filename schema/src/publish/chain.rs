@@ -67,15 +67,19 @@ fn require_root<T>(
     threshold::require(file, role, &RoleName::ROOT, authority).map(drop)
 }
 
+/// A delegation leads to every delegated role.
+pub(super) fn delegated(view: &View<'_>, batch: &Batch) -> Result<(), Refusal> {
+    match delegated_parts(batch).find(|(role, _)| view.delegators(role).is_empty()) {
+        Some((role, _)) => Err(Refusal::NotDelegated(role.clone())),
+        None => Ok(()),
+    }
+}
+
 /// A delegated role is signed as everybody says who delegates to it: a client follows the one
 /// delegation that leads it there.
 pub(super) fn delegated_signatures(view: &View<'_>, batch: &Batch) -> Result<(), Refusal> {
     for (role, file) in delegated_parts(batch) {
-        let delegators = view.delegators(role);
-        if delegators.is_empty() {
-            return Err(Refusal::NotDelegated(role.clone()));
-        }
-        for delegator in delegators {
+        for delegator in view.delegators(role) {
             threshold::require(file, role, &delegator.name, delegator.authority())?;
         }
     }

@@ -178,6 +178,45 @@ pub fn check(
     now: DateTime<Utc>,
 ) -> Result<Accepted, Refusal> {
     let view = View::new(head, batch);
+    judge(head, batch, &view, rules, now, Signatures::Judged)?;
+    Ok(Accepted {
+        root: batch.root.clone(),
+        files: batch.targets.clone(),
+        relied_on: chain::relied_on(head, &view, batch),
+        warnings: files::warnings(batch),
+    })
+}
+
+/// Judges a batch that is still to be signed: by every rule of [`check`] but those on signatures.
+/// Answers what clients in the field would trip over.
+///
+/// # Errors
+/// The first rule that the batch breaks.
+pub fn check_unsigned(
+    head: Option<&Head>,
+    batch: &Batch,
+    rules: &Rules,
+    now: DateTime<Utc>,
+) -> Result<Vec<String>, Refusal> {
+    judge(head, batch, &View::new(head, batch), rules, now, Signatures::StillMissing)?;
+    Ok(files::warnings(batch))
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Signatures {
+    Judged,
+    StillMissing,
+}
+
+fn judge(
+    head: Option<&Head>,
+    batch: &Batch,
+    view: &View<'_>,
+    rules: &Rules,
+    now: DateTime<Utc>,
+    signatures: Signatures,
+) -> Result<(), Refusal> {
+    let signed = signatures == Signatures::Judged;
     chain::versions(head, batch)?;
     for (role, file) in batch.targets_parts() {
         files::check_life(role, file.as_ref(), rules, now)?;
@@ -186,22 +225,23 @@ pub fn check(
     if let Some(root) = batch.root() {
         files::check_life(&RoleName::ROOT, root.as_ref(), rules, now)?;
         files::check_root(root, rules)?;
-        chain::root_signatures(head, root)?;
+        if signed {
+            chain::root_signatures(head, root)?;
+        }
     }
-    chain::targets_signatures(&view, batch)?;
-    chain::names(&view)?;
+    if signed {
+        chain::targets_signatures(view, batch)?;
+    }
+    chain::names(view)?;
     if view.depth > rules.limits.delegation_depth {
         let limit = rules.limits.delegation_depth;
         return Err(Refusal::TooDeep { depth: view.depth, limit });
     }
-    chain::delegated_signatures(&view, batch)?;
-    chain::paths(&view, batch)?;
-    chain::orphans(&view, batch)?;
-    chain::pending(&view, batch)?;
-    Ok(Accepted {
-        root: batch.root.clone(),
-        files: batch.targets.clone(),
-        relied_on: chain::relied_on(head, &view, batch),
-        warnings: files::warnings(batch),
-    })
+    chain::delegated(view, batch)?;
+    if signed {
+        chain::delegated_signatures(view, batch)?;
+    }
+    chain::paths(view, batch)?;
+    chain::orphans(view, batch)?;
+    chain::pending(view, batch)
 }

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use notary_schema::draft::Draft;
 use notary_schema::envelope::Unsigned;
 use notary_schema::name::{RoleName, TargetPath};
-use notary_schema::publish::{Accepted, Batch, Head, Limits, Refusal, Rules, check};
+use notary_schema::publish::{
+    Accepted, Batch, Head, Limits, Refusal, Rules, check, check_unsigned,
+};
 use notary_schema::role::{Hashes, Root, TargetFile};
 use serde_json::json;
 
@@ -114,6 +116,23 @@ fn a_role_is_signed_by_the_keys_of_its_delegator() {
     assert_eq!(code(judge_part("targets", &sign(&document, &[DOCS]))), "threshold_not_met");
     let stray = Draft::first_targets(in_days(9)).finish();
     assert_eq!(code(judge_part("stray", &sign(&stray, &[TARGETS]))), "not_delegated");
+}
+
+#[test]
+fn before_it_is_signed_a_batch_is_judged_by_every_other_rule() {
+    let unsigned = |name: &str, draft: Draft| {
+        let file = sign(&draft.finish(), &[]);
+        let batch = batch(&[(name, &file)]);
+        let judged = check_unsigned(Some(&Collection::new().head()), &batch, &rules(), now());
+        judged.map_or_else(|refusal| refusal.code(), |_| "accepted")
+    };
+    let next = |name| Collection::new().next(name);
+    assert_eq!(unsigned("docs", next("docs").with_target("docs/b")), "accepted");
+    assert_eq!(unsigned("docs", next("docs").with_target("b")), "outside_paths");
+    assert_eq!(unsigned("stray", Draft::first_targets(in_days(9))), "not_delegated");
+    let team = || delegation("team", &["team/*"], &[DOCS], 1);
+    let delegating = next("targets").with_delegation(team(), &[DOCS]);
+    assert_eq!(unsigned("targets", delegating), "pending_role");
 }
 
 #[test]
