@@ -121,6 +121,14 @@ pub(super) fn names(view: &View<'_>) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// No role is farther from `targets` than clients follow.
+pub(super) fn depth(view: &View<'_>, limit: usize) -> Result<(), Refusal> {
+    match view.depth {
+        depth if depth > limit => Err(Refusal::TooDeep { depth, limit }),
+        _ => Ok(()),
+    }
+}
+
 /// A delegated role lists only targets that every delegation on the way to it covers.
 pub(super) fn paths(view: &View<'_>, batch: &Batch) -> Result<(), Refusal> {
     delegated_parts(batch).try_for_each(|(role, file)| inside_paths(view, role, file))

@@ -178,7 +178,8 @@ pub fn check(
     now: DateTime<Utc>,
 ) -> Result<Accepted, Refusal> {
     let view = View::new(head, batch);
-    judge(head, batch, &view, rules, now, Signatures::Judged)?;
+    check_content(head, batch, &view, rules, now)?;
+    check_signatures(head, batch, &view)?;
     Ok(Accepted {
         root: batch.root.clone(),
         files: batch.targets.clone(),
@@ -198,25 +199,17 @@ pub fn check_unsigned(
     rules: &Rules,
     now: DateTime<Utc>,
 ) -> Result<Vec<String>, Refusal> {
-    judge(head, batch, &View::new(head, batch), rules, now, Signatures::StillMissing)?;
+    check_content(head, batch, &View::new(head, batch), rules, now)?;
     Ok(files::warnings(batch))
 }
 
-#[derive(Clone, Copy, PartialEq)]
-enum Signatures {
-    Judged,
-    StillMissing,
-}
-
-fn judge(
+fn check_content(
     head: Option<&Head>,
     batch: &Batch,
     view: &View<'_>,
     rules: &Rules,
     now: DateTime<Utc>,
-    signatures: Signatures,
 ) -> Result<(), Refusal> {
-    let signed = signatures == Signatures::Judged;
     chain::versions(head, batch)?;
     for (role, file) in batch.targets_parts() {
         files::check_life(role, file.as_ref(), rules, now)?;
@@ -225,23 +218,19 @@ fn judge(
     if let Some(root) = batch.root() {
         files::check_life(&RoleName::ROOT, root.as_ref(), rules, now)?;
         files::check_root(root, rules)?;
-        if signed {
-            chain::root_signatures(head, root)?;
-        }
-    }
-    if signed {
-        chain::targets_signatures(view, batch)?;
     }
     chain::names(view)?;
-    if view.depth > rules.limits.delegation_depth {
-        let limit = rules.limits.delegation_depth;
-        return Err(Refusal::TooDeep { depth: view.depth, limit });
-    }
+    chain::depth(view, rules.limits.delegation_depth)?;
     chain::delegated(view, batch)?;
-    if signed {
-        chain::delegated_signatures(view, batch)?;
-    }
     chain::paths(view, batch)?;
     chain::orphans(view, batch)?;
     chain::pending(view, batch)
+}
+
+fn check_signatures(head: Option<&Head>, batch: &Batch, view: &View<'_>) -> Result<(), Refusal> {
+    if let Some(root) = batch.root() {
+        chain::root_signatures(head, root)?;
+    }
+    chain::targets_signatures(view, batch)?;
+    chain::delegated_signatures(view, batch)
 }
