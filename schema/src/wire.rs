@@ -110,6 +110,22 @@ pub struct CollectionInfo {
     pub keys: BTreeMap<KeyId, Key>,
     /// How long its metadata lives.
     pub lifetimes: Lifetimes,
+    /// A release that is accepted and not yet committed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unfinished: Option<UnfinishedRelease>,
+}
+
+/// A release that is accepted and not yet committed: it is rolled forward by itself.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct UnfinishedRelease {
+    /// Since when.
+    pub prepared_at: DateTime<Utc>,
+    /// What the signer has against it; absent when it only was not reached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// When it is tried again, where the signer refuses it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_at: Option<DateTime<Utc>>,
 }
 
 /// One role of a collection.
