@@ -1,0 +1,133 @@
+//! The command line: `serve`, `check`, `migrate`, `token`.
+
+mod check;
+mod token;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::Config;
+use crate::signer_client::HttpSigner;
+use crate::startup::{Service, serve};
+use crate::store::Database;
+use crate::{Parts, telemetry};
+
+/// Connections for reading: more than cores only wait for each other.
+const READERS_PER_CORE: usize = 2;
+
+/// Serves and publishes TUF metadata.
+#[derive(Debug, Parser)]
+#[command(name = "notary-server", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve until stopped by SIGTERM or SIGINT
+    Serve {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// Write the address here once it is listened to
+        #[arg(long, value_name = "FILE")]
+        address_file: Option<PathBuf>,
+    },
+    /// Check configuration, database, certificates and the signer
+    Check {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// Also ask the signer for what it must refuse, with the server's own certificate
+        #[arg(long)]
+        probe: bool,
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// Create the database, or bring its tables up to date
+    Migrate {
+        #[command(flatten)]
+        config: ConfigFile,
+    },
+    /// Make, list and revoke API tokens
+    #[command(subcommand)]
+    Token(token::Command),
+}
+
+/// Where the configuration is.
+#[derive(Debug, Args)]
+struct ConfigFile {
+    /// The configuration file
+    #[arg(long = "config", value_name = "FILE")]
+    path: PathBuf,
+}
+
+impl ConfigFile {
+    fn load(&self) -> Result<Config, String> {
+        Config::load(&self.path).map_err(|error| error.to_string())
+    }
+}
+
+/// Runs the command of the process.
+pub(crate) fn run(parts: Parts) -> ExitCode {
+    let ended = match Arguments::parse().command {
+        Command::Serve { config, address_file } => {
+            block_on(run_server(&config, address_file.as_deref(), parts))
+        }
+        Command::Check { config, probe, json } => {
+            return block_on(check::run(&config.path, probe, json, (parts.clock)()));
+        }
+        Command::Migrate { config } => migrate(&config),
+        Command::Token(command) => block_on(token::run(command, (parts.clock)())),
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    actix_web::rt::System::new().block_on(future)
+}
+
+async fn run_server(
+    config: &ConfigFile,
+    address_file: Option<&Path>,
+    parts: Parts,
+) -> Result<(), String> {
+    let config = config.load()?;
+    telemetry::start(&config.log)?;
+    let store = open(&config)?;
+    let signer = HttpSigner::new(&config.signer).map_err(|error| error.to_string())?;
+    serve(Service::new(config, Arc::new(store), Arc::new(signer), parts), address_file).await
+}
+
+fn open(config: &Config) -> Result<Database, String> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    Database::open(&config.database, cores * READERS_PER_CORE).map_err(|error| error.to_string())
+}
+
+fn migrate(config: &ConfigFile) -> Result<(), String> {
+    let config = config.load()?;
+    let applied = Database::migrate(&config.database).map_err(|error| error.to_string())?;
+    match applied.is_empty() {
+        true => print(&format!("{} is up to date", config.database.display())),
+        false => print(&format!("{}: applied {}", config.database.display(), applied.join(", "))),
+    }
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "the answer of a command")]
+fn print(text: &str) {
+    println!("{text}");
+}
+
+fn complain(error: &str) {
+    eprintln!("error: {error}");
+}

@@ -1,0 +1,194 @@
+//! `notary-server token`: whoever can write to the database may make the first tokens.
+
+use std::path::PathBuf;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use clap::{Args, Subcommand};
+use notary_schema::key::sha256_hex;
+use serde_json::json;
+
+use super::{ConfigFile, open, print};
+use crate::auth::{Grant, Level, draw_token};
+use crate::store::Token;
+
+/// Who made a token that was made on the server's host.
+const CREATED_BY: &str = "notary-server";
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Make a token and print it: it is shown this once
+    Create {
+        #[command(flatten)]
+        config: ConfigFile,
+        #[command(flatten)]
+        token: NewToken,
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// List the tokens, without their secrets
+    List {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// Refuse a token from now on
+    Revoke {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// The id of the token, as `list` shows it
+        id: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct NewToken {
+    /// What it may do
+    #[arg(long, value_enum)]
+    grant: Level,
+    /// On which collections: `*` stands for text within a segment, `**` also across `/`
+    #[arg(long, value_name = "GLOB")]
+    collection: String,
+    /// Which roles it may publish (repeatable; all that the grant covers if absent)
+    #[arg(long = "role", value_name = "GLOB")]
+    roles: Vec<String>,
+    /// For how long: 12h, 90d, 4w
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    expires: Option<TimeDelta>,
+}
+
+/// Reads `12h`, `90d` or `4w`.
+fn parse_duration(text: &str) -> Result<TimeDelta, String> {
+    let refuse = || format!("{text:?} is not a duration like 12h, 90d or 4w");
+    let unit = text.chars().last().ok_or_else(refuse)?;
+    let number: i64 = text[..text.len() - unit.len_utf8()].parse().map_err(|_| refuse())?;
+    let duration = match unit {
+        'h' => TimeDelta::try_hours(number),
+        'd' => TimeDelta::try_days(number),
+        'w' => TimeDelta::try_weeks(number),
+        _ => None,
+    };
+    duration.filter(|duration| *duration > TimeDelta::zero()).ok_or_else(refuse)
+}
+
+pub(super) async fn run(command: Command, now: DateTime<Utc>) -> Result<(), String> {
+    match command {
+        Command::Create { config, token, json } => create(&config, token, json, now).await,
+        Command::List { config, json } => list(&config, json).await,
+        Command::Revoke { config, id } => revoke(&config, id, now).await,
+    }
+}
+
+async fn create(
+    config: &ConfigFile,
+    new: NewToken,
+    as_json: bool,
+    now: DateTime<Utc>,
+) -> Result<(), String> {
+    let store = open(&config.load()?)?;
+    let grant = Grant::new(new.grant, &new.collection, &new.roles).map_err(|e| e.to_string())?;
+    let expires_at = match new.expires {
+        Some(life) => Some(now.checked_add_signed(life).ok_or("--expires is too far away")?),
+        None => None,
+    };
+    let (secret, id) = draw_token();
+    let token = Token {
+        id: id.clone(),
+        sha256: sha256_hex(secret.as_bytes()),
+        grant,
+        created_at: now,
+        created_by: CREATED_BY.to_owned(),
+        expires_at,
+        last_used_at: None,
+        revoked_at: None,
+    };
+    store.create_token(token).await.map_err(|error| error.to_string())?;
+    match as_json {
+        true => print(&json!({"id": id, "token": secret, "expires_at": expires_at}).to_string()),
+        false => print(&secret),
+    }
+    Ok(())
+}
+
+async fn list(config: &ConfigFile, as_json: bool) -> Result<(), String> {
+    let store = open(&config.load()?)?;
+    let tokens = store.tokens().await.map_err(|error| error.to_string())?;
+    if as_json {
+        let items: Vec<_> = tokens.iter().map(document).collect();
+        print(&json!({ "items": items }).to_string());
+        return Ok(());
+    }
+    for token in &tokens {
+        print(&line(token));
+    }
+    Ok(())
+}
+
+fn document(token: &Token) -> serde_json::Value {
+    json!({
+        "id": token.id,
+        "grant": token.grant.level,
+        "collection": token.grant.collections,
+        "roles": token.grant.roles,
+        "created_at": token.created_at,
+        "created_by": token.created_by,
+        "expires_at": token.expires_at,
+        "last_used_at": token.last_used_at,
+        "revoked_at": token.revoked_at,
+    })
+}
+
+fn line(token: &Token) -> String {
+    let day = |time: DateTime<Utc>| time.format("%Y-%m-%d").to_string();
+    let grant = &token.grant;
+    let level = serde_json::to_value(grant.level).expect("a word");
+    let mut line = format!(
+        "{}  {}  {}",
+        token.id,
+        level.as_str().unwrap_or_default(),
+        grant.collections.as_str()
+    );
+    for role in &grant.roles {
+        line += &format!(" --role {}", role.as_str());
+    }
+    line += &format!("  made {} by {}", day(token.created_at), token.created_by);
+    for (word, time) in [
+        ("expires", token.expires_at),
+        ("last used", token.last_used_at),
+        ("revoked", token.revoked_at),
+    ] {
+        if let Some(time) = time {
+            line += &format!(", {word} {}", day(time));
+        }
+    }
+    line
+}
+
+async fn revoke(config: &ConfigFile, id: String, now: DateTime<Utc>) -> Result<(), String> {
+    let path: &PathBuf = &config.path;
+    let store = open(&config.load()?)?;
+    match store.revoke_token(id.clone(), now).await.map_err(|error| error.to_string())? {
+        true => Ok(()),
+        false => Err(format!(
+            "there is no token {id}; list them with `notary-server token list --config {}`",
+            path.display()
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_a_number_and_a_unit() {
+        assert_eq!(parse_duration("90d"), Ok(TimeDelta::days(90)));
+        assert_eq!(parse_duration("12h"), Ok(TimeDelta::hours(12)));
+        assert_eq!(parse_duration("4w"), Ok(TimeDelta::weeks(4)));
+        for bad in ["", "d", "90", "0d", "-1d", "1.5d", "90é", "9999999999999999999d"] {
+            assert!(parse_duration(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,336 @@
+//! What a request can end with, and the only place where an outcome becomes a status.
+//!
+//! Use [`ServiceError`] for every answer that is not a success. Errors of libraries and of the
+//! store turn into it with `?`; what nobody can act on becomes `Internal`: its full text goes to the
+//! log once, and the caller gets the request id to quote. [`problems`] writes the bodies, also for
+//! the errors that the HTTP library answers by itself.
+
+use std::sync::Arc;
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{
+    CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+};
+use actix_web::middleware::Next;
+use actix_web::{HttpMessage, HttpResponse, ResponseError};
+use notary_schema::name::{Gun, RoleName, Version};
+use notary_schema::publish::Refusal;
+use notary_schema::wire::{PROBLEM_JSON, Problem};
+use serde_json::{Map, Value, json};
+use tracing_actix_web::RequestId;
+
+use crate::signer_client::SignerError;
+use crate::store::StoreError;
+
+/// Seconds after which a busy server may be asked again.
+const RETRY_SECONDS: u64 = 1;
+
+/// Why a request is not answered with what it asked for.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ServiceError {
+    /// No token, or none that is good.
+    #[error("{0}; send one as `Authorization: Bearer notary_…`")]
+    Unauthenticated(&'static str),
+    /// A good token without the grant.
+    #[error("{0}; ask an administrator of the collection for a token that may")]
+    Forbidden(String),
+    /// No collection of this name, as far as the caller may know.
+    #[error("there is no collection {0}; create it with `notary init {0}`")]
+    UnknownCollection(Gun),
+    /// The collection has no such file.
+    #[error("{gun} has no {name}")]
+    UnknownFile {
+        /// The collection.
+        gun: Gun,
+        /// The name of the file.
+        name: String,
+    },
+    /// The path is not one of this service.
+    #[error("there is nothing at this path; collections are under /v2/NAME/_trust/")]
+    UnknownPath,
+    /// The request is not what this path takes.
+    #[error("{0}")]
+    Malformed(String),
+    /// The request is larger than allowed.
+    #[error("the request has more than {limit} {what}; split it, or ask the operator to raise it")]
+    TooLarge {
+        /// What there is too much of.
+        what: &'static str,
+        /// How much there may be.
+        limit: u64,
+    },
+    /// The body did not arrive in time.
+    #[error("the body did not arrive within {0} s; send it again")]
+    TooSlow(u64),
+    /// A queue is full, or its head did not move.
+    #[error("the server is busy: {0}; send the same request again")]
+    Busy(&'static str),
+    /// A rule of publishing says no.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// There are too many reservations.
+    #[error("{0} names are reserved without a collection; publish to one of them first")]
+    TooManyReservations(u64),
+    /// The signer cannot be asked.
+    #[error("{0}; what was sent is kept where it was accepted: send the same request again")]
+    SignerAway(String),
+    /// The signer said no, and nothing is kept.
+    #[error("{reason}; nothing was published")]
+    SignerRefused {
+        /// The signer's word.
+        code: String,
+        /// The signer's sentence.
+        reason: String,
+    },
+    /// The signer remembers more than the database holds.
+    #[error(
+        "the signer has signed version {remembered} of {role}, the database of this server holds \
+         {} of it: it looks restored from an old backup",
+        held.map_or("nothing".into(), |held| held.to_string())
+    )]
+    SignerAhead {
+        /// The role.
+        role: String,
+        /// The version in the signer's memory.
+        remembered: Version,
+        /// The version here.
+        held: Option<Version>,
+    },
+    /// A release of the collection waits for a signer that refuses it.
+    #[error("a release of this collection waits: {reason}; it is tried again in {seconds} s")]
+    ReleaseWaits {
+        /// What the signer said.
+        reason: String,
+        /// When it is tried again.
+        seconds: u64,
+    },
+    /// The store did not answer.
+    #[error(transparent)]
+    Store(Arc<StoreError>),
+    /// Nothing that the caller can act on.
+    #[error("{0}")]
+    Internal(String),
+}
+
+impl From<StoreError> for ServiceError {
+    fn from(error: StoreError) -> ServiceError {
+        ServiceError::Store(Arc::new(error))
+    }
+}
+
+/// For calls that record nothing: a refusal is final, anything else may pass.
+impl From<SignerError> for ServiceError {
+    fn from(error: SignerError) -> ServiceError {
+        match error {
+            SignerError::Refused { code, reason } => ServiceError::SignerRefused { code, reason },
+            SignerError::Unknown(_) => ServiceError::SignerAway(error.to_string()),
+        }
+    }
+}
+
+/// The body of an error before the request id is known.
+#[derive(Debug, Clone)]
+struct Draft {
+    code: &'static str,
+    detail: String,
+    more: Map<String, Value>,
+    /// For the log: what the caller is not told.
+    internal: Option<String>,
+}
+
+impl ServiceError {
+    /// Status and stable word of each outcome.
+    fn status_and_code(&self) -> (StatusCode, &'static str) {
+        match self {
+            ServiceError::Unauthenticated(_) => (StatusCode::UNAUTHORIZED, "unauthenticated"),
+            ServiceError::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden"),
+            ServiceError::UnknownCollection(_) => (StatusCode::NOT_FOUND, "unknown_collection"),
+            ServiceError::UnknownFile { .. } => (StatusCode::NOT_FOUND, "unknown_file"),
+            ServiceError::UnknownPath => (StatusCode::NOT_FOUND, "unknown_path"),
+            ServiceError::Malformed(_) => (StatusCode::BAD_REQUEST, "malformed_request"),
+            ServiceError::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
+            ServiceError::TooSlow(_) => (StatusCode::REQUEST_TIMEOUT, "body_timeout"),
+            ServiceError::Busy(_) => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
+            ServiceError::Refused(refusal) => (refusal_status(refusal), refusal.code()),
+            ServiceError::TooManyReservations(_) => {
+                (StatusCode::FORBIDDEN, "too_many_reservations")
+            }
+            ServiceError::SignerAway(_) => (StatusCode::SERVICE_UNAVAILABLE, "signer_unavailable"),
+            ServiceError::SignerRefused { .. } => (StatusCode::BAD_GATEWAY, "signer_refused"),
+            ServiceError::SignerAhead { .. } => (StatusCode::BAD_GATEWAY, "signer_ahead"),
+            ServiceError::ReleaseWaits { .. } => (StatusCode::SERVICE_UNAVAILABLE, "release_waits"),
+            ServiceError::Store(error) => match **error {
+                StoreError::Corrupt { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+                StoreError::NoDatabase(_)
+                | StoreError::Open { .. }
+                | StoreError::NotMigrated
+                | StoreError::Migration(_)
+                | StoreError::Database(_)
+                | StoreError::Closing => (StatusCode::SERVICE_UNAVAILABLE, "database_unavailable"),
+            },
+            ServiceError::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+        }
+    }
+
+    /// The members of the body that belong to single codes.
+    fn members(&self) -> Value {
+        match self {
+            ServiceError::Refused(Refusal::VersionConflict { role, current, expected, sent }) => {
+                let (version, sha256) = current.clone().unzip();
+                json!({
+                    "role": role, "current_version": version, "current_sha256": sha256,
+                    "expected_version": expected, "sent_version": sent,
+                })
+            }
+            ServiceError::Refused(Refusal::WouldOrphan(roles) | Refusal::Pending(roles)) => {
+                json!({ "roles": roles })
+            }
+            ServiceError::Refused(Refusal::NamedWithoutNeed { parameter, roles }) => {
+                json!({ "parameter": parameter, "roles": roles })
+            }
+            ServiceError::SignerRefused { code, .. } => json!({ "signer_code": code }),
+            ServiceError::SignerAhead { role, remembered, held } => {
+                json!({ "role": role, "remembered_version": remembered, "held_version": held })
+            }
+            _ => Value::Null,
+        }
+    }
+
+    /// After how many seconds the same request may succeed.
+    fn retry_after(&self) -> Option<u64> {
+        match self {
+            ServiceError::ReleaseWaits { seconds, .. } => Some((*seconds).max(RETRY_SECONDS)),
+            _ if self.status_and_code().0 == StatusCode::SERVICE_UNAVAILABLE => Some(RETRY_SECONDS),
+            _ => None,
+        }
+    }
+
+    fn draft(&self) -> Draft {
+        let (status, code) = self.status_and_code();
+        let text = self.to_string();
+        let opaque = status == StatusCode::INTERNAL_SERVER_ERROR || code == "database_unavailable";
+        let (detail, internal) = match opaque {
+            true => ("the server failed; tell its operator the request id".to_owned(), Some(text)),
+            false => (text, None),
+        };
+        let more = match self.members() {
+            Value::Object(more) => more,
+            _ => Map::new(),
+        };
+        Draft { code, detail, more, internal }
+    }
+}
+
+/// Rules of single parts are 400 where the request is not readable, 413 where it is too long; a
+/// conflict is 409; every other rule is 422.
+fn refusal_status(refusal: &Refusal) -> StatusCode {
+    match refusal {
+        Refusal::VersionConflict { .. } => StatusCode::CONFLICT,
+        Refusal::Unreadable { .. } | Refusal::RepeatedPart(_) | Refusal::OnlineRole(_) => {
+            StatusCode::BAD_REQUEST
+        }
+        Refusal::TooMany { what: "bytes", .. } => StatusCode::PAYLOAD_TOO_LARGE,
+        Refusal::TooMany { .. }
+        | Refusal::FirstPublish(_)
+        | Refusal::Threshold(_)
+        | Refusal::Expired { .. }
+        | Refusal::ExpiresTooLate { .. }
+        | Refusal::NotConsistent
+        | Refusal::KeyIdMismatch { .. }
+        | Refusal::UnknownKey { .. }
+        | Refusal::ThresholdUnreachable { .. }
+        | Refusal::OnlineKeysNotHeld { .. }
+        | Refusal::TargetName { .. }
+        | Refusal::Target { .. }
+        | Refusal::DelegatedName { .. }
+        | Refusal::RoleNameTaken { .. }
+        | Refusal::DelegatedPath { .. }
+        | Refusal::NotDelegated(_)
+        | Refusal::OutsidePaths { .. }
+        | Refusal::WouldOrphan(_)
+        | Refusal::Pending(_)
+        | Refusal::NamedWithoutNeed { .. }
+        | Refusal::TooDeep { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+    }
+}
+
+impl ResponseError for ServiceError {
+    fn status_code(&self) -> StatusCode {
+        self.status_and_code().0
+    }
+
+    /// Everything but the body, which [`problems`] writes.
+    fn error_response(&self) -> HttpResponse {
+        let mut response = HttpResponse::new(self.status_code());
+        let headers = response.headers_mut();
+        if let Some(seconds) = self.retry_after() {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let ServiceError::Unauthenticated(_) = self {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response.extensions_mut().insert(self.draft());
+        response
+    }
+}
+
+/// Gives every error its body: a problem (RFC 9457) with the request id.
+pub async fn problems(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let request_id = request.extensions().get::<RequestId>().map(ToString::to_string);
+    let of_root = request.path().ends_with("root.json");
+    let mut response = next.call(request).await?.map_into_boxed_body();
+    let status = response.status();
+    if status.is_client_error() || status.is_server_error() {
+        let draft = response.response_mut().extensions_mut().remove::<Draft>();
+        let draft = draft.unwrap_or_else(|| foreign(status));
+        if let Some(internal) = &draft.internal {
+            tracing::error!(error = %internal, "request failed");
+        }
+        let problem = Problem {
+            status: status.as_u16(),
+            code: draft.code.to_owned(),
+            title: status.canonical_reason().unwrap_or("Error").to_owned(),
+            detail: draft.detail,
+            request_id: request_id.unwrap_or_default(),
+            more: draft.more,
+        };
+        let body = serde_json::to_vec(&problem).expect("a problem is JSON");
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+        if status == StatusCode::NOT_FOUND {
+            // A client asks for the next root until there is none: an old "none" would hide one.
+            let kept = if of_root { "no-store" } else { "max-age=1" };
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static(kept));
+        }
+        response = response.map_body(|_, _| BoxBody::new(body));
+    }
+    Ok(response)
+}
+
+/// An error that the HTTP library made by itself.
+fn foreign(status: StatusCode) -> Draft {
+    let (code, detail) = match status {
+        StatusCode::NOT_FOUND => ("unknown_path", ServiceError::UnknownPath.to_string()),
+        StatusCode::METHOD_NOT_ALLOWED => {
+            ("method_not_allowed", "this path takes other methods; see `Allow`".to_owned())
+        }
+        StatusCode::PAYLOAD_TOO_LARGE => ("too_large", "the request is too large".to_owned()),
+        StatusCode::REQUEST_TIMEOUT => ("timeout", "the request took too long".to_owned()),
+        status if status.is_client_error() => {
+            ("malformed_request", "the request is not readable".to_owned())
+        }
+        _ => ("internal", "the server failed; tell its operator the request id".to_owned()),
+    };
+    Draft { code, detail, more: Map::new(), internal: None }
+}
+
+/// Where a role is named in an error of the signer's memory.
+pub(crate) fn role_of_entry(file_name: &str) -> String {
+    let name = file_name.strip_suffix(".json").unwrap_or(file_name);
+    RoleName::parse(name).map_or_else(|_| name.to_owned(), |role| role.to_string())
+}

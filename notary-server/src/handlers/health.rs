@@ -1,0 +1,47 @@
+//! Whether the process lives, and whether it can do all of its work.
+
+use actix_web::HttpResponse;
+use actix_web::web::Data;
+use chrono::{DateTime, Utc};
+use serde_json::json;
+
+use crate::error::ServiceError;
+use crate::startup::Service;
+
+/// GET `/healthz`: the process answers. Reads work whenever this and the database do.
+pub async fn healthz() -> HttpResponse {
+    HttpResponse::Ok().json(json!({ "status": "ok" }))
+}
+
+/// GET `/readyz`: 200 when a publish can be expected to work: the database answers, and the signer
+/// does and allows the configured lifetimes. Collections with an unfinished release are named and
+/// do not make the others unready.
+pub async fn readyz(service: Data<Service>) -> Result<HttpResponse, ServiceError> {
+    let database = service.store.ping().await;
+    let signer = service.watch.look(&service).await;
+    let slots = match &database {
+        Ok(()) => service.store.slots().await?,
+        Err(_) => Vec::new(),
+    };
+    let seconds = |time: DateTime<Utc>| time.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
+    let unfinished: Vec<_> = slots
+        .into_iter()
+        .map(|(gun, pause)| match pause {
+            Some(pause) => {
+                json!({"gun": gun, "reason": pause.reason, "retry_at": seconds(pause.retry_at)})
+            }
+            None => json!({ "gun": gun }),
+        })
+        .collect();
+    let ready = database.is_ok() && signer.is_ok();
+    let body = json!({
+        "ready": ready,
+        "database": database.map_or_else(|error| error.to_string(), |()| "ok".into()),
+        "signer": signer.map_or_else(|error| error, |()| "ok".into()),
+        "unfinished_releases": unfinished,
+    });
+    Ok(match ready {
+        true => HttpResponse::Ok().json(body),
+        false => HttpResponse::ServiceUnavailable().json(body),
+    })
+}

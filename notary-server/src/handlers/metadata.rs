@@ -1,0 +1,118 @@
+//! Step 10 of a publish: the bytes that were stored, to anybody.
+//!
+//! A file that is in memory touches neither the database nor JSON.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{
+    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue,
+    IF_NONE_MATCH, VARY,
+};
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use chrono::{DateTime, Utc};
+use notary_schema::name::{RoleName, Version};
+use percent_encoding::percent_decode_str;
+
+use super::collection_path;
+use crate::config::MAX_CURRENT_AGE_SECONDS;
+use crate::error::ServiceError;
+use crate::served::Representation;
+use crate::startup::Service;
+
+/// Current metadata may be kept for this fraction of its remaining life.
+const LIFE_PER_AGE: i64 = 10;
+
+/// GET and HEAD `/v2/{gun}/_trust/tuf/{file}`.
+pub async fn file(
+    service: Data<Service>,
+    request: HttpRequest,
+) -> Result<HttpResponse, ServiceError> {
+    let (gun, rest) = collection_path(&request)?;
+    let name = rest.strip_prefix("tuf/").ok_or(ServiceError::UnknownPath)?;
+    let Some(live) = service.served.live(&gun).await? else {
+        return Err(ServiceError::UnknownCollection(gun));
+    };
+    let unknown = || ServiceError::UnknownFile { gun: gun.clone(), name: name.to_owned() };
+    let (role, versioned) = read_name(name).ok_or_else(unknown)?;
+    let version = versioned.or_else(|| live.version(&role)).ok_or_else(unknown)?;
+    let file = service.served.file(live.collection.id, role, version).await?;
+    let file = file.ok_or_else(unknown)?;
+    let cache_control = match versioned {
+        Some(_) => HeaderValue::from_static("public, max-age=31536000, immutable"),
+        None => current_cache_control(&file, service.config.cache.max_age_seconds, service.now()),
+    };
+    Ok(answer(&file, cache_control, request.headers()))
+}
+
+/// The role and, where the name has one, the version of `7.docs.json` or `docs.json`. A timestamp
+/// has no versioned name.
+fn read_name(name: &str) -> Option<(RoleName, Option<Version>)> {
+    let name = percent_decode_str(name).decode_utf8().ok()?;
+    let name = name.strip_suffix(".json")?;
+    if let Some((version, role)) = name.split_once('.')
+        && let Ok(version) = Version::parse(version)
+        && let Ok(role) = RoleName::parse(role)
+        && role != RoleName::TIMESTAMP
+    {
+        return Some((role, Some(version)));
+    }
+    Some((RoleName::parse(name).ok()?, None))
+}
+
+/// How long a cache may keep current metadata: not so long that an agent is kept from news.
+fn current_cache_control(
+    file: &Representation,
+    configured_seconds: u64,
+    now: DateTime<Utc>,
+) -> HeaderValue {
+    let life = u64::try_from((file.expires - now).num_seconds() / LIFE_PER_AGE).unwrap_or(0);
+    match configured_seconds.min(MAX_CURRENT_AGE_SECONDS).min(life) {
+        0 => HeaderValue::from_static("no-cache"),
+        seconds => HeaderValue::from_str(&format!("public, max-age={seconds}")).expect("digits"),
+    }
+}
+
+fn answer(file: &Representation, cache_control: HeaderValue, request: &HeaderMap) -> HttpResponse {
+    let gzip = file.gzip.as_ref().filter(|_| accepts_gzip(request));
+    let (bytes, etag) = gzip.map_or((&file.bytes, &file.etag), |(bytes, etag)| (bytes, etag));
+    let is_known = is_listed(request, etag);
+    let mut response =
+        HttpResponse::new(if is_known { StatusCode::NOT_MODIFIED } else { StatusCode::OK });
+    let headers = response.headers_mut();
+    headers.insert(ETAG, etag.clone());
+    headers.insert(CACHE_CONTROL, cache_control);
+    headers.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
+    if is_known {
+        return response;
+    }
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if gzip.is_some() {
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    // For HEAD the HTTP library sends the length and leaves the body out.
+    response.set_body(bytes.clone()).map_into_boxed_body()
+}
+
+/// Whether gzip is acceptable (RFC 9110, 12.5.3): named or `*`, and not with a weight of 0.
+fn accepts_gzip(request: &HeaderMap) -> bool {
+    let lists = request.get_all(ACCEPT_ENCODING).filter_map(|value| value.to_str().ok());
+    let mut any = false;
+    for coding in lists.flat_map(|list| list.split(',')) {
+        let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
+        let weight = weight.trim().strip_prefix("q=").unwrap_or("1");
+        let wanted = weight.parse::<f32>().is_ok_and(|weight| weight > 0.0);
+        match name.trim() {
+            name if name.eq_ignore_ascii_case("gzip") => return wanted,
+            "*" => any = wanted,
+            _ => {}
+        }
+    }
+    any
+}
+
+/// Whether `If-None-Match` lists this entity tag (weak comparison, RFC 9110, 13.1.2).
+fn is_listed(request: &HeaderMap, etag: &HeaderValue) -> bool {
+    let lists = request.get_all(IF_NONE_MATCH).filter_map(|value| value.to_str().ok());
+    let mut tags = lists.flat_map(|list| list.split(',')).map(str::trim);
+    tags.any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag).as_bytes() == etag)
+}

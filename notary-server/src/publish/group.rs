@@ -1,0 +1,289 @@
+//! Steps 5 and 7 of a publish: those who wait are applied one after another, and the whole claims
+//! the slot of the collection.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use notary_schema::name::Gun;
+use notary_schema::publish::{Accepted, Head};
+
+use super::judge::Judged;
+use super::plan::{Versions, plan};
+use super::roll::Unfinished;
+use super::{Ground, Publisher, Room, Waiting, answer};
+use crate::StopPoint;
+use crate::error::ServiceError;
+use crate::refresh::Due;
+use crate::served::{Live, apply};
+use crate::store::{Claim, NewSlot, Prepared, Purpose, RoleFile};
+
+/// Most publishes that share one snapshot and timestamp: a signer lets the version of a role run
+/// ahead of the last one signed by so many at most.
+const MAX_GROUP: usize = notary_schema::online::DEFAULT_MAX_STEP as usize;
+/// How often a group starts again because another process was faster.
+const MAX_MOVES: usize = 8;
+
+/// The head as it will be: what those before have made of it.
+#[derive(Default)]
+struct Next {
+    /// Absent before the first publish. Its snapshot and timestamp are still the old ones.
+    head: Option<Arc<Head>>,
+    files: Vec<RoleFile>,
+    members: Vec<(Waiting, Judged)>,
+    /// Those who wait for the first publish.
+    later: Vec<Waiting>,
+}
+
+impl Next {
+    fn add(&mut self, waiting: Waiting, judged: Judged) {
+        if let Some(accepted) = &judged.accepted {
+            let files = files_of(accepted);
+            self.head = self.head.take().map(|head| Arc::new(with_files(&head, &files)));
+            self.files.extend(files);
+        }
+        self.members.push((waiting, judged));
+    }
+
+    /// Answers the members, or puts them back into the group when the ground moved.
+    fn end(
+        self,
+        released: Result<Arc<Live>, Unfinished>,
+        group: &mut Vec<Waiting>,
+        now: DateTime<Utc>,
+    ) -> Result<(), Moved> {
+        match released {
+            Ok(live) => {
+                for (waiting, judged) in self.members {
+                    let answered = answer(&waiting.request, &judged, &waiting.sent, &live, now);
+                    // When nobody listens any more, the client has hung up.
+                    drop(waiting.answer.send(Ok(answered)));
+                }
+                Ok(())
+            }
+            Err(Unfinished::Failed(error) | Unfinished::Waits(_, error)) => {
+                fail_all(self.members.into_iter().map(|(waiting, _)| waiting).collect(), &error);
+                Ok(())
+            }
+            Err(Unfinished::Moved) => {
+                for (mut waiting, judged) in self.members {
+                    let accepted = judged.accepted.iter().flat_map(files_of);
+                    waiting.sent.extend(accepted.map(|file| file.role()));
+                    group.push(waiting);
+                }
+                Err(Moved)
+            }
+        }
+    }
+}
+
+/// The new files of an accepted publish.
+fn files_of(accepted: &Accepted) -> Vec<RoleFile> {
+    let root = accepted.root.iter().cloned().map(RoleFile::Root);
+    let targets = accepted.files.iter();
+    let targets = targets.map(|(role, file)| RoleFile::Targets(role.clone(), file.clone()));
+    root.chain(targets).collect()
+}
+
+/// A head with files laid over it.
+fn with_files(head: &Head, files: &[RoleFile]) -> Head {
+    let mut head = head.clone();
+    let mut root = Some(head.root.clone());
+    apply(files, &mut root, &mut head.files);
+    head.root = root.expect("it had one");
+    head
+}
+
+impl Publisher {
+    /// Waits for the turn of a collection and publishes for all who wait there then.
+    pub(super) async fn lead(self: Arc<Self>, room: Arc<Room>) {
+        let _turn = room.turn.lock().await;
+        loop {
+            let mut group: Vec<Waiting> = {
+                let mut waiting = room.waiting();
+                let members = waiting.len().min(MAX_GROUP);
+                waiting.drain(..members).collect()
+            };
+            if group.is_empty() {
+                return;
+            }
+            let mut moves = 0;
+            while !group.is_empty() {
+                if self.publish_group(&room.gun, &mut group).await.is_err() {
+                    moves += 1;
+                    self.served.forget(&room.gun);
+                }
+                if moves == MAX_MOVES {
+                    let error = ServiceError::Busy("other servers publish to this collection");
+                    fail_all(std::mem::take(&mut group), &error);
+                }
+            }
+        }
+    }
+
+    /// Publishes for a group; those who have to wait for the others stay in it.
+    ///
+    /// # Errors
+    /// All who are left have to start again on what somebody else has made of the collection.
+    async fn publish_group(&self, gun: &Gun, group: &mut Vec<Waiting>) -> Result<(), Moved> {
+        let now = self.now();
+        let ground = match self.ground(gun).await {
+            Ok(ground) => ground,
+            Err(error) => {
+                fail_all(std::mem::take(group), &error);
+                return Ok(());
+            }
+        };
+        let ground = match self.settle(ground.clone(), now).await {
+            Ok(ground) => ground,
+            Err(Unfinished::Moved) => return Err(Moved),
+            Err(Unfinished::Failed(error)) => {
+                fail_all(std::mem::take(group), &error);
+                return Ok(());
+            }
+            Err(Unfinished::Waits(prepared, error)) => {
+                return self.join_slot(*prepared, ground, group, error, now).await;
+            }
+        };
+        let mut next = self.apply_all(&ground, std::mem::take(group)).await;
+        group.append(&mut next.later);
+        let released = match (&ground.live, next.files.is_empty()) {
+            (Some(live), true) => Ok(live.clone()),
+            (None, true) => return Ok(()),
+            (_, false) => self.release(&ground, &next, now).await,
+        };
+        next.end(released, group, now)
+    }
+
+    /// Step 5: judges each again whose ground moved, and lays the accepted over one another.
+    async fn apply_all(&self, ground: &Ground, group: Vec<Waiting>) -> Next {
+        let head = ground.live.as_ref().map(|live| live.head.clone());
+        let mut next = Next { head, ..Next::default() };
+        for mut waiting in group {
+            // Nothing can be judged on a first publish before it is signed.
+            if next.head.is_none() && !next.files.is_empty() {
+                next.later.push(waiting);
+                continue;
+            }
+            let unjudged = waiting.judged.take();
+            let judged = match unjudged.filter(|judged| judged.holds_on(next.head.as_ref())) {
+                Some(judged) => Ok(judged),
+                None => {
+                    let (head, request) = (next.head.clone(), &waiting.request);
+                    self.judge(&ground.collection, head, request, waiting.now).await
+                }
+            };
+            match judged {
+                Ok(judged) => next.add(waiting, judged),
+                Err(error) => drop(waiting.answer.send(Err(error))),
+            }
+        }
+        next
+    }
+
+    /// Steps 6 to 9 for all that was applied.
+    async fn release(
+        &self,
+        ground: &Ground,
+        next: &Next,
+        now: DateTime<Utc>,
+    ) -> Result<Arc<Live>, Unfinished> {
+        let head = ground.live.as_ref().map(|live| live.head.as_ref());
+        let brings_root = next.files.iter().any(|file| matches!(file, RoleFile::Root(_)));
+        let held = match brings_root {
+            true => self.held_now(&ground.collection).await?,
+            false => self.held_then(&ground.collection).await?,
+        };
+        let versions = Versions::after(head)?;
+        let plan = plan(head, &next.files, &held, &self.lifetimes, versions, now);
+        let slot = NewSlot { purpose: Purpose::Publish, files: next.files.clone(), plan };
+        let prepared = self.prepare(ground, slot, now).await?;
+        self.roll_forward(prepared, ground.live.as_ref(), now).await
+    }
+
+    /// Steps 6 to 9 for a refresh: no files, new dates.
+    pub(crate) async fn release_refresh(
+        &self,
+        ground: &Ground,
+        live: &Arc<Live>,
+        due: Due,
+        now: DateTime<Utc>,
+    ) -> Result<Arc<Live>, Unfinished> {
+        let held = self.held_then(&ground.collection).await?;
+        let versions = Versions::after(Some(&live.head))?;
+        let mut plan = plan(Some(&live.head), &[], &held, &self.lifetimes, versions, now);
+        if due == Due::Timestamp {
+            plan.snapshot = None;
+        }
+        let slot = NewSlot { purpose: Purpose::Refresh, files: Vec::new(), plan };
+        let prepared = self.prepare(ground, slot, now).await?;
+        self.roll_forward(prepared, Some(live), now).await
+    }
+
+    /// Step 7: claims the slot.
+    ///
+    /// A crash before it leaves nothing. After it the release belongs to whoever comes next.
+    async fn prepare(
+        &self,
+        ground: &Ground,
+        slot: NewSlot,
+        now: DateTime<Utc>,
+    ) -> Result<Prepared, Unfinished> {
+        match self.store.prepare(&ground.collection, slot, now).await? {
+            Claim::Prepared(prepared) => {
+                (self.parts.stop)(StopPoint::AfterPrepare);
+                Ok(*prepared)
+            }
+            Claim::Taken | Claim::Moved => Err(Unfinished::Moved),
+        }
+    }
+
+    /// A slot waits for a signer that refuses it. A publish that holds a new root joins it: a
+    /// retired or lost online key must not lock out the root that replaces it.
+    async fn join_slot(
+        &self,
+        prepared: Prepared,
+        ground: Ground,
+        group: &mut Vec<Waiting>,
+        error: ServiceError,
+        now: DateTime<Utc>,
+    ) -> Result<(), Moved> {
+        let (roots, others): (Vec<_>, Vec<_>) =
+            group.drain(..).partition(|waiting| waiting.request.batch().root().is_some());
+        fail_all(others, &error);
+        let Some(live) = &ground.live else {
+            fail_all(roots, &error);
+            return Ok(());
+        };
+        // Judged on what the collection will be once the slot is committed.
+        let head = Arc::new(with_files(&live.head, prepared.files()));
+        let with_slot = Arc::new(Live { collection: live.collection.clone(), head });
+        let joined = Ground { collection: ground.collection.clone(), live: Some(with_slot) };
+        let next = self.apply_all(&joined, roots).await;
+        let released = match next.files.is_empty() {
+            true => Err(Unfinished::Failed(error)),
+            false => self.roll_joined(&prepared, live, &next, now).await,
+        };
+        next.end(released, group, now)
+    }
+
+    async fn roll_joined(
+        &self,
+        prepared: &Prepared,
+        live: &Arc<Live>,
+        next: &Next,
+        now: DateTime<Utc>,
+    ) -> Result<Arc<Live>, Unfinished> {
+        let prepared = self.rebuild(prepared, Some(live), next.files.clone(), now).await?;
+        self.roll_forward(prepared, Some(live), now).await
+    }
+}
+
+/// Somebody else went on: read again.
+struct Moved;
+
+/// Tells everybody the same.
+fn fail_all(group: Vec<Waiting>, error: &ServiceError) {
+    for waiting in group {
+        drop(waiting.answer.send(Err(error.clone())));
+    }
+}

@@ -1,0 +1,205 @@
+//! Steps 3 and 4 of a publish: the head of the collection, and whether a request is a legal step
+//! from it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use notary_schema::name::{Gun, RoleName, Version};
+use notary_schema::publish::{Accepted, Batch, Head, Refusal, Rules, StoredFile, check};
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
+
+use super::plan::Held;
+use super::{Ground, Publisher};
+use crate::error::ServiceError;
+use crate::handlers::publish::PublishBatch;
+use crate::store::Collection;
+
+/// Longest that one entry of a snapshot can be beside the name of its role, in bytes.
+const ENTRY_BYTES: usize = 192;
+/// What a snapshot holds beside its entries: dates, versions, signatures.
+const SNAPSHOT_FRAME_BYTES: usize = 2048;
+
+/// What a request is, on one head.
+#[derive(Debug, Clone)]
+pub(super) struct Judged {
+    /// The head it was judged on; absent before the first publish.
+    ground: Option<Arc<Head>>,
+    /// The roles whose parts were stored before.
+    pub(super) repeated: BTreeSet<RoleName>,
+    /// What is new in it; absent when nothing is.
+    pub(super) accepted: Option<Accepted>,
+}
+
+impl Judged {
+    /// Whether the judgement also holds on another head.
+    pub(super) fn holds_on(&self, head: Option<&Arc<Head>>) -> bool {
+        let Some(accepted) = &self.accepted else { return true };
+        match (&self.ground, head) {
+            (None, None) => true,
+            (Some(old), Some(new)) => Arc::ptr_eq(old, new) || unmoved(accepted, old, new),
+            _ => false,
+        }
+    }
+}
+
+/// Whether nothing that a judgement relied on has changed.
+fn unmoved(accepted: &Accepted, old: &Head, new: &Head) -> bool {
+    let version = |head: &Head, role: &RoleName| match *role == RoleName::ROOT {
+        true => Some(head.root.version()),
+        false => head.files.get(role).map(|file| file.version),
+    };
+    let relied = accepted.relied_on.iter();
+    let relied = relied.map(|(role, relied)| version(new, role) == Some(*relied));
+    // A role that had no file yet is not relied on, and may have one by now.
+    let own = accepted.files.keys().map(|role| version(old, role) == version(new, role));
+    // A new delegation depends on every name in use.
+    let delegates = accepted.files.values().any(|file| !file.signed().delegated_roles().is_empty());
+    !delegates && relied.chain(own).all(|same| same)
+}
+
+impl Publisher {
+    /// What a release of this collection would be committed on.
+    ///
+    /// # Errors
+    /// [`ServiceError::UnknownCollection`] where not even a reservation is.
+    pub(crate) async fn ground(&self, gun: &Gun) -> Result<Ground, ServiceError> {
+        if let Some(live) = self.served.live(gun).await? {
+            return Ok(Ground { collection: live.collection.clone(), live: Some(live) });
+        }
+        match self.store.collection(gun).await? {
+            Some(collection) => Ok(Ground { collection, live: None }),
+            None => Err(ServiceError::UnknownCollection(gun.clone())),
+        }
+    }
+
+    /// The ground of a request: making a collection needs a grant, and a name that is reserved.
+    pub(super) async fn ground_of(
+        &self,
+        request: &PublishBatch,
+        now: DateTime<Utc>,
+    ) -> Result<Ground, ServiceError> {
+        let is_first = request.batch().root().is_some_and(|root| root.version() == Version::FIRST);
+        let ground = match self.ground(request.gun()).await {
+            Ok(ground) => ground,
+            // Without a reservation the signer holds no key that the root could name.
+            Err(ServiceError::UnknownCollection(_))
+                if is_first && request.permit().covers_creation() =>
+            {
+                check(None, request.batch(), &self.rules(Held::default()), now)?;
+                return Err(ServiceError::UnknownCollection(request.gun().clone()));
+            }
+            Err(error) => return Err(error),
+        };
+        if ground.live.is_none() && !request.permit().covers_creation() {
+            return Err(ServiceError::UnknownCollection(request.gun().clone()));
+        }
+        Ok(ground)
+    }
+
+    fn rules(&self, held: Held) -> Rules {
+        Rules {
+            limits: self.limits.of_files(),
+            offline_max_seconds: self.lifetimes.offline_max_seconds,
+            held_keys: held.all(),
+        }
+    }
+
+    /// Judges a request on a head, on a core of its own.
+    ///
+    /// # Errors
+    /// The rule that it breaks; or what is missing to judge it.
+    pub(super) async fn judge(
+        &self,
+        collection: &Collection,
+        head: Option<Arc<Head>>,
+        request: &PublishBatch,
+        now: DateTime<Utc>,
+    ) -> Result<Judged, ServiceError> {
+        let (batch, repeated) = self.without_stored(collection, head.as_deref(), request).await?;
+        if batch.is_empty() {
+            return Ok(Judged { ground: head, repeated, accepted: None });
+        }
+        let held = match batch.root() {
+            Some(_) => self.held_now(collection).await?,
+            None => Held::default(),
+        };
+        let rules = self.rules(held);
+        let loaded = match &head {
+            Some(head) => Some(self.load_missing(collection, head, &batch).await?),
+            None => None,
+        };
+        self.snapshot_fits(head.as_deref(), &batch)?;
+        let patience = Duration::from_secs(self.limits.queue_seconds);
+        let core = timeout(patience, self.checks.clone().acquire_owned()).await;
+        let Ok(Ok(core)) = core else {
+            return Err(ServiceError::Busy("other publishes are being checked"));
+        };
+        let checked = spawn_blocking(move || {
+            let _core = core;
+            check(loaded.as_deref(), &batch, &rules, now)
+        });
+        let accepted = checked.await.map_err(|e| ServiceError::Internal(e.to_string()))??;
+        Ok(Judged { ground: head, repeated, accepted: Some(accepted) })
+    }
+
+    /// Takes out the parts that are stored, or stand in the head.
+    async fn without_stored(
+        &self,
+        collection: &Collection,
+        head: Option<&Head>,
+        request: &PublishBatch,
+    ) -> Result<(Batch, BTreeSet<RoleName>), ServiceError> {
+        let versions = request.parts().iter();
+        let versions = versions.map(|(role, version, _)| (role.clone(), *version)).collect();
+        let stored = self.store.sha256s(collection.id, versions).await?;
+        let in_head = |role: &RoleName, version: Version| {
+            let head = head?;
+            if *role == RoleName::ROOT {
+                return (head.root.version() == version).then(|| head.root.sha256().to_owned());
+            }
+            let file = head.files.get(role).filter(|file| file.version == version);
+            file.map(|file| file.sha256.clone())
+        };
+        let (batch, repeated) = request.batch().clone().without_stored(|role, version| {
+            stored.get(&(role.clone(), version)).cloned().or_else(|| in_head(role, version))
+        });
+        Ok((batch, repeated.into_iter().map(|(role, ..)| role).collect()))
+    }
+
+    /// The head with the files that the rules want to look into.
+    async fn load_missing(
+        &self,
+        collection: &Collection,
+        head: &Arc<Head>,
+        batch: &Batch,
+    ) -> Result<Arc<Head>, ServiceError> {
+        let missing = head.missing(batch);
+        if missing.is_empty() {
+            return Ok(head.clone());
+        }
+        let version = |role: &RoleName| head.files.get(role).map(|file| file.version);
+        let wanted = missing.iter().filter_map(|role| Some((role.clone(), version(role)?)));
+        let files = self.store.load_files(collection.id, wanted.collect()).await?;
+        let loaded: BTreeMap<_, _> =
+            files.into_iter().map(|(role, file)| (role, StoredFile::loaded(file))).collect();
+        let mut head = Head::clone(head);
+        head.files.extend(loaded);
+        Ok(Arc::new(head))
+    }
+
+    /// Whether the next snapshot stays within its limit: only new roles make it longer.
+    fn snapshot_fits(&self, head: Option<&Head>, batch: &Batch) -> Result<(), Refusal> {
+        let is_new = |role: &&RoleName| head.is_none_or(|head| !head.files.contains_key(*role));
+        let new = batch.targets_parts().map(|(role, _)| role).filter(is_new);
+        let added: usize = new.map(|role| role.as_str().len() + ENTRY_BYTES).sum();
+        let before = head.map_or(SNAPSHOT_FRAME_BYTES, |head| head.snapshot.bytes().len());
+        let (found, limit) = ((before + added) as u64, self.limits.snapshot_bytes);
+        match added > 0 && found > limit {
+            true => Err(Refusal::TooMany { role: RoleName::SNAPSHOT, what: "bytes", found, limit }),
+            false => Ok(()),
+        }
+    }
+}

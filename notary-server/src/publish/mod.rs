@@ -1,0 +1,219 @@
+//! The path of one publish, from a judged request to a visible commit.
+//!
+//! | file | steps of a publish |
+//! |---|---|
+//! | `mod` | in through [`Publisher::publish`], one at a time in each collection |
+//! | `judge` | 3 and 4: the head, and whether the request is a legal step from it |
+//! | `group` | 5 and 7: requests that wait are applied together and claim the slot |
+//! | `plan` | 6: what must be signed, with which keys |
+//! | `roll` | 8 and 9: sign, commit, and all that can come between |
+//!
+//! A publish is judged without a lock on any core. Then it waits for the turn of its collection.
+//! Each brings a task along; the first that gets the turn takes everybody who waits.
+
+mod group;
+mod judge;
+mod plan;
+mod roll;
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use notary_schema::name::{Gun, RoleName};
+use notary_schema::online::Lifetimes;
+use notary_schema::wire::{PublishAnswer, PublishedRole};
+use tokio::sync::{Semaphore, oneshot};
+use tokio::time::timeout;
+
+use crate::Parts;
+use crate::config::Limits;
+use crate::error::ServiceError;
+use crate::handlers::publish::PublishBatch;
+use crate::served::{Live, Served};
+use crate::signer_client::Signer;
+use crate::store::{Collection, Store};
+use judge::Judged;
+pub(crate) use roll::Unfinished;
+
+/// Publishes, and keeps the online roles fresh.
+pub struct Publisher {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) signer: Arc<dyn Signer>,
+    pub(crate) served: Arc<Served>,
+    pub(crate) lifetimes: Lifetimes,
+    limits: Limits,
+    parts: Parts,
+    /// Places for publishes that wait.
+    places: Semaphore,
+    /// Publishes that are judged right now.
+    checks: Arc<Semaphore>,
+    rooms: Mutex<HashMap<Gun, Weak<Room>>>,
+}
+
+/// Where the publishes of one collection wait.
+pub(crate) struct Room {
+    gun: Gun,
+    /// Held by whoever changes the collection in this process. Other processes are kept out by the
+    /// slot and its fence.
+    pub(crate) turn: tokio::sync::Mutex<()>,
+    waiting: Mutex<VecDeque<Waiting>>,
+}
+
+/// What a release will be committed on.
+#[derive(Debug, Clone)]
+pub(crate) struct Ground {
+    pub(crate) collection: Collection,
+    /// Absent for a reservation.
+    pub(crate) live: Option<Arc<Live>>,
+}
+
+/// A publish that waits for its turn.
+struct Waiting {
+    request: Arc<PublishBatch>,
+    /// What it was found to be without the turn; absent when it could not be judged yet.
+    judged: Option<Judged>,
+    now: DateTime<Utc>,
+    /// The roles whose files stood in a slot on its behalf.
+    sent: BTreeSet<RoleName>,
+    answer: oneshot::Sender<Result<PublishAnswer, ServiceError>>,
+}
+
+impl Publisher {
+    /// A publisher over these.
+    pub fn new(
+        store: Arc<dyn Store>,
+        signer: Arc<dyn Signer>,
+        served: Arc<Served>,
+        (limits, lifetimes): (Limits, Lifetimes),
+        parts: Parts,
+    ) -> Publisher {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Publisher {
+            places: Semaphore::new(limits.queue),
+            checks: Arc::new(Semaphore::new(cores)),
+            rooms: Mutex::default(),
+            store,
+            signer,
+            served,
+            lifetimes,
+            limits,
+            parts,
+        }
+    }
+
+    /// Publishes a batch. When it answers, the batch is durable and the next GET sees it.
+    ///
+    /// # Errors
+    /// Before step 7 nothing is kept. After it, an error with the status 503 leaves the files in the
+    /// slot: they are published later, and a repeat of the request finds them.
+    pub async fn publish(
+        self: &Arc<Self>,
+        request: PublishBatch,
+        now: DateTime<Utc>,
+    ) -> Result<PublishAnswer, ServiceError> {
+        let place = self.places.try_acquire();
+        let _place = place.map_err(|_| ServiceError::Busy("too many publishes are waiting"))?;
+        let request = Arc::new(request);
+        let ground = self.ground_of(&request, now).await?;
+        let head = ground.live.as_ref().map(|live| live.head.clone());
+        let judged = match self.judge(&ground.collection, head, &request, now).await {
+            Ok(judged) => Some(judged),
+            // The files of a prepared release may be the ones that it is a step from.
+            Err(ServiceError::Refused(refusal)) => {
+                if self.store.slot(&ground.collection).await?.is_none() {
+                    return Err(refusal.into());
+                }
+                None
+            }
+            Err(error) => return Err(error),
+        };
+        if let (Some(judged), Some(live)) = (&judged, &ground.live)
+            && judged.accepted.is_none()
+        {
+            return Ok(answer(&request, judged, &BTreeSet::new(), live, now));
+        }
+        self.join(request, judged, now).await
+    }
+
+    /// Waits for the turn of the collection, and for what comes of it.
+    async fn join(
+        self: &Arc<Self>,
+        request: Arc<PublishBatch>,
+        judged: Option<Judged>,
+        now: DateTime<Utc>,
+    ) -> Result<PublishAnswer, ServiceError> {
+        let room = self.room(request.gun());
+        let (answer, mut answered) = oneshot::channel();
+        let sent = BTreeSet::new();
+        room.waiting().push_back(Waiting { request: request.clone(), judged, now, sent, answer });
+        // A task of its own: it goes on when the client that brought it hangs up.
+        tokio::spawn(self.clone().lead(room.clone()));
+        let patience = Duration::from_secs(self.limits.queue_seconds);
+        let answered = match timeout(patience, &mut answered).await {
+            Ok(answered) => answered,
+            Err(_) if room.leave(&request) => {
+                return Err(ServiceError::Busy("other publishes of this collection take long"));
+            }
+            // Somebody has taken it: it is being published.
+            Err(_) => answered.await,
+        };
+        answered.unwrap_or_else(|_| Err(ServiceError::Internal("a publish was abandoned".into())))
+    }
+
+    /// The room of a collection, shared by all who are in it.
+    pub(crate) fn room(&self, gun: &Gun) -> Arc<Room> {
+        let mut rooms = self.rooms.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(room) = rooms.get(gun).and_then(Weak::upgrade) {
+            return room;
+        }
+        rooms.retain(|_, room| room.strong_count() > 0);
+        let (turn, waiting) = (tokio::sync::Mutex::default(), Mutex::default());
+        let room = Arc::new(Room { gun: gun.clone(), turn, waiting });
+        rooms.insert(gun.clone(), Arc::downgrade(&room));
+        room
+    }
+
+    /// The reference time of an operation that begins now.
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        (self.parts.clock)()
+    }
+}
+
+impl Room {
+    fn waiting(&self) -> MutexGuard<'_, VecDeque<Waiting>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a request out of the queue; `false` when somebody has taken it already.
+    fn leave(&self, request: &Arc<PublishBatch>) -> bool {
+        let mut waiting = self.waiting();
+        let place = waiting.iter().position(|other| Arc::ptr_eq(&other.request, request));
+        place.and_then(|place| waiting.remove(place)).is_some()
+    }
+}
+
+/// The answer to a request whose parts are all stored.
+fn answer(
+    request: &PublishBatch,
+    judged: &Judged,
+    sent: &BTreeSet<RoleName>,
+    live: &Live,
+    now: DateTime<Utc>,
+) -> PublishAnswer {
+    let role = |(name, version, sha256): &(RoleName, _, String)| PublishedRole {
+        name: name.clone(),
+        version: *version,
+        sha256: sha256.clone(),
+        published: !judged.repeated.contains(name) || sent.contains(name),
+    };
+    PublishAnswer {
+        roles: request.parts().iter().map(role).collect(),
+        snapshot: live.head.snapshot.version(),
+        timestamp: live.head.timestamp.version(),
+        seq: live.collection.seq,
+        expired: live.head.expired(now),
+        warnings: judged.accepted.as_ref().map_or_else(Vec::new, |a| a.warnings.clone()),
+    }
+}

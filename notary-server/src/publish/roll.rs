@@ -1,0 +1,319 @@
+//! Steps 8 and 9 of a publish: a prepared release is signed and committed.
+//!
+//! **A prepared release is rolled forward, never back, once a sign request may have left the
+//! server.** The publisher that prepared it, the next publisher, start-up and the refresh task all
+//! call [`Publisher::roll_forward`]; whoever comes after a crash sends the same bytes and gets the
+//! same files. Where the signer refuses the bytes of a slot, [`consequence`] says what becomes of
+//! it.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use notary_schema::envelope::Envelope;
+use notary_schema::json;
+use notary_schema::online::{OnlineRole, Plan, PlannedSnapshot, accept_answer};
+use notary_schema::publish::Head;
+use notary_schema::role::{Snapshot, Timestamp};
+use notary_schema::wire::{RememberedFile, SignerMemory};
+
+use super::plan::{Versions, next_root, plan, version_after};
+use super::{Ground, Publisher};
+use crate::StopPoint;
+use crate::error::{ServiceError, role_of_entry};
+use crate::served::Live;
+use crate::signer_client::{self, Release, SignFailure, SignerError};
+use crate::store::{Pause, Prepared, RoleFile};
+
+/// Longest pause between two attempts at a slot that the signer refuses, in seconds.
+const MAX_PAUSE_SECONDS: i64 = 300;
+
+/// Why a prepared release is not committed now.
+#[derive(Debug)]
+pub(crate) enum Unfinished {
+    /// Somebody else went on: read again.
+    Moved,
+    /// The slot is gone, or stays for the next attempt: what to tell the publishers.
+    Failed(ServiceError),
+    /// The signer refuses it for the time being. A publish with a new root may join it.
+    Waits(Box<Prepared>, ServiceError),
+}
+
+impl<E: Into<ServiceError>> From<E> for Unfinished {
+    fn from(error: E) -> Unfinished {
+        Unfinished::Failed(error.into())
+    }
+}
+
+/// What becomes of a slot that is not signed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Then {
+    /// It stays as it is.
+    Keep(String),
+    /// Nothing was recorded and nothing depends on it: it goes.
+    Drop { code: String, reason: String },
+    /// It gets a new plan.
+    Rebuild(String),
+}
+
+/// What becomes of a slot that is not signed. A slot of which anything may have been recorded is
+/// never dropped: the signer's memory must not get ahead of slot and head together.
+fn consequence(failure: &SignFailure, prepared: &Prepared) -> Then {
+    let (role, error) = match failure {
+        SignFailure::Unverified(error) => return Then::Rebuild(error.to_string()),
+        SignFailure::Signer { role, error } => (role, error),
+    };
+    let SignerError::Refused { code, reason } = error else {
+        return Then::Keep(error.to_string());
+    };
+    let has_snapshot = prepared.plan().snapshot.is_some();
+    let is_first_request = *role == OnlineRole::Snapshot || !has_snapshot;
+    // `other_snapshot` of a lone timestamp: the signer knows another snapshot than the head.
+    let outdated =
+        matches!(code.as_str(), "expired" | "version_used" | "would_lower" | "other_snapshot");
+    match is_first_request && !outdated && prepared.rebuilds() == 0 {
+        true => Then::Drop { code: code.clone(), reason: reason.clone() },
+        false => Then::Rebuild(format!("{reason} ({code})")),
+    }
+}
+
+impl Publisher {
+    /// Finishes the release in the slot, if there is one, before anything else happens in the
+    /// collection; answers what the collection is then.
+    pub(crate) async fn settle(
+        &self,
+        ground: Ground,
+        now: DateTime<Utc>,
+    ) -> Result<Ground, Unfinished> {
+        let Some(prepared) = self.store.slot(&ground.collection).await? else { return Ok(ground) };
+        let live = self.roll_forward(prepared, ground.live.as_ref(), now).await?;
+        Ok(Ground { collection: live.collection.clone(), live: Some(live) })
+    }
+
+    /// Has a prepared release signed, and commits it on the head it was prepared on.
+    ///
+    /// # Errors
+    /// Whatever [`Unfinished`] names; the slot is then as the table in [`consequence`] says.
+    pub(super) async fn roll_forward(
+        &self,
+        mut prepared: Prepared,
+        before: Option<&Arc<Live>>,
+        now: DateTime<Utc>,
+    ) -> Result<Arc<Live>, Unfinished> {
+        if let Some(pause) = prepared.pause().filter(|pause| pause.retry_at > now) {
+            let error = waits(pause, now);
+            return Err(Unfinished::Waits(Box::new(prepared), error));
+        }
+        let mut is_new_plan = false;
+        loop {
+            let reason = match self.attempt(&prepared, before, now).await {
+                Ok(release) => return self.commit(release, before, now).await,
+                Err(Then::Keep(reason)) => return Err(ServiceError::SignerAway(reason).into()),
+                Err(Then::Drop { code, reason }) => {
+                    let dropped = self.store.drop_slot(&prepared).await?;
+                    tracing::warn!(gun = %prepared.collection().gun, code, "release dropped");
+                    return Err(match dropped {
+                        true => ServiceError::SignerRefused { code, reason }.into(),
+                        false => Unfinished::Moved,
+                    });
+                }
+                Err(Then::Rebuild(reason)) => reason,
+            };
+            if is_new_plan {
+                return Err(self.wait(prepared, reason, now).await);
+            }
+            prepared = self.rebuild(&prepared, before, Vec::new(), now).await?;
+            is_new_plan = true;
+        }
+    }
+
+    /// Step 8, or why not.
+    async fn attempt(
+        &self,
+        prepared: &Prepared,
+        before: Option<&Arc<Live>>,
+        now: DateTime<Utc>,
+    ) -> Result<Release, Then> {
+        if is_past(prepared.plan(), now) {
+            return Err(Then::Rebuild("its dates have passed".into()));
+        }
+        let head = before.map(|live| live.head.as_ref());
+        let root = next_root(head, prepared.files());
+        let current = head.map(|head| &head.snapshot);
+        let (signer, stop) = (self.signer.as_ref(), self.parts.stop.as_ref());
+        let release = signer_client::sign(signer, prepared.clone(), &root, current, stop).await;
+        release.map_err(|failure| consequence(&failure, prepared))
+    }
+
+    /// Step 9, **the commit point**: one call of the store.
+    ///
+    /// A crash before it leaves the slot, and everybody serves what they served; whoever finds the
+    /// slot repeats step 8 and comes here again. A crash after it leaves the new head and no slot:
+    /// the publishers may not have heard of it, and find their files when they ask again.
+    async fn commit(
+        &self,
+        release: Release,
+        before: Option<&Arc<Live>>,
+        now: DateTime<Utc>,
+    ) -> Result<Arc<Live>, Unfinished> {
+        let release = Arc::new(release);
+        let committed = match self.store.commit(release.clone(), now).await {
+            Ok(Some(committed)) => committed,
+            Ok(None) => return Err(Unfinished::Moved),
+            // Unknown: only the slot can tell whether it happened.
+            Err(error) => {
+                let prepared = release.prepared();
+                let slot = self.store.slot(prepared.collection()).await?;
+                return Err(match slot.is_some_and(|slot| slot.is_claim_of(prepared)) {
+                    true => error.into(),
+                    false => Unfinished::Moved,
+                });
+            }
+        };
+        let live = Arc::new(Live::after(before.map(Arc::as_ref), &release, &committed));
+        self.served.replace(live.clone());
+        tracing::info!(
+            gun = %live.collection.gun,
+            seq = live.collection.seq,
+            files = release.prepared().files().len(),
+            snapshot = live.head.snapshot.version().get(),
+            timestamp = live.head.timestamp.version().get(),
+            "committed"
+        );
+        (self.parts.stop)(StopPoint::BeforeCommitAnswer);
+        Ok(live)
+    }
+
+    /// Gives a slot a plan that the signer can accept by what it remembers. `added` are files that
+    /// join.
+    ///
+    /// Without the signer's memory nothing is rebuilt, so versions do not drift while it is away.
+    pub(super) async fn rebuild(
+        &self,
+        prepared: &Prepared,
+        before: Option<&Arc<Live>>,
+        added: Vec<RoleFile>,
+        now: DateTime<Utc>,
+    ) -> Result<Prepared, Unfinished> {
+        let collection = prepared.collection();
+        let memory = self.signer.memory(&collection.gun, &collection.incarnation).await;
+        let memory = memory.map_err(|error| ServiceError::SignerAway(error.to_string()))?;
+        let memory = Remembered::read(memory)?;
+        let head = before.map(|live| live.head.as_ref());
+        let files: Vec<RoleFile> = prepared.files().iter().chain(&added).cloned().collect();
+        let held = self.held_now(collection).await?;
+        let versions = memory.versions_after(head)?;
+        let mut next = plan(head, &files, &held, &self.lifetimes, versions, now);
+        memory.require_below(&next)?;
+        if added.is_empty() {
+            let root = next_root(head, &files);
+            match &prepared.plan().snapshot {
+                Some(planned) if memory.has_signed(planned, &root, now) => {
+                    next.snapshot = Some(planned.clone());
+                }
+                None if memory.is_served_by(head, now) => next.snapshot = None,
+                _ => {}
+            }
+        }
+        let rebuilt = self.store.rebuild(prepared, next, added).await?;
+        rebuilt.ok_or(Unfinished::Moved)
+    }
+
+    /// Notes why a slot waits, and for how long: twice as long after each rebuild.
+    async fn wait(&self, prepared: Prepared, reason: String, now: DateTime<Utc>) -> Unfinished {
+        let seconds = 2i64.saturating_pow(prepared.rebuilds()).min(MAX_PAUSE_SECONDS);
+        let pause = Pause { reason, retry_at: now + TimeDelta::seconds(seconds) };
+        tracing::error!(
+            gun = %prepared.collection().gun,
+            reason = pause.reason,
+            retry_in_seconds = seconds,
+            "the signer refuses a release that must not be dropped"
+        );
+        match self.store.pause(&prepared, pause.clone()).await {
+            Ok(true) => Unfinished::Waits(Box::new(prepared), waits(&pause, now)),
+            Ok(false) => Unfinished::Moved,
+            Err(error) => error.into(),
+        }
+    }
+}
+
+fn waits(pause: &Pause, now: DateTime<Utc>) -> ServiceError {
+    let seconds = (pause.retry_at - now).num_seconds().unsigned_abs();
+    ServiceError::ReleaseWaits { reason: pause.reason.clone(), seconds }
+}
+
+/// Whether a plan can no longer be signed, since it expires by now.
+fn is_past(plan: &Plan, now: DateTime<Utc>) -> bool {
+    let snapshot = plan.snapshot.as_ref();
+    let snapshot = snapshot.and_then(|planned| json::read::<Snapshot>(&planned.signed).ok());
+    snapshot.is_some_and(|snapshot| snapshot.expires.is_past(now))
+        || plan.timestamp.expires.is_past(now)
+}
+
+/// The signer's memory, read.
+struct Remembered {
+    snapshot: Option<Envelope<Snapshot>>,
+    timestamp: Option<Envelope<Timestamp>>,
+}
+
+impl Remembered {
+    fn read(memory: SignerMemory) -> Result<Remembered, ServiceError> {
+        fn file<T: notary_schema::role::Role>(
+            remembered: Option<RememberedFile>,
+        ) -> Result<Option<Envelope<T>>, ServiceError> {
+            let parsed = remembered.map(|found| Envelope::parse(found.file.into_bytes()));
+            parsed.transpose().map_err(|error| {
+                ServiceError::SignerAway(format!("the signer's memory is not readable: {error}"))
+            })
+        }
+        Ok(Remembered { snapshot: file(memory.snapshot)?, timestamp: file(memory.timestamp)? })
+    }
+
+    /// One above what the head has and the signer remembers.
+    fn versions_after(&self, head: Option<&Head>) -> Result<Versions, ServiceError> {
+        let mut versions = Versions::after(head)?;
+        if let Some(last) = &self.snapshot {
+            versions.snapshot = versions.snapshot.max(version_after(last.version())?);
+        }
+        if let Some(last) = &self.timestamp {
+            versions.timestamp = versions.timestamp.max(version_after(last.version())?);
+        }
+        Ok(versions)
+    }
+
+    /// Refuses a plan that lists less than the signer has signed: this database was restored.
+    fn require_below(&self, plan: &Plan) -> Result<(), ServiceError> {
+        let (Some(last), Some(planned)) = (&self.snapshot, &plan.snapshot) else { return Ok(()) };
+        let next: Snapshot = json::read(&planned.signed).expect("we wrote it");
+        let held = |name: &str| next.meta.get(name).map(|entry| entry.version);
+        let above =
+            last.signed().meta.iter().find(|(name, entry)| held(name) < Some(entry.version));
+        match above {
+            Some((name, entry)) => Err(ServiceError::SignerAhead {
+                role: role_of_entry(name),
+                remembered: entry.version,
+                held: held(name),
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether the last snapshot is the planned one, and can be used.
+    fn has_signed(
+        &self,
+        planned: &PlannedSnapshot,
+        root: &notary_schema::role::Root,
+        now: DateTime<Utc>,
+    ) -> bool {
+        self.snapshot.as_ref().is_some_and(|last| {
+            let (bytes, role) = (last.bytes().clone(), OnlineRole::Snapshot);
+            !last.expires().is_past(now)
+                && accept_answer::<Snapshot>(bytes, &planned.signed, role, root).is_ok()
+        })
+    }
+
+    /// Whether the last snapshot is the one that is served, so that a timestamp can name it.
+    fn is_served_by(&self, head: Option<&Head>, now: DateTime<Utc>) -> bool {
+        let (Some(last), Some(head)) = (&self.snapshot, head) else { return false };
+        last.sha256() == head.snapshot.sha256() && !last.expires().is_past(now)
+    }
+}

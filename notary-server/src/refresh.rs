@@ -1,0 +1,142 @@
+//! The work in the background: unfinished releases are rolled forward, expiring online roles are
+//! signed again. Never inside a GET.
+//!
+//! A refresh goes through the same slot and the same functions as a publish, so it survives the
+//! same crashes, and it works as well when what is stored has expired.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::StreamExt;
+use futures_util::stream;
+use notary_schema::name::Gun;
+use notary_schema::online::Lifetimes;
+use notary_schema::publish::Head;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use crate::error::ServiceError;
+use crate::publish::{Publisher, Unfinished};
+use crate::startup::Service;
+
+/// How many collections are worked on at once.
+const AT_ONCE: usize = 4;
+
+/// Runs for as long as the server does.
+pub async fn run(service: Arc<Service>) {
+    let refresh = &service.config.refresh;
+    let mut slots = interval(Duration::from_secs(refresh.slot_interval_seconds));
+    slots.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let between = Duration::from_secs(refresh.interval_seconds);
+    let mut next_refresh = Instant::now();
+    loop {
+        slots.tick().await;
+        // Logs when the signer comes or goes.
+        drop(service.watch.look(&service).await);
+        if let Err(error) = roll_all(&service.publisher).await {
+            tracing::error!(%error, "unfinished releases were not looked for");
+        }
+        if Instant::now() < next_refresh {
+            continue;
+        }
+        next_refresh = Instant::now() + between;
+        if let Err(error) = refresh_all(&service.publisher, service.now()).await {
+            tracing::error!(%error, "expiring metadata was not looked for");
+        }
+        if let Err(error) = service.gate.note_uses().await {
+            tracing::error!(%error, "the last uses of tokens were not noted");
+        }
+    }
+}
+
+/// Rolls every unfinished release forward that nobody in this process is working on; answers how
+/// many were committed.
+pub async fn roll_all(publisher: &Arc<Publisher>) -> Result<usize, ServiceError> {
+    let slots = publisher.store.slots().await?;
+    let guns = slots.into_iter().map(|(gun, _)| gun);
+    Ok(each(guns, |gun| async move { publisher.roll(&gun).await }).await)
+}
+
+/// Signs again what has lived half of its life; answers for how many collections.
+pub async fn refresh_all(
+    publisher: &Arc<Publisher>,
+    now: DateTime<Utc>,
+) -> Result<usize, ServiceError> {
+    let Lifetimes { timestamp_seconds, snapshot_seconds, .. } = publisher.lifetimes;
+    let due = publisher
+        .store
+        .expiring(half_after(now, timestamp_seconds), half_after(now, snapshot_seconds))
+        .await?;
+    Ok(each(due.into_iter(), |gun| async move { publisher.refresh(&gun).await }).await)
+}
+
+/// Does something for each collection, a few at once; answers how often it did anything.
+async fn each<F>(guns: impl Iterator<Item = Gun>, work: impl Fn(Gun) -> F) -> usize
+where
+    F: Future<Output = Result<bool, Unfinished>>,
+{
+    let work = &work;
+    let done = stream::iter(guns).map(|gun| async move {
+        match work(gun.clone()).await {
+            Ok(done) => done,
+            Err(Unfinished::Moved) => false,
+            // Logged where the signer refused; the others pass by themselves or need a person.
+            Err(Unfinished::Waits(..)) => false,
+            Err(Unfinished::Failed(error)) => {
+                tracing::warn!(%gun, %error, "background work failed");
+                false
+            }
+        }
+    });
+    done.buffer_unordered(AT_ONCE).filter(|done| std::future::ready(*done)).count().await
+}
+
+/// The time at which half of a life that begins now is gone.
+fn half_after(now: DateTime<Utc>, seconds: u64) -> DateTime<Utc> {
+    let half = i64::try_from(seconds / 2).ok().and_then(TimeDelta::try_seconds);
+    half.and_then(|half| now.checked_add_signed(half)).unwrap_or(DateTime::<Utc>::MAX_UTC)
+}
+
+impl Publisher {
+    /// Rolls the release in a collection's slot forward, unless somebody is at it; answers whether
+    /// one was committed.
+    async fn roll(&self, gun: &Gun) -> Result<bool, Unfinished> {
+        let room = self.room(gun);
+        let Ok(_turn) = room.turn.try_lock() else { return Ok(false) };
+        let ground = self.ground(gun).await?;
+        let seq = ground.collection.seq;
+        let settled = self.settle(ground, self.now()).await?;
+        Ok(settled.collection.seq != seq)
+    }
+
+    /// Signs timestamp, or snapshot and timestamp, again if half of their life is gone; answers
+    /// whether it was.
+    async fn refresh(&self, gun: &Gun) -> Result<bool, Unfinished> {
+        let room = self.room(gun);
+        let _turn = room.turn.lock().await;
+        let now = self.now();
+        let ground = self.settle(self.ground(gun).await?, now).await?;
+        let Some(live) = ground.live.clone() else { return Ok(false) };
+        let Some(due) = self.due(&live.head, now) else { return Ok(false) };
+        self.release_refresh(&ground, &live, due, now).await?;
+        Ok(true)
+    }
+
+    fn due(&self, head: &Head, now: DateTime<Utc>) -> Option<Due> {
+        let Lifetimes { timestamp_seconds, snapshot_seconds, .. } = self.lifetimes;
+        if head.snapshot.expires().time() < half_after(now, snapshot_seconds) {
+            return Some(Due::Both);
+        }
+        let timestamp = head.timestamp.expires().time();
+        (timestamp < half_after(now, timestamp_seconds)).then_some(Due::Timestamp)
+    }
+}
+
+/// What a refresh signs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Due {
+    /// The timestamp, which names the snapshot that is served.
+    Timestamp,
+    /// A new snapshot of the same files, and the timestamp.
+    Both,
+}

@@ -1,0 +1,22 @@
+//! All paths of the service.
+
+use actix_web::web::{ServiceConfig, get, head, post, resource};
+
+use crate::handlers::{health, info, keys, metadata, publish};
+
+/// Registers every path. A collection's name has slashes and ends before `/_trust/`: none of its
+/// segments starts with `_`.
+pub fn register(app: &mut ServiceConfig) {
+    const OF_COLLECTION: &str = "/v2/{gun:[^_/][^/]*(?:/[^_/][^/]*)*}/_trust";
+    let path = |rest: &str| resource(format!("{OF_COLLECTION}{rest}"));
+
+    app.service(
+        path("/tuf/{file:[^/]+}").route(get().to(metadata::file)).route(head().to(metadata::file)),
+    )
+    .service(path("/tuf/").route(post().to(publish::publish)))
+    .service(path("/").route(get().to(info::collection)))
+    .service(path("/keys/{role}").route(post().to(keys::online_key)))
+    .service(resource("/v2/_trust/collections").route(get().to(info::collections)))
+    .service(resource("/healthz").route(get().to(health::healthz)))
+    .service(resource("/readyz").route(get().to(health::readyz)));
+}

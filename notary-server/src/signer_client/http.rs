@@ -1,0 +1,135 @@
+//! The signer over HTTP with mutual TLS.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use notary_schema::name::{Gun, Incarnation};
+use notary_schema::wire::{
+    KeyRequest, Page, Problem, SignRequest, SignerKey, SignerLimits, SignerMemory,
+};
+use reqwest::{Method, RequestBuilder};
+use serde::de::DeserializeOwned;
+use url::Url;
+
+use super::{Signer, SignerError};
+use crate::config::SignerConfig;
+use crate::tls::{self, TlsError};
+
+/// Longest answer of the signer, in bytes: the longest snapshot, in a JSON string, and some.
+const MAX_ANSWER_BYTES: usize = 64 << 20;
+
+/// A notary-signer that is reached over the network. One pool of connections.
+pub struct HttpSigner {
+    client: reqwest::Client,
+    base: Url,
+}
+
+/// Why there can be no client.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The certificates or the key do not load.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The client does not start.
+    #[error("cannot make the client of the signer: {0}")]
+    Client(reqwest::Error),
+}
+
+impl HttpSigner {
+    /// Loads certificates and key; connects to nothing yet.
+    pub fn new(config: &SignerConfig) -> Result<HttpSigner, ClientError> {
+        let tls = tls::client(&config.ca, &config.certificate, &config.key)?;
+        #[expect(clippy::disallowed_methods, reason = "ring is passed in the TLS configuration")]
+        let builder = reqwest::Client::builder();
+        let client = builder
+            .tls_backend_preconfigured(tls)
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .timeout(Duration::from_secs(config.timeout_seconds))
+            .build()
+            .map_err(ClientError::Client)?;
+        Ok(HttpSigner { client, base: config.url.clone() })
+    }
+
+    fn call(&self, method: Method, path: &str) -> RequestBuilder {
+        let url = self.base.join(path).expect("a plain path joins");
+        self.client.request(method, url)
+    }
+}
+
+/// The body of a successful answer.
+async fn answer(request: RequestBuilder) -> Result<Bytes, SignerError> {
+    let unknown = |error: reqwest::Error| SignerError::Unknown(with_sources(&error));
+    let mut response = request.send().await.map_err(unknown)?;
+    let status = response.status();
+    let mut body: Vec<u8> = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(unknown)? {
+        if body.len() + chunk.len() > MAX_ANSWER_BYTES {
+            return Err(SignerError::Unknown("its answer is too long".into()));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    if status.is_success() {
+        return Ok(body.into());
+    }
+    match serde_json::from_slice::<Problem>(&body) {
+        // Only this word says that nothing was recorded; all else is unknown.
+        Ok(problem) if problem.more.get("recorded") == Some(&false.into()) => {
+            Err(SignerError::Refused { code: problem.code, reason: problem.detail })
+        }
+        Ok(problem) => Err(SignerError::Unknown(format!("{status}: {}", problem.detail))),
+        Err(_) => Err(SignerError::Unknown(format!("{status}"))),
+    }
+}
+
+/// An error with its causes: reqwest's own text does not say why a connection failed.
+fn with_sources(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+async fn value<T: DeserializeOwned>(request: RequestBuilder) -> Result<T, SignerError> {
+    let body = answer(request).await?;
+    serde_json::from_slice(&body)
+        .map_err(|error| SignerError::Unknown(format!("its answer is not readable: {error}")))
+}
+
+#[async_trait]
+impl Signer for HttpSigner {
+    async fn limits(&self) -> Result<SignerLimits, SignerError> {
+        value(self.call(Method::GET, "v1/policy")).await
+    }
+
+    async fn key(&self, request: &KeyRequest) -> Result<SignerKey, SignerError> {
+        value(self.call(Method::POST, "v1/keys").json(request)).await
+    }
+
+    async fn keys(
+        &self,
+        collection: &Gun,
+        incarnation: &Incarnation,
+    ) -> Result<Vec<SignerKey>, SignerError> {
+        let query = [("collection", collection.as_str()), ("incarnation", incarnation.as_str())];
+        let page: Page<SignerKey> = value(self.call(Method::GET, "v1/keys").query(&query)).await?;
+        Ok(page.items)
+    }
+
+    async fn memory(
+        &self,
+        collection: &Gun,
+        incarnation: &Incarnation,
+    ) -> Result<SignerMemory, SignerError> {
+        let query = [("collection", collection.as_str()), ("incarnation", incarnation.as_str())];
+        value(self.call(Method::GET, "v1/memory").query(&query)).await
+    }
+
+    async fn sign(&self, request: &SignRequest) -> Result<Bytes, SignerError> {
+        answer(self.call(Method::POST, "v1/sign").json(request)).await
+    }
+}

@@ -1,0 +1,223 @@
+//! Puts the service together and listens.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix_web::dev::Server;
+use actix_web::middleware::from_fn;
+use actix_web::web::Data;
+use actix_web::{App, HttpServer};
+use chrono::{DateTime, Utc};
+use notary_schema::online::Lifetimes;
+use notary_schema::wire::SignerLimits;
+use tokio::sync::{Mutex, Semaphore};
+use tracing_actix_web::TracingLogger;
+
+use crate::auth::Gate;
+use crate::config::Config;
+use crate::error::problems;
+use crate::publish::Publisher;
+use crate::served::Served;
+use crate::signer_client::Signer;
+use crate::store::Store;
+use crate::telemetry::RequestSpan;
+use crate::tls::{self, TlsError};
+use crate::{Parts, refresh, routes};
+
+/// How long requests in flight may take to end once the process is told to stop, in seconds.
+const SHUTDOWN_SECONDS: u64 = 30;
+/// How long what the signer said of itself is believed.
+const WATCH_SECONDS: u64 = 1;
+
+/// Everything that handlers use.
+pub struct Service {
+    /// The configuration.
+    pub config: Config,
+    /// What outlives the process.
+    pub store: Arc<dyn Store>,
+    /// The holder of the online keys.
+    pub signer: Arc<dyn Signer>,
+    /// What GETs are answered from.
+    pub served: Arc<Served>,
+    /// Who may do what.
+    pub gate: Gate,
+    /// The way of a publish.
+    pub publisher: Arc<Publisher>,
+    /// Whether the signer is there.
+    pub watch: Watch,
+    /// Bytes of bodies that may still be held.
+    pub body_memory: Arc<Semaphore>,
+    parts: Parts,
+}
+
+impl Service {
+    /// A service over this store and this signer.
+    pub fn new(
+        config: Config,
+        store: Arc<dyn Store>,
+        signer: Arc<dyn Signer>,
+        parts: Parts,
+    ) -> Arc<Service> {
+        let served = Arc::new(Served::new(store.clone(), config.cache.memory_bytes));
+        let rules = (config.limits.clone(), config.lifetimes);
+        let publisher =
+            Publisher::new(store.clone(), signer.clone(), served.clone(), rules, parts.clone());
+        let memory = usize::try_from(config.limits.body_memory_bytes).unwrap_or(usize::MAX);
+        Arc::new(Service {
+            body_memory: Arc::new(Semaphore::new(memory.min(Semaphore::MAX_PERMITS))),
+            gate: Gate::new(store.clone()),
+            publisher: Arc::new(publisher),
+            watch: Watch::default(),
+            config,
+            store,
+            signer,
+            served,
+            parts,
+        })
+    }
+
+    /// The reference time of an operation that begins now.
+    pub fn now(&self) -> DateTime<Utc> {
+        (self.parts.clock)()
+    }
+}
+
+/// What the signer said last of itself.
+#[derive(Default)]
+pub struct Watch {
+    last: Mutex<Option<(Instant, Result<(), String>)>>,
+}
+
+impl Watch {
+    /// Whether the signer answers and allows the configured lifetimes. It is asked at most once in
+    /// [`WATCH_SECONDS`].
+    pub async fn look(&self, service: &Service) -> Result<(), String> {
+        let mut last = self.last.lock().await;
+        if let Some((at, found)) = &*last
+            && at.elapsed() < Duration::from_secs(WATCH_SECONDS)
+        {
+            return found.clone();
+        }
+        let found = match service.signer.limits().await {
+            Ok(limits) => require_allowed(&service.config.lifetimes, &limits),
+            Err(error) => Err(error.to_string()),
+        };
+        let before = last.as_ref().map(|(_, found)| found);
+        if before != Some(&found) {
+            match &found {
+                Ok(()) => tracing::info!("the signer answers"),
+                Err(reason) => tracing::warn!(reason, "the signer is not ready"),
+            }
+        }
+        *last = Some((Instant::now(), found.clone()));
+        found
+    }
+}
+
+/// Refuses lifetimes that the signer would not sign.
+pub fn require_allowed(lifetimes: &Lifetimes, limits: &SignerLimits) -> Result<(), String> {
+    let pairs = [
+        ("snapshot_seconds", lifetimes.snapshot_seconds, limits.snapshot_max_seconds),
+        ("timestamp_seconds", lifetimes.timestamp_seconds, limits.timestamp_max_seconds),
+    ];
+    match pairs.iter().find(|(_, wanted, most)| wanted > most) {
+        Some((key, wanted, most)) => Err(format!(
+            "lifetimes.{key} = {wanted} is more than the {most} that the signer allows; lower it, \
+             or raise the signer's policy"
+        )),
+        None => Ok(()),
+    }
+}
+
+/// Why the server does not listen.
+#[derive(Debug, thiserror::Error)]
+pub enum ListenError {
+    /// The certificate or its key do not load.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The address cannot be had.
+    #[error("cannot listen on {address}: {error}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// The system's words.
+        error: std::io::Error,
+    },
+    /// The address file cannot be written.
+    #[error("cannot write the address to {path}: {error}")]
+    AddressFile {
+        /// The file.
+        path: std::path::PathBuf,
+        /// The system's words.
+        error: std::io::Error,
+    },
+}
+
+/// Listens; the server works once it is polled. It stops on SIGTERM and SIGINT, after the requests
+/// in flight.
+pub fn listen(
+    service: Arc<Service>,
+    address_file: Option<&Path>,
+) -> Result<(Server, SocketAddr), ListenError> {
+    let wanted = service.config.listen;
+    let failed = |error| ListenError::Listen { address: wanted, error };
+    let listener = TcpListener::bind(wanted).map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    let tls = service.config.tls.clone();
+    let data = Data::from(service);
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(data.clone())
+            .wrap(from_fn(problems))
+            .wrap(TracingLogger::<RequestSpan>::new())
+            .configure(routes::register)
+    })
+    .shutdown_timeout(SHUTDOWN_SECONDS);
+    let server = match tls {
+        Some(own) => {
+            let config = tls::server(&own.certificate, &own.key)?;
+            server.listen_rustls_0_23(listener, config)
+        }
+        None => server.listen(listener),
+    };
+    let server = server.map_err(failed)?.run();
+    if let Some(path) = address_file {
+        write_address(path, address)
+            .map_err(|error| ListenError::AddressFile { path: path.to_owned(), error })?;
+    }
+    Ok((server, address))
+}
+
+/// Whoever finds the file finds the whole address in it.
+fn write_address(path: &Path, address: SocketAddr) -> std::io::Result<()> {
+    use std::io::Write as _;
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let mut file = tempfile::NamedTempFile::new_in(directory.unwrap_or(Path::new(".")))?;
+    writeln!(file, "{address}")?;
+    file.persist(path)?;
+    Ok(())
+}
+
+/// Serves until the process is told to stop.
+///
+/// # Errors
+/// When it cannot listen, or the signer allows less than the configured lifetimes. A signer that is
+/// away is no error: reads work without it, and `/readyz` says it.
+pub async fn serve(service: Arc<Service>, address_file: Option<&Path>) -> Result<(), String> {
+    if let Ok(limits) = service.signer.limits().await {
+        require_allowed(&service.config.lifetimes, &limits)?;
+    }
+    let (server, address) =
+        listen(service.clone(), address_file).map_err(|error| error.to_string())?;
+    tracing::info!(%address, "listening");
+    let background = tokio::spawn(refresh::run(service.clone()));
+    let ended = server.await;
+    background.abort();
+    // What is in a slot stays there; nothing else is lost but the times of last uses.
+    if let Err(error) = service.gate.note_uses().await {
+        tracing::warn!(%error, "the last uses of tokens were not noted");
+    }
+    ended.map_err(|error| error.to_string())
+}

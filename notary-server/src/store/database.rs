@@ -1,0 +1,253 @@
+//! [`Store`] over SQL: one connection that writes, several that read, all used on blocking threads.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use notary_schema::envelope::Envelope;
+use notary_schema::name::{Gun, Incarnation, KeyId, RoleName, Version};
+use notary_schema::online::{OnlineRole, Plan};
+use notary_schema::publish::Head;
+use notary_schema::role::Targets;
+use notary_schema::wire::{CollectionSummary, KeyState, SignerKey};
+use tokio::sync::{Mutex, Semaphore};
+use tokio::task::spawn_blocking;
+
+use super::dialect::{self, Connection};
+use super::{
+    Claim, Collection, CollectionId, Committed, FileBytes, NewSlot, Pause, Prepared, RoleFile,
+    Store, StoreError, StoreResult, Token, queries, slots,
+};
+use crate::signer_client::Release;
+
+/// The database behind the service.
+pub struct Database {
+    /// The only connection of this process that writes.
+    writer: Arc<Mutex<Connection>>,
+    /// Connections that nobody reads with right now; as many as `free` has permits.
+    readers: Arc<std::sync::Mutex<Vec<Connection>>>,
+    free: Arc<Semaphore>,
+}
+
+impl Database {
+    /// Opens a database that `migrate` has made, with so many connections for reading.
+    pub fn open(path: &Path, readers: usize) -> StoreResult<Database> {
+        let mut writer = dialect::open(path)?;
+        dialect::require_current(&mut writer)?;
+        let pool: Vec<_> =
+            (0..readers.max(1)).map(|_| dialect::open(path)).collect::<StoreResult<_>>()?;
+        Ok(Database {
+            writer: Arc::new(Mutex::new(writer)),
+            free: Arc::new(Semaphore::new(pool.len())),
+            readers: Arc::new(std::sync::Mutex::new(pool)),
+        })
+    }
+
+    /// Creates the database where there is none and brings its tables up to date; answers the
+    /// migrations that were applied.
+    pub fn migrate(path: &Path) -> StoreResult<Vec<String>> {
+        dialect::migrate(path)
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> StoreResult<T> + Send + 'static,
+    ) -> StoreResult<T> {
+        let permit = self.free.clone().acquire_owned().await.map_err(|_| StoreError::Closing)?;
+        let readers = self.readers.clone();
+        let run = move || {
+            let lock = || readers.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let mut connection = lock().pop().expect("as many connections as permits");
+            let answer = work(&mut connection);
+            lock().push(connection);
+            drop(permit);
+            answer
+        };
+        spawn_blocking(run).await.map_err(|_| StoreError::Closing)?
+    }
+
+    /// A write goes on when its caller has gone away.
+    async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> StoreResult<T> + Send + 'static,
+    ) -> StoreResult<T> {
+        let mut writer = self.writer.clone().lock_owned().await;
+        let run = move || dialect::write_tx(&mut writer, work);
+        spawn_blocking(run).await.map_err(|_| StoreError::Closing)?
+    }
+
+    /// Stores a new token.
+    pub async fn create_token(&self, token: Token) -> StoreResult<()> {
+        self.write(move |connection| queries::create_token(connection, &token)).await
+    }
+
+    /// All tokens, the oldest first.
+    pub async fn tokens(&self) -> StoreResult<Vec<Token>> {
+        self.read(queries::all_tokens).await
+    }
+
+    /// Revokes a token; `false` when there is none of this id.
+    pub async fn revoke_token(&self, id: String, now: DateTime<Utc>) -> StoreResult<bool> {
+        self.write(move |connection| queries::revoke_token(connection, &id, now)).await
+    }
+}
+
+#[async_trait]
+impl Store for Database {
+    async fn ping(&self) -> StoreResult<()> {
+        self.read(dialect::require_current).await
+    }
+
+    async fn collection(&self, gun: &Gun) -> StoreResult<Option<Collection>> {
+        let gun = gun.clone();
+        self.read(move |connection| queries::collection(connection, &gun)).await
+    }
+
+    async fn reserve(
+        &self,
+        gun: &Gun,
+        incarnation: &Incarnation,
+        most: u64,
+        now: DateTime<Utc>,
+    ) -> StoreResult<Option<Collection>> {
+        let (gun, incarnation) = (gun.clone(), incarnation.clone());
+        self.write(move |connection| queries::reserve(connection, &gun, &incarnation, most, now))
+            .await
+    }
+
+    async fn collections(
+        &self,
+        after: Option<&Gun>,
+        limit: u32,
+    ) -> StoreResult<Vec<CollectionSummary>> {
+        let after = after.cloned();
+        self.read(move |connection| queries::summaries(connection, after.as_ref(), limit)).await
+    }
+
+    async fn expiring(
+        &self,
+        timestamp_before: DateTime<Utc>,
+        snapshot_before: DateTime<Utc>,
+    ) -> StoreResult<Vec<Gun>> {
+        self.read(move |connection| {
+            queries::expiring(connection, timestamp_before, snapshot_before)
+        })
+        .await
+    }
+
+    async fn load_head(&self, gun: &Gun) -> StoreResult<Option<(Collection, Head)>> {
+        let gun = gun.clone();
+        self.read(move |connection| queries::load_head(connection, &gun)).await
+    }
+
+    async fn load_files(
+        &self,
+        id: CollectionId,
+        versions: Vec<(RoleName, Version)>,
+    ) -> StoreResult<Vec<(RoleName, Arc<Envelope<Targets>>)>> {
+        self.read(move |connection| {
+            let mut files = Vec::with_capacity(versions.len());
+            for (role, version) in versions {
+                let version = queries::number(version.get());
+                let bytes = queries::bytes_of(connection, id.0, role.as_str(), version)?;
+                files.push((role.clone(), queries::parse(&role, &bytes)?));
+            }
+            Ok(files)
+        })
+        .await
+    }
+
+    async fn file(
+        &self,
+        id: CollectionId,
+        role: &RoleName,
+        version: Version,
+    ) -> StoreResult<Option<FileBytes>> {
+        let role = role.clone();
+        self.read(move |connection| queries::file(connection, id, &role, version)).await
+    }
+
+    async fn sha256s(
+        &self,
+        id: CollectionId,
+        versions: Vec<(RoleName, Version)>,
+    ) -> StoreResult<BTreeMap<(RoleName, Version), String>> {
+        self.read(move |connection| queries::sha256s(connection, id, versions)).await
+    }
+
+    async fn online_keys(
+        &self,
+        id: CollectionId,
+    ) -> StoreResult<Vec<(OnlineRole, KeyId, KeyState)>> {
+        self.read(move |connection| queries::online_keys(connection, id)).await
+    }
+
+    async fn save_online_keys(&self, id: CollectionId, keys: &[SignerKey]) -> StoreResult<()> {
+        let keys = keys.to_vec();
+        self.write(move |connection| queries::save_online_keys(connection, id, &keys)).await
+    }
+
+    async fn prepare(
+        &self,
+        collection: &Collection,
+        slot: NewSlot,
+        now: DateTime<Utc>,
+    ) -> StoreResult<Claim> {
+        let collection = collection.clone();
+        self.write(move |connection| slots::prepare(connection, &collection, slot, now)).await
+    }
+
+    async fn slot(&self, collection: &Collection) -> StoreResult<Option<Prepared>> {
+        let collection = collection.clone();
+        self.read(move |connection| slots::slot(connection, &collection)).await
+    }
+
+    async fn slots(&self) -> StoreResult<Vec<(Gun, Option<Pause>)>> {
+        self.read(slots::waiting).await
+    }
+
+    async fn rebuild(
+        &self,
+        prepared: &Prepared,
+        plan: Plan,
+        added: Vec<RoleFile>,
+    ) -> StoreResult<Option<Prepared>> {
+        let prepared = prepared.clone();
+        self.write(move |connection| slots::rebuild(connection, &prepared, plan, added)).await
+    }
+
+    async fn pause(&self, prepared: &Prepared, pause: Pause) -> StoreResult<bool> {
+        let prepared = prepared.clone();
+        self.write(move |connection| slots::pause(connection, &prepared, &pause)).await
+    }
+
+    async fn drop_slot(&self, prepared: &Prepared) -> StoreResult<bool> {
+        let prepared = prepared.clone();
+        self.write(move |connection| slots::delete(connection, &prepared)).await
+    }
+
+    async fn commit(
+        &self,
+        release: Arc<Release>,
+        now: DateTime<Utc>,
+    ) -> StoreResult<Option<Committed>> {
+        let compress = {
+            let release = release.clone();
+            move || slots::compressed(&release)
+        };
+        let outgoing = spawn_blocking(compress).await.map_err(|_| StoreError::Closing)?;
+        self.write(move |connection| slots::commit(connection, release.prepared(), &outgoing, now))
+            .await
+    }
+
+    async fn token(&self, sha256: &str) -> StoreResult<Option<Token>> {
+        let sha256 = sha256.to_owned();
+        self.read(move |connection| queries::token(connection, &sha256)).await
+    }
+
+    async fn touch_tokens(&self, used: Vec<(String, DateTime<Utc>)>) -> StoreResult<()> {
+        self.write(move |connection| queries::touch_tokens(connection, used)).await
+    }
+}

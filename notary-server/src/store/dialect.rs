@@ -1,0 +1,99 @@
+//! What differs between databases: opening, transactions, and statements that the query builder
+//! cannot say for all of them. Nothing else in the crate names a database.
+
+use std::path::Path;
+
+use diesel::connection::{Connection as _, SimpleConnection};
+use diesel::prelude::*;
+use diesel::sqlite::SqliteConnection;
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+// Linked for its bundled SQLite only.
+use libsqlite3_sys as _;
+
+use super::StoreError;
+use super::rows::{CurrentFileRow, OnlineKeyRow, current_files, online_keys};
+
+/// A connection to the database.
+pub(super) type Connection = SqliteConnection;
+
+const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../schema/migrations/server-sqlite");
+
+/// How long a writer waits for a writer of another process (`token create`), in milliseconds.
+const BUSY_MILLISECONDS: u32 = 10_000;
+
+/// Opens a database that exists.
+pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
+    if !path.is_file() {
+        return Err(StoreError::NoDatabase(path.to_owned()));
+    }
+    connect(path)
+}
+
+fn connect(path: &Path) -> Result<Connection, StoreError> {
+    let mut connection = SqliteConnection::establish(&path.to_string_lossy())
+        .map_err(|error| StoreError::Open { path: path.to_owned(), reason: error.to_string() })?;
+    // FULL: an acknowledged commit survives a power cut. With NORMAL a cut would put the signer's
+    // memory ahead of this database. WAL: readers never wait for the writer.
+    connection.batch_execute(&format!(
+        "PRAGMA busy_timeout = {BUSY_MILLISECONDS};
+         PRAGMA journal_mode = WAL;
+         PRAGMA synchronous = FULL;
+         PRAGMA foreign_keys = ON;"
+    ))?;
+    Ok(connection)
+}
+
+/// Creates the database where there is none and brings its tables up to date; answers the
+/// migrations that were applied.
+pub(super) fn migrate(path: &Path) -> Result<Vec<String>, StoreError> {
+    let mut connection = connect(path)?;
+    let applied = connection.run_pending_migrations(MIGRATIONS).map_err(StoreError::Migration)?;
+    Ok(applied.iter().map(ToString::to_string).collect())
+}
+
+/// Refuses a database whose tables are older than this program.
+pub(super) fn require_current(connection: &mut Connection) -> Result<(), StoreError> {
+    match connection.has_pending_migration(MIGRATIONS).map_err(StoreError::Migration)? {
+        true => Err(StoreError::NotMigrated),
+        false => Ok(()),
+    }
+}
+
+/// Runs a write transaction: all of `work` or nothing of it. The only way to write.
+///
+/// The transaction takes the write lock at its start: one that begins as a reader fails at once
+/// when another writer was faster, whatever the busy time-out.
+pub(super) fn write_tx<T>(
+    connection: &mut Connection,
+    work: impl FnOnce(&mut Connection) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    connection.immediate_transaction(work)
+}
+
+/// Makes a file the current one of its role.
+pub(super) fn set_current(
+    connection: &mut Connection,
+    row: &CurrentFileRow,
+) -> Result<(), StoreError> {
+    diesel::insert_into(current_files::table)
+        .values(row)
+        .on_conflict((current_files::collection_id, current_files::role))
+        .do_update()
+        .set(row)
+        .execute(connection)?;
+    Ok(())
+}
+
+/// Stores a key, or its new state.
+pub(super) fn save_online_key(
+    connection: &mut Connection,
+    row: &OnlineKeyRow,
+) -> Result<(), StoreError> {
+    diesel::insert_into(online_keys::table)
+        .values(row)
+        .on_conflict((online_keys::collection_id, online_keys::role, online_keys::keyid))
+        .do_update()
+        .set(online_keys::state.eq(&row.state))
+        .execute(connection)?;
+    Ok(())
+}

@@ -1,0 +1,202 @@
+//! What outlives the process: collections, files, the release slot, events, tokens.
+//!
+//! [`Store`] is the seam; [`Database`] keeps it over SQL. `rows` holds the tables, `queries` what is
+//! asked of them, `dialect` what differs between databases. Rows are parsed into the types of
+//! `notary_schema` here and nowhere else.
+
+mod database;
+mod dialect;
+mod queries;
+mod rows;
+mod slots;
+mod types;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use notary_schema::envelope::Envelope;
+use notary_schema::name::{Gun, Incarnation, KeyId, RoleName, Version};
+use notary_schema::online::{OnlineRole, Plan};
+use notary_schema::publish::Head;
+use notary_schema::role::Targets;
+use notary_schema::wire::{CollectionSummary, KeyState, SignerKey};
+
+use crate::signer_client::Release;
+pub use database::Database;
+pub use types::{
+    Claim, Collection, CollectionId, Committed, FileBytes, NewSlot, Pause, Prepared, Purpose,
+    RoleFile, State, Token,
+};
+
+/// Why the store did not answer.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// There is no such file.
+    #[error("there is no database at {0}; create it with `notary-server migrate`")]
+    NoDatabase(PathBuf),
+    /// The file does not open.
+    #[error("cannot open the database {path}: {reason}")]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// The database's words.
+        reason: String,
+    },
+    /// The tables are older than the program.
+    #[error("the database is older than this program; run `notary-server migrate`")]
+    NotMigrated,
+    /// A migration failed; the database is as it was before it.
+    #[error("cannot migrate the database: {0}")]
+    Migration(Box<dyn std::error::Error + Send + Sync>),
+    /// A statement failed. For a write: nothing of it happened, or, when the connection broke while
+    /// it was committed, that is unknown.
+    #[error("the database failed: {0}")]
+    Database(#[from] diesel::result::Error),
+    /// A row does not hold what this program writes.
+    #[error("the database holds {what} that is not readable: {reason}")]
+    Corrupt {
+        /// Which row.
+        what: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The process is stopping.
+    #[error("the database is being closed")]
+    Closing,
+}
+
+/// A result of the store.
+pub type StoreResult<T> = Result<T, StoreError>;
+
+/// Durable state. Safe to use from many tasks and several processes at once.
+///
+/// Promises: what a method has written is durable when it returns, all of it or nothing; nothing is
+/// retried inside; an answer is never older than a write that had returned before. A lost race is a
+/// value (`Moved`, `None`, `false`), not an error. After an error of a *write*, whether it happened
+/// is unknown: read again before speaking.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// Answers when the database can be read.
+    async fn ping(&self) -> StoreResult<()>;
+
+    // ---- collections
+
+    /// The collection or the reservation under a name.
+    async fn collection(&self, gun: &Gun) -> StoreResult<Option<Collection>>;
+
+    /// The collection or the reservation under a name, reserving it as `incarnation` if it is free;
+    /// `None` when there are `most` open reservations.
+    async fn reserve(
+        &self,
+        gun: &Gun,
+        incarnation: &Incarnation,
+        most: u64,
+        now: DateTime<Utc>,
+    ) -> StoreResult<Option<Collection>>;
+
+    /// At most `limit` collections after a name, by name.
+    async fn collections(
+        &self,
+        after: Option<&Gun>,
+        limit: u32,
+    ) -> StoreResult<Vec<CollectionSummary>>;
+
+    /// The collections whose current timestamp or snapshot expires before these times, those that
+    /// expire first first.
+    async fn expiring(
+        &self,
+        timestamp_before: DateTime<Utc>,
+        snapshot_before: DateTime<Utc>,
+    ) -> StoreResult<Vec<Gun>>;
+
+    // ---- files
+
+    /// Step 3 of a publish: a collection and its head, both of one commit; `None` where there is
+    /// none, or only a reservation. Loaded are root, snapshot, timestamp, targets and the files of
+    /// roles that delegate.
+    async fn load_head(&self, gun: &Gun) -> StoreResult<Option<(Collection, Head)>>;
+
+    /// Files of targets roles that were committed.
+    async fn load_files(
+        &self,
+        id: CollectionId,
+        versions: Vec<(RoleName, Version)>,
+    ) -> StoreResult<Vec<(RoleName, Arc<Envelope<Targets>>)>>;
+
+    /// A committed file, current or earlier.
+    async fn file(
+        &self,
+        id: CollectionId,
+        role: &RoleName,
+        version: Version,
+    ) -> StoreResult<Option<FileBytes>>;
+
+    /// The SHA-256 of those of these files that were committed, current or earlier.
+    async fn sha256s(
+        &self,
+        id: CollectionId,
+        versions: Vec<(RoleName, Version)>,
+    ) -> StoreResult<BTreeMap<(RoleName, Version), String>>;
+
+    // ---- online keys
+
+    /// The keys that the signer answered for a collection, with their state of then.
+    async fn online_keys(
+        &self,
+        id: CollectionId,
+    ) -> StoreResult<Vec<(OnlineRole, KeyId, KeyState)>>;
+
+    /// Stores keys that the signer answered, or their new state.
+    async fn save_online_keys(&self, id: CollectionId, keys: &[SignerKey]) -> StoreResult<()>;
+
+    // ---- the release slot
+
+    /// Claims the slot of a collection under a new fence, if the collection is still as `collection`
+    /// says.
+    async fn prepare(
+        &self,
+        collection: &Collection,
+        slot: NewSlot,
+        now: DateTime<Utc>,
+    ) -> StoreResult<Claim>;
+
+    /// The prepared release of a collection.
+    async fn slot(&self, collection: &Collection) -> StoreResult<Option<Prepared>>;
+
+    /// The collections with a prepared release, and why the signer refuses it, where it does.
+    async fn slots(&self) -> StoreResult<Vec<(Gun, Option<Pause>)>>;
+
+    /// Gives a slot another plan and more files under a new fence; `None` when somebody else went
+    /// on.
+    async fn rebuild(
+        &self,
+        prepared: &Prepared,
+        plan: Plan,
+        added: Vec<RoleFile>,
+    ) -> StoreResult<Option<Prepared>>;
+
+    /// Notes why the signer refuses a slot; `false` when somebody else went on.
+    async fn pause(&self, prepared: &Prepared, pause: Pause) -> StoreResult<bool>;
+
+    /// Frees a slot whose files will never be signed; `false` when somebody else went on.
+    async fn drop_slot(&self, prepared: &Prepared) -> StoreResult<bool>;
+
+    /// Makes a release the head of its collection: **the commit point**. `None` when somebody else
+    /// went on.
+    async fn commit(
+        &self,
+        release: Arc<Release>,
+        now: DateTime<Utc>,
+    ) -> StoreResult<Option<Committed>>;
+
+    // ---- tokens
+
+    /// The token with this SHA-256, also when it is expired or revoked.
+    async fn token(&self, sha256: &str) -> StoreResult<Option<Token>>;
+
+    /// Notes when tokens were last used.
+    async fn touch_tokens(&self, used: Vec<(String, DateTime<Utc>)>) -> StoreResult<()>;
+}

@@ -1,0 +1,405 @@
+//! What is asked of the tables about collections, files and tokens, and how rows become values.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use diesel::connection::Connection as _;
+use diesel::prelude::*;
+use notary_schema::envelope::Envelope;
+use notary_schema::name::{Gun, Incarnation, KeyId, RoleName, Version};
+use notary_schema::online::OnlineRole;
+use notary_schema::publish::{Head, StoredFile};
+use notary_schema::role::{Expires, Role, Targets};
+use notary_schema::wire::{CollectionSummary, KeyState, SignerKey};
+
+use super::dialect::{self, Connection};
+use super::rows::{
+    CollectionRow, CurrentFileRow, FileRow, NewCollection, OnlineKeyRow, TokenRow, collections,
+    current_files, files, online_keys, tokens,
+};
+use super::{Collection, CollectionId, FileBytes, State, StoreError, StoreResult, Token};
+use crate::auth::Grant;
+
+// ---- values of columns
+
+/// Reads a column that this program wrote.
+pub(super) fn column<T, E: Display>(what: &str, value: Result<T, E>) -> StoreResult<T> {
+    value.map_err(|error| StoreError::Corrupt { what: what.into(), reason: error.to_string() })
+}
+
+pub(super) fn version(number: i64) -> StoreResult<Version> {
+    column("a version", Version::new(number.unsigned_abs()))
+}
+
+pub(super) fn time(seconds: i64) -> StoreResult<DateTime<Utc>> {
+    column("a time", DateTime::from_timestamp(seconds, 0).ok_or("out of range"))
+}
+
+fn role(name: &str) -> StoreResult<RoleName> {
+    column("a role name", RoleName::parse(name))
+}
+
+/// A length, version or sequence number as a column: all of them are below 2^53.
+pub(super) fn number(value: u64) -> i64 {
+    i64::try_from(value).expect("numbers of metadata are below 2^53")
+}
+
+fn collection_of(row: CollectionRow) -> StoreResult<Collection> {
+    let state = match row.state.as_str() {
+        "reserved" => State::Reserved,
+        "live" => State::Live,
+        other => return column("a state", Err(format!("{other:?} is not known"))),
+    };
+    Ok(Collection {
+        id: CollectionId(row.id),
+        gun: column("a collection's name", Gun::parse(&row.gun))?,
+        incarnation: column("an incarnation", Incarnation::parse(&row.incarnation))?,
+        state,
+        seq: row.seq.unsigned_abs(),
+        changed_at: time(row.changed_at)?,
+    })
+}
+
+// ---- collections
+
+pub(super) fn collection(
+    connection: &mut Connection,
+    gun: &Gun,
+) -> StoreResult<Option<Collection>> {
+    let row = collections::table
+        .filter(collections::gun.eq(gun.as_str()))
+        .filter(collections::state.eq_any(["live", "reserved"]))
+        .order(collections::state.asc())
+        .select(CollectionRow::as_select())
+        .first(connection)
+        .optional()?;
+    row.map(collection_of).transpose()
+}
+
+pub(super) fn reserve(
+    connection: &mut Connection,
+    gun: &Gun,
+    incarnation: &Incarnation,
+    most: u64,
+    now: DateTime<Utc>,
+) -> StoreResult<Option<Collection>> {
+    if let Some(taken) = collection(connection, gun)? {
+        return Ok(Some(taken));
+    }
+    let open: i64 = collections::table
+        .filter(collections::state.eq("reserved"))
+        .count()
+        .get_result(connection)?;
+    if open >= number(most) {
+        return Ok(None);
+    }
+    let row = NewCollection {
+        gun: gun.as_str(),
+        incarnation: incarnation.as_str(),
+        state: "reserved",
+        reserved_at: now.timestamp(),
+        changed_at: now.timestamp(),
+    };
+    diesel::insert_into(collections::table).values(row).execute(connection)?;
+    collection(connection, gun)
+}
+
+pub(super) fn summaries(
+    connection: &mut Connection,
+    after: Option<&Gun>,
+    limit: u32,
+) -> StoreResult<Vec<CollectionSummary>> {
+    let page: Vec<CollectionRow> = collections::table
+        .filter(collections::state.eq("live"))
+        .filter(collections::gun.gt(after.map_or("", Gun::as_str)))
+        .order(collections::gun.asc())
+        .limit(i64::from(limit))
+        .select(CollectionRow::as_select())
+        .load(connection)?;
+    let ids: Vec<i64> = page.iter().map(|row| row.id).collect();
+    let versions: Vec<(i64, String, i64)> = current_files::table
+        .filter(current_files::collection_id.eq_any(&ids))
+        .filter(current_files::role.eq_any(["root", "snapshot", "timestamp"]))
+        .select((current_files::collection_id, current_files::role, current_files::version))
+        .load(connection)?;
+    let versions: BTreeMap<(i64, String), i64> =
+        versions.into_iter().map(|(id, role, number)| ((id, role), number)).collect();
+    let summary = |row: CollectionRow| {
+        let current = |role: &str| {
+            let found = versions.get(&(row.id, role.to_owned())).ok_or("it has no such file");
+            version(*column(&format!("the {role} of {}", row.gun), found)?)
+        };
+        Ok(CollectionSummary {
+            root: current("root")?,
+            snapshot: current("snapshot")?,
+            timestamp: current("timestamp")?,
+            changed_at: time(row.changed_at)?,
+            gun: column("a collection's name", Gun::parse(&row.gun))?,
+        })
+    };
+    page.into_iter().map(summary).collect()
+}
+
+pub(super) fn expiring(
+    connection: &mut Connection,
+    timestamp_before: DateTime<Utc>,
+    snapshot_before: DateTime<Utc>,
+) -> StoreResult<Vec<Gun>> {
+    let due = |role: &'static str, before: DateTime<Utc>| {
+        current_files::role.eq(role).and(current_files::expires.lt(before.timestamp()))
+    };
+    let rows: Vec<String> = current_files::table
+        .inner_join(collections::table)
+        .filter(collections::state.eq("live"))
+        .filter(due("timestamp", timestamp_before).or(due("snapshot", snapshot_before)))
+        .order(current_files::expires.asc())
+        .select(collections::gun)
+        .load(connection)?;
+    let mut guns: Vec<Gun> = Vec::with_capacity(rows.len());
+    for row in rows {
+        guns.push(column("a collection's name", Gun::parse(&row))?);
+    }
+    Ok(guns)
+}
+
+// ---- files
+
+pub(super) fn load_head(
+    connection: &mut Connection,
+    gun: &Gun,
+) -> StoreResult<Option<(Collection, Head)>> {
+    // One transaction: all rows are of one commit.
+    let rows = connection.transaction::<_, StoreError, _>(|connection| {
+        let Some(live) = collection(connection, gun)?.filter(|found| found.state == State::Live)
+        else {
+            return Ok(None);
+        };
+        let current: Vec<CurrentFileRow> = current_files::table
+            .filter(current_files::collection_id.eq(live.id.0))
+            .select(CurrentFileRow::as_select())
+            .load(connection)?;
+        let mut loaded: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+        let wanted = |row: &&CurrentFileRow| {
+            row.delegates || matches!(row.role.as_str(), "root" | "snapshot" | "timestamp")
+        };
+        for row in current.iter().filter(wanted) {
+            let bytes = bytes_of(connection, live.id.0, &row.role, row.version)?;
+            loaded.insert(row.role.clone(), bytes);
+        }
+        Ok(Some((live, current, loaded)))
+    })?;
+    let Some((collection, current, loaded)) = rows else { return Ok(None) };
+    let mut files = BTreeMap::new();
+    for row in current {
+        let name = role(&row.role)?;
+        if name.is_targets_role() {
+            let file = loaded.get(&row.role).map(|bytes| parse(&name, bytes)).transpose()?;
+            files.insert(name, stored_file(row, file)?);
+        }
+    }
+    let bytes = |name: &RoleName| {
+        let found = loaded.get(name.as_str()).ok_or("it is missing");
+        column(&format!("the {name} of {gun}"), found)
+    };
+    let head = Head {
+        root: parse(&RoleName::ROOT, bytes(&RoleName::ROOT)?)?,
+        snapshot: parse(&RoleName::SNAPSHOT, bytes(&RoleName::SNAPSHOT)?)?,
+        timestamp: parse(&RoleName::TIMESTAMP, bytes(&RoleName::TIMESTAMP)?)?,
+        files,
+    };
+    Ok(Some((collection, head)))
+}
+
+fn stored_file(
+    row: CurrentFileRow,
+    file: Option<Arc<Envelope<Targets>>>,
+) -> StoreResult<StoredFile> {
+    Ok(StoredFile {
+        version: version(row.version)?,
+        length: row.length.unsigned_abs(),
+        sha256: row.sha256,
+        expires: Expires::at(time(row.expires)?),
+        file,
+    })
+}
+
+pub(super) fn parse<T: Role>(name: &RoleName, bytes: &[u8]) -> StoreResult<Arc<Envelope<T>>> {
+    column(&format!("a file of {name}"), Envelope::parse(bytes)).map(Arc::new)
+}
+
+pub(super) fn bytes_of(
+    connection: &mut Connection,
+    id: i64,
+    role: &str,
+    version: i64,
+) -> StoreResult<Vec<u8>> {
+    Ok(files::table.find((id, role, version)).select(files::bytes).first(connection)?)
+}
+
+pub(super) fn file(
+    connection: &mut Connection,
+    id: CollectionId,
+    role: &RoleName,
+    version: Version,
+) -> StoreResult<Option<FileBytes>> {
+    let row = files::table
+        .find((id.0, role.as_str(), number(version.get())))
+        .select(FileRow::as_select())
+        .first(connection)
+        .optional()?;
+    let file_bytes = |row: FileRow| {
+        Ok(FileBytes {
+            bytes: row.bytes.into(),
+            gzip: row.gzip.map(Into::into),
+            sha256: row.sha256,
+            expires: Expires::at(time(row.expires)?),
+        })
+    };
+    row.map(file_bytes).transpose()
+}
+
+pub(super) fn sha256s(
+    connection: &mut Connection,
+    id: CollectionId,
+    versions: Vec<(RoleName, Version)>,
+) -> StoreResult<BTreeMap<(RoleName, Version), String>> {
+    let mut found = BTreeMap::new();
+    for (role, version) in versions {
+        let sha256 = files::table
+            .find((id.0, role.as_str(), number(version.get())))
+            .select(files::sha256)
+            .first(connection)
+            .optional()?;
+        if let Some(sha256) = sha256 {
+            found.insert((role, version), sha256);
+        }
+    }
+    Ok(found)
+}
+
+// ---- online keys
+
+pub(super) fn online_keys(
+    connection: &mut Connection,
+    id: CollectionId,
+) -> StoreResult<Vec<(OnlineRole, KeyId, KeyState)>> {
+    let rows: Vec<OnlineKeyRow> = online_keys::table
+        .filter(online_keys::collection_id.eq(id.0))
+        .select(OnlineKeyRow::as_select())
+        .load(connection)?;
+    let key =
+        |row: OnlineKeyRow| Ok((word(&row.role)?, parse_keyid(&row.keyid)?, word(&row.state)?));
+    rows.into_iter().map(key).collect()
+}
+
+pub(super) fn save_online_keys(
+    connection: &mut Connection,
+    id: CollectionId,
+    keys: &[SignerKey],
+) -> StoreResult<()> {
+    for key in keys {
+        let row = OnlineKeyRow {
+            collection_id: id.0,
+            role: key.role.name().as_str().to_owned(),
+            keyid: key.keyid.as_str().to_owned(),
+            key_object: column("a key", serde_json::to_string(&key.key))?,
+            state: written(&key.state)?,
+        };
+        dialect::save_online_key(connection, &row)?;
+    }
+    Ok(())
+}
+
+fn parse_keyid(text: &str) -> StoreResult<KeyId> {
+    column("a key id", KeyId::parse(text))
+}
+
+/// Reads a column that holds one word of an enumeration.
+fn word<T: serde::de::DeserializeOwned>(text: &str) -> StoreResult<T> {
+    column("an enumeration", serde_json::from_value(serde_json::Value::String(text.to_owned())))
+}
+
+/// The word of an enumeration.
+fn written<T: serde::Serialize>(value: &T) -> StoreResult<String> {
+    let text = column("an enumeration", serde_json::to_value(value))?;
+    column("an enumeration", text.as_str().map(str::to_owned).ok_or("not a word"))
+}
+
+// ---- tokens
+
+pub(super) fn token(connection: &mut Connection, sha256: &str) -> StoreResult<Option<Token>> {
+    let row = tokens::table
+        .filter(tokens::sha256.eq(sha256))
+        .select(TokenRow::as_select())
+        .first(connection)
+        .optional()?;
+    row.map(token_of).transpose()
+}
+
+pub(super) fn all_tokens(connection: &mut Connection) -> StoreResult<Vec<Token>> {
+    let rows: Vec<TokenRow> = tokens::table
+        .order((tokens::created_at.asc(), tokens::id.asc()))
+        .select(TokenRow::as_select())
+        .load(connection)?;
+    rows.into_iter().map(token_of).collect()
+}
+
+pub(super) fn create_token(connection: &mut Connection, token: &Token) -> StoreResult<()> {
+    let grant = &token.grant;
+    let row = TokenRow {
+        id: token.id.clone(),
+        sha256: token.sha256.clone(),
+        grant_name: written(&grant.level)?,
+        collection_glob: grant.collections.as_str().to_owned(),
+        role_globs: column("role globs", serde_json::to_string(&grant.roles))?,
+        created_at: token.created_at.timestamp(),
+        created_by: token.created_by.clone(),
+        expires_at: token.expires_at.map(|time| time.timestamp()),
+        last_used_at: None,
+        revoked_at: None,
+    };
+    diesel::insert_into(tokens::table).values(row).execute(connection)?;
+    Ok(())
+}
+
+/// Whether there is such a token. The first revocation keeps its date.
+pub(super) fn revoke_token(
+    connection: &mut Connection,
+    id: &str,
+    now: DateTime<Utc>,
+) -> StoreResult<bool> {
+    diesel::update(tokens::table.find(id).filter(tokens::revoked_at.is_null()))
+        .set(tokens::revoked_at.eq(now.timestamp()))
+        .execute(connection)?;
+    let found: i64 = tokens::table.find(id).count().get_result(connection)?;
+    Ok(found == 1)
+}
+
+pub(super) fn touch_tokens(
+    connection: &mut Connection,
+    used: Vec<(String, DateTime<Utc>)>,
+) -> StoreResult<()> {
+    for (id, at) in used {
+        diesel::update(tokens::table.find(id))
+            .set(tokens::last_used_at.eq(at.timestamp()))
+            .execute(connection)?;
+    }
+    Ok(())
+}
+
+fn token_of(row: TokenRow) -> StoreResult<Token> {
+    let level = word(&row.grant_name)?;
+    let roles: Vec<String> = column("role globs", serde_json::from_str(&row.role_globs))?;
+    Ok(Token {
+        grant: column("a grant", Grant::new(level, &row.collection_glob, &roles))?,
+        id: row.id,
+        sha256: row.sha256,
+        created_at: time(row.created_at)?,
+        created_by: row.created_by,
+        expires_at: row.expires_at.map(time).transpose()?,
+        last_used_at: row.last_used_at.map(time).transpose()?,
+        revoked_at: row.revoked_at.map(time).transpose()?,
+    })
+}

@@ -1,0 +1,269 @@
+//! What goes into the store and comes out of it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use notary_schema::envelope::Envelope;
+use notary_schema::name::{Gun, Incarnation, RoleName, Version};
+use notary_schema::online::Plan;
+use notary_schema::role::{Expires, Role, Root, Targets};
+
+use crate::auth::Grant;
+
+/// A life of a collection in the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CollectionId(pub(super) i64);
+
+/// Where a collection is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Its name is taken and its online keys are made; it has no metadata yet.
+    Reserved,
+    /// It is served.
+    Live,
+}
+
+/// A name with its life.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Collection {
+    /// Its id.
+    pub id: CollectionId,
+    /// Its name.
+    pub gun: Gun,
+    /// Its life, as the signer knows it.
+    pub incarnation: Incarnation,
+    /// Whether it is served.
+    pub state: State,
+    /// The number of its last commit; 0 before the first.
+    pub seq: u64,
+    /// Its last publish.
+    pub changed_at: DateTime<Utc>,
+}
+
+/// A file of a publish.
+#[derive(Debug, Clone)]
+pub enum RoleFile {
+    /// A root.
+    Root(Arc<Envelope<Root>>),
+    /// The file of a targets role.
+    Targets(RoleName, Arc<Envelope<Targets>>),
+}
+
+impl RoleFile {
+    /// The role of the file.
+    pub fn role(&self) -> RoleName {
+        match self {
+            RoleFile::Root(_) => RoleName::ROOT,
+            RoleFile::Targets(role, _) => role.clone(),
+        }
+    }
+
+    /// The version of the file.
+    pub fn version(&self) -> Version {
+        match self {
+            RoleFile::Root(file) => file.version(),
+            RoleFile::Targets(_, file) => file.version(),
+        }
+    }
+
+    /// The SHA-256 of the file in hexadecimal.
+    pub fn sha256(&self) -> &str {
+        match self {
+            RoleFile::Root(file) => file.sha256(),
+            RoleFile::Targets(_, file) => file.sha256(),
+        }
+    }
+
+    /// The file, byte for byte as it came.
+    pub fn bytes(&self) -> &Arc<[u8]> {
+        match self {
+            RoleFile::Root(file) => file.bytes(),
+            RoleFile::Targets(_, file) => file.bytes(),
+        }
+    }
+}
+
+/// A file that is committed, in the two forms in which it is served.
+#[derive(Debug, Clone)]
+pub struct FileBytes {
+    /// The file.
+    pub bytes: Bytes,
+    /// The file under gzip, where that is shorter.
+    pub gzip: Option<Bytes>,
+    /// The SHA-256 of the file in hexadecimal.
+    pub sha256: String,
+    /// When the file expires.
+    pub expires: Expires,
+}
+
+/// A file on its way into the database.
+#[derive(Debug)]
+pub(super) struct OutgoingFile {
+    pub(super) role: RoleName,
+    pub(super) version: Version,
+    pub(super) sha256: String,
+    pub(super) expires: Expires,
+    pub(super) bytes: Arc<[u8]>,
+    pub(super) delegates: bool,
+}
+
+impl OutgoingFile {
+    pub(super) fn of(file: &RoleFile) -> OutgoingFile {
+        match file {
+            RoleFile::Root(root) => OutgoingFile::online(RoleName::ROOT, root),
+            RoleFile::Targets(role, targets) => OutgoingFile {
+                delegates: *role == RoleName::TARGETS
+                    || !targets.signed().delegated_roles().is_empty(),
+                ..OutgoingFile::online(role.clone(), targets)
+            },
+        }
+    }
+
+    pub(super) fn online<T: Role>(role: RoleName, file: &Envelope<T>) -> OutgoingFile {
+        OutgoingFile {
+            role,
+            version: file.version(),
+            sha256: file.sha256().to_owned(),
+            expires: file.expires(),
+            bytes: file.bytes().clone(),
+            delegates: false,
+        }
+    }
+}
+
+/// What a release is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// New files of publishers.
+    Publish,
+    /// New dates for the online roles.
+    Refresh,
+}
+
+/// What goes into the slot of a collection.
+#[derive(Debug, Clone)]
+pub struct NewSlot {
+    /// What it is for.
+    pub purpose: Purpose,
+    /// The accepted files, in the order in which they were applied.
+    pub files: Vec<RoleFile>,
+    /// What must be signed.
+    pub plan: Plan,
+}
+
+/// Whether a slot was claimed.
+#[derive(Debug)]
+pub enum Claim {
+    /// It is ours.
+    Prepared(Box<Prepared>),
+    /// A release is in it that must be finished first.
+    Taken,
+    /// The collection is no longer what the release was planned on.
+    Moved,
+}
+
+/// Why a slot waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pause {
+    /// What the signer says.
+    pub reason: String,
+    /// Not before this time is it tried again.
+    pub retry_at: DateTime<Utc>,
+}
+
+/// A release that stands in its slot. Only the store makes one: what is in it is durable, so both
+/// sign requests can be repeated byte for byte by anybody.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    pub(super) collection: Collection,
+    pub(super) fence: i64,
+    pub(super) slot: NewSlot,
+    pub(super) rebuilds: u32,
+    pub(super) pause: Option<Pause>,
+    pub(super) prepared_at: DateTime<Utc>,
+}
+
+impl Prepared {
+    /// The collection as it was when the slot was claimed.
+    pub fn collection(&self) -> &Collection {
+        &self.collection
+    }
+
+    /// What the release is for.
+    pub fn purpose(&self) -> Purpose {
+        self.slot.purpose
+    }
+
+    /// The accepted files, in the order in which they were applied.
+    pub fn files(&self) -> &[RoleFile] {
+        &self.slot.files
+    }
+
+    /// What must be signed.
+    pub fn plan(&self) -> &Plan {
+        &self.slot.plan
+    }
+
+    /// The root of the release, if it brings one.
+    pub fn root(&self) -> Option<&Arc<Envelope<Root>>> {
+        self.slot.files.iter().rev().find_map(|file| match file {
+            RoleFile::Root(root) => Some(root),
+            RoleFile::Targets(..) => None,
+        })
+    }
+
+    /// How often its plan was made anew.
+    pub fn rebuilds(&self) -> u32 {
+        self.rebuilds
+    }
+
+    /// Why it waits, if the signer refused it.
+    pub fn pause(&self) -> Option<&Pause> {
+        self.pause.as_ref()
+    }
+
+    /// Whether this is still the same plan in the same slot.
+    pub fn is_claim_of(&self, other: &Prepared) -> bool {
+        (self.collection.id, self.fence) == (other.collection.id, other.fence)
+    }
+
+    /// When the slot was claimed.
+    pub fn prepared_at(&self) -> DateTime<Utc> {
+        self.prepared_at
+    }
+}
+
+/// A release that is the head of its collection. Only the store makes one.
+#[derive(Debug, Clone)]
+pub struct Committed {
+    pub(super) collection: Collection,
+}
+
+impl Committed {
+    /// The collection as the commit left it.
+    pub fn collection(&self) -> &Collection {
+        &self.collection
+    }
+}
+
+/// What is stored of an API token; the token itself is not.
+#[derive(Debug, Clone)]
+pub struct Token {
+    /// A short id to speak of it.
+    pub id: String,
+    /// SHA-256 of the token in hexadecimal.
+    pub sha256: String,
+    /// What it may do.
+    pub grant: Grant,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// Who made it.
+    pub created_by: String,
+    /// From when on it is refused.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// About when it was last used.
+    pub last_used_at: Option<DateTime<Utc>>,
+    /// Since when it is refused.
+    pub revoked_at: Option<DateTime<Utc>>,
+}

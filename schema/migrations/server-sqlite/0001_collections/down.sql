@@ -1,0 +1,16 @@
+DROP TABLE floors;
+DROP TABLE proposal_signatures;
+DROP TABLE proposal_files;
+DROP TABLE proposals;
+DROP TABLE revocations;
+DROP TABLE policies;
+DROP TABLE tokens;
+DROP TABLE online_keys;
+DROP TABLE feed;
+DROP TABLE events;
+DROP TABLE slot_files;
+DROP TABLE slots;
+DROP TABLE current_files;
+DROP TRIGGER files_are_immutable;
+DROP TABLE files;
+DROP TABLE collections;
