@@ -1,10 +1,16 @@
 """What python-tuf's client makes of collections.
 
-Reads one question per line, {"root": HEX, "metadata_url", "names"}, and prints one line of answers,
-[[NAME, {"length": N} | {"error": TEXT}], …]. Each question gets a new client.
+Reads one question per line and answers each at once, as long as stdin is open:
+
+{"root": HEX, "metadata_url": URL, "names": [NAME, …], "targets_url": URL or null,
+ "directory": where the client keeps its metadata, or null for a new client}
+
+The answer is [[NAME, {"length": N} | {"error": TEXT}], …]. With a targets_url the targets are
+downloaded too.
 """
 
 import json
+import os
 import sys
 import tempfile
 
@@ -12,20 +18,31 @@ from tuf.ngclient import Updater
 
 
 def answer(question):
-    with tempfile.TemporaryDirectory() as directory:
+    with tempfile.TemporaryDirectory() as new:
         try:
-            root = bytes.fromhex(question["root"])
-            updater = Updater(directory, question["metadata_url"], bootstrap=root)
+            updater = client(question, new)
             updater.refresh()
         except Exception as error:  # whatever it is, it is the answer
             return [[name, told(error)] for name in question["names"]]
-        return [[name, look_up(updater, name)] for name in question["names"]]
+        return [[name, look_up(updater, name, question, new)] for name in question["names"]]
 
 
-def look_up(updater, name):
+def client(question, new):
+    """A client that starts from the root, or goes on where it was."""
+    directory = question["directory"] or new
+    started = os.path.exists(os.path.join(directory, "root.json"))
+    bootstrap = None if started else bytes.fromhex(question["root"])
+    return Updater(directory, question["metadata_url"], bootstrap=bootstrap)
+
+
+def look_up(updater, name, question, new):
     try:
         found = updater.get_targetinfo(name)
-        return {"error": "not listed"} if found is None else {"length": found.length}
+        if found is None:
+            return {"error": "not listed"}
+        if question["targets_url"]:
+            updater.download_target(found, os.path.join(new, "target"), question["targets_url"])
+        return {"length": found.length}
     except Exception as error:
         return told(error)
 

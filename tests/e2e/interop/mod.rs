@@ -9,7 +9,7 @@ mod deviations;
 use std::path::Path;
 
 use notary_tests::agent::Verdict;
-use notary_tests::judge::{self, Question};
+use notary_tests::judge::{self, NgClient, Question};
 use notary_tests::world::{Process, Program};
 use tempfile::TempDir;
 
@@ -34,6 +34,7 @@ fn questions(cases: &[Case], directory: &Path, base: &str) -> Vec<Question> {
         root: std::fs::read(directory.join(format!("{n}/1.root.json"))).expect("it was written"),
         metadata_url: format!("{base}/{n}/"),
         names: case.collection.target_names(),
+        targets_url: None,
     };
     cases.iter().enumerate().map(question).collect()
 }
@@ -46,7 +47,9 @@ fn python_tuf_differs_from_us_only_where_it_is_listed() {
     let files = files.arg(directory.path());
     let (_files, address) = Process::listening("files", files, directory.path());
     let base = format!("http://{address}");
-    let verdicts = judge::ngclient(&questions(&cases, directory.path(), &base));
+    let mut client = NgClient::start();
+    let questions = questions(&cases, directory.path(), &base);
+    let verdicts: Vec<Verdict> = questions.iter().map(|question| client.ask(question)).collect();
     deviations::check("python-tuf", &cases, &verdicts);
 }
 

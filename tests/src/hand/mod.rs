@@ -48,7 +48,9 @@ impl Collection {
     pub fn new() -> Collection {
         let mut collection = Collection {
             root: Part::new(
-                json!({"_type": "root", "consistent_snapshot": true, "keys": {}, "roles": {}}),
+                json!({"_type": "root", "consistent_snapshot": true, "keys": {}, "roles": {
+                    "root": {}, "targets": {}, "snapshot": {}, "timestamp": {},
+                }}),
             ),
             targets: Part::new(json!({
                 "_type": "targets",
@@ -90,20 +92,28 @@ impl Collection {
 
     /// Lists exactly these keys for a role, each under its id, and lets all of them sign it.
     pub fn trust(&mut self, role: &str, keys: &[HandKey], threshold: u32) {
-        let keyids: Vec<&str> = keys.iter().map(HandKey::id).collect();
-        let listed = if role == "docs" {
-            let delegations = &mut self.targets.signed["delegations"];
-            delegations["roles"][0]["keyids"] = json!(keyids);
-            delegations["roles"][0]["threshold"] = json!(threshold);
-            &mut delegations["keys"]
-        } else {
-            self.root.signed["roles"][role] = json!({"keyids": keyids, "threshold": threshold});
-            &mut self.root.signed["keys"]
-        };
-        for key in keys {
-            listed[key.id()] = key.object().clone();
-        }
+        let listed: Vec<(&str, &Value)> = keys.iter().map(|key| (key.id(), key.object())).collect();
+        self.list(role, &listed, threshold);
         self.part(role).signers = keys.to_vec();
+    }
+
+    /// Lists exactly these ids and key objects for a role, whoever may sign with them. Keys that no
+    /// role lists any more go.
+    pub fn list(&mut self, role: &str, keys: &[(&str, &Value)], threshold: u32) {
+        let (delegator, entry) = match role {
+            "docs" => (&mut self.targets.signed["delegations"], "/roles/0".to_owned()),
+            _ => (&mut self.root.signed, format!("/roles/{role}")),
+        };
+        for (id, object) in keys {
+            delegator["keys"][id] = (*object).clone();
+        }
+        let keyids: Vec<&str> = keys.iter().map(|(id, _)| *id).collect();
+        let entry = delegator.pointer_mut(&entry).expect("every role has an entry");
+        entry["keyids"] = json!(keyids);
+        entry["threshold"] = json!(threshold);
+        let roles = delegator["roles"].to_string();
+        let keys = delegator["keys"].as_object_mut().expect("keys are a map");
+        keys.retain(|id, _| roles.contains(id.as_str()));
     }
 
     /// Lets one more file stand in `targets`.

@@ -3,7 +3,7 @@
 mod ngclient;
 mod tough;
 
-pub use ngclient::ngclient;
+pub use ngclient::NgClient;
 pub use tough::tough;
 
 /// A collection to judge, and the names to look up in it.
@@ -15,4 +15,6 @@ pub struct Question {
     pub metadata_url: String,
     /// The names to look up.
     pub names: Vec<String>,
+    /// Below which the targets are, where they shall be downloaded too.
+    pub targets_url: Option<String>,
 }
