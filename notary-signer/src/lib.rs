@@ -1,3 +1,43 @@
-//! The signer: keys, and the service that signs snapshot and timestamp.
+//! The signer: the key library, and the service that signs snapshot and timestamp.
+//!
+//! [`keys`] is always there, without HTTP and SQL: `notary` uses it for the keys of people. The rest
+//! is the service, behind the feature `service`. The path of one request, in reading order:
+//!
+//! - `config`, `startup`: from `signer.toml` to a listener with mutual TLS (`tls`)
+//! - `routes`: every call on one screen; bounded bodies; one form of error (`error`)
+//! - `sign`: judge, sign, verify, record, answer
+//! - `online_keys`: pending, active, retiring, retired
+//! - `store`: the only place with SQL: keys, memory, audit
+//! - `args`, `commands`, `pki`: what an operator does on the signer's host
 
 pub mod keys;
+
+#[cfg(feature = "service")]
+mod args;
+#[cfg(feature = "service")]
+mod commands;
+#[cfg(feature = "service")]
+pub mod config;
+#[cfg(feature = "service")]
+mod error;
+#[cfg(feature = "service")]
+mod online_keys;
+#[cfg(feature = "service")]
+mod parts;
+#[cfg(feature = "service")]
+pub mod pki;
+#[cfg(feature = "service")]
+mod routes;
+#[cfg(feature = "service")]
+mod sign;
+#[cfg(feature = "service")]
+pub mod startup;
+#[cfg(feature = "service")]
+mod store;
+#[cfg(feature = "service")]
+mod tls;
+
+#[cfg(feature = "service")]
+pub use args::{main, run};
+#[cfg(feature = "service")]
+pub use parts::{Parts, StopPoint};

@@ -1,0 +1,272 @@
+//! What an operator does on the signer's host, beside a running service or without one.
+
+use std::path::Path;
+
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use diesel::sqlite::SqliteConnection;
+use notary_schema::name::{Gun, KeyId};
+use serde::Serialize;
+
+use crate::config::{Config, ConfigError, TlsConfig};
+use crate::keys::software::SoftwareStore;
+use crate::pki::PkiError;
+use crate::startup::StartError;
+use crate::store::audit::{self, Caller, Subject};
+use crate::store::keys::{self, HeldKey};
+use crate::store::tables::{role_text, state_text};
+use crate::store::{self, Database, StoreError, memory};
+use crate::tls;
+
+/// A certificate that expires this soon is a warning.
+const SOON: TimeDelta = TimeDelta::days(30);
+/// What `check` signs: plain text, so that it can never be taken for metadata.
+const CHECK_MESSAGE: &[u8] = b"notary-signer check";
+
+/// Why a command did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CommandError {
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Pki(#[from] PkiError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("there is no key {0}: `notary-signer key list` shows those that are there")]
+    UnknownKey(KeyId),
+    #[error("nothing was signed for {0} yet")]
+    NothingSigned(Gun),
+    #[error("the key {keyid} is {state} already")]
+    Unchanged { keyid: KeyId, state: &'static str },
+}
+
+impl From<diesel::result::Error> for CommandError {
+    fn from(error: diesel::result::Error) -> CommandError {
+        StoreError::from(error).into()
+    }
+}
+
+/// What a command prints on stdout, and whether all is well.
+#[derive(Debug)]
+pub(crate) struct Output {
+    pub(crate) text: String,
+    pub(crate) good: bool,
+}
+
+impl Default for Output {
+    fn default() -> Output {
+        Output { text: String::new(), good: true }
+    }
+}
+
+impl Output {
+    fn json(value: &impl Serialize, good: bool) -> Output {
+        let text = serde_json::to_string_pretty(value).expect("plain values are JSON");
+        Output { text: text + "\n", good }
+    }
+
+    fn lines(lines: impl IntoIterator<Item = String>, good: bool) -> Output {
+        Output { text: lines.into_iter().map(|line| line + "\n").collect(), good }
+    }
+}
+
+// ---- check
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Status {
+    Ok,
+    Warning,
+    Wrong,
+}
+
+#[derive(Debug, Serialize)]
+struct Finding {
+    what: &'static str,
+    status: Status,
+    detail: String,
+}
+
+impl Finding {
+    fn ok(what: &'static str, detail: impl ToString) -> Finding {
+        Finding { what, status: Status::Ok, detail: detail.to_string() }
+    }
+
+    fn warning(what: &'static str, detail: impl ToString) -> Finding {
+        Finding { what, status: Status::Warning, detail: detail.to_string() }
+    }
+
+    fn wrong(what: &'static str, detail: impl ToString) -> Finding {
+        Finding { what, status: Status::Wrong, detail: detail.to_string() }
+    }
+
+    fn line(&self) -> String {
+        let status = match self.status {
+            Status::Ok => "ok",
+            Status::Warning => "warning",
+            Status::Wrong => "wrong",
+        };
+        format!("{status:<8}{}: {}", self.what, self.detail)
+    }
+}
+
+/// Looks at everything that the service needs, and changes nothing.
+pub(crate) fn check(path: &Path, now: DateTime<Utc>, json: bool) -> Output {
+    let findings = match Config::load(path) {
+        Err(error) => vec![Finding::wrong("configuration", error)],
+        Ok(config) => {
+            let mut findings = vec![Finding::ok("configuration", path.display())];
+            findings.extend(check_tls(&config.tls, now));
+            findings.extend(check_keys(&config).unwrap_or_else(|finding| vec![finding]));
+            findings
+        }
+    };
+    let good = findings.iter().all(|finding| finding.status != Status::Wrong);
+    if json {
+        return Output::json(&serde_json::json!({ "ok": good, "findings": findings }), good);
+    }
+    Output::lines(findings.iter().map(Finding::line), good)
+}
+
+fn check_tls(tls: &TlsConfig, now: DateTime<Utc>) -> Vec<Finding> {
+    let fit = match tls::server_config(tls) {
+        Ok(_) => Finding::ok("tls", "certificate, key and client CA are usable"),
+        Err(error) => Finding::wrong("tls", error),
+    };
+    let expiry = |what, path: &Path| match tls::not_after(path) {
+        Err(error) => Finding::wrong(what, error),
+        Ok(end) => {
+            let until = format!("{} until {}", path.display(), time_text(end));
+            match end - now {
+                left if left <= TimeDelta::zero() => {
+                    Finding::wrong(what, format!("{until}: expired; issue another one"))
+                }
+                left if left <= SOON => {
+                    Finding::warning(what, format!("{until}: {} days left", left.num_days()))
+                }
+                _ => Finding::ok(what, until),
+            }
+        }
+    };
+    vec![fit, expiry("certificate", &tls.certificate), expiry("client CA", &tls.client_ca)]
+}
+
+/// The key store, and every key in it. The error is what keeps it from being looked at.
+fn check_keys(config: &Config) -> Result<Vec<Finding>, Finding> {
+    let passphrase = config.passphrase().map_err(|error| Finding::wrong("passphrase", error))?;
+    let database = Database::open(&config.database).map_err(|error| match error {
+        StoreError::NotThere(_) => Finding::warning("database", error),
+        _ => Finding::wrong("database", error),
+    })?;
+    let load = |connection: &mut SqliteConnection| -> Result<_, StoreError> {
+        Ok((store::load_header(connection)?, keys::all(connection)?))
+    };
+    let (header, held) =
+        database.transaction(load).map_err(|error| Finding::wrong("database", error))?;
+    let header = header.ok_or_else(|| Finding::wrong("key store", "it was never made"))?;
+    let store = SoftwareStore::open(&passphrase, &header)
+        .map_err(|error| Finding::wrong("key store", error))?;
+
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    let runtime = runtime.map_err(|error| Finding::wrong("keys", error))?;
+    let fails = |held: &HeldKey| {
+        let signed = runtime.block_on(held.stored.sign(&store, CHECK_MESSAGE));
+        signed.err().map(|error| Finding::wrong("key", format!("{}: {error}", held.key.keyid)))
+    };
+    let broken: Vec<Finding> = held.iter().filter_map(fails).collect();
+    let can_sign = format!("{} of {} can sign", held.len() - broken.len(), held.len());
+    let all = if broken.is_empty() { Finding::ok } else { Finding::wrong };
+    let mut findings = vec![Finding::ok("key store", "the passphrase opens it")];
+    findings.push(all("keys", can_sign));
+    findings.extend(broken);
+    Ok(findings)
+}
+
+// ---- keys and memory
+
+/// Every key of the signer.
+pub(crate) fn list_keys(config: &Config, json: bool) -> Result<Output, CommandError> {
+    let held = Database::open(&config.database)?.transaction(keys::all)?;
+    if json {
+        let items: Vec<_> = held.into_iter().map(|held| held.key).collect();
+        return Ok(Output::json(&serde_json::json!({ "items": items }), true));
+    }
+    let line = |held: HeldKey| {
+        let key = held.key;
+        format!(
+            "{} {:<8} {} {} {} {}",
+            key.keyid,
+            state_text(key.state),
+            key.collection,
+            key.incarnation,
+            role_text(key.role),
+            time_text(key.created_at),
+        )
+    };
+    Ok(Output::lines(held.into_iter().map(line), true))
+}
+
+/// Which of two opposite acts.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Change {
+    /// The key signs nothing any more.
+    Retire,
+    /// The key is what it was before it was retired.
+    Restore,
+}
+
+/// Retires or restores a key, beside a running service too: that looks at the state in the
+/// transaction that records a signature.
+pub(crate) fn change_key(
+    config: &Config,
+    keyid: &KeyId,
+    change: Change,
+    now: DateTime<Utc>,
+) -> Result<Output, CommandError> {
+    let database = Database::open(&config.database)?;
+    let held = database.transaction(|connection| -> Result<_, CommandError> {
+        let unknown = || CommandError::UnknownKey(keyid.clone());
+        let held = keys::by_id(connection, keyid)?.ok_or_else(unknown)?;
+        let (action, changed) = match change {
+            Change::Retire => ("key retire", keys::retire(connection, keyid)?),
+            Change::Restore => ("key restore", keys::restore(connection, &held)?),
+        };
+        if !changed {
+            let state = state_text(held.key.state);
+            return Err(CommandError::Unchanged { keyid: keyid.clone(), state });
+        }
+        let caller = Caller {
+            who: "operator".to_owned(),
+            action: action.to_owned(),
+            request_id: None,
+            at: now,
+        };
+        audit::append(connection, &caller, &Subject::of_key(&held), "changed")?;
+        keys::by_id(connection, keyid)?.ok_or_else(unknown)
+    })?;
+    let (keyid, state) = (held.key.keyid, state_text(held.key.state));
+    Ok(Output::lines([format!("{keyid} is {state} now")], true))
+}
+
+/// What was signed last in every life of a collection.
+pub(crate) fn show_memory(config: &Config, gun: &Gun, json: bool) -> Result<Output, CommandError> {
+    let database = Database::open(&config.database)?;
+    let lives = database.transaction(|connection| memory::lives(connection, gun))?;
+    if lives.is_empty() {
+        return Err(CommandError::NothingSigned(gun.clone()));
+    }
+    if json {
+        return Ok(Output::json(&serde_json::json!({ "items": lives }), true));
+    }
+    let line = |last: memory::Remembered| {
+        let (incarnation, role) = (last.incarnation, role_text(last.role));
+        let time = time_text(last.signed_at);
+        format!("{incarnation} {role} {} {} {time}", last.version, last.sha256)
+    };
+    Ok(Output::lines(lives.into_iter().map(line), true))
+}
+
+fn time_text(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Secs, true)
+}

@@ -1,0 +1,356 @@
+//! `signer.toml`: what the service is told. A key that is not known stops the start, so that a
+//! misspelt limit never passes for a set one. `config/signer.toml` explains every key.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use notary_schema::online::SignerPolicy;
+use secrecy::SecretString;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use zeroize::Zeroizing;
+
+use crate::keys::Algorithm;
+
+/// The file that is read where a command names none.
+pub const DEFAULT_PATH: &str = "/etc/notary/signer.toml";
+/// Holds the passphrase of the key store where no file does.
+pub const PASSPHRASE_VARIABLE: &str = "NOTARY_SIGNER_PASSPHRASE";
+
+/// Why the service is not told properly what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is not what is expected.
+    #[error("{}: {problem}", path.display())]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// Where and what.
+        problem: String,
+    },
+    /// No passphrase.
+    #[error(
+        "no passphrase for the key store: set store.passphrase_file, or the environment variable \
+         {PASSPHRASE_VARIABLE}"
+    )]
+    NoPassphrase,
+}
+
+/// Everything that can be configured.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where to listen; port 0 takes a free one.
+    #[serde(default = "default_listen")]
+    pub listen: SocketAddr,
+    /// The database with keys, memory and audit.
+    #[serde(default = "default_database")]
+    pub database: PathBuf,
+    /// Mutual TLS, always.
+    pub tls: TlsConfig,
+    /// Where the private keys are.
+    #[serde(default)]
+    pub store: StoreConfig,
+    /// What is signed at most.
+    #[serde(default)]
+    pub policy: PolicyConfig,
+    /// Bounds of time and memory.
+    #[serde(default)]
+    pub limits: Limits,
+    /// What is logged.
+    #[serde(default)]
+    pub log: LogConfig,
+}
+
+/// PEM files of both sides.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsConfig {
+    /// The certificate that clients see, followed by those in between.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+    /// Whose certificates clients may show. Every holder of one may create keys and sign.
+    pub client_ca: PathBuf,
+}
+
+/// The key store.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StoreConfig {
+    /// The file with the passphrase; its last line end does not count.
+    pub passphrase_file: Option<PathBuf>,
+    /// The algorithm of new online keys.
+    #[serde(serialize_with = "write_algorithm", deserialize_with = "read_algorithm")]
+    pub algorithm: Algorithm,
+}
+
+impl Default for StoreConfig {
+    fn default() -> StoreConfig {
+        StoreConfig { passphrase_file: None, algorithm: Algorithm::Ed25519 }
+    }
+}
+
+/// What is signed at most; see [`SignerPolicy`].
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PolicyConfig {
+    /// How far a version may run ahead of the last one signed.
+    pub max_step: u64,
+    /// The longest life of a snapshot, in seconds.
+    pub snapshot_max_seconds: u64,
+    /// The longest life of a timestamp, in seconds.
+    pub timestamp_max_seconds: u64,
+}
+
+impl Default for PolicyConfig {
+    fn default() -> PolicyConfig {
+        let SignerPolicy { max_step, snapshot_max_seconds, timestamp_max_seconds } =
+            SignerPolicy::default();
+        PolicyConfig { max_step, snapshot_max_seconds, timestamp_max_seconds }
+    }
+}
+
+impl PolicyConfig {
+    /// As the rules take it.
+    pub fn policy(self) -> SignerPolicy {
+        let PolicyConfig { max_step, snapshot_max_seconds, timestamp_max_seconds } = self;
+        SignerPolicy { max_step, snapshot_max_seconds, timestamp_max_seconds }
+    }
+}
+
+/// Bounds of time and memory.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// The longest body of a request, in bytes: a snapshot of 16 MiB and what is around it.
+    pub body_bytes: usize,
+    /// How many bodies are held at once; further requests wait.
+    pub bodies_at_once: usize,
+    /// How long a request may wait for its turn and for its body to arrive, in seconds.
+    pub body_seconds: u64,
+    /// How many keys one life of a collection may have, retired ones included: keys are never
+    /// deleted.
+    pub keys_per_collection: usize,
+    /// How many bytes of last signed files are kept ready in memory.
+    pub cache_bytes: u64,
+    /// How long requests in flight may take to end after a signal to stop, in seconds.
+    pub shutdown_seconds: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            body_bytes: 17 * 1024 * 1024,
+            bodies_at_once: 16,
+            body_seconds: 30,
+            keys_per_collection: 128,
+            cache_bytes: 64 * 1024 * 1024,
+            shutdown_seconds: 30,
+        }
+    }
+}
+
+/// The log, on stderr.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogConfig {
+    /// Lines for people, or JSON.
+    pub format: LogFormat,
+    /// `error`, `warn`, `info`, `debug`, `trace`, or a list such as `info,audit=off`.
+    pub level: String,
+}
+
+impl Default for LogConfig {
+    fn default() -> LogConfig {
+        LogConfig { format: LogFormat::Text, level: "info".to_owned() }
+    }
+}
+
+/// The form of a log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+impl Config {
+    /// Reads a file. Relative paths in it are relative to the directory of the file.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or with a key that is missing, unknown or out of range.
+    pub fn load(path: &Path) -> Result<Config, ConfigError> {
+        let read = |source| ConfigError::Read { path: path.to_owned(), source };
+        let text = fs::read_to_string(path).map_err(read)?;
+        let refuse = |problem: String| ConfigError::Parse { path: path.to_owned(), problem };
+        let mut config: Config =
+            toml::from_str(&text).map_err(|error| refuse(error.to_string()))?;
+        config.check().map_err(refuse)?;
+        let directory = path.parent().unwrap_or(Path::new(""));
+        let TlsConfig { certificate, key, client_ca } = &mut config.tls;
+        let passphrase = config.store.passphrase_file.as_mut();
+        let paths = [certificate, key, client_ca, &mut config.database];
+        for path in paths.into_iter().chain(passphrase) {
+            *path = directory.join(&*path);
+        }
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let Limits { body_bytes, bodies_at_once, body_seconds, keys_per_collection, .. } =
+            self.limits;
+        let at_least_one = [
+            ("policy.max_step", self.policy.max_step),
+            ("policy.snapshot_max_seconds", self.policy.snapshot_max_seconds),
+            ("policy.timestamp_max_seconds", self.policy.timestamp_max_seconds),
+            ("limits.body_bytes", body_bytes as u64),
+            ("limits.bodies_at_once", bodies_at_once as u64),
+            ("limits.body_seconds", body_seconds),
+            ("limits.keys_per_collection", keys_per_collection as u64),
+        ];
+        match at_least_one.iter().find(|(_, value)| *value == 0) {
+            Some((name, _)) => Err(format!("{name} is 0, which would refuse everything")),
+            None => Ok(()),
+        }
+    }
+
+    /// The passphrase of the key store, from its file or else from the environment.
+    ///
+    /// # Errors
+    /// [`ConfigError::Read`], [`ConfigError::NoPassphrase`].
+    pub fn passphrase(&self) -> Result<SecretString, ConfigError> {
+        match &self.store.passphrase_file {
+            Some(path) => {
+                let read = |source| ConfigError::Read { path: path.clone(), source };
+                let text = Zeroizing::new(fs::read_to_string(path).map_err(read)?);
+                let line = text.strip_suffix('\n').unwrap_or(&text);
+                Ok(SecretString::from(line.strip_suffix('\r').unwrap_or(line)))
+            }
+            None => std::env::var(PASSPHRASE_VARIABLE)
+                .map(SecretString::from)
+                .map_err(|_| ConfigError::NoPassphrase),
+        }
+    }
+}
+
+fn default_listen() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 7443))
+}
+
+fn default_database() -> PathBuf {
+    PathBuf::from("/var/lib/notary/signer.sqlite")
+}
+
+fn write_algorithm<S: Serializer>(algorithm: &Algorithm, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(algorithm.name())
+}
+
+fn read_algorithm<'de, D: Deserializer<'de>>(from: D) -> Result<Algorithm, D::Error> {
+    String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    const SHIPPED: &str =
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../config/signer.toml"));
+    const LEAST: &str = "[tls]\ncertificate = 'c.pem'\nkey = 'c.key'\nclient_ca = 'ca.pem'\n";
+
+    fn load(text: &str) -> Result<Config, ConfigError> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("signer.toml");
+        fs::write(&path, text).unwrap();
+        Config::load(&path)
+    }
+
+    #[test]
+    fn the_shipped_file_shows_every_key_with_its_default() {
+        let shipped: Config = toml::from_str(SHIPPED).unwrap();
+        let defaults: Config = toml::from_str(LEAST).unwrap();
+        let same = Config {
+            tls: shipped.tls.clone(),
+            store: StoreConfig {
+                passphrase_file: shipped.store.passphrase_file.clone(),
+                ..defaults.store
+            },
+            ..defaults
+        };
+        assert_eq!(shipped, same);
+
+        let sections = serde_json::to_value(&shipped).unwrap();
+        for (section, value) in sections.as_object().unwrap() {
+            let keys: Vec<&String> =
+                value.as_object().map_or(vec![section], |table| table.keys().collect());
+            for key in keys {
+                let line = SHIPPED.lines().position(|line| line.starts_with(&format!("{key} = ")));
+                let line = line.unwrap_or_else(|| panic!("{section}.{key} is not in the file"));
+                let above = SHIPPED.lines().nth(line - 1).unwrap();
+                assert!(above.starts_with("# "), "{section}.{key} is not explained");
+            }
+        }
+    }
+
+    #[test]
+    fn an_unknown_key_or_value_is_refused_by_name() {
+        assert!(load(LEAST).is_ok());
+        for (text, named) in [
+            ("lisen = '127.0.0.1:1'\n", "lisen"),
+            ("[tls]\nsecret = 'x'\n", "secret"),
+            ("[policy]\nmax_steps = 1\n", "max_steps"),
+            ("[policy]\nmax_step = 0\n", "max_step"),
+            ("[store]\nalgorithm = 'rsa-1024'\n", "rsa-1024"),
+            ("[log]\nformat = 'xml'\n", "xml"),
+        ] {
+            let whole = if text.starts_with("[tls]") {
+                LEAST.replace("[tls]\n", text)
+            } else if text.starts_with('[') {
+                format!("{LEAST}{text}")
+            } else {
+                format!("{text}{LEAST}")
+            };
+            let refused = load(&whole).unwrap_err().to_string();
+            assert!(refused.contains(named), "{refused}");
+        }
+        assert!(load("").unwrap_err().to_string().contains("tls"));
+    }
+
+    #[test]
+    fn relative_paths_start_at_the_directory_of_the_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("signer.toml");
+        fs::write(&path, format!("database = '/srv/signer.sqlite'\n{LEAST}")).unwrap();
+        let config = Config::load(&path).unwrap();
+        assert_eq!(config.tls.key, directory.path().join("c.key"));
+        assert_eq!(config.database, Path::new("/srv/signer.sqlite"));
+    }
+
+    #[test]
+    fn a_passphrase_file_may_end_with_a_line_end() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("passphrase");
+        let mut config: Config = toml::from_str(LEAST).unwrap();
+        config.store.passphrase_file = Some(file.clone());
+        for (text, wanted) in
+            [("secret", "secret"), ("secret\n", "secret"), ("a b \r\n", "a b "), ("x\n\n", "x\n")]
+        {
+            fs::write(&file, text).unwrap();
+            assert_eq!(config.passphrase().unwrap().expose_secret(), wanted);
+        }
+        fs::remove_file(&file).unwrap();
+        assert!(matches!(config.passphrase(), Err(ConfigError::Read { .. })));
+    }
+}

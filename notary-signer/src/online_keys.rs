@@ -1,0 +1,86 @@
+//! The life of an online key: pending until it first signs, then active; the one before is retiring
+//! from then on, and signs on until an operator retires it.
+
+use std::sync::Arc;
+
+use diesel::sqlite::SqliteConnection;
+use notary_schema::name::KeyId;
+use notary_schema::wire::{KeyRequest, KeyState, Page, SignerKey};
+
+use crate::error::{Failure, Refusal};
+use crate::sign::Signer;
+use crate::store::audit::{self, Caller, Subject};
+use crate::store::keys::{self, HeldKey};
+use crate::store::{Collection, Owner, StoreError};
+
+/// Most keys of one page.
+pub(crate) const MAX_PAGE: usize = 1_000;
+
+impl Signer {
+    /// The key of a role: without `rotate` the active one, or the pending one where none is
+    /// active; with `rotate` the pending one. It is made where there is none, so that repeating
+    /// the request answers the same key until that has signed.
+    ///
+    /// The future must be run to its end, as that of [`Signer::sign`].
+    pub(crate) async fn online_key(
+        self: Arc<Self>,
+        caller: Caller,
+        request: KeyRequest,
+    ) -> Result<SignerKey, Failure> {
+        let KeyRequest { collection, incarnation, role, rotate } = request;
+        let owner = Owner::new(&collection, &incarnation, role);
+        let _turn = self.turns.take(&owner.collection).await;
+
+        let (wanted, by, max) = (owner.clone(), caller.clone(), self.keys_per_collection);
+        let find = move |connection: &mut SqliteConnection| -> Result<_, Failure> {
+            let found = current(keys::of_role(connection, &wanted)?, rotate);
+            match &found {
+                Some(held) => audit::append(connection, &by, &Subject::of_key(held), "existing")?,
+                None if keys::count(connection, &wanted.collection)? < max => {}
+                None => return Err(Refusal::TooManyKeys { max }.into()),
+            }
+            Ok(found)
+        };
+        if let Some(held) = self.database.run(find).await? {
+            return Ok(held.key);
+        }
+        let stored = self.keys.create(self.algorithm, &keys::purpose(&owner)).await?;
+        let now = (self.parts.clock)();
+        let insert = move |connection: &mut SqliteConnection| -> Result<_, StoreError> {
+            let held = keys::insert(connection, &owner, stored, now)?;
+            audit::append(connection, &caller, &Subject::of_key(&held), "created")?;
+            Ok(held.key)
+        };
+        Ok(self.database.run(insert).await?)
+    }
+
+    /// A page of the keys of a collection, retired ones included.
+    pub(crate) async fn online_keys(
+        &self,
+        caller: Caller,
+        collection: Collection,
+        after: Option<KeyId>,
+        limit: usize,
+    ) -> Result<Page<SignerKey>, Failure> {
+        let limit = limit.clamp(1, MAX_PAGE);
+        let read = move |connection: &mut SqliteConnection| -> Result<_, StoreError> {
+            let mut held = keys::page(connection, &collection, after.as_ref(), limit + 1)?;
+            let more = held.len() > limit;
+            held.truncate(limit);
+            let subject = Subject { collection: Some(collection), ..Subject::default() };
+            audit::append(connection, &caller, &subject, "answered")?;
+            Ok((held, more))
+        };
+        let (held, more) = self.database.run(read).await?;
+        let items: Vec<SignerKey> = held.into_iter().map(|held| held.key).collect();
+        let next = items.last().filter(|_| more).map(|last| last.keyid.to_string());
+        Ok(Page { items, next })
+    }
+}
+
+/// The key that a request for one is answered with; of two active ones the newer.
+fn current(held: Vec<HeldKey>, rotate: bool) -> Option<HeldKey> {
+    let newest = |state| held.iter().rfind(|held| held.key.state == state);
+    let active = newest(KeyState::Active).filter(|_| !rotate);
+    active.or_else(|| newest(KeyState::Pending)).cloned()
+}

@@ -1,0 +1,236 @@
+//! Every call of the service on one screen, and what all of them share: who asks, a bounded body,
+//! one form of error, one audit line.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::body::{EitherBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::middleware::Next;
+use actix_web::web::{Bytes, Data, Json, Payload, Query, ServiceConfig, get, post, resource};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, rt};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use diesel::sqlite::SqliteConnection;
+use futures_util::StreamExt;
+use notary_schema::key::sha256_hex;
+use notary_schema::name::{Gun, Incarnation, KeyId};
+use notary_schema::wire::{KeyRequest, Page, SignRequest, SignerKey, SignerLimits, SignerMemory};
+use ring::digest::{SHA256, digest};
+use serde::Deserialize;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tracing_actix_web::RequestId;
+
+use crate::error::{Broken, Failure, Refusal};
+use crate::online_keys::MAX_PAGE;
+use crate::sign::Signer;
+use crate::store::audit::{self, Caller, Subject};
+use crate::store::{self, Collection, Owner};
+use crate::tls::ClientIdentity;
+
+/// All calls. Retiring a key is not among them: that is an act on the signer's host. The calls that
+/// neither name a collection nor change anything leave no audit line unless they fail.
+pub(crate) fn routes(config: &mut ServiceConfig) {
+    config
+        .service(resource("/v1/keys").route(post().to(online_key)).route(get().to(online_keys)))
+        .service(resource("/v1/memory").route(get().to(last_signed)))
+        .service(resource("/v1/sign").route(post().to(sign)))
+        .service(resource("/v1/policy").route(get().to(policy)))
+        .service(resource("/healthz").route(get().to(health)));
+}
+
+async fn online_key(
+    request: HttpRequest,
+    signer: Data<Signer>,
+    intake: Data<Intake>,
+    payload: Payload,
+) -> Result<Json<SignerKey>, Failure> {
+    let body = intake.read(payload).await?;
+    let wanted: KeyRequest = body.parse()?;
+    let owner = Owner::new(&wanted.collection, &wanted.incarnation, wanted.role);
+    request.extensions_mut().insert(Subject::of(&owner));
+    let caller = caller(&request, &signer);
+    to_the_end(signer.into_inner().online_key(caller, wanted)).await.map(Json)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KeysQuery {
+    collection: Gun,
+    incarnation: Incarnation,
+    after: Option<KeyId>,
+    limit: Option<usize>,
+}
+
+async fn online_keys(
+    request: HttpRequest,
+    signer: Data<Signer>,
+    Query(query): Query<KeysQuery>,
+) -> Result<Json<Page<SignerKey>>, Failure> {
+    let KeysQuery { collection: gun, incarnation, after, limit } = query;
+    let collection = Collection { gun, incarnation };
+    let caller = caller(&request, &signer);
+    signer.online_keys(caller, collection, after, limit.unwrap_or(MAX_PAGE)).await.map(Json)
+}
+
+async fn last_signed(
+    request: HttpRequest,
+    signer: Data<Signer>,
+    Query(collection): Query<CollectionQuery>,
+) -> Result<Json<SignerMemory>, Failure> {
+    let CollectionQuery { collection: gun, incarnation } = collection;
+    let caller = caller(&request, &signer);
+    signer.last_signed(caller, Collection { gun, incarnation }).await.map(Json)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CollectionQuery {
+    collection: Gun,
+    incarnation: Incarnation,
+}
+
+async fn sign(
+    request: HttpRequest,
+    signer: Data<Signer>,
+    intake: Data<Intake>,
+    payload: Payload,
+) -> Result<HttpResponse, Failure> {
+    let body = intake.read(payload).await?;
+    let wanted: SignRequest = body.parse()?;
+    let owner = Owner::new(&wanted.collection, &wanted.incarnation, wanted.role);
+    request.extensions_mut().insert(Subject {
+        keyids: wanted.keyids.clone(),
+        sha256: Some(sha256_hex(wanted.signed.get().as_bytes())),
+        ..Subject::of(&owner)
+    });
+    let caller = caller(&request, &signer);
+    let file = to_the_end(signer.into_inner().sign(caller, wanted)).await?;
+    let sha256 = BASE64_STANDARD.encode(digest(&SHA256, &file));
+    Ok(HttpResponse::Ok()
+        .content_type("application/json")
+        .insert_header(("Repr-Digest", format!("sha-256=:{sha256}:")))
+        .body(Bytes::from_owner(file)))
+}
+
+async fn policy(signer: Data<Signer>) -> Json<SignerLimits> {
+    Json(SignerLimits {
+        snapshot_max_seconds: signer.policy.snapshot_max_seconds,
+        timestamp_max_seconds: signer.policy.timestamp_max_seconds,
+        max_step: signer.policy.max_step,
+    })
+}
+
+async fn health(signer: Data<Signer>) -> Result<HttpResponse, Failure> {
+    signer.database.run(store::probe).await?;
+    Ok(HttpResponse::Ok().json(serde_json::json!({ "status": "ok" })))
+}
+
+/// Runs work on even when its client hangs up: half a record must not be left to chance.
+async fn to_the_end<T: 'static>(
+    work: impl Future<Output = Result<T, Failure>> + 'static,
+) -> Result<T, Failure> {
+    let done = rt::spawn(work).await;
+    done.map_err(|error| Failure::Broken(Broken::Bug(error.to_string())))?
+}
+
+/// Where bodies come in: so many bytes each, so many at once, so long.
+pub(crate) struct Intake {
+    places: Arc<Semaphore>,
+    body_bytes: usize,
+    wait: Duration,
+}
+
+/// A body, and its place until it is dropped.
+struct Body {
+    bytes: Vec<u8>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Body {
+    fn parse<T: serde::de::DeserializeOwned>(&self) -> Result<T, Refusal> {
+        serde_json::from_slice(&self.bytes).map_err(|error| Refusal::Malformed(error.to_string()))
+    }
+}
+
+impl Intake {
+    pub(crate) fn new(limits: &crate::config::Limits) -> Intake {
+        Intake {
+            places: Arc::new(Semaphore::new(limits.bodies_at_once)),
+            body_bytes: limits.body_bytes,
+            wait: Duration::from_secs(limits.body_seconds),
+        }
+    }
+
+    async fn read(&self, mut payload: Payload) -> Result<Body, Failure> {
+        let max = self.body_bytes;
+        let read = async {
+            let place = self.places.clone().acquire_owned().await.map_err(|_| Failure::Busy)?;
+            let mut bytes = Vec::new();
+            while let Some(chunk) = payload.next().await {
+                let chunk = chunk.map_err(|error| Refusal::Malformed(error.to_string()))?;
+                if bytes.len() + chunk.len() > max {
+                    return Err(Refusal::TooLarge { max }.into());
+                }
+                bytes.extend_from_slice(&chunk);
+            }
+            Ok(Body { bytes, _place: place })
+        };
+        tokio::time::timeout(self.wait, read).await.unwrap_or(Err(Failure::Busy))
+    }
+}
+
+fn caller(request: &HttpRequest, signer: &Signer) -> Caller {
+    Caller {
+        who: request
+            .conn_data::<ClientIdentity>()
+            .map_or_else(|| "a client without certificate".to_owned(), |who| who.0.clone()),
+        action: format!("{} {}", request.method(), request.path()),
+        request_id: Some(request_id(request)),
+        at: (signer.parts.clock)(),
+    }
+}
+
+fn request_id(request: &HttpRequest) -> String {
+    request.extensions().get::<RequestId>().map(ToString::to_string).unwrap_or_default()
+}
+
+/// Gives every failed request, also those that no handler saw, its log line, its audit line and an
+/// answer of one form.
+pub(crate) async fn answer_failures<B: MessageBody>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<B>>, actix_web::Error> {
+    let response = next.call(request).await?;
+    let status = response.status();
+    if status.is_success() {
+        return Ok(response.map_into_left_body());
+    }
+    let signer = response.request().app_data::<Data<Signer>>().expect("set at start").clone();
+    let caller = caller(response.request(), &signer);
+    let id = request_id(response.request());
+    let subject = response.request().extensions_mut().remove::<Subject>().unwrap_or_default();
+
+    let error = response.response().error();
+    let foreign;
+    let failure = match error.and_then(|error| error.as_error::<Failure>()) {
+        Some(failure) => failure,
+        None => {
+            foreign = Failure::of_response(status, error);
+            &foreign
+        }
+    };
+    if let Failure::Broken(broken) = failure {
+        tracing::error!(request_id = id, "{} failed: {broken}", caller.action);
+    }
+    let outcome = failure.code();
+    let mut answer = failure.response(&id);
+    let append = move |connection: &mut SqliteConnection| {
+        audit::append(connection, &caller, &subject, outcome)
+    };
+    if let Err(error) = signer.database.run(append).await {
+        tracing::error!(request_id = id, "cannot write the audit: {error}");
+        answer = Failure::from(error).response(&id);
+    }
+    Ok(response.into_response(answer).map_into_right_body())
+}

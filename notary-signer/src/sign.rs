@@ -1,0 +1,286 @@
+//! Signing a snapshot or timestamp: judge, sign, verify, record, and only then answer.
+//!
+//! What is judged by and what is recorded must not drift apart, so one life of a collection has one
+//! request in here at a time, for both roles: a timestamp is judged by the last snapshot too.
+//! Different collections go side by side. The record is the point of no return: a crash before it
+//! leaves nothing, and the same request is signed anew; a crash after it leaves the file, and the
+//! same request is answered with it.
+
+use std::collections::BTreeSet;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use diesel::sqlite::SqliteConnection;
+use notary_schema::envelope::{self, Envelope, EnvelopeError};
+use notary_schema::key::sha256_hex;
+use notary_schema::name::{KeyId, Version};
+use notary_schema::online::{self, Judgement, MAX_SIGN_KEYS, Memory, OnlineRole, SignerPolicy};
+use notary_schema::role::Role;
+use notary_schema::wire::{KeyState, SignRequest, SignerMemory};
+use tokio::sync::{Mutex, MutexGuard};
+
+use crate::error::{Broken, Failure, Refusal};
+use crate::keys::{Algorithm, KeyStore};
+use crate::store::audit::{self, Caller, Subject};
+use crate::store::{Collection, Database, Owner, StoreError, keys, memory};
+use crate::{Parts, StopPoint};
+
+/// How many collections can be worked on at once; more than there are threads to work.
+const TURNS: usize = 256;
+
+/// The signer: keys, memory, and the rules between them.
+pub(crate) struct Signer {
+    /// Where the private keys are.
+    pub(crate) keys: Arc<dyn KeyStore>,
+    /// Where everything else is.
+    pub(crate) database: Arc<Database>,
+    /// What is signed at most.
+    pub(crate) policy: SignerPolicy,
+    /// The algorithm of new keys.
+    pub(crate) algorithm: Algorithm,
+    /// Most keys of one life of a collection.
+    pub(crate) keys_per_collection: usize,
+    /// Clock and stop points.
+    pub(crate) parts: Parts,
+    /// Who works on which collection.
+    pub(crate) turns: Turns,
+    /// Memories as they are in the database. Changed by whoever has the collection's turn, after
+    /// the commit, and dropped when it is not known whether a commit happened.
+    pub(crate) remembered: moka::sync::Cache<Collection, Arc<Memory>>,
+}
+
+/// A cache of memories that together hold so many bytes of files.
+pub(crate) fn memory_cache(bytes: u64) -> moka::sync::Cache<Collection, Arc<Memory>> {
+    let weight = |_: &Collection, memory: &Arc<Memory>| {
+        let snapshot = memory.snapshot.as_ref().map_or(0, |file| file.bytes().len());
+        let timestamp = memory.timestamp.as_ref().map_or(0, |file| file.bytes().len());
+        // The parsed form is about as large again.
+        u32::try_from(2 * (snapshot + timestamp) + 1024).unwrap_or(u32::MAX)
+    };
+    moka::sync::Cache::builder().weigher(weight).max_capacity(bytes).build()
+}
+
+/// One turn for each collection, out of a fixed number: two collections may have to wait for each
+/// other, but nothing grows with their number.
+pub(crate) struct Turns {
+    locks: Vec<Mutex<()>>,
+    hasher: RandomState,
+}
+
+impl Turns {
+    pub(crate) fn new() -> Turns {
+        let locks = std::iter::repeat_with(|| Mutex::new(())).take(TURNS).collect();
+        Turns { locks, hasher: RandomState::new() }
+    }
+
+    /// Waits for the turn of a collection. Whoever has one takes no second one.
+    pub(crate) async fn take(&self, collection: &Collection) -> MutexGuard<'_, ()> {
+        let hash = self.hasher.hash_one(collection);
+        self.locks[(hash % TURNS as u64) as usize].lock().await
+    }
+}
+
+impl Signer {
+    /// The complete signed file of a document, durable when it is answered.
+    ///
+    /// The future must be run to its end: dropped in between, it would leave the collection's turn
+    /// to the next request while its own record is under way.
+    ///
+    /// # Errors
+    /// A refusal records nothing.
+    pub(crate) async fn sign(
+        self: Arc<Self>,
+        caller: Caller,
+        request: SignRequest,
+    ) -> Result<Arc<[u8]>, Failure> {
+        let SignRequest { collection, incarnation, role, keyids, signed } = request;
+        check_keyids(&keyids)?;
+        let owner = Owner::new(&collection, &incarnation, role);
+        let _turn = self.turns.take(&owner.collection).await;
+        let memory = self.memory(&owner.collection).await?;
+        let now = (self.parts.clock)();
+        let (policy, judged_by) = (self.policy, memory.clone());
+        let judge = move || {
+            let judgement = online::judge(role, signed.get().as_bytes(), &judged_by, &policy, now);
+            Ok((judgement.map_err(Refusal::from)?, signed))
+        };
+        let (judgement, signed) = blocking(judge).await?;
+        match judgement {
+            Judgement::Repeat(file) => self.repeat(caller, owner, file).await,
+            Judgement::Sign(version) => {
+                let signed = signed.get().as_bytes();
+                let signatures = self.signatures(&owner, &keyids, signed).await?;
+                let file = envelope::assemble(signed, &signatures);
+                let record = Record { caller, owner, keyids, version, file, memory, now };
+                let signer = self.clone();
+                blocking(move || signer.record(record)).await
+            }
+        }
+    }
+
+    /// What was signed last in a collection.
+    async fn memory(&self, collection: &Collection) -> Result<Arc<Memory>, Failure> {
+        if let Some(memory) = self.remembered.get(collection) {
+            return Ok(memory);
+        }
+        let wanted = collection.clone();
+        let load = move |connection: &mut SqliteConnection| memory::load(connection, &wanted);
+        let loaded = Arc::new(self.database.run(load).await?);
+        self.remembered.insert(collection.clone(), loaded.clone());
+        Ok(loaded)
+    }
+
+    /// The files that were signed last in a collection.
+    pub(crate) async fn last_signed(
+        &self,
+        caller: Caller,
+        collection: Collection,
+    ) -> Result<SignerMemory, Failure> {
+        let read = move |connection: &mut SqliteConnection| -> Result<_, StoreError> {
+            let mut answer = SignerMemory::default();
+            for (role, file) in memory::files(connection, &collection)? {
+                match role {
+                    OnlineRole::Snapshot => answer.snapshot = Some(file),
+                    OnlineRole::Timestamp => answer.timestamp = Some(file),
+                }
+            }
+            let subject = Subject { collection: Some(collection), ..Subject::default() };
+            audit::append(connection, &caller, &subject, "answered")?;
+            Ok(answer)
+        };
+        Ok(self.database.run(read).await?)
+    }
+
+    async fn repeat(
+        &self,
+        caller: Caller,
+        owner: Owner,
+        file: Arc<[u8]>,
+    ) -> Result<Arc<[u8]>, Failure> {
+        let subject = Subject { sha256: Some(sha256_hex(&file)), ..Subject::of(&owner) };
+        let append = move |connection: &mut SqliteConnection| {
+            audit::append(connection, &caller, &subject, "repeated")
+        };
+        self.database.run(append).await?;
+        Ok(file)
+    }
+
+    /// The signature of each key, in the order in which they were named.
+    async fn signatures(
+        &self,
+        owner: &Owner,
+        keyids: &[KeyId],
+        message: &[u8],
+    ) -> Result<Vec<(KeyId, Vec<u8>)>, Failure> {
+        let wanted = owner.clone();
+        let held = self.database.run(move |connection| keys::of_role(connection, &wanted)).await?;
+        let usable = |keyid: &KeyId| {
+            let key = held.iter().find(|held| held.key.keyid == *keyid);
+            let key = key.ok_or_else(|| Refusal::UnknownKey(keyid.clone()))?;
+            match key.key.state {
+                KeyState::Retired => Err(Refusal::RetiredKey(keyid.clone())),
+                KeyState::Pending | KeyState::Active | KeyState::Retiring => Ok(&key.stored),
+            }
+        };
+        let keys = keyids.iter().map(usable).collect::<Result<Vec<_>, _>>()?;
+        let mut signatures = Vec::with_capacity(keys.len());
+        for (keyid, key) in keyids.iter().zip(keys) {
+            signatures.push((keyid.clone(), key.sign(&*self.keys, message).await?));
+        }
+        Ok(signatures)
+    }
+
+    /// Makes a signed file the one that counts: memory, states of the keys and audit line in one
+    /// transaction.
+    fn record(&self, record: Record) -> Result<Arc<[u8]>, Failure> {
+        let Record { caller, owner, keyids, version, file, memory, now } = record;
+        let Succession { memory, last, file } = succeed(&memory, owner.role, file)?;
+        let subject = Subject {
+            sha256: Some(sha256_hex(&file)),
+            version: Some(version),
+            keyids,
+            ..Subject::of(&owner)
+        };
+        (self.parts.stop)(StopPoint::BeforeRecord);
+        // Not known until the transaction is through, and still not if that fails.
+        self.remembered.invalidate(&owner.collection);
+        self.database.transaction(|connection| {
+            for keyid in &subject.keyids {
+                // An operator may have retired it since it signed.
+                if !keys::has_signed(connection, &owner, keyid)? {
+                    return Err(Failure::from(Refusal::RetiredKey(keyid.clone())));
+                }
+            }
+            memory::remember(connection, &owner, last, (version, &file), now)?;
+            Ok(audit::append(connection, &caller, &subject, "signed")?)
+        })?;
+        // From here on the file is the one that counts, whether or not anybody hears of it.
+        (self.parts.stop)(StopPoint::AfterRecord);
+        self.remembered.insert(owner.collection, Arc::new(memory));
+        Ok(file)
+    }
+}
+
+/// Everything that one record needs.
+struct Record {
+    caller: Caller,
+    owner: Owner,
+    keyids: Vec<KeyId>,
+    version: Version,
+    file: Vec<u8>,
+    /// What the document was judged by.
+    memory: Arc<Memory>,
+    now: DateTime<Utc>,
+}
+
+/// A signed file that takes the place of the one before.
+struct Succession {
+    /// The memory with the file in it.
+    memory: Memory,
+    /// The version before.
+    last: Option<Version>,
+    /// The file.
+    file: Arc<[u8]>,
+}
+
+fn succeed(memory: &Memory, role: OnlineRole, file: Vec<u8>) -> Result<Succession, Failure> {
+    let mut memory = memory.clone();
+    let (last, file) = match role {
+        OnlineRole::Snapshot => replace(&mut memory.snapshot, file),
+        OnlineRole::Timestamp => replace(&mut memory.timestamp, file),
+    }
+    .map_err(|error| Failure::Broken(Broken::Bug(format!("the signed file: {error}"))))?;
+    Ok(Succession { memory, last, file })
+}
+
+/// Puts a file in the place of the one before; reading it back proves that clients can, too.
+fn replace<T: Role>(
+    place: &mut Option<Envelope<T>>,
+    file: Vec<u8>,
+) -> Result<(Option<Version>, Arc<[u8]>), EnvelopeError> {
+    let file = Envelope::<T>::parse(file)?;
+    let bytes = file.bytes().clone();
+    let last = place.replace(file).map(|last| last.version());
+    Ok((last, bytes))
+}
+
+fn check_keyids(keyids: &[KeyId]) -> Result<(), Refusal> {
+    if !(1..=MAX_SIGN_KEYS).contains(&keyids.len()) {
+        let problem = format!("\"keyids\" names {} keys, not 1 to {MAX_SIGN_KEYS}", keyids.len());
+        return Err(Refusal::Malformed(problem));
+    }
+    let mut seen = BTreeSet::new();
+    match keyids.iter().find(|keyid| !seen.insert(*keyid)) {
+        Some(twice) => Err(Refusal::Malformed(format!("\"keyids\" names {twice} twice"))),
+        None => Ok(()),
+    }
+}
+
+/// Runs what takes long away from the threads that serve requests.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| Failure::Broken(Broken::Bug(error.to_string())))?
+}

@@ -1,0 +1,215 @@
+//! From a configuration to a running service, and to its orderly end.
+
+use std::io::{self, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use actix_tls::accept::rustls_0_23::TlsStream;
+use actix_web::dev::{Server, ServerHandle};
+use actix_web::middleware::from_fn;
+use actix_web::rt::net::TcpStream;
+use actix_web::rt::signal::unix::{Signal, SignalKind, signal};
+use actix_web::web::Data;
+use actix_web::{App, HttpServer};
+use secrecy::SecretString;
+use tracing_actix_web::TracingLogger;
+
+use crate::Parts;
+use crate::config::{Config, ConfigError, LogFormat};
+use crate::keys::KeyError;
+use crate::keys::software::SoftwareStore;
+use crate::routes::{Intake, answer_failures, routes};
+use crate::sign::{Signer, Turns, memory_cache};
+use crate::store::{self, Database, MemoryLock, StoreError};
+use crate::tls::{self, ClientIdentity, TlsError};
+
+/// Why the service does not start, or does not run on.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct StartError(#[from] pub(crate) Cause);
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Cause {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    #[error("cannot listen on {address}: {source}")]
+    Listen { address: SocketAddr, source: io::Error },
+    #[error("log.level {level:?} is no filter: {problem}")]
+    Log { level: String, problem: String },
+    #[error("cannot write the address to {}: {source}", path.display())]
+    AddressFile { path: PathBuf, source: io::Error },
+    #[error("the service stopped: {0}")]
+    Run(io::Error),
+}
+
+/// A service that listens and answers once it runs.
+pub struct Service {
+    server: Server,
+    address: SocketAddr,
+    lock: MemoryLock,
+}
+
+impl Service {
+    /// Opens everything that the service needs and listens. Call it inside an actix system.
+    ///
+    /// # Errors
+    /// Whatever is missing, does not fit, or is held by another process; nothing is left open.
+    pub fn start(config: &Config, parts: Parts) -> Result<Service, StartError> {
+        Service::build(config, parts).map_err(StartError)
+    }
+
+    fn build(config: &Config, parts: Parts) -> Result<Service, Cause> {
+        let tls = tls::server_config(&config.tls)?;
+        let passphrase = config.passphrase()?;
+        let lock = MemoryLock::take(&config.database)?;
+        let database = Arc::new(Database::create(&config.database, &lock)?);
+        let keys = Arc::new(open_key_store(&database, &passphrase)?);
+        let signer = Data::new(Signer {
+            keys,
+            database,
+            policy: config.policy.policy(),
+            algorithm: config.store.algorithm,
+            keys_per_collection: config.limits.keys_per_collection,
+            parts,
+            turns: Turns::new(),
+            remembered: memory_cache(config.limits.cache_bytes),
+        });
+        let intake = Data::new(Intake::new(&config.limits));
+
+        let listen = |source| Cause::Listen { address: config.listen, source };
+        let listener = TcpListener::bind(config.listen).map_err(listen)?;
+        let address = listener.local_addr().map_err(listen)?;
+        let app = move || {
+            App::new()
+                .app_data(signer.clone())
+                .app_data(intake.clone())
+                .configure(routes)
+                .wrap(from_fn(answer_failures))
+                .wrap(TracingLogger::default())
+        };
+        let server = HttpServer::new(app)
+            .on_connect(|connection, extensions| {
+                let stream = connection.downcast_ref::<TlsStream<TcpStream>>();
+                let chain = stream.and_then(|stream| stream.get_ref().1.peer_certificates());
+                if let Some(certificate) = chain.and_then(<[_]>::first) {
+                    extensions.insert(ClientIdentity::of(certificate));
+                }
+            })
+            .disable_signals()
+            .shutdown_timeout(config.limits.shutdown_seconds)
+            .listen_rustls_0_23(listener, tls)
+            .map_err(listen)?
+            .run();
+        Ok(Service { server, address, lock })
+    }
+
+    /// Where the service listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Stops the service from elsewhere.
+    pub fn handle(&self) -> ServerHandle {
+        self.server.handle()
+    }
+
+    /// Answers requests until the service is stopped; requests in flight end first.
+    ///
+    /// # Errors
+    /// When the listener or a worker fails.
+    pub async fn run(self) -> Result<(), StartError> {
+        let Service { server, lock, .. } = self;
+        let ended = server.await;
+        // Nobody may take the memory before the last request ended.
+        drop(lock);
+        ended.map_err(|error| StartError(Cause::Run(error)))
+    }
+}
+
+/// The store of the private keys; made where there is none yet.
+fn open_key_store(database: &Database, passphrase: &SecretString) -> Result<SoftwareStore, Cause> {
+    if let Some(header) = database.transaction(store::load_header)? {
+        return Ok(SoftwareStore::open(passphrase, &header)?);
+    }
+    let (keys, header) = SoftwareStore::create(passphrase)?;
+    database.transaction(|connection| store::save_header(connection, &header))?;
+    Ok(keys)
+}
+
+/// Serves until SIGTERM or SIGINT. `address_file` gets the address once the service listens.
+///
+/// # Errors
+/// Those of [`Service::start`] and [`Service::run`].
+pub(crate) fn serve(
+    config: &Config,
+    address_file: Option<&Path>,
+    parts: Parts,
+) -> Result<(), StartError> {
+    start_log(config)?;
+    actix_web::rt::System::new().block_on(async {
+        let service = Service::start(config, parts)?;
+        let (address, handle) = (service.address(), service.handle());
+        let signals = stop_signals().map_err(Cause::Run)?;
+        actix_web::rt::spawn(async move {
+            let name = signals.first().await;
+            tracing::info!("stopping after {name}");
+            handle.stop(true).await;
+        });
+        if let Some(path) = address_file {
+            write_address(path, address)
+                .map_err(|source| Cause::AddressFile { path: path.to_owned(), source })?;
+        }
+        tracing::info!(%address, "listening");
+        service.run().await?;
+        tracing::info!("stopped");
+        Ok(())
+    })
+}
+
+struct StopSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+fn stop_signals() -> io::Result<StopSignals> {
+    let terminate = signal(SignalKind::terminate())?;
+    Ok(StopSignals { terminate, interrupt: signal(SignalKind::interrupt())? })
+}
+
+impl StopSignals {
+    async fn first(mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}
+
+/// Whoever waits for the file never reads half an address.
+fn write_address(path: &Path, address: SocketAddr) -> io::Result<()> {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let mut file = tempfile::NamedTempFile::new_in(directory.unwrap_or(Path::new(".")))?;
+    writeln!(file, "{address}")?;
+    file.persist(path)?;
+    Ok(())
+}
+
+fn start_log(config: &Config) -> Result<(), Cause> {
+    use tracing_subscriber::EnvFilter;
+    let level = &config.log.level;
+    let filter = EnvFilter::try_new(level)
+        .map_err(|error| Cause::Log { level: level.clone(), problem: error.to_string() })?;
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    match config.log.format {
+        LogFormat::Text => log.with_ansi(false).init(),
+        LogFormat::Json => log.json().init(),
+    }
+    Ok(())
+}

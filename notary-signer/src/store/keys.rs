@@ -1,0 +1,385 @@
+//! Online keys: rows of public key, handle and state. No row is ever deleted.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use notary_schema::key::{Key, PublicKey};
+use notary_schema::name::{Gun, Incarnation, KeyId};
+use notary_schema::wire::{KeyState, SignerKey};
+
+use super::tables::{online_keys, role_of, role_text, state_of, state_text, time_of, time_text};
+use super::{Collection, Owner, StoreError};
+use crate::keys::{KeyHandle, StoredKey};
+
+/// A key that the signer holds, with the way to its private part.
+#[derive(Debug, Clone)]
+pub(crate) struct HeldKey {
+    /// What the world may know.
+    pub(crate) key: SignerKey,
+    /// The public key and the handle of the private one.
+    pub(crate) stored: StoredKey,
+}
+
+impl HeldKey {
+    /// What the key belongs to.
+    pub(crate) fn owner(&self) -> Owner {
+        let SignerKey { collection, incarnation, role, .. } = &self.key;
+        Owner::new(collection, incarnation, *role)
+    }
+}
+
+/// What a key store binds a key to, so that a handle which was copied to the row of another
+/// collection or role does not open.
+pub(crate) fn purpose(owner: &Owner) -> String {
+    let Owner { collection, role } = owner;
+    format!("{} {} {}", collection.gun, collection.incarnation, role_text(*role))
+}
+
+/// Adds a pending key.
+pub(crate) fn insert(
+    connection: &mut SqliteConnection,
+    owner: &Owner,
+    stored: StoredKey,
+    now: DateTime<Utc>,
+) -> Result<HeldKey, StoreError> {
+    let keyid = stored.id();
+    diesel::insert_into(online_keys::table)
+        .values((
+            online_keys::keyid.eq(keyid.as_str()),
+            online_keys::collection.eq(owner.collection.gun.as_str()),
+            online_keys::incarnation.eq(owner.collection.incarnation.as_str()),
+            online_keys::role.eq(role_text(owner.role)),
+            online_keys::state.eq(state_text(KeyState::Pending)),
+            online_keys::public_key.eq(stored.public.to_spki()),
+            online_keys::handle.eq(&stored.handle.opaque),
+            online_keys::created_at.eq(time_text(now)),
+        ))
+        .execute(connection)?;
+    by_id(connection, &keyid)?.ok_or_else(|| StoreError::damaged("keyid", keyid))
+}
+
+/// The keys of one role, oldest first.
+pub(crate) fn of_role(
+    connection: &mut SqliteConnection,
+    owner: &Owner,
+) -> Result<Vec<HeldKey>, StoreError> {
+    let rows: Vec<Row> = online_keys::table
+        .filter(online_keys::collection.eq(owner.collection.gun.as_str()))
+        .filter(online_keys::incarnation.eq(owner.collection.incarnation.as_str()))
+        .filter(online_keys::role.eq(role_text(owner.role)))
+        .order(online_keys::seq)
+        .select(Row::as_select())
+        .load(connection)?;
+    rows.into_iter().map(Row::read).collect()
+}
+
+/// At most `limit` keys of a collection in the order of their ids, from after a key id on.
+pub(crate) fn page(
+    connection: &mut SqliteConnection,
+    collection: &Collection,
+    after: Option<&KeyId>,
+    limit: usize,
+) -> Result<Vec<HeldKey>, StoreError> {
+    let rows: Vec<Row> = online_keys::table
+        .filter(online_keys::collection.eq(collection.gun.as_str()))
+        .filter(online_keys::incarnation.eq(collection.incarnation.as_str()))
+        .filter(online_keys::keyid.gt(after.map_or("", KeyId::as_str)))
+        .order(online_keys::keyid)
+        .limit(i64::try_from(limit).unwrap_or(i64::MAX))
+        .select(Row::as_select())
+        .load(connection)?;
+    rows.into_iter().map(Row::read).collect()
+}
+
+/// How many keys a collection has, in whatever state.
+pub(crate) fn count(
+    connection: &mut SqliteConnection,
+    collection: &Collection,
+) -> Result<usize, StoreError> {
+    let number: i64 = online_keys::table
+        .filter(online_keys::collection.eq(collection.gun.as_str()))
+        .filter(online_keys::incarnation.eq(collection.incarnation.as_str()))
+        .count()
+        .get_result(connection)?;
+    usize::try_from(number).map_err(|_| StoreError::damaged("count", number))
+}
+
+/// Every key of the signer, oldest first.
+pub(crate) fn all(connection: &mut SqliteConnection) -> Result<Vec<HeldKey>, StoreError> {
+    let rows: Vec<Row> =
+        online_keys::table.order(online_keys::seq).select(Row::as_select()).load(connection)?;
+    rows.into_iter().map(Row::read).collect()
+}
+
+/// One key.
+pub(crate) fn by_id(
+    connection: &mut SqliteConnection,
+    keyid: &KeyId,
+) -> Result<Option<HeldKey>, StoreError> {
+    let row: Option<Row> = online_keys::table
+        .filter(online_keys::keyid.eq(keyid.as_str()))
+        .select(Row::as_select())
+        .first(connection)
+        .optional()?;
+    row.map(Row::read).transpose()
+}
+
+/// Marks that a key has signed: a pending one becomes active, and those that were active become
+/// retiring. Any other key stays what it is.
+///
+/// Answers false, and changes nothing, for a key that was retired meanwhile.
+pub(crate) fn has_signed(
+    connection: &mut SqliteConnection,
+    owner: &Owner,
+    keyid: &KeyId,
+) -> Result<bool, StoreError> {
+    let state: String = online_keys::table
+        .filter(online_keys::keyid.eq(keyid.as_str()))
+        .select(online_keys::state)
+        .first(connection)?;
+    match state_of(&state)? {
+        KeyState::Retired => return Ok(false),
+        KeyState::Active | KeyState::Retiring => return Ok(true),
+        KeyState::Pending => {}
+    }
+    let active = online_keys::table
+        .filter(online_keys::collection.eq(owner.collection.gun.as_str()))
+        .filter(online_keys::incarnation.eq(owner.collection.incarnation.as_str()))
+        .filter(online_keys::role.eq(role_text(owner.role)))
+        .filter(online_keys::state.eq(state_text(KeyState::Active)));
+    diesel::update(active)
+        .set(online_keys::state.eq(state_text(KeyState::Retiring)))
+        .execute(connection)?;
+    diesel::update(online_keys::table.filter(online_keys::keyid.eq(keyid.as_str())))
+        .set(online_keys::state.eq(state_text(KeyState::Active)))
+        .execute(connection)?;
+    Ok(true)
+}
+
+/// Retires a key: it signs nothing any more. Answers false where it was retired already.
+pub(crate) fn retire(connection: &mut SqliteConnection, keyid: &KeyId) -> Result<bool, StoreError> {
+    let usable = online_keys::table
+        .filter(online_keys::keyid.eq(keyid.as_str()))
+        .filter(online_keys::state.ne(state_text(KeyState::Retired)));
+    let changed = diesel::update(usable)
+        .set((
+            online_keys::retired_from.eq(online_keys::state.nullable()),
+            online_keys::state.eq(state_text(KeyState::Retired)),
+        ))
+        .execute(connection)?;
+    Ok(changed == 1)
+}
+
+/// Undoes [`retire`]. A key that was pending comes back as retiring where another one is pending
+/// by now, so that there is still one pending key at most. Answers false where the key was not
+/// retired.
+pub(crate) fn restore(
+    connection: &mut SqliteConnection,
+    held: &HeldKey,
+) -> Result<bool, StoreError> {
+    let row = online_keys::table
+        .filter(online_keys::keyid.eq(held.key.keyid.as_str()))
+        .filter(online_keys::state.eq(state_text(KeyState::Retired)));
+    let from: Option<Option<String>> =
+        row.select(online_keys::retired_from).first(connection).optional()?;
+    let Some(from) = from else { return Ok(false) };
+    let from = state_of(&from.unwrap_or_default())?;
+    let siblings = of_role(connection, &held.owner())?;
+    let taken = siblings.iter().any(|sibling| sibling.key.state == KeyState::Pending);
+    let state = match from {
+        KeyState::Pending if taken => KeyState::Retiring,
+        other => other,
+    };
+    diesel::update(row)
+        .set((
+            online_keys::state.eq(state_text(state)),
+            online_keys::retired_from.eq(None::<String>),
+        ))
+        .execute(connection)?;
+    Ok(true)
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = online_keys)]
+struct Row {
+    keyid: String,
+    collection: String,
+    incarnation: String,
+    role: String,
+    state: String,
+    public_key: Vec<u8>,
+    handle: Vec<u8>,
+    created_at: String,
+}
+
+impl Row {
+    fn read(self) -> Result<HeldKey, StoreError> {
+        let gun = Gun::parse(&self.collection);
+        let gun = gun.map_err(|_| StoreError::damaged("collection", &self.collection))?;
+        let incarnation = Incarnation::parse(&self.incarnation);
+        let incarnation =
+            incarnation.map_err(|_| StoreError::damaged("incarnation", &self.incarnation))?;
+        let role = role_of(&self.role)?;
+        let owner = Owner::new(&gun, &incarnation, role);
+        let public = PublicKey::from_spki(&self.public_key)
+            .map_err(|_| StoreError::damaged("public_key", &self.keyid))?;
+        let key = Key::new(public.clone());
+        if key.id().as_str() != self.keyid {
+            return Err(StoreError::damaged("keyid", &self.keyid));
+        }
+        let handle = KeyHandle { purpose: purpose(&owner), opaque: self.handle };
+        Ok(HeldKey {
+            key: SignerKey {
+                keyid: key.id().clone(),
+                key,
+                collection: gun,
+                incarnation,
+                role,
+                state: state_of(&self.state)?,
+                created_at: time_of(&self.created_at)?,
+            },
+            stored: StoredKey { public, handle },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{Scratch, owner, scratch};
+    use notary_schema::online::OnlineRole;
+
+    use super::*;
+    use crate::keys::Algorithm;
+    use crate::keys::private::PrivateKey;
+
+    const ROLE: OnlineRole = OnlineRole::Snapshot;
+
+    /// Adds a key with a handle that no store would open: no rule here looks into it.
+    fn add(scratch: &Scratch, role: OnlineRole) -> KeyId {
+        let public = PrivateKey::generate(Algorithm::Ed25519).unwrap().public().clone();
+        let owner = owner("acme/app", role);
+        let handle = KeyHandle { purpose: purpose(&owner), opaque: vec![1] };
+        let stored = StoredKey { public, handle };
+        let insert = |connection: &mut SqliteConnection| {
+            insert(connection, &owner, stored, DateTime::UNIX_EPOCH)
+        };
+        scratch.database.transaction(insert).unwrap().key.keyid
+    }
+
+    fn sign_with(scratch: &Scratch, keyid: &KeyId) -> bool {
+        let signed = |connection: &mut SqliteConnection| {
+            has_signed(connection, &owner("acme/app", ROLE), keyid)
+        };
+        scratch.database.transaction(signed).unwrap()
+    }
+
+    fn held(scratch: &Scratch, keyid: &KeyId) -> HeldKey {
+        scratch.database.transaction(|connection| by_id(connection, keyid)).unwrap().unwrap()
+    }
+
+    fn states(scratch: &Scratch) -> Vec<KeyState> {
+        let keys = scratch
+            .database
+            .transaction(|connection| of_role(connection, &owner("acme/app", ROLE)));
+        keys.unwrap().into_iter().map(|held| held.key.state).collect()
+    }
+
+    #[test]
+    fn a_key_is_active_once_it_signed_and_the_one_before_retires() {
+        let scratch = scratch();
+        let first = add(&scratch, ROLE);
+        assert_eq!(states(&scratch), [KeyState::Pending]);
+        assert!(sign_with(&scratch, &first));
+        assert_eq!(states(&scratch), [KeyState::Active]);
+        let second = add(&scratch, ROLE);
+        assert!(sign_with(&scratch, &first));
+        assert_eq!(states(&scratch), [KeyState::Active, KeyState::Pending]);
+        assert!(sign_with(&scratch, &second));
+        assert_eq!(states(&scratch), [KeyState::Retiring, KeyState::Active]);
+        assert!(sign_with(&scratch, &first), "a retiring key still signs");
+        assert_eq!(states(&scratch), [KeyState::Retiring, KeyState::Active]);
+    }
+
+    #[test]
+    fn a_key_of_another_role_keeps_its_state() {
+        let scratch = scratch();
+        let other = add(&scratch, OnlineRole::Timestamp);
+        let first = add(&scratch, ROLE);
+        assert!(sign_with(&scratch, &first));
+        assert_eq!(held(&scratch, &other).key.state, KeyState::Pending);
+    }
+
+    #[test]
+    #[should_panic(expected = "UNIQUE")]
+    fn there_is_one_pending_key_at_most() {
+        let scratch = scratch();
+        add(&scratch, ROLE);
+        add(&scratch, ROLE);
+    }
+
+    #[test]
+    fn retiring_a_key_can_be_undone() {
+        let scratch = scratch();
+        let key = add(&scratch, ROLE);
+        assert!(sign_with(&scratch, &key));
+        let retire = || scratch.database.transaction(|connection| retire(connection, &key));
+        let restore = || {
+            let held = held(&scratch, &key);
+            scratch.database.transaction(move |connection| restore(connection, &held))
+        };
+        assert!(retire().unwrap());
+        assert!(!retire().unwrap(), "it is retired already");
+        assert!(!sign_with(&scratch, &key), "a retired key signs nothing");
+        assert_eq!(states(&scratch), [KeyState::Retired]);
+        assert!(restore().unwrap());
+        assert!(!restore().unwrap(), "it is not retired");
+        assert_eq!(states(&scratch), [KeyState::Active]);
+        assert!(sign_with(&scratch, &key));
+    }
+
+    #[test]
+    fn a_restored_key_does_not_become_a_second_pending_one() {
+        let scratch = scratch();
+        let first = add(&scratch, ROLE);
+        scratch.database.transaction(|connection| retire(connection, &first)).unwrap();
+        add(&scratch, ROLE);
+        let first = held(&scratch, &first);
+        scratch.database.transaction(move |connection| restore(connection, &first)).unwrap();
+        assert_eq!(states(&scratch), [KeyState::Retiring, KeyState::Pending]);
+    }
+
+    #[test]
+    fn no_key_can_be_deleted() {
+        let scratch = scratch();
+        let key = add(&scratch, ROLE);
+        let delete = |connection: &mut SqliteConnection| -> Result<usize, StoreError> {
+            Ok(diesel::delete(online_keys::table).execute(connection)?)
+        };
+        let refused = scratch.database.transaction(delete).unwrap_err();
+        assert!(refused.to_string().contains("never deleted"), "{refused}");
+        assert_eq!(held(&scratch, &key).key.keyid, key);
+    }
+
+    #[test]
+    fn pages_follow_each_other_without_gap_or_repeat() {
+        let scratch = scratch();
+        for _ in 0..5 {
+            let key = add(&scratch, ROLE);
+            assert!(sign_with(&scratch, &key));
+        }
+        let mut seen: Vec<KeyId> = Vec::new();
+        loop {
+            let after = seen.last().cloned();
+            let page = scratch.database.transaction(move |connection| {
+                page(connection, &owner("acme/app", ROLE).collection, after.as_ref(), 2)
+            });
+            let page = page.unwrap();
+            if page.is_empty() {
+                break;
+            }
+            assert!(page.len() <= 2);
+            seen.extend(page.into_iter().map(|held| held.key.keyid));
+        }
+        assert_eq!(seen.len(), 5);
+        assert!(seen.is_sorted());
+    }
+}

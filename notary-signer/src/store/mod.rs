@@ -1,0 +1,388 @@
+//! The signer's database: the only place with SQL.
+//!
+//! SQLite with a write-ahead log, one connection, and `synchronous=FULL`: what a transaction wrote
+//! is on the disk when it returns. With less, a power cut could make the signer forget a version
+//! that the server already serves, and sign it a second time.
+//!
+//! - [`keys`]: the online keys and where they are in their life
+//! - [`memory`]: what was signed last
+//! - [`audit`]: who asked for what
+//! - [`tables`]: the columns
+
+pub(crate) mod audit;
+pub(crate) mod keys;
+pub(crate) mod memory;
+pub(crate) mod tables;
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use diesel::sql_types::Integer;
+use diesel::sqlite::Sqlite;
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+use notary_schema::name::{Gun, Incarnation};
+use notary_schema::online::OnlineRole;
+use serde::{Deserialize, Serialize};
+
+use crate::keys::software::StoreHeader;
+use tables::store_header;
+
+const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../schema/migrations/signer-sqlite");
+
+/// How long a command of an operator and the service wait for each other.
+const BUSY_MILLISECONDS: u32 = 5_000;
+
+/// One life of a collection: what keys and memory belong to.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(crate) struct Collection {
+    /// Its name.
+    pub(crate) gun: Gun,
+    /// Its life.
+    pub(crate) incarnation: Incarnation,
+}
+
+/// One online role of one life of a collection: what a key belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Owner {
+    /// The life of the collection.
+    pub(crate) collection: Collection,
+    /// The role.
+    pub(crate) role: OnlineRole,
+}
+
+impl Owner {
+    /// One role of a collection.
+    pub(crate) fn new(gun: &Gun, incarnation: &Incarnation, role: OnlineRole) -> Owner {
+        let collection = Collection { gun: gun.clone(), incarnation: incarnation.clone() };
+        Owner { collection, role }
+    }
+}
+
+/// Why the database did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StoreError {
+    /// Another process uses the memory.
+    #[error("{} is held by another notary-signer: stop that one first", .0.display())]
+    Locked(PathBuf),
+    /// There is no database at this path.
+    #[error("{} does not exist: `notary-signer serve` makes it", .0.display())]
+    NotThere(PathBuf),
+    /// The file system refused.
+    #[error("cannot open {}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// SQLite does not open the file.
+    #[error("{} does not open as a database: {source}", path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: ConnectionError,
+    },
+    /// The tables cannot be brought to the form that this program uses.
+    #[error("the tables of {} cannot be migrated: {problem}", path.display())]
+    Migration {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        problem: String,
+    },
+    /// A statement failed. Whether a transaction that it ended took effect is not known.
+    #[error("the database failed: {0}")]
+    Query(#[from] diesel::result::Error),
+    /// A row holds what this program never writes.
+    #[error("the database is damaged: {column} is {found:?}")]
+    Damaged {
+        /// The column.
+        column: &'static str,
+        /// What stands there, shortened.
+        found: String,
+    },
+    /// Something panicked while it used the connection.
+    #[error("the database connection is in an unknown state: restart the signer")]
+    Poisoned,
+}
+
+impl StoreError {
+    fn damaged(column: &'static str, found: impl ToString) -> StoreError {
+        StoreError::Damaged { column, found: found.to_string().chars().take(100).collect() }
+    }
+}
+
+/// The right to be the one signer of a memory, held until it is dropped or the process ends, in
+/// whatever way. Two signers with copies of one memory would sign two contents for one version.
+#[derive(Debug)]
+pub(crate) struct MemoryLock {
+    _file: File,
+}
+
+impl MemoryLock {
+    /// Takes the lock file next to the database, without waiting.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] names the lock file.
+    pub(crate) fn take(database: &Path) -> Result<MemoryLock, StoreError> {
+        let mut path = database.as_os_str().to_owned();
+        path.push(".lock");
+        let path = PathBuf::from(path);
+        let file = create_private(&path)?;
+        match file.try_lock() {
+            Ok(()) => Ok(MemoryLock { _file: file }),
+            Err(TryLockError::WouldBlock) => Err(StoreError::Locked(path)),
+            Err(TryLockError::Error(source)) => Err(StoreError::Io { path, source }),
+        }
+    }
+}
+
+/// The open database.
+pub(crate) struct Database {
+    connection: Mutex<SqliteConnection>,
+}
+
+impl Database {
+    /// Opens or makes the database, and brings its tables to today's form. The lock says that no
+    /// other signer works on it.
+    ///
+    /// # Errors
+    /// Files that cannot be opened; tables of a newer program.
+    pub(crate) fn create(path: &Path, _lock: &MemoryLock) -> Result<Database, StoreError> {
+        // SQLite gives its log files the mode of the database.
+        create_private(path)?;
+        let mut connection = connect(path)?;
+        migrate(&mut connection)
+            .map_err(|problem| StoreError::Migration { path: path.to_owned(), problem })?;
+        Ok(Database { connection: Mutex::new(connection) })
+    }
+
+    /// Opens the database for a command of an operator, beside a running service.
+    ///
+    /// # Errors
+    /// [`StoreError::NotThere`] where no signer ever ran.
+    pub(crate) fn open(path: &Path) -> Result<Database, StoreError> {
+        if !path.exists() {
+            return Err(StoreError::NotThere(path.to_owned()));
+        }
+        let connection = connect(path)?;
+        Ok(Database { connection: Mutex::new(connection) })
+    }
+
+    /// Runs one transaction: all of it is on the disk when this returns `Ok`, and on an error that
+    /// `work` gave, nothing of it. It blocks the thread.
+    ///
+    /// # Errors
+    /// Those of `work`; [`StoreError::Query`] where the transaction itself fails.
+    pub(crate) fn transaction<T, E>(
+        &self,
+        work: impl FnOnce(&mut SqliteConnection) -> Result<T, E>,
+    ) -> Result<T, E>
+    where
+        E: From<StoreError> + From<diesel::result::Error>,
+    {
+        let mut connection = self.connection.lock().map_err(|_| StoreError::Poisoned)?;
+        // Immediate: a deferred transaction that starts to write fails at once beside another
+        // writer, however long the busy timeout is.
+        connection.immediate_transaction(work)
+    }
+
+    /// [`Database::transaction`] away from the threads that serve requests.
+    ///
+    /// # Errors
+    /// Those of [`Database::transaction`].
+    pub(crate) async fn run<T, E>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&mut SqliteConnection) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + From<diesel::result::Error> + Send + 'static,
+    {
+        let database = self.clone();
+        let done = tokio::task::spawn_blocking(move || database.transaction(work)).await;
+        done.map_err(|_| StoreError::Poisoned)?
+    }
+}
+
+/// The header of the key store, unless no store was made yet.
+pub(crate) fn load_header(
+    connection: &mut SqliteConnection,
+) -> Result<Option<StoreHeader>, StoreError> {
+    let row: Option<(i64, Vec<u8>, Vec<u8>)> = store_header::table
+        .select((store_header::rounds, store_header::salt, store_header::check_value))
+        .first(connection)
+        .optional()?;
+    row.map(|(rounds, salt, check)| {
+        let rounds = u32::try_from(rounds).map_err(|_| StoreError::damaged("rounds", rounds))?;
+        Ok(StoreHeader { rounds, salt, check })
+    })
+    .transpose()
+}
+
+/// Stores the header of a new key store; there can be only one.
+pub(crate) fn save_header(
+    connection: &mut SqliteConnection,
+    header: &StoreHeader,
+) -> Result<(), StoreError> {
+    diesel::insert_into(store_header::table)
+        .values((
+            store_header::id.eq(1),
+            store_header::rounds.eq(i64::from(header.rounds)),
+            store_header::salt.eq(&header.salt),
+            store_header::check_value.eq(&header.check),
+        ))
+        .execute(connection)?;
+    Ok(())
+}
+
+/// Whether the database answers.
+pub(crate) fn probe(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    diesel::select(1.into_sql::<Integer>()).execute(connection)?;
+    Ok(())
+}
+
+fn create_private(path: &Path) -> Result<File, StoreError> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600);
+    options.open(path).map_err(|source| StoreError::Io { path: path.to_owned(), source })
+}
+
+fn connect(path: &Path) -> Result<SqliteConnection, StoreError> {
+    let open = |source| StoreError::Open { path: path.to_owned(), source };
+    let url = path.to_str().ok_or_else(|| {
+        open(ConnectionError::InvalidConnectionUrl("the path is not UTF-8".into()))
+    })?;
+    let mut connection = SqliteConnection::establish(url).map_err(open)?;
+    connection
+        .batch_execute(&format!(
+            "PRAGMA busy_timeout = {BUSY_MILLISECONDS};
+             PRAGMA journal_mode = WAL;
+             PRAGMA synchronous = FULL;"
+        ))
+        .map_err(|source| open(ConnectionError::CouldntSetupConfiguration(source)))?;
+    Ok(connection)
+}
+
+fn migrate(connection: &mut SqliteConnection) -> Result<(), String> {
+    use diesel::migration::{Migration, MigrationSource};
+    let known: Vec<Box<dyn Migration<Sqlite>>> =
+        MIGRATIONS.migrations().map_err(|error| error.to_string())?;
+    let applied = connection.applied_migrations().map_err(|error| error.to_string())?;
+    let unknown = applied
+        .iter()
+        .find(|version| known.iter().all(|known| known.name().version() != **version));
+    if let Some(version) = unknown {
+        return Err(format!("a newer program applied migration {version}; use that program"));
+    }
+    connection.run_pending_migrations(MIGRATIONS).map_err(|error| error.to_string())?;
+    Ok(())
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) struct Scratch {
+        pub(crate) database: Database,
+        pub(crate) path: PathBuf,
+        _lock: MemoryLock,
+        _directory: tempfile::TempDir,
+    }
+
+    pub(crate) fn scratch() -> Scratch {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("signer.sqlite");
+        let lock = MemoryLock::take(&path).unwrap();
+        let database = Database::create(&path, &lock).unwrap();
+        Scratch { database, path, _lock: lock, _directory: directory }
+    }
+
+    pub(crate) fn owner(gun: &str, role: OnlineRole) -> Owner {
+        Owner::new(&Gun::parse(gun).unwrap(), &Incarnation::from_random([7; 16]), role)
+    }
+
+    #[test]
+    fn one_memory_has_one_signer() {
+        let scratch = scratch();
+        let refused = MemoryLock::take(&scratch.path).unwrap_err();
+        assert!(refused.to_string().contains("signer.sqlite.lock"), "{refused}");
+        let other = MemoryLock::take(&scratch.path.with_file_name("other.sqlite"));
+        assert!(other.is_ok());
+    }
+
+    #[test]
+    fn a_released_memory_can_be_taken_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("signer.sqlite");
+        drop(MemoryLock::take(&path).unwrap());
+        assert!(MemoryLock::take(&path).is_ok());
+    }
+
+    #[test]
+    fn a_commit_is_on_the_disk_and_nobody_else_reads_the_files() {
+        use std::os::unix::fs::PermissionsExt;
+        let scratch = scratch();
+        let pragmas = scratch.database.transaction::<_, StoreError>(|connection| {
+            let mut read = |name: &str| {
+                let query = format!("SELECT {name} AS value FROM pragma_{name}");
+                diesel::sql_query(query).get_result::<Pragma>(connection).unwrap().value
+            };
+            Ok((read("journal_mode"), read("synchronous")))
+        });
+        assert_eq!(pragmas.unwrap(), ("wal".to_owned(), "2".to_owned()));
+        for file in std::fs::read_dir(scratch.path.parent().unwrap()).unwrap() {
+            let file = file.unwrap();
+            let mode = file.metadata().unwrap().permissions().mode();
+            assert_eq!(mode & 0o077, 0, "{:?}", file.path());
+        }
+    }
+
+    #[derive(QueryableByName)]
+    struct Pragma {
+        #[diesel(sql_type = diesel::sql_types::Text)]
+        value: String,
+    }
+
+    #[test]
+    fn the_tables_can_be_taken_down_and_built_again() {
+        let scratch = scratch();
+        let mut connection = connect(&scratch.path).unwrap();
+        connection.revert_all_migrations(MIGRATIONS).unwrap();
+        assert!(load_header(&mut connection).is_err(), "the tables are still there");
+        migrate(&mut connection).unwrap();
+        assert_eq!(load_header(&mut connection).unwrap(), None);
+    }
+
+    #[test]
+    fn the_database_of_a_newer_program_is_refused() {
+        let scratch = scratch();
+        let mut connection = connect(&scratch.path).unwrap();
+        migrate(&mut connection).unwrap();
+        connection
+            .batch_execute("INSERT INTO __diesel_schema_migrations (version) VALUES ('9999')")
+            .unwrap();
+        assert!(migrate(&mut connection).unwrap_err().contains("9999"));
+    }
+
+    #[test]
+    fn a_transaction_that_fails_leaves_nothing() {
+        let scratch = scratch();
+        let header = StoreHeader { rounds: 1, salt: vec![1], check: vec![2] };
+        let failed = scratch.database.transaction::<(), StoreError>(|connection| {
+            save_header(connection, &header)?;
+            Err(StoreError::Poisoned)
+        });
+        assert!(failed.is_err());
+        let load = || scratch.database.transaction(load_header);
+        assert_eq!(load().unwrap(), None);
+        scratch.database.transaction(|connection| save_header(connection, &header)).unwrap();
+        assert_eq!(load().unwrap(), Some(header));
+    }
+}

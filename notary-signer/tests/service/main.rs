@@ -1,0 +1,12 @@
+//! The service over real mutual TLS, and its commands.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod access;
+mod client;
+mod commands;
+mod keys;
+mod refusals;
+mod restart;
+mod signing;
+mod world;

@@ -1,0 +1,204 @@
+//! Every refusal beside what is allowed next to it.
+
+use notary_schema::name::KeyId;
+use notary_schema::online::OnlineRole::{Snapshot, Timestamp};
+
+use crate::client::Answer;
+use crate::world::{Document, World};
+
+const DAY: u64 = 24 * 60 * 60;
+
+/// A signer that has signed snapshot 5, which lists targets 5, and timestamp 5.
+struct Signed {
+    world: World,
+    snapshot_key: KeyId,
+    timestamp_key: KeyId,
+    snapshot: Vec<u8>,
+}
+
+impl Signed {
+    async fn new() -> Signed {
+        let world = World::started().await;
+        let server = world.server();
+        let snapshot_key = server.key(Snapshot, false).await.keyid;
+        let timestamp_key = server.key(Timestamp, false).await.keyid;
+        let snapshot = server.sign(&[&snapshot_key], &world.snapshot(5, 5)).await.file();
+        let timestamp = world.timestamp(5, &snapshot);
+        server.sign(&[&timestamp_key], &timestamp).await.file();
+        Signed { snapshot_key, timestamp_key, snapshot, world }
+    }
+
+    async fn sign(&self, document: &Document) -> Answer {
+        let key = match document.role {
+            Snapshot => &self.snapshot_key,
+            Timestamp => &self.timestamp_key,
+        };
+        self.world.server().sign(&[key], document).await
+    }
+
+    async fn assert_refused(&self, document: &Document, status: u16, code: &str) {
+        let before = self.world.server().memory().await;
+        let answer = self.sign(document).await;
+        assert_eq!((answer.status, answer.refusal().as_str()), (status, code));
+        let after = self.world.server().memory().await;
+        assert_eq!(after.snapshot.unwrap().sha256, before.snapshot.unwrap().sha256);
+        assert_eq!(after.timestamp.unwrap().sha256, before.timestamp.unwrap().sha256);
+        let line = self.world.audit().into_iter().rfind(|line| line.action == "POST /v1/sign");
+        assert_eq!(line.unwrap().outcome, code);
+    }
+}
+
+#[tokio::test]
+async fn only_the_canonical_document_of_the_role_is_signed() {
+    let signed = Signed::new().await;
+    let good = signed.world.snapshot(6, 5);
+    for (from, to) in [
+        ("{\"_type\"", "{ \"_type\""),
+        ("\"snapshot\"", "\"targets\""),
+        ("\"version\":6}", "\"version\":6,\"x\":1}"),
+        ("\"version\":6}", "\"version\":6,\"version\":6}"),
+        ("\"version\":6}", "\"version\":6.0}"),
+        ("\"version\":6}", "\"version\":0}"),
+    ] {
+        signed.assert_refused(&good.edited(from, to), 422, "wrong_document").await;
+    }
+    let timestamp = signed.world.timestamp(6, &signed.snapshot);
+    let disguised = Document { role: Snapshot, signed: timestamp.signed };
+    signed.assert_refused(&disguised, 422, "wrong_document").await;
+    for other in ["null", "[]", "1", "{}"] {
+        let document = Document { role: Timestamp, signed: other.to_owned() };
+        signed.assert_refused(&document, 422, "wrong_document").await;
+    }
+    signed.sign(&good).await.file();
+}
+
+#[tokio::test]
+async fn an_expiry_is_in_the_future_and_within_the_policy() {
+    let signed = Signed::new().await;
+    let world = &signed.world;
+    for (life, code) in [(0, "expired"), (15 * DAY + 1, "expires_too_late")] {
+        let snapshot = world.snapshot_of(6, &[("targets", 5)], life);
+        signed.assert_refused(&snapshot, 422, code).await;
+    }
+    for (life, code) in [(0, "expired"), (3 * DAY + 1, "expires_too_late")] {
+        let timestamp = world.timestamp_of(6, &signed.snapshot, life);
+        signed.assert_refused(&timestamp, 422, code).await;
+    }
+    signed.sign(&world.timestamp_of(6, &signed.snapshot, 1)).await.file();
+    signed.sign(&world.timestamp_of(7, &signed.snapshot, 3 * DAY)).await.file();
+    signed.sign(&world.snapshot_of(6, &[("targets", 5)], 1)).await.file();
+    signed.sign(&world.snapshot_of(7, &[("targets", 5)], 15 * DAY)).await.file();
+}
+
+#[tokio::test]
+async fn a_version_has_one_content() {
+    let signed = Signed::new().await;
+    signed.assert_refused(&signed.world.snapshot(5, 6), 409, "version_used").await;
+    let timestamp = signed.world.timestamp_of(5, &signed.snapshot, 60);
+    signed.assert_refused(&timestamp, 409, "version_used").await;
+    signed.sign(&signed.world.snapshot(5, 5)).await.file();
+    signed.sign(&signed.world.snapshot(6, 6)).await.file();
+}
+
+#[tokio::test]
+async fn nothing_goes_back() {
+    let signed = Signed::new().await;
+    let world = &signed.world;
+    signed.assert_refused(&world.snapshot(4, 5), 409, "would_lower").await;
+    signed.assert_refused(&world.snapshot(6, 4), 409, "would_lower").await;
+    let without = world.snapshot_of(6, &[("docs", 1)], DAY);
+    signed.assert_refused(&without, 409, "would_lower").await;
+    let timestamp = world.timestamp(4, &signed.snapshot);
+    signed.assert_refused(&timestamp, 409, "would_lower").await;
+    signed.sign(&world.snapshot_of(6, &[("docs", 1), ("targets", 5)], DAY)).await.file();
+}
+
+#[tokio::test]
+async fn no_version_runs_ahead_by_more_than_the_largest_step() {
+    let signed = Signed::new().await;
+    let world = &signed.world;
+    signed.assert_refused(&world.snapshot(5 + 65, 5), 409, "version_jump").await;
+    signed.assert_refused(&world.snapshot(6, 5 + 65), 409, "version_jump").await;
+    let new_entry = world.snapshot_of(6, &[("docs", 65), ("targets", 5)], DAY);
+    signed.assert_refused(&new_entry, 409, "version_jump").await;
+    let timestamp = world.timestamp(5 + 65, &signed.snapshot);
+    signed.assert_refused(&timestamp, 409, "version_jump").await;
+    signed.sign(&world.timestamp(5 + 64, &signed.snapshot)).await.file();
+    let furthest = [("docs", 64), ("targets", 5 + 64)];
+    signed.sign(&world.snapshot_of(5 + 64, &furthest, DAY)).await.file();
+}
+
+#[tokio::test]
+async fn a_timestamp_names_the_last_snapshot_that_was_signed() {
+    let signed = Signed::new().await;
+    let world = &signed.world;
+    let last = signed.sign(&world.snapshot(6, 6)).await.file();
+    let stale = world.timestamp(6, &signed.snapshot);
+    signed.assert_refused(&stale, 409, "other_snapshot").await;
+    let named = world.timestamp(6, &last);
+    let length = format!("\"length\":{}", last.len());
+    let other_length = named.edited(&length, &format!("\"length\":{}", last.len() + 1));
+    signed.assert_refused(&other_length, 409, "other_snapshot").await;
+    signed.sign(&named).await.file();
+}
+
+#[tokio::test]
+async fn a_timestamp_without_a_snapshot_is_refused() {
+    let signed = Signed::new().await;
+    let world = World::started().await;
+    let key = world.server().key(Timestamp, false).await.keyid;
+    let timestamp = world.timestamp(1, &signed.snapshot);
+    let refused = world.server().sign(&[&key], &timestamp).await;
+    assert_eq!(refused.refusal(), "other_snapshot");
+}
+
+#[tokio::test]
+async fn one_to_four_different_keys_sign() {
+    let signed = Signed::new().await;
+    let server = signed.world.server();
+    let document = signed.world.snapshot(6, 5);
+    let key = &signed.snapshot_key;
+    for keys in [&[][..], &[key; 5], &[key, key]] {
+        let refused = server.sign(keys, &document).await;
+        assert_eq!((refused.status, refused.refusal().as_str()), (400, "malformed"));
+    }
+    let unknown = KeyId::parse(&"0".repeat(64)).unwrap();
+    assert_eq!(server.sign(&[key, &unknown], &document).await.refusal(), "unknown_key");
+    server.sign(&[key], &document).await.file();
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_refused_in_the_form_of_every_other_refusal() {
+    let mut world = World::new();
+    world.config.limits.body_bytes = 1000;
+    world.start().await.unwrap();
+    let server = world.server();
+    let key = server.key(Snapshot, false).await;
+    for (body, status, code) in [
+        (vec![], 400, "malformed"),
+        (b"{".to_vec(), 400, "malformed"),
+        (b"{\"collection\":\"../x\"}".to_vec(), 400, "malformed"),
+        (vec![b'['; 1000], 400, "malformed"),
+        (vec![b'['; 1001], 413, "too_large"),
+    ] {
+        for path in ["/v1/sign", "/v1/keys"] {
+            let answer = server.post(path, body.clone()).await.unwrap();
+            assert_eq!((answer.status, answer.refusal().as_str()), (status, code), "{path}");
+        }
+    }
+    for (path, status, code) in [
+        ("/v1/keys", 400, "malformed"),
+        ("/v1/keys?collection=A&incarnation=1", 400, "malformed"),
+        ("/v1/memory?collection=a", 400, "malformed"),
+        ("/v1/sign", 405, "method_not_allowed"),
+        ("/v1/retire", 404, "not_found"),
+        ("/v1/keys/abc/retire", 404, "not_found"),
+        ("/", 404, "not_found"),
+    ] {
+        let answer = server.get(path).await.unwrap();
+        assert_eq!((answer.status, answer.refusal().as_str()), (status, code), "{path}");
+    }
+    let refused = world.audit().into_iter().filter(|line| line.outcome != "created").count();
+    assert_eq!(refused, 10 + 7, "every refused request has its line");
+    server.sign(&[&key.keyid], &world.snapshot(1, 1)).await.file();
+}
