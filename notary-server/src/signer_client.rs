@@ -150,6 +150,12 @@ async fn request<T: Role>(
     signed: &[u8],
     root: &Root,
 ) -> Result<Envelope<T>, SignFailure> {
+    if keyids.is_empty() {
+        let reason =
+            format!("the signer holds none of the keys that the root lists for {}", role.name());
+        let error = SignerError::Refused { code: "no_key".into(), reason };
+        return Err(SignFailure::Signer { role, error });
+    }
     let collection = prepared.collection();
     let text = String::from_utf8(signed.to_vec()).expect("a document is UTF-8");
     let request = SignRequest {

@@ -1,0 +1,14 @@
+//! The whole HTTP surface of the server, in process, over a signer that lives in memory and keeps
+//! the policy of `notary_schema::online`.
+
+#![expect(unreachable_pub, reason = "the modules of a test program have no outside")]
+
+mod grants;
+mod publishing;
+mod reading;
+mod refreshing;
+mod repo;
+mod signer;
+mod slots;
+mod store;
+mod world;

@@ -1,0 +1,257 @@
+//! What a publish does, and what it refuses.
+
+use notary_schema::name::Gun;
+use notary_server::auth::Level;
+use serde_json::json;
+
+use crate::repo::{Part, Repo};
+use crate::world::World;
+
+fn published(answer: &crate::world::Answer) -> Vec<(String, u64, bool)> {
+    let roles = answer.json()["roles"].as_array().unwrap().clone();
+    let role = |role: serde_json::Value| {
+        let (name, version) = (role["name"].as_str().unwrap(), role["version"].as_u64().unwrap());
+        (name.to_owned(), version, role["published"].as_bool().unwrap())
+    };
+    roles.into_iter().map(role).collect()
+}
+
+#[actix_web::test]
+async fn a_first_publish_makes_a_collection_that_agents_can_use() {
+    let mut world = World::start().await;
+    let repo = world.reserve("acme/app", &[]).await;
+    let path = format!("/v2/{}/_trust/tuf/timestamp.json", repo.gun);
+    assert_eq!(world.get(&path).await.outcome(), (404, "unknown_collection".into()));
+    let answer = world.publish(&repo, &[repo.root(1), repo.targets(1, &["a.txt"])]).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let roles = [("root".to_owned(), 1, true), ("targets".to_owned(), 1, true)];
+    assert_eq!(published(&answer), roles);
+    let body = answer.json();
+    assert_eq!(
+        (&body["snapshot"], &body["timestamp"], &body["seq"]),
+        (&1.into(), &1.into(), &1.into())
+    );
+    world.pin(&repo);
+    world.read(&repo.gun, Some("a.txt")).await;
+    world.end().await;
+}
+
+#[actix_web::test]
+async fn a_repeated_publish_succeeds_and_signs_nothing() {
+    let mut world = World::start().await;
+    let repo = world.collection("acme/app", &["docs"]).await;
+    let second = [repo.team("docs", 2, &["x"])];
+    assert_eq!(published(&world.publish(&repo, &second).await), [("docs".into(), 2, true)]);
+    let third = [repo.team("docs", 3, &["x", "y"])];
+    assert_eq!(world.publish(&repo, &third).await.status, 200);
+    let signed = world.signer.signatures();
+    for repeated in [&third, &second] {
+        let answer = world.publish(&repo, repeated).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        assert!(!published(&answer)[0].2);
+        assert_eq!(answer.json()["snapshot"], 3);
+    }
+    assert_eq!(world.signer.signatures(), signed);
+    world.read(&repo.gun, Some("docs/y")).await;
+    world.end().await;
+}
+
+#[actix_web::test]
+async fn another_file_of_a_used_version_is_a_conflict_that_names_the_next_one() {
+    let mut world = World::start().await;
+    let repo = world.collection("acme/app", &["docs"]).await;
+    let current = repo.team("docs", 2, &["x"]);
+    world.publish(&repo, std::slice::from_ref(&current)).await;
+    for (version, what) in [(1, "earlier"), (2, "current"), (4, "one too far")] {
+        let answer = world.publish(&repo, &[repo.team("docs", version, &["other"])]).await;
+        assert_eq!(answer.outcome(), (409, "version_conflict".into()), "{what}");
+        let problem = answer.json();
+        assert_eq!(problem["role"], "docs");
+        assert_eq!(problem["current_version"], 2);
+        assert_eq!(problem["expected_version"], 3);
+        assert_eq!(problem["current_sha256"], notary_schema::key::sha256_hex(&current.1));
+    }
+    let other = world.reserve("acme/app", &[]).await;
+    let answer = world.publish(&other, &[other.root(1), other.targets(1, &[])]).await;
+    assert_eq!(answer.outcome(), (409, "version_conflict".into()), "a second first publish");
+    assert_eq!(world.publish(&repo, &[repo.team("docs", 3, &["x"])]).await.status, 200);
+    world.end().await;
+}
+
+#[actix_web::test]
+async fn a_batch_is_published_whole_or_not_at_all() {
+    let mut world = World::start().await;
+    let repo = world.collection("acme/app", &["docs", "code"]).await;
+    let bad = repo.team("code", 3, &["x"]);
+    let answer = world.publish(&repo, &[repo.team("docs", 2, &["new"]), bad]).await;
+    assert_eq!(answer.status, 409);
+    let path = format!("/v2/{}/_trust/tuf/2.docs.json", repo.gun);
+    assert_eq!(world.get(&path).await.status, 404);
+    let both = [repo.team("docs", 2, &["new"]), repo.team("code", 2, &["new"])];
+    let answer = world.publish(&repo, &both).await;
+    assert_eq!(published(&answer), [("docs".into(), 2, true), ("code".into(), 2, true)]);
+    assert_eq!(answer.json()["snapshot"], 2);
+    // A part that is stored beside one that is new.
+    let mixed = [repo.team("docs", 2, &["new"]), repo.team("code", 3, &["newer"])];
+    let answer = world.publish(&repo, &mixed).await;
+    assert_eq!(published(&answer), [("docs".into(), 2, false), ("code".into(), 3, true)]);
+    world.end().await;
+}
+
+#[actix_web::test]
+async fn refused_parts_are_named_with_a_code() {
+    let mut world = World::start().await;
+    let mut repo = world.collection("acme/app", &["docs"]).await;
+    let snapshot: Part = ("snapshot".into(), b"{}".to_vec());
+    let contradicts: Part = ("docs".into(), repo.root(2).1);
+    let stranger = Repo {
+        teams: vec![("docs".into(), crate::signer::TestKey::draw())],
+        ..Repo {
+            gun: repo.gun.clone(),
+            root_key: crate::signer::TestKey::draw(),
+            targets_key: crate::signer::TestKey::draw(),
+            snapshot_key: repo.snapshot_key.clone(),
+            timestamp_key: repo.timestamp_key.clone(),
+            teams: vec![],
+            now: repo.now,
+        }
+    };
+    let unknown_team: Part = ("nobody".into(), repo.team("docs", 1, &[]).1);
+    for (parts, query, status, code) in [
+        (vec![snapshot], "", 400, "online_role"),
+        (vec![contradicts], "", 400, "unreadable"),
+        (vec![repo.team("docs", 2, &[]), repo.team("docs", 2, &["x"])], "", 400, "repeated_part"),
+        (vec![stranger.team("docs", 2, &[])], "", 422, "threshold_not_met"),
+        (vec![stranger.root(2)], "", 422, "threshold_not_met"),
+        (vec![unknown_team], "", 422, "not_delegated"),
+        (vec![repo.team("docs", 2, &[])], "?pending=docs", 422, "named_without_need"),
+        (vec![repo.team("docs", 2, &[])], "?pendign=docs", 400, "malformed_request"),
+        (vec![], "", 400, "malformed_request"),
+    ] {
+        let answer = world.send(&repo.gun, query, &world.admin, &parts).await;
+        assert_eq!(answer.outcome(), (status, code.into()), "{answer:?}");
+    }
+    // A new team without its first file, and with it.
+    repo.teams.push(("code".into(), crate::signer::TestKey::draw()));
+    let delegation = [repo.targets(2, &["a.txt"])];
+    let answer = world.publish(&repo, &delegation).await;
+    assert_eq!(answer.outcome(), (422, "pending_role".into()));
+    assert_eq!(answer.json()["roles"], json!(["code"]));
+    let answer = world.send(&repo.gun, "?pending=code", &world.admin, &delegation).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(world.publish(&repo, &[repo.team("code", 1, &["x"])]).await.status, 200);
+    world.read(&repo.gun, Some("code/x")).await;
+    world.end().await;
+}
+
+#[actix_web::test]
+async fn limits_hold_one_above_and_not_at_them() {
+    let mut world = World::start_with(|config| {
+        config.limits.parts = 3;
+        config.limits.part_bytes = 4_000;
+        config.limits.body_bytes = 9_000;
+    })
+    .await;
+    let repo = world.collection("acme/app", &["a"]).await;
+    let part = |name: &str, length: usize| (name.to_owned(), vec![b'x'; length]);
+    let overhead = |parts: &[Part]| parts.iter().map(|(_, bytes)| bytes.len()).sum::<usize>();
+    for (parts, status, code) in [
+        (vec![part("a", 1), part("b", 1), part("c", 1)], 400, "unreadable"),
+        (vec![part("a", 1), part("b", 1), part("c", 1), part("d", 1)], 413, "too_large"),
+        (vec![part("a", 4_000)], 400, "unreadable"),
+        (vec![part("a", 4_001)], 413, "too_large"),
+        (vec![part("a", 3_500), part("b", 3_500), part("c", 3_000)], 413, "too_large"),
+    ] {
+        let length = overhead(&parts);
+        let answer = world.send(&repo.gun, "", &world.admin, &parts).await;
+        assert_eq!(answer.outcome(), (status, code.into()), "{length} bytes");
+    }
+    let all = world.service.config.limits.body_memory_bytes as usize;
+    assert_eq!(world.service.body_memory.available_permits(), all, "memory is given back");
+    let held =
+        world.service.body_memory.clone().try_acquire_many_owned(u32::try_from(all).unwrap());
+    let answer = world.publish(&repo, &[repo.team("a", 2, &[])]).await;
+    assert_eq!(answer.outcome(), (503, "busy".into()));
+    assert_eq!(answer.header("retry-after"), "1");
+    drop(held);
+    assert_eq!(world.publish(&repo, &[repo.team("a", 2, &[])]).await.status, 200);
+    world.end().await;
+}
+
+#[actix_web::test]
+async fn many_publishers_of_one_collection_all_succeed() {
+    let names: Vec<String> = (0..8).map(|team| format!("team-{team}")).collect();
+    let teams: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut world = World::start().await;
+    let repo = world.collection("acme/app", &teams).await;
+    let publisher = async |team: &str| {
+        for version in 2..=6 {
+            let answer = world.publish(&repo, &[repo.team(team, version, &["x"])]).await;
+            assert_eq!(answer.status, 200, "{answer:?}");
+        }
+    };
+    futures_util::future::join_all(teams.iter().map(|team| publisher(team))).await;
+    for team in &teams {
+        let path = format!("/v2/{}/_trust/tuf/{team}.json", repo.gun);
+        assert_eq!(world.get(&path).await.bytes, repo.team(team, 6, &["x"]).1);
+    }
+    world.read(&repo.gun, Some("team-7/x")).await;
+    world.end().await;
+}
+
+#[actix_web::test]
+async fn of_two_publishers_of_one_version_one_wins_and_the_same_bytes_both_succeed() {
+    let mut world = World::start().await;
+    let repo = world.collection("acme/app", &["docs"]).await;
+    let (one, other) = ([repo.team("docs", 2, &["x"])], [repo.team("docs", 2, &["y"])]);
+    let answers =
+        futures_util::future::join(world.publish(&repo, &one), world.publish(&repo, &other)).await;
+    let mut statuses = [answers.0.status.as_u16(), answers.1.status.as_u16()];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 409]);
+    let same = [repo.team("docs", 3, &["z"])];
+    let answers =
+        futures_util::future::join(world.publish(&repo, &same), world.publish(&repo, &same)).await;
+    assert_eq!((answers.0.status.as_u16(), answers.1.status.as_u16()), (200, 200));
+    assert_eq!([answers.0, answers.1].iter().filter(|answer| published(answer)[0].2).count(), 1);
+    world.end().await;
+}
+
+#[actix_web::test]
+async fn a_root_must_name_keys_that_the_signer_holds() {
+    let mut world = World::start().await;
+    let mut repo = world.collection("acme/app", &[]).await;
+    let rotated = world.post("/v2/acme/app/_trust/keys/timestamp?rotate=true", &world.admin).await;
+    let key: notary_schema::key::Key =
+        serde_json::from_value(rotated.json()["key"].clone()).unwrap();
+    let again = world.post("/v2/acme/app/_trust/keys/timestamp?rotate=true", &world.admin).await;
+    assert_eq!(rotated.json()["keyid"], again.json()["keyid"], "one pending key");
+    repo.timestamp_key = crate::signer::TestKey::draw().key;
+    let answer = world.publish(&repo, &[repo.root(2)]).await;
+    assert_eq!(answer.outcome(), (422, "online_keys_not_held".into()));
+    repo.timestamp_key = key;
+    assert_eq!(world.publish(&repo, &[repo.root(2)]).await.status, 200);
+    world.read(&repo.gun, Some("a.txt")).await;
+    world.end().await;
+}
+
+#[actix_web::test]
+async fn a_name_is_reserved_once_and_within_a_limit() {
+    let world = World::start_with(|config| config.limits.reservations = 1).await;
+    let key = async |gun: &str| {
+        world.post(&format!("/v2/{gun}/_trust/keys/snapshot"), &world.admin).await
+    };
+    let first = key("acme/app").await;
+    assert_eq!(first.json()["keyid"], key("acme/app").await.json()["keyid"]);
+    assert_eq!(key("acme/other").await.outcome(), (403, "too_many_reservations".into()));
+    let unknown = Gun::parse("acme/none").unwrap();
+    let repo = world.reserve("acme/app", &[]).await;
+    let send = async |parts: &[Part]| world.send(&unknown, "", &world.admin, parts).await.outcome();
+    assert_eq!(send(&[repo.targets(1, &[])]).await, (404, "unknown_collection".into()));
+    let first = [repo.root(1), repo.targets(1, &[])];
+    assert_eq!(send(&first).await, (422, "online_keys_not_held".into()));
+    let publisher = world.token(Level::Publish, "**", &[]).await;
+    let answer = world.send(&repo.gun, "", &publisher, &[repo.targets(1, &[])]).await;
+    assert_eq!(answer.outcome(), (404, "unknown_collection".into()));
+    world.end().await;
+}

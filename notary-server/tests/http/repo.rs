@@ -1,0 +1,100 @@
+//! What the people of a collection hold and sign: root, targets, and teams with delegated roles.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use notary_schema::envelope::Unsigned;
+use notary_schema::key::{Key, sha256_hex};
+use notary_schema::name::{Gun, RoleName, Version};
+use notary_schema::path::{PathPattern, PathSet};
+use notary_schema::role::{
+    DelegatedRole, Delegations, Expires, Hashes, Role, RoleKeys, Root, TargetFile, Targets,
+    TopLevelRoles,
+};
+use serde::Serialize;
+
+use crate::signer::TestKey;
+
+/// A part of a publish: its filename and its bytes.
+pub type Part = (String, Vec<u8>);
+
+/// One collection with its offline keys.
+pub struct Repo {
+    pub gun: Gun,
+    pub root_key: TestKey,
+    pub targets_key: TestKey,
+    pub snapshot_key: Key,
+    pub timestamp_key: Key,
+    /// The teams that targets delegates to, each with its key.
+    pub teams: Vec<(String, TestKey)>,
+    pub now: DateTime<Utc>,
+}
+
+impl Repo {
+    pub fn version(number: u64) -> Version {
+        Version::new(number).unwrap()
+    }
+
+    fn expires(&self) -> Expires {
+        Expires::at(self.now + TimeDelta::days(300))
+    }
+
+    pub fn root(&self, version: u64) -> Part {
+        let key = |key: &Key| RoleKeys::new(vec![key.id().clone()], 1).unwrap();
+        let roles = TopLevelRoles {
+            root: key(&self.root_key.key),
+            targets: key(&self.targets_key.key),
+            snapshot: key(&self.snapshot_key),
+            timestamp: key(&self.timestamp_key),
+        };
+        let keys =
+            [&self.root_key.key, &self.targets_key.key, &self.snapshot_key, &self.timestamp_key];
+        let keys = keys.map(|key| (key.id().clone(), key.clone()));
+        let root = Root::new(Repo::version(version), self.expires(), BTreeMap::from(keys), roles);
+        ("root".into(), signed(&root, &self.root_key))
+    }
+
+    /// targets with these names and a delegation to every team.
+    pub fn targets(&self, version: u64, names: &[&str]) -> Part {
+        let mut targets = self.unsigned_targets(version, names);
+        if !self.teams.is_empty() {
+            let keys = self.teams.iter().map(|(_, key)| (key.key.id().clone(), key.key.clone()));
+            let role = |(name, key): &(String, TestKey)| DelegatedRole {
+                name: RoleName::parse(name).unwrap(),
+                signers: RoleKeys::new(vec![key.key.id().clone()], 1).unwrap(),
+                terminating: false,
+                paths: PathSet::Paths(vec![PathPattern::new(&format!("{name}/*"))]),
+            };
+            let roles = self.teams.iter().map(role).collect();
+            targets.delegations = Some(Delegations { keys: keys.collect(), roles });
+        }
+        ("targets".into(), signed(&targets, &self.targets_key))
+    }
+
+    /// The file of a team with these names below its directory.
+    pub fn team(&self, team: &str, version: u64, names: &[&str]) -> Part {
+        let names: Vec<String> = names.iter().map(|name| format!("{team}/{name}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let targets = self.unsigned_targets(version, &names);
+        (team.into(), signed(&targets, self.key_of(team)))
+    }
+
+    pub fn key_of(&self, team: &str) -> &TestKey {
+        &self.teams.iter().find(|(name, _)| name == team).expect("a known team").1
+    }
+
+    fn unsigned_targets(&self, version: u64, names: &[&str]) -> Targets {
+        let mut targets = Targets::empty(Repo::version(version), self.expires());
+        for name in names {
+            let hashes = Hashes::sha256_of(sha256_hex(name.as_bytes()));
+            let file = TargetFile { length: name.len() as u64, hashes, custom: None };
+            targets.targets.insert((*name).to_owned(), file);
+        }
+        targets
+    }
+}
+
+fn signed<T: Role + Serialize>(role: &T, key: &TestKey) -> Vec<u8> {
+    let unsigned = Unsigned::of(role);
+    unsigned.with_signatures(&[key.sign(unsigned.message())])
+}

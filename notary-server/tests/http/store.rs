@@ -1,0 +1,149 @@
+//! The real database, with faults at the commit.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use notary_schema::envelope::Envelope;
+use notary_schema::name::{Gun, Incarnation, KeyId, RoleName, Version};
+use notary_schema::online::{OnlineRole, Plan};
+use notary_schema::publish::Head;
+use notary_schema::role::Targets;
+use notary_schema::wire::{CollectionSummary, KeyState, SignerKey};
+use notary_server::signer_client::Release;
+use notary_server::store::{
+    Claim, Collection, CollectionId, Committed, Database, FileBytes, NewSlot, Pause, Prepared,
+    RoleFile, Store, StoreError, StoreResult, Token,
+};
+
+/// How the next commit fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CommitFault {
+    /// Nothing happens.
+    Failed,
+    /// It is committed, and the answer gets lost.
+    AnswerLost,
+}
+
+pub struct FaultyStore {
+    pub inner: Arc<Database>,
+    pub next_commit: Mutex<Option<CommitFault>>,
+}
+
+#[async_trait]
+impl Store for FaultyStore {
+    async fn commit(
+        &self,
+        release: Arc<Release>,
+        now: DateTime<Utc>,
+    ) -> StoreResult<Option<Committed>> {
+        let fault = self.next_commit.lock().unwrap().take();
+        if fault == Some(CommitFault::Failed) {
+            return Err(StoreError::Closing);
+        }
+        let committed = self.inner.commit(release, now).await?;
+        match fault {
+            Some(_) => Err(StoreError::Closing),
+            None => Ok(committed),
+        }
+    }
+
+    async fn ping(&self) -> StoreResult<()> {
+        self.inner.ping().await
+    }
+    async fn collection(&self, gun: &Gun) -> StoreResult<Option<Collection>> {
+        self.inner.collection(gun).await
+    }
+    async fn reserve(
+        &self,
+        gun: &Gun,
+        incarnation: &Incarnation,
+        most: u64,
+        now: DateTime<Utc>,
+    ) -> StoreResult<Option<Collection>> {
+        self.inner.reserve(gun, incarnation, most, now).await
+    }
+    async fn collections(
+        &self,
+        after: Option<&Gun>,
+        limit: u32,
+    ) -> StoreResult<Vec<CollectionSummary>> {
+        self.inner.collections(after, limit).await
+    }
+    async fn expiring(
+        &self,
+        timestamp_before: DateTime<Utc>,
+        snapshot_before: DateTime<Utc>,
+    ) -> StoreResult<Vec<Gun>> {
+        self.inner.expiring(timestamp_before, snapshot_before).await
+    }
+    async fn load_head(&self, gun: &Gun) -> StoreResult<Option<(Collection, Head)>> {
+        self.inner.load_head(gun).await
+    }
+    async fn load_files(
+        &self,
+        id: CollectionId,
+        versions: Vec<(RoleName, Version)>,
+    ) -> StoreResult<Vec<(RoleName, Arc<Envelope<Targets>>)>> {
+        self.inner.load_files(id, versions).await
+    }
+    async fn file(
+        &self,
+        id: CollectionId,
+        role: &RoleName,
+        version: Version,
+    ) -> StoreResult<Option<FileBytes>> {
+        self.inner.file(id, role, version).await
+    }
+    async fn sha256s(
+        &self,
+        id: CollectionId,
+        versions: Vec<(RoleName, Version)>,
+    ) -> StoreResult<BTreeMap<(RoleName, Version), String>> {
+        self.inner.sha256s(id, versions).await
+    }
+    async fn online_keys(
+        &self,
+        id: CollectionId,
+    ) -> StoreResult<Vec<(OnlineRole, KeyId, KeyState)>> {
+        self.inner.online_keys(id).await
+    }
+    async fn save_online_keys(&self, id: CollectionId, keys: &[SignerKey]) -> StoreResult<()> {
+        self.inner.save_online_keys(id, keys).await
+    }
+    async fn prepare(
+        &self,
+        collection: &Collection,
+        slot: NewSlot,
+        now: DateTime<Utc>,
+    ) -> StoreResult<Claim> {
+        self.inner.prepare(collection, slot, now).await
+    }
+    async fn slot(&self, collection: &Collection) -> StoreResult<Option<Prepared>> {
+        self.inner.slot(collection).await
+    }
+    async fn slots(&self) -> StoreResult<Vec<(Gun, Option<Pause>)>> {
+        self.inner.slots().await
+    }
+    async fn rebuild(
+        &self,
+        prepared: &Prepared,
+        plan: Plan,
+        added: Vec<RoleFile>,
+    ) -> StoreResult<Option<Prepared>> {
+        self.inner.rebuild(prepared, plan, added).await
+    }
+    async fn pause(&self, prepared: &Prepared, pause: Pause) -> StoreResult<bool> {
+        self.inner.pause(prepared, pause).await
+    }
+    async fn drop_slot(&self, prepared: &Prepared) -> StoreResult<bool> {
+        self.inner.drop_slot(prepared).await
+    }
+    async fn token(&self, sha256: &str) -> StoreResult<Option<Token>> {
+        self.inner.token(sha256).await
+    }
+    async fn touch_tokens(&self, used: Vec<(String, DateTime<Utc>)>) -> StoreResult<()> {
+        self.inner.touch_tokens(used).await
+    }
+}

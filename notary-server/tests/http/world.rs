@@ -1,0 +1,302 @@
+//! A running server with everything around it: a clock set by hand, a signer in memory, a database
+//! of its own, people who publish, and an update agent that never forgets what it has seen.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use actix_web::dev::ServerHandle;
+use chrono::{DateTime, TimeDelta, Utc};
+use notary_schema::key::{Key, sha256_hex};
+use notary_schema::name::{Gun, Version};
+use notary_schema::trusted::Expiry;
+use notary_schema::updater::{Limits, Step, Updater};
+use notary_server::auth::{Grant, Level, draw_token};
+use notary_server::config::Config;
+use notary_server::startup::{Service, listen};
+use notary_server::store::{Database, Store, Token};
+use notary_server::{Parts, StopPoint, refresh, tls};
+use reqwest::header::HeaderMap;
+use reqwest::multipart::{Form, Part as FormPart};
+use reqwest::{Method, StatusCode};
+use serde_json::Value;
+
+use crate::repo::{Part, Repo};
+use crate::signer::{MemorySigner, TestKey};
+use crate::store::FaultyStore;
+
+const START: i64 = 1_800_000_000;
+
+pub struct World {
+    pub signer: Arc<MemorySigner>,
+    pub store: Arc<FaultyStore>,
+    pub service: Arc<Service>,
+    pub admin: String,
+    clock: Arc<AtomicI64>,
+    /// The process dies at this point: the task that reaches it panics.
+    dies_at: Arc<Mutex<Option<StopPoint>>>,
+    base: String,
+    http: reqwest::Client,
+    server: ServerHandle,
+    /// What the agents have stored, by collection.
+    agents: HashMap<Gun, HashMap<String, Vec<u8>>>,
+    _directory: tempfile::TempDir,
+}
+
+/// An answer with its body read.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub bytes: Vec<u8>,
+}
+
+impl Answer {
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.bytes).unwrap_or_else(|e| panic!("{e}: {self:?}"))
+    }
+
+    /// The status and, of a problem, its code.
+    pub fn outcome(&self) -> (u16, String) {
+        let code = match self.status.is_success() || self.status.as_u16() == 304 {
+            true => String::new(),
+            false => self.json()["code"].as_str().unwrap_or_default().to_owned(),
+        };
+        (self.status.as_u16(), code)
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+}
+
+impl World {
+    pub async fn start() -> World {
+        World::start_with(|_| ()).await
+    }
+
+    pub async fn start_with(edit: impl FnOnce(&mut Config)) -> World {
+        tls::install_provider();
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("server.toml");
+        std::fs::write(&file, include_str!("../../../config/server.toml")).unwrap();
+        let mut config = Config::load(&file).unwrap();
+        config.listen = ([127, 0, 0, 1], 0).into();
+        edit(&mut config);
+        Database::migrate(&config.database).unwrap();
+        let store = Arc::new(FaultyStore {
+            inner: Arc::new(Database::open(&config.database, 2).unwrap()),
+            next_commit: Mutex::default(),
+        });
+        let clock = Arc::new(AtomicI64::new(START));
+        let read = clock.clone();
+        let now: Arc<dyn Fn() -> DateTime<Utc> + Send + Sync> =
+            Arc::new(move || DateTime::from_timestamp(read.load(Ordering::SeqCst), 0).unwrap());
+        let signer = Arc::new(MemorySigner::new(now.clone()));
+        let dies_at: Arc<Mutex<Option<StopPoint>>> = Arc::default();
+        let reached = dies_at.clone();
+        let stop = Arc::new(move |point| {
+            let dies = reached.lock().unwrap().take_if(|wanted| *wanted == point).is_some();
+            assert!(!dies, "the test stops the process at {point:?}");
+        });
+        let parts = Parts { clock: now, stop };
+        let service = Service::new(config, store.clone(), signer.clone(), parts);
+        let (server, address) = listen(service.clone(), None).unwrap();
+        let handle = server.handle();
+        actix_web::rt::spawn(server);
+        #[expect(clippy::disallowed_methods, reason = "the provider is installed above")]
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let mut world = World {
+            signer,
+            store,
+            service,
+            admin: String::new(),
+            clock,
+            dies_at,
+            base: format!("http://{address}"),
+            http,
+            server: handle,
+            agents: HashMap::new(),
+            _directory: directory,
+        };
+        world.admin = world.token(Level::Admin, "**", &[]).await;
+        world
+    }
+
+    /// Ends the world: nothing is left half done, and every collection can be read.
+    pub async fn end(mut self) {
+        assert!(self.store.slots().await.unwrap().is_empty(), "a release is unfinished");
+        assert_eq!(self.signer.heal(), 0, "a fault was never met");
+        for gun in self.agents.keys().cloned().collect::<Vec<_>>() {
+            self.read(&gun, None).await;
+        }
+        self.server.stop(false).await;
+    }
+
+    pub fn now(&self) -> DateTime<Utc> {
+        self.service.now()
+    }
+
+    pub fn pass(&self, time: TimeDelta) {
+        self.clock.fetch_add(time.num_seconds(), Ordering::SeqCst);
+    }
+
+    /// The process dies when it comes to this point.
+    pub fn die_at(&self, point: StopPoint) {
+        *self.dies_at.lock().unwrap() = Some(point);
+    }
+
+    pub async fn roll_all(&self) -> usize {
+        refresh::roll_all(&self.service.publisher).await.unwrap()
+    }
+
+    pub async fn refresh_all(&self) -> usize {
+        refresh::refresh_all(&self.service.publisher, self.now()).await.unwrap()
+    }
+
+    pub async fn token(&self, level: Level, collections: &str, roles: &[&str]) -> String {
+        let (secret, id) = draw_token();
+        let roles: Vec<String> = roles.iter().map(|role| (*role).to_owned()).collect();
+        let token = Token {
+            id,
+            sha256: sha256_hex(secret.as_bytes()),
+            grant: Grant::new(level, collections, &roles).unwrap(),
+            created_at: self.now(),
+            created_by: "test".into(),
+            expires_at: Some(self.now() + TimeDelta::days(90)),
+            last_used_at: None,
+            revoked_at: None,
+        };
+        self.store.inner.create_token(token).await.unwrap();
+        secret
+    }
+
+    // ---- requests
+
+    /// Every error is a problem with a code, a sentence and a request id.
+    pub async fn request(
+        &self,
+        method: Method,
+        path: &str,
+        edit: impl FnOnce(reqwest::RequestBuilder) -> reqwest::RequestBuilder,
+    ) -> Answer {
+        let is_head = method == Method::HEAD;
+        let request = self.http.request(method, format!("{}{path}", self.base));
+        let response = edit(request).send().await.unwrap();
+        let (status, headers) = (response.status(), response.headers().clone());
+        let bytes = response.bytes().await.unwrap().to_vec();
+        let answer = Answer { status, headers, bytes };
+        if status.as_u16() >= 400 && !is_head {
+            assert_eq!(answer.header("content-type"), "application/problem+json", "{answer:?}");
+            let problem = answer.json();
+            assert_eq!(problem["status"], status.as_u16());
+            for member in ["code", "title", "detail", "request_id"] {
+                assert!(!problem[member].as_str().unwrap().is_empty(), "{member} of {problem}");
+            }
+        }
+        answer
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.request(Method::GET, path, |request| request).await
+    }
+
+    pub async fn post(&self, path: &str, token: &str) -> Answer {
+        self.request(Method::POST, path, |request| request.bearer_auth(token)).await
+    }
+
+    /// A publish with a token and a query of its own.
+    pub async fn send(&self, gun: &Gun, query: &str, token: &str, parts: &[Part]) -> Answer {
+        let part = |form: Form, (name, bytes): &Part| {
+            form.part("files", FormPart::bytes(bytes.clone()).file_name(name.clone()))
+        };
+        let form = parts.iter().fold(Form::new(), part);
+        let path = format!("/v2/{gun}/_trust/tuf/{query}");
+        self.request(Method::POST, &path, |r| r.bearer_auth(token).multipart(form)).await
+    }
+
+    pub async fn publish(&self, repo: &Repo, parts: &[Part]) -> Answer {
+        self.send(&repo.gun, "", &self.admin, parts).await
+    }
+
+    // ---- collections
+
+    /// A reserved name with its online keys, and the people of it.
+    pub async fn reserve(&self, name: &str, teams: &[&str]) -> Repo {
+        let key = async |role: &str| {
+            let path = format!("/v2/{name}/_trust/keys/{role}");
+            let answer = self.post(&path, &self.admin).await;
+            assert_eq!(answer.status, 200, "{answer:?}");
+            serde_json::from_value::<Key>(answer.json()["key"].clone()).unwrap()
+        };
+        Repo {
+            gun: Gun::parse(name).unwrap(),
+            root_key: TestKey::draw(),
+            targets_key: TestKey::draw(),
+            snapshot_key: key("snapshot").await,
+            timestamp_key: key("timestamp").await,
+            teams: teams.iter().map(|team| ((*team).to_owned(), TestKey::draw())).collect(),
+            now: self.now(),
+        }
+    }
+
+    /// A collection with root 1, targets 1 and version 1 of every team.
+    pub async fn collection(&mut self, name: &str, teams: &[&str]) -> Repo {
+        let repo = self.reserve(name, teams).await;
+        let mut parts = vec![repo.root(1), repo.targets(1, &["a.txt"])];
+        parts.extend(teams.iter().map(|team| repo.team(team, 1, &["first"])));
+        let answer = self.publish(&repo, &parts).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        self.pin(&repo);
+        self.read(&repo.gun, Some("a.txt")).await;
+        repo
+    }
+
+    /// An update agent starts to trust root 1.
+    pub fn pin(&mut self, repo: &Repo) {
+        let stored = HashMap::from([("root.json".to_owned(), repo.root(1).1)]);
+        self.agents.insert(repo.gun.clone(), stored);
+    }
+
+    /// Reads a collection as an update agent that has seen all that was read before: versions of
+    /// root, snapshot and timestamp. The target must be found.
+    pub async fn read(&mut self, gun: &Gun, target: Option<&str>) -> [Version; 3] {
+        let mut stored = self.agents.remove(gun).expect("a pinned collection");
+        let mut updater = Updater::new(self.now(), Expiry::Enforced, Limits::default());
+        self.drive(gun, &mut updater, &mut stored).await;
+        if let Some(target) = target {
+            updater.find(target).unwrap();
+            self.drive(gun, &mut updater, &mut stored).await;
+            assert!(updater.found().is_some(), "{gun} has no {target}");
+        }
+        self.agents.insert(gun.clone(), stored);
+        let trusted = updater.trusted().unwrap();
+        let snapshot = trusted.snapshot().unwrap().version();
+        [trusted.root().version(), snapshot, trusted.timestamp().unwrap().version()]
+    }
+
+    async fn drive(&self, gun: &Gun, updater: &mut Updater, stored: &mut HashMap<String, Vec<u8>>) {
+        loop {
+            match updater.step() {
+                Step::Load { name } => updater.loaded(stored.get(&name).cloned()).unwrap(),
+                Step::Fetch { name, .. } => {
+                    let answer = self.get(&format!("/v2/{gun}/_trust/tuf/{name}")).await;
+                    match answer.status.as_u16() {
+                        200 => updater.fetched(answer.bytes).unwrap(),
+                        404 => updater.not_found().unwrap(),
+                        other => panic!("{name}: {other}"),
+                    }
+                }
+                Step::Save { name, bytes } => {
+                    stored.insert(name, bytes.to_vec());
+                    updater.stored();
+                }
+                Step::Remove { name } => {
+                    stored.remove(&name);
+                    updater.stored();
+                }
+                Step::Done => return,
+            }
+        }
+    }
+}
