@@ -12,6 +12,7 @@ use crate::commands::{self, Change, CommandError, Output};
 use crate::config::{Config, ConfigError, DEFAULT_PATH};
 use crate::pki::{self, PkiError, Usage};
 use crate::startup::{self, Cause, StartError};
+use crate::tls;
 
 /// Holds the online keys of TUF collections and signs snapshot and timestamp, within limits.
 #[derive(Debug, Parser)]
@@ -126,11 +127,12 @@ enum MemoryCommand {
 
 /// The shipped program: the system's clock, and no stop points.
 pub fn main() -> ExitCode {
-    run(Parts::of_the_system())
+    run(Parts::system())
 }
 
 /// The program with another clock or with stop points, for tests.
 pub fn run(parts: Parts) -> ExitCode {
+    tls::install_provider();
     let command = match CommandLine::try_parse() {
         Ok(line) => line.command,
         Err(error) => {

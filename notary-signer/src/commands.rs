@@ -1,5 +1,7 @@
 //! What an operator does on the signer's host, beside a running service or without one.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
@@ -118,6 +120,8 @@ pub(crate) fn check(path: &Path, now: DateTime<Utc>, json: bool) -> Output {
         Ok(config) => {
             let mut findings = vec![Finding::ok("configuration", path.display())];
             findings.extend(check_tls(&config.tls, now));
+            let secrets = [Some(&config.tls.key), config.store.passphrase_file.as_ref()];
+            findings.extend(secrets.into_iter().flatten().filter_map(|path| check_secret(path)));
             findings.extend(check_keys(&config).unwrap_or_else(|finding| vec![finding]));
             findings
         }
@@ -150,6 +154,13 @@ fn check_tls(tls: &TlsConfig, now: DateTime<Utc>) -> Vec<Finding> {
         }
     };
     vec![fit, expiry("certificate", &tls.certificate), expiry("client CA", &tls.client_ca)]
+}
+
+/// A secret that others may read; whether it can be read at all is found where it is used.
+fn check_secret(path: &Path) -> Option<Finding> {
+    let mode = fs::metadata(path).ok()?.permissions().mode() & 0o777;
+    let others = format!("{} has mode {mode:04o}, so others may read it", path.display());
+    (mode & 0o077 != 0).then(|| Finding::warning("secret", others))
 }
 
 /// The key store, and every key in it. The error is what keeps it from being looked at.

@@ -45,9 +45,8 @@ impl Signer {
             return Ok(held.key);
         }
         let stored = self.keys.create(self.algorithm, &keys::purpose(&owner)).await?;
-        let now = (self.parts.clock)();
         let insert = move |connection: &mut SqliteConnection| -> Result<_, StoreError> {
-            let held = keys::insert(connection, &owner, stored, now)?;
+            let held = keys::insert(connection, &owner, stored, caller.at)?;
             audit::append(connection, &caller, &Subject::of_key(&held), "created")?;
             Ok(held.key)
         };

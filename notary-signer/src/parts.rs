@@ -24,8 +24,8 @@ pub struct Parts {
 }
 
 impl Parts {
-    /// The system's clock and no stop: what the shipped program runs with.
-    pub fn of_the_system() -> Parts {
+    /// The clock of the system and no stops: what the shipped program runs with.
+    pub fn system() -> Parts {
         #[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
         let clock = || DateTime::<Utc>::from(std::time::SystemTime::now());
         Parts { clock: Arc::new(clock), stop: Arc::new(|_| {}) }

@@ -21,6 +21,7 @@ use serde::Deserialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing_actix_web::RequestId;
 
+use crate::config::Limits;
 use crate::error::{Broken, Failure, Refusal};
 use crate::online_keys::MAX_PAGE;
 use crate::sign::Signer;
@@ -154,9 +155,9 @@ impl Body {
 }
 
 impl Intake {
-    pub(crate) fn new(limits: &crate::config::Limits) -> Intake {
+    pub(crate) fn new(limits: &Limits) -> Intake {
         Intake {
-            places: Arc::new(Semaphore::new(limits.bodies_at_once)),
+            places: Arc::new(Semaphore::new(limits.bodies_at_once.min(Semaphore::MAX_PERMITS))),
             body_bytes: limits.body_bytes,
             wait: Duration::from_secs(limits.body_seconds),
         }

@@ -10,7 +10,6 @@ use std::collections::BTreeSet;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
 use diesel::sqlite::SqliteConnection;
 use notary_schema::envelope::{self, Envelope, EnvelopeError};
 use notary_schema::key::sha256_hex;
@@ -99,7 +98,7 @@ impl Signer {
         let owner = Owner::new(&collection, &incarnation, role);
         let _turn = self.turns.take(&owner.collection).await;
         let memory = self.memory(&owner.collection).await?;
-        let now = (self.parts.clock)();
+        let now = caller.at;
         let (policy, judged_by) = (self.policy, memory.clone());
         let judge = move || {
             let judgement = online::judge(role, signed.get().as_bytes(), &judged_by, &policy, now);
@@ -112,7 +111,7 @@ impl Signer {
                 let signed = signed.get().as_bytes();
                 let signatures = self.signatures(&owner, &keyids, signed).await?;
                 let file = envelope::assemble(signed, &signatures);
-                let record = Record { caller, owner, keyids, version, file, memory, now };
+                let record = Record { caller, owner, keyids, version, file, memory };
                 let signer = self.clone();
                 blocking(move || signer.record(record)).await
             }
@@ -194,7 +193,7 @@ impl Signer {
     /// Makes a signed file the one that counts: memory, states of the keys and audit line in one
     /// transaction.
     fn record(&self, record: Record) -> Result<Arc<[u8]>, Failure> {
-        let Record { caller, owner, keyids, version, file, memory, now } = record;
+        let Record { caller, owner, keyids, version, file, memory } = record;
         let Succession { memory, last, file } = succeed(&memory, owner.role, file)?;
         let subject = Subject {
             sha256: Some(sha256_hex(&file)),
@@ -212,7 +211,7 @@ impl Signer {
                     return Err(Failure::from(Refusal::RetiredKey(keyid.clone())));
                 }
             }
-            memory::remember(connection, &owner, last, (version, &file), now)?;
+            memory::remember(connection, &owner, last, (version, &file), caller.at)?;
             Ok(audit::append(connection, &caller, &subject, "signed")?)
         })?;
         // From here on the file is the one that counts, whether or not anybody hears of it.
@@ -231,7 +230,6 @@ struct Record {
     file: Vec<u8>,
     /// What the document was judged by.
     memory: Arc<Memory>,
-    now: DateTime<Utc>,
 }
 
 /// A signed file that takes the place of the one before.

@@ -38,8 +38,14 @@ pub(crate) enum TlsError {
     },
 }
 
+/// Makes ring the provider of the process, for libraries that ask for a default.
+pub(crate) fn install_provider() {
+    // The error says that somebody installed it before: nothing is wrong then.
+    drop(provider().as_ref().clone().install_default());
+}
+
 /// The cryptography of every TLS connection of this program.
-pub(crate) fn provider() -> Arc<CryptoProvider> {
+fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 

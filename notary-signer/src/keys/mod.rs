@@ -4,7 +4,7 @@
 //! - [`KeyRef`]: what a person writes to name a key
 //! - [`KeyStore`]: what every place that holds keys can do, and what it promises
 //! - [`private`]: a private key in the memory of this process
-//! - [`file`]: a private key in an encrypted file, for people
+//! - [`mod@file`]: a private key in an encrypted file, for people
 //! - [`software`]: private keys sealed under one store key, for the service
 //!
 //! Whatever made a signature, it leaves this module only through one function, which verifies it.

@@ -83,6 +83,7 @@ pub(crate) fn append(
         .execute(connection)?;
     tracing::info!(
         target: "audit",
+        request_id = caller.request_id,
         who = caller.who,
         collection = collection.map(|collection| collection.gun.as_str()),
         incarnation = collection.map(|collection| collection.incarnation.as_str()),

@@ -26,7 +26,7 @@ async fn a_client_without_a_certificate_is_not_answered() {
 #[tokio::test]
 async fn a_certificate_of_another_ca_or_for_a_server_is_not_answered() {
     let world = World::started().await;
-    let now = (Parts::of_the_system().clock)();
+    let now = (Parts::system().clock)();
     let other = world.path("other");
     pki::init(&other, now).unwrap();
     let client = Usage { server: None, client: true };

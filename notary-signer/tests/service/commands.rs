@@ -144,6 +144,10 @@ async fn check_looks_at_everything_and_changes_nothing() {
     let text = stdout(&check());
     assert!(text.contains("ok      keys: 1 of 1 can sign"), "{text}");
     assert!(text.lines().all(|line| line.starts_with("ok ")), "{text}");
+    let readable = fs::Permissions::from_mode(0o640);
+    fs::set_permissions(world.path("signer.passphrase"), readable).unwrap();
+    let text = stdout(&check());
+    assert!(text.contains("signer.passphrase has mode 0640"), "{text}");
     let json = signer(&path, &["check", "--config", "signer.toml", "--json"]);
     let json: serde_json::Value = serde_json::from_str(&stdout(&json)).unwrap();
     assert_eq!(json["ok"], true);

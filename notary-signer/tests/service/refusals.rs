@@ -65,7 +65,8 @@ async fn only_the_canonical_document_of_the_role_is_signed() {
     let timestamp = signed.world.timestamp(6, &signed.snapshot);
     let disguised = Document { role: Snapshot, signed: timestamp.signed };
     signed.assert_refused(&disguised, 422, "wrong_document").await;
-    for other in ["null", "[]", "1", "{}"] {
+    let deep = format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000));
+    for other in ["null", "[]", "1", "{}", &deep] {
         let document = Document { role: Timestamp, signed: other.to_owned() };
         signed.assert_refused(&document, 422, "wrong_document").await;
     }

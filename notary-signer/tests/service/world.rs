@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
@@ -245,13 +246,15 @@ impl Document {
 /// An authority, certificates `signer` and `server`, a passphrase, a configuration on port 0.
 pub(crate) fn write_installation(directory: &Path) {
     let pki_directory = directory.join("pki");
-    let now = Parts::of_the_system().clock;
+    let now = Parts::system().clock;
     pki::init(&pki_directory, now()).unwrap();
     let server = Usage { server: Some(Vec::new()), client: false };
     pki::issue(&pki_directory, "signer", &server, now()).unwrap();
     let client = Usage { server: None, client: true };
     pki::issue(&pki_directory, "server", &client, now()).unwrap();
-    fs::write(directory.join("signer.passphrase"), "correct horse\n").unwrap();
+    let passphrase = directory.join("signer.passphrase");
+    fs::write(&passphrase, "correct horse\n").unwrap();
+    fs::set_permissions(&passphrase, fs::Permissions::from_mode(0o600)).unwrap();
     let config = "listen = '127.0.0.1:0'\n\
                   database = 'signer.sqlite'\n\
                   [tls]\n\
