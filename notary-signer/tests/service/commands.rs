@@ -84,9 +84,10 @@ struct Serving {
 }
 
 impl Serving {
-    fn start(directory: &Path) -> Serving {
+    fn start(directory: &Path, passphrase: Option<&str>) -> Serving {
         let mut child = Command::new(env!("CARGO_BIN_EXE_notary-signer"))
             .current_dir(directory)
+            .envs(passphrase.map(|text| ("NOTARY_SIGNER_PASSPHRASE", text)))
             .args(["serve", "--config", "signer.toml", "--address-file", "address"])
             .stderr(Stdio::piped())
             .spawn()
@@ -120,7 +121,7 @@ async fn the_program_serves_until_it_is_told_to_stop() {
     let path = directory.path();
     write_installation(path);
     for name in ["TERM", "INT"] {
-        let mut serving = Serving::start(path);
+        let mut serving = Serving::start(path, None);
         let identity = (path.join("pki/server.pem"), path.join("pki/server.key"));
         let client = Client::new(serving.address, &path.join("pki/ca.pem"), Some(identity));
         client.key(Snapshot, false).await;
@@ -201,6 +202,24 @@ async fn a_retired_key_signs_nothing_until_it_is_restored() {
 }
 
 #[tokio::test]
+async fn a_key_that_is_retired_while_it_signs_records_nothing() {
+    let world = World::started().await;
+    let path = world.path("");
+    let id = world.server().key(Snapshot, false).await.keyid;
+    let document = world.snapshot(1, 1);
+    let (directory, keyid) = (path.clone(), id.to_string());
+    world.at_stop_points(move |_| {
+        signer(&directory, &["key", "retire", &keyid, "--config", "signer.toml"]);
+    });
+    assert_eq!(world.server().sign(&[&id], &document).await.refusal(), "retired_key");
+    assert!(world.server().memory().await.snapshot.is_none());
+
+    world.at_stop_points(|_| {});
+    stdout(&signer(&path, &["key", "restore", id.as_str(), "--config", "signer.toml"]));
+    world.server().sign(&[&id], &document).await.file();
+}
+
+#[tokio::test]
 async fn the_memory_of_a_collection_is_shown() {
     let world = World::started().await;
     let path = world.path("");
@@ -214,6 +233,20 @@ async fn the_memory_of_a_collection_is_shown() {
     assert_eq!(shown["items"][0]["version"], 3);
     assert_eq!(shown["items"][0]["sha256"], notary_schema::key::sha256_hex(&file));
     assert!(fails(&show("../x"), 2).contains("collection name"));
+}
+
+#[test]
+fn the_passphrase_may_come_from_the_environment() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    write_installation(path);
+    let config = fs::read_to_string(path.join("signer.toml")).unwrap();
+    let (without, _) = config.split_once("[store]").unwrap();
+    fs::write(path.join("signer.toml"), without).unwrap();
+    let refused = signer(path, &["serve", "--config", "signer.toml"]);
+    assert!(fails(&refused, 8).contains("NOTARY_SIGNER_PASSPHRASE"));
+    let mut serving = Serving::start(path, Some("correct horse"));
+    assert_eq!(serving.signal("TERM"), 0);
 }
 
 #[test]
