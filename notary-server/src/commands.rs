@@ -103,6 +103,12 @@ async fn run_server(
 ) -> Result<(), String> {
     let config = config.load()?;
     telemetry::start(&config.log)?;
+    // A first start needs no other command. Tables of an older program are left to `migrate`: they
+    // are changed when the operator says so.
+    if !config.database.exists() {
+        tracing::warn!(path = %config.database.display(), "creating a new, empty database");
+        Database::migrate(&config.database).map_err(|error| error.to_string())?;
+    }
     let store = open(&config)?;
     let signer = HttpSigner::new(&config.signer).map_err(|error| error.to_string())?;
     serve(Service::new(config, Arc::new(store), Arc::new(signer), parts), address_file).await

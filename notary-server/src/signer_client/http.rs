@@ -19,6 +19,9 @@ use crate::tls::{self, TlsError};
 /// Longest answer of the signer, in bytes: the longest snapshot, in a JSON string, and some.
 const MAX_ANSWER_BYTES: usize = 64 << 20;
 
+/// Most keys of one life of a collection: many times what rotations can make of it.
+const MAX_KEYS: usize = 10_000;
+
 /// A notary-signer that is reached over the network. One pool of connections.
 pub struct HttpSigner {
     client: reqwest::Client,
@@ -115,9 +118,22 @@ impl Signer for HttpSigner {
         collection: &Gun,
         incarnation: &Incarnation,
     ) -> Result<Vec<SignerKey>, SignerError> {
-        let query = [("collection", collection.as_str()), ("incarnation", incarnation.as_str())];
-        let page: Page<SignerKey> = value(self.call(Method::GET, "v1/keys").query(&query)).await?;
-        Ok(page.items)
+        let life = [("collection", collection.as_str()), ("incarnation", incarnation.as_str())];
+        let mut keys: Vec<SignerKey> = Vec::new();
+        let mut after: Option<String> = None;
+        loop {
+            let page = self.call(Method::GET, "v1/keys").query(&life);
+            let page: Page<SignerKey> =
+                value(page.query(&after.map(|key| [("after", key)]))).await?;
+            keys.extend(page.items);
+            after = page.next;
+            if after.is_none() {
+                return Ok(keys);
+            }
+            if keys.len() > MAX_KEYS {
+                return Err(SignerError::Unknown("its list of keys does not end".into()));
+            }
+        }
     }
 
     async fn memory(

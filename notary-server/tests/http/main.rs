@@ -2,6 +2,7 @@
 //! the policy of `notary_schema::online`.
 
 #![expect(unreachable_pub, reason = "the modules of a test program have no outside")]
+#![expect(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
 
 mod grants;
 mod publishing;
