@@ -1,1 +1,81 @@
-//! The command line.
+//! `notary`: publishes, delegates and verifies.
+//!
+//! A shell around `notary_schema`: it reads and writes files, makes requests, asks for passphrases
+//! and prints. What may be trusted or published is decided there. The modules, in the order in which
+//! a command passes through them:
+//!
+//! - [`args`]: the command line, [`settings`]: options, environment and configuration file
+//! - [`commands`]: one file for each group of commands; [`session`] is what they share
+//! - [`trust_dir`]: the files of a user: keys, trusted metadata, staged changes
+//! - [`agent`]: the client of a TUF repository; [`view`]: what its trusted metadata says
+//! - [`staged`]: changes that wait to be published; [`publishing`]: how they are
+//! - [`keyring`]: which keys sign what
+//! - [`remote`]: requests to a server, and the rules for HTTP
+//! - [`output`]: the only place that prints; [`exit`]: the only place that knows exit codes
+
+mod agent;
+mod args;
+mod commands;
+mod exit;
+mod keyring;
+mod output;
+mod publishing;
+mod remote;
+mod session;
+mod settings;
+mod staged;
+mod trust_dir;
+mod view;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use chrono::{DateTime, Utc};
+
+/// What a run takes from its surroundings.
+pub struct Parts {
+    /// Tells the time; read once for each operation.
+    pub clock: Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>,
+    /// The command line, the name of the program first.
+    pub arguments: Vec<OsString>,
+    /// The environment variables.
+    pub environment: BTreeMap<OsString, OsString>,
+    /// Whether a person can be asked.
+    pub interactive: bool,
+    /// Where results go.
+    pub stdout: Box<dyn Write>,
+    /// Where messages go.
+    pub stderr: Box<dyn Write>,
+}
+
+impl Parts {
+    /// What a process has.
+    pub fn of_process() -> Parts {
+        #[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
+        let clock = || DateTime::from(SystemTime::now());
+        Parts {
+            clock: Arc::new(clock),
+            arguments: std::env::args_os().collect(),
+            environment: std::env::vars_os().collect(),
+            interactive: std::io::stdin().is_terminal(),
+            stdout: Box::new(std::io::stdout()),
+            stderr: Box::new(std::io::stderr()),
+        }
+    }
+}
+
+/// Runs the command of this process.
+pub fn main() -> ExitCode {
+    run(Parts::of_process())
+}
+
+/// Runs one command and answers its exit code.
+pub fn run(parts: Parts) -> ExitCode {
+    // A library that looks for the process default finds ring; our own configurations name it.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    commands::run(parts)
+}

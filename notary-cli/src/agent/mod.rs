@@ -1,0 +1,203 @@
+//! The client of a TUF repository: files and HTTP around [`Updater`], which decides what is trusted.
+//!
+//! Trusted files are stored byte for byte as they came. Only 404 and 403 say that a file does not
+//! exist; whatever else goes wrong is a failure and never ends the walk along the roots.
+
+pub(crate) mod target;
+
+use std::path::PathBuf;
+
+use chrono::{DateTime, Utc};
+use notary_schema::name::RoleName;
+use notary_schema::trusted::{Expiry, Source, TrustedSet};
+use notary_schema::updater::{Found, Limits, Step, UpdateError, Updater, local_name};
+use reqwest::Method;
+use secrecy::SecretString;
+use url::Url;
+
+use crate::remote::{Http, HttpError, Request};
+use crate::trust_dir::{MetadataDir, StateError};
+
+/// Why a repository was not read, or a target not taken.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AgentError {
+    /// What came is not trusted, or something is missing.
+    #[error(transparent)]
+    Update(#[from] UpdateError),
+    /// A file could not be requested.
+    #[error(transparent)]
+    Http(#[from] HttpError),
+    /// A file was refused with a status that does not say that it is missing.
+    #[error("{url} answers {status}")]
+    Status {
+        /// What was asked for.
+        url: Url,
+        /// The status.
+        status: u16,
+    },
+    /// Trusted files could not be read or stored.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// No trusted role lists the target.
+    #[error("no trusted role lists the target {name:?}")]
+    NoSuchTarget {
+        /// The target.
+        name: String,
+    },
+    /// A file is not the target that trusted metadata lists.
+    #[error("{what} is not the target {name:?}: {why}")]
+    OtherFile {
+        /// The file or URL.
+        what: String,
+        /// The target.
+        name: String,
+        /// What differs.
+        why: String,
+    },
+    /// A name that cannot stand where it is needed.
+    #[error("{0:?} cannot stand in a URL or a file name")]
+    Name(String),
+    /// A target file on this machine.
+    #[error("could not {action} {path}: {error}")]
+    File {
+        /// What was tried: "write".
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the operating system says.
+        error: std::io::Error,
+    },
+}
+
+/// One repository, its trusted files, and the time of one operation.
+pub(crate) struct Agent<'a> {
+    updater: Updater,
+    files: MetadataDir,
+    base: Url,
+    token: Option<SecretString>,
+    http: &'a Http,
+}
+
+impl<'a> Agent<'a> {
+    /// A client of the repository whose metadata is below `base`.
+    pub(crate) fn new(
+        files: MetadataDir,
+        base: Url,
+        token: Option<SecretString>,
+        http: &'a Http,
+        now: DateTime<Utc>,
+        expiry: Expiry,
+    ) -> Agent<'a> {
+        let updater = Updater::new(now, expiry, Limits::default());
+        Agent { updater, files, base, token, http }
+    }
+
+    /// Brings the top-level metadata up to date.
+    pub(crate) async fn refresh(&mut self) -> Result<(), AgentError> {
+        self.drive().await
+    }
+
+    /// Looks up a target; `None` when no trusted role lists it.
+    pub(crate) async fn find(&mut self, name: &str) -> Result<Option<Found>, AgentError> {
+        self.updater.find(name)?;
+        self.drive().await?;
+        Ok(self.updater.found().cloned())
+    }
+
+    /// Fetches the roles of a chain of delegations that starts below `targets`.
+    pub(crate) async fn follow(&mut self, chain: &[RoleName]) -> Result<(), AgentError> {
+        self.updater.follow(chain)?;
+        self.drive().await
+    }
+
+    /// What is trusted.
+    pub(crate) fn trusted(&self) -> Result<&TrustedSet, AgentError> {
+        Ok(self.updater.trusted().ok_or(UpdateError::NoTrustedRoot)?)
+    }
+
+    /// A file of the repository that is not verified here; `None` when it does not exist.
+    pub(crate) async fn fetch(
+        &self,
+        name: &str,
+        max_bytes: u64,
+    ) -> Result<Option<Vec<u8>>, AgentError> {
+        let url = target::url_of_encoded(&self.base, name);
+        let (method, token) = (Method::GET, self.token.as_ref());
+        let request = Request { method, url: url.clone(), token, files: &[], max_bytes };
+        let mut body = Vec::new();
+        let answer = self.http.send(&request, &mut body).await?;
+        match answer.status {
+            _ if answer.is_success() => Ok(Some(body)),
+            403 | 404 => Ok(None),
+            status => Err(AgentError::Status { url, status }),
+        }
+    }
+
+    async fn drive(&mut self) -> Result<(), AgentError> {
+        loop {
+            match self.updater.step() {
+                Step::Load { name } => self.updater.loaded(self.files.load(&name)?)?,
+                Step::Fetch { name, max_bytes } => match self.fetch(&name, max_bytes).await {
+                    Ok(Some(bytes)) => self.updater.fetched(bytes)?,
+                    Ok(None) => self.updater.not_found()?,
+                    Err(error) => {
+                        // Ends the updater's work; its own error only repeats this one as text.
+                        let _ = self.updater.failed(error.to_string());
+                        return Err(error);
+                    }
+                },
+                Step::Save { name, bytes } => {
+                    self.files.save(&name, &bytes)?;
+                    self.updater.stored();
+                }
+                Step::Remove { name } => {
+                    self.files.remove(&name)?;
+                    self.updater.stored();
+                }
+                Step::Done => return Ok(()),
+            }
+        }
+    }
+}
+
+/// What the stored files alone say, without a request: for changes that are staged offline. Expired
+/// metadata is used. `None` where the stored files do not reach as far as `targets`.
+pub(crate) fn stored(
+    files: &MetadataDir,
+    now: DateTime<Utc>,
+) -> Result<Option<TrustedSet>, AgentError> {
+    let load = |role: &RoleName| files.load(&local_name(role));
+    let Some(root) = load(&RoleName::ROOT)? else { return Ok(None) };
+    let mut trusted = TrustedSet::new(root, now, Expiry::Reported).map_err(UpdateError::from)?;
+    let (timestamp, snapshot) = (load(&RoleName::TIMESTAMP)?, load(&RoleName::SNAPSHOT)?);
+    let (Some(timestamp), Some(snapshot), Some(targets)) =
+        (timestamp, snapshot, load(&RoleName::TARGETS)?)
+    else {
+        return Ok(None);
+    };
+    let usable = trusted.update_timestamp(timestamp).is_ok()
+        && trusted.update_snapshot(snapshot, Source::Local).is_ok()
+        && trusted.update_targets(&RoleName::TARGETS, &RoleName::ROOT, targets).is_ok();
+    if !usable {
+        return Ok(None);
+    }
+    let mut delegators = vec![RoleName::TARGETS];
+    while let Some(delegator) = delegators.pop() {
+        let Some(file) = trusted.targets(&delegator).cloned() else { continue };
+        for delegated in file.signed().delegated_roles() {
+            let role = &delegated.name;
+            if trusted.targets(role).is_some() {
+                continue;
+            }
+            let Some(bytes) = load(role)? else { continue };
+            // A stored file that is not the current one says nothing.
+            if trusted.update_targets(role, &delegator, bytes).is_ok() {
+                delegators.push(role.clone());
+            }
+        }
+    }
+    Ok(Some(trusted))
+}
+
+#[cfg(test)]
+mod tests;

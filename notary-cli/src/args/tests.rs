@@ -1,0 +1,117 @@
+use clap::{CommandFactory, Parser};
+
+use super::*;
+
+fn parse(line: &str) -> Result<Cli, clap::Error> {
+    Cli::try_parse_from(line.split(' '))
+}
+
+#[test]
+fn the_command_line_is_well_formed() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn what_is_accepted_and_what_is_refused() {
+    for line in [
+        "notary key generate --algorithm rsa-3072 --name release",
+        "notary key list --json",
+        "notary --json key list",
+        "notary key export abc --public -o f",
+        "notary init acme/app --root-key a --root-key b --root-threshold 2 --targets-key c",
+        "notary info a --check --within 14d",
+        "notary add a docs/x f --role docs --custom c.json --copy-to d --publish --key k",
+        "notary add a docs/ d --recursive",
+        "notary remove a docs/x",
+        "notary publish a --dry-run --expires 90d",
+        "notary delegation request a docs --key k -o f",
+        "notary delegation add a docs --request f --path docs/* --threshold 2 --terminating",
+        "notary delegation add a docs --key f --pending --path docs/*",
+        "notary trust add a --root f",
+        "notary trust add a --sha256 00 --root-version 3",
+        "notary pull a x -o f --targets-url https://t --plain-names",
+        "notary client --metadata-dir d init f",
+        "notary client init f --metadata-dir d",
+        "notary client download --target-name a --target-name b --metadata-dir d",
+        "notary client --metadata-dir d --metadata-url u --target-name a download",
+    ] {
+        parse(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+    }
+    for line in [
+        "notary",
+        "notary nothing",
+        "notary init ../x",
+        "notary init acme/_trust",
+        "notary info a --within 14d",
+        "notary key generate --algorithm dsa",
+        "notary delegation request a docs -o f",
+        "notary delegation add a docs --path docs/*",
+        "notary delegation add a docs --request f",
+        "notary delegation add a docs --request f --key k --pending --path p",
+        "notary delegation add a docs --key k --path p",
+        "notary trust add a",
+        "notary trust add a --root f --sha256 00",
+        "notary trust add a --sha256 00 --root-version 0",
+        "notary trust add a --root f --root-version 2",
+        "notary publish a --expires soon",
+    ] {
+        assert!(parse(line).is_err(), "{line} was accepted");
+    }
+}
+
+#[test]
+fn a_date_or_a_span_says_when() {
+    let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+    let when = |text: &str| text.parse::<When>().unwrap().from(now).to_string();
+    assert_eq!(when("2030-01-31"), "2030-01-31T00:00:00Z");
+    assert_eq!(when("2030-01-31T12:00:00Z"), "2030-01-31T12:00:00Z");
+    assert_eq!(when("90d"), "2027-04-15T08:00:00Z");
+    assert_eq!(when("1h"), "2027-01-15T09:00:00Z");
+    for bad in ["", "d", "-1d", "0d", "1y", "2030-13-01", "1é", "99999999999999999d"] {
+        assert!(bad.parse::<When>().is_err(), "{bad:?} was accepted");
+    }
+}
+
+/// The words of the contract that people script against.
+#[test]
+fn the_commands_are_these() {
+    fn names(command: &clap::Command, above: &str, all: &mut Vec<String>) {
+        for command in command.get_subcommands() {
+            let name = format!("{above}{}", command.get_name());
+            names(command, &format!("{name} "), all);
+            all.push(name);
+        }
+    }
+    let mut all = Vec::new();
+    names(&Cli::command(), "", &mut all);
+    assert_eq!(
+        all,
+        [
+            "key generate",
+            "key list",
+            "key export",
+            "key",
+            "init",
+            "info",
+            "add",
+            "remove",
+            "status",
+            "reset",
+            "publish",
+            "list",
+            "lookup",
+            "delegation request",
+            "delegation add",
+            "delegation list",
+            "delegation",
+            "trust add",
+            "trust",
+            "verify",
+            "pull",
+            "client init",
+            "client refresh",
+            "client download",
+            "client",
+        ]
+    );
+}

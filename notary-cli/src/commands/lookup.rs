@@ -1,0 +1,114 @@
+//! `notary list` and `notary lookup`: what trusted metadata says of targets.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+
+use notary_schema::name::RoleName;
+use notary_schema::path::Candidate;
+use notary_schema::role::TargetFile;
+use notary_schema::trusted::Expiry;
+use serde::Serialize;
+use serde_json::json;
+
+use crate::agent::{Agent, AgentError};
+use crate::args::{ListArgs, LookupArgs};
+use crate::exit::{Failure, Outcome};
+use crate::session::Session;
+use crate::staged::StageError;
+use crate::view::View;
+
+/// Most roles that a list visits.
+const MAX_ROLES: usize = 65_536;
+
+#[derive(Serialize)]
+struct ListedTarget {
+    name: String,
+    role: RoleName,
+    #[serde(flatten)]
+    file: TargetFile,
+}
+
+/// Runs `notary lookup`.
+pub(crate) async fn lookup(session: &Session, args: LookupArgs) -> Result<Outcome, Failure> {
+    let (_, _lock) = session.locked(&args.gun).await?;
+    let mut agent = session.refreshed(&args.gun, session.now(), Expiry::Enforced).await?;
+    let Some(found) = agent.find(&args.name).await? else {
+        return Err(AgentError::NoSuchTarget { name: args.name }.into());
+    };
+    let hash = found.file.hashes.sha256().or(found.file.hashes.sha512()).unwrap_or_default();
+    let text = format!("{} {} {hash} {}\n", found.role, found.file.length, found.name);
+    let target = ListedTarget { name: found.name, role: found.role, file: found.file };
+    session.output.result(&target, &text)?;
+    Ok(Outcome::Done)
+}
+
+/// Runs `notary list`: the targets of every role, in the order of a look-up, as far as the
+/// delegations that lead there cover them. A role that cannot be read hides only its own targets.
+pub(crate) async fn list(session: &Session, args: ListArgs) -> Result<Outcome, Failure> {
+    let (_, _lock) = session.locked(&args.gun).await?;
+    let mut agent = session.refreshed(&args.gun, session.now(), Expiry::Enforced).await?;
+    let unread = visit(session, &mut agent, args.role.as_ref()).await?;
+    let view = View::new(agent.trusted()?.clone());
+    if let Some(role) = args.role.as_ref().filter(|role| view.role(role).is_none()) {
+        return Err(StageError::UnknownRole(role.clone()).into());
+    }
+    let targets = targets(&view, args.role.as_ref());
+    let mut text = String::new();
+    for target in &targets {
+        let hash = target.file.hashes.sha256().or(target.file.hashes.sha512()).unwrap_or_default();
+        writeln!(text, "{} {} {hash} {}", target.role, target.file.length, target.name)
+            .expect("a String takes all");
+    }
+    session.output.result(&json!({ "targets": targets, "unread": unread }), &text)?;
+    Ok(if unread.is_empty() { Outcome::Done } else { Outcome::NotVerified })
+}
+
+/// Fetches every role, or those up to one role. Answers the roles that could not be read.
+pub(crate) async fn visit(
+    session: &Session,
+    agent: &mut Agent<'_>,
+    only: Option<&RoleName>,
+) -> Result<BTreeSet<RoleName>, Failure> {
+    let (mut visited, mut unread) = (BTreeSet::from([RoleName::TARGETS]), BTreeSet::new());
+    let mut waiting = vec![Vec::new()];
+    while let Some(path) = waiting.pop() {
+        let role = path.last().unwrap_or(&RoleName::TARGETS).clone();
+        if let Err(error) = agent.follow(&path).await {
+            match error {
+                AgentError::Update(_) | AgentError::Status { .. } => {}
+                other => return Err(other.into()),
+            }
+            session.output.warn(format_args!("the targets of {role} are not listed: {error}"));
+            unread.insert(role);
+            continue;
+        }
+        if only == Some(&role) {
+            break;
+        }
+        let Some(file) = agent.trusted()?.targets(&role) else { continue };
+        for delegated in file.signed().delegated_roles().iter().rev() {
+            if visited.len() < MAX_ROLES && visited.insert(delegated.name.clone()) {
+                waiting.push(path.iter().cloned().chain([delegated.name.clone()]).collect());
+            }
+        }
+    }
+    Ok(unread)
+}
+
+fn targets(view: &View, only: Option<&RoleName>) -> Vec<ListedTarget> {
+    let (mut seen, mut targets) = (BTreeSet::new(), Vec::new());
+    for role in view.roles() {
+        let Some(file) = view.file(&role.name) else { continue };
+        for (name, file) in &file.signed().targets {
+            // A client takes a name from the first role on its way that lists it.
+            if !role.covers(&Candidate::new(name)) || !seen.insert(name.clone()) {
+                continue;
+            }
+            if only.is_none_or(|only| *only == role.name) {
+                let (name, role, file) = (name.clone(), role.name.clone(), file.clone());
+                targets.push(ListedTarget { name, role, file });
+            }
+        }
+    }
+    targets
+}

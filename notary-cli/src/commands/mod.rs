@@ -1,0 +1,96 @@
+//! The commands, one file for each group. A command decides and asks; the rules are elsewhere.
+
+mod client;
+mod delegation;
+mod info;
+mod init;
+mod key;
+mod lookup;
+mod publish;
+mod pull;
+mod stage;
+mod trust;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+use std::rc::Rc;
+
+use clap::{CommandFactory, Parser};
+
+use crate::Parts;
+use crate::args::{Cli, Command, DelegationCommand};
+use crate::exit::{Failure, Outcome};
+use crate::output::Output;
+use crate::session::Session;
+
+/// Runs one command.
+pub(crate) fn run(parts: Parts) -> ExitCode {
+    let output = Rc::new(Output::new(parts.stdout, parts.stderr));
+    let is_client = names_client(&parts.arguments);
+    let code = |failure: &Failure| ExitCode::from(if is_client { 1 } else { failure.code() });
+    let cli = match Cli::try_parse_from(&parts.arguments) {
+        Ok(cli) => cli,
+        Err(help) if !help.use_stderr() => {
+            let printed = output.raw(help.to_string().as_bytes()).map_err(Failure::from);
+            return printed.map_or_else(|failure| code(&failure), |()| ExitCode::SUCCESS);
+        }
+        Err(error) => {
+            output.configure(parts.arguments.iter().any(|argument| argument == "--json"), false);
+            let text = error.to_string();
+            let failure = Failure::Usage(text.trim_start_matches("error: ").to_owned());
+            output.failure(&failure);
+            return code(&failure);
+        }
+    };
+    output.configure(cli.options.json, cli.options.verbose);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.expect("the operating system gives a poller");
+    let session = Session::new(
+        &cli.options,
+        &parts.environment,
+        parts.clock,
+        parts.interactive,
+        output.clone(),
+    );
+    let outcome = session.and_then(|session| runtime.block_on(dispatch(&session, cli.command)));
+    match outcome {
+        Ok(outcome) => outcome.code(),
+        Err(failure) => {
+            output.failure(&failure);
+            code(&failure)
+        }
+    }
+}
+
+/// Whether the command is `client`, which knows only two exit codes, also when the rest of the
+/// command line is wrong.
+fn names_client(arguments: &[OsString]) -> bool {
+    let matches = Cli::command().ignore_errors(true).try_get_matches_from(arguments);
+    matches.is_ok_and(|matches| matches.subcommand_name() == Some("client"))
+}
+
+async fn dispatch(session: &Session, command: Command) -> Result<Outcome, Failure> {
+    match command {
+        Command::Key(command) => key::run(session, command),
+        Command::Init(args) => init::run(session, args).await,
+        Command::Info(args) => info::run(session, args).await,
+        Command::Add(args) => stage::add(session, args).await,
+        Command::Remove(args) => stage::remove(session, args).await,
+        Command::Status(args) => stage::status(session, &args.gun),
+        Command::Reset(args) => stage::reset(session, &args.gun).await,
+        Command::Publish(args) => publish::run(session, args).await,
+        Command::List(args) => lookup::list(session, args).await,
+        Command::Lookup(args) => lookup::lookup(session, args).await,
+        Command::Delegation(DelegationCommand::Request { gun, role, key, output, expires }) => {
+            delegation::request(session, &gun, &role, &key, &output, expires).await
+        }
+        Command::Delegation(DelegationCommand::Add(args)) => delegation::add(session, args).await,
+        Command::Delegation(DelegationCommand::List(args)) => {
+            delegation::list(session, &args.gun).await
+        }
+        Command::Trust(command) => trust::run(session, command).await,
+        Command::Verify(args) => pull::verify(session, args).await,
+        Command::Pull(args) => pull::pull(session, args).await,
+        Command::Client(args) => client::run(session, args).await,
+    }
+}

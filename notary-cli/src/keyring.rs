@@ -1,0 +1,366 @@
+//! The keys of the trust directory, and which of them sign what.
+//!
+//! `keys/KEYID.pem` is the private key, encrypted (see [`notary_signer::keys::file`]);
+//! `keys/KEYID.json` beside it is its public part and its label, so that nothing but signing asks for
+//! a passphrase. Only keys that the current metadata lists for a role sign it, never another.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::str::FromStr;
+
+use notary_schema::envelope::Unsigned;
+use notary_schema::key::{Key, PublicKey};
+use notary_schema::name::{KeyId, RoleName};
+use notary_schema::role::Authority;
+use notary_signer::keys::private::PrivateKey;
+use notary_signer::keys::{Algorithm, KeyError, KeyRef, file};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+
+use crate::output::Output;
+use crate::trust_dir::{StateError, files};
+
+/// What went wrong with the keys of this user.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum KeyringError {
+    /// A key file.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The files beside it.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// A key id, or the beginning of one, that is not exactly one key.
+    #[error("{0:?} names no key of the trust directory, or several; `notary key list` shows them")]
+    UnknownKey(String),
+    /// No key may sign a role.
+    #[error(
+        "none of the keys here may sign {role}; one of these would do: {}", join(.wanted)
+    )]
+    NoKeyFor {
+        /// The role.
+        role: RoleName,
+        /// The keys that the metadata lists for it.
+        wanted: Vec<KeyId>,
+    },
+    /// Nobody can be asked.
+    #[error("the passphrase of {what} is needed: set NOTARY_{variable}PASSPHRASE")]
+    PassphraseMissing {
+        /// The key.
+        what: String,
+        /// `ROOT_`, `TARGETS_`, `DELEGATION_` or nothing.
+        variable: &'static str,
+    },
+    /// A passphrase that protects nothing.
+    #[error("the passphrase of {what} is empty, which protects nothing; set another one")]
+    PassphraseEmpty {
+        /// The key.
+        what: String,
+    },
+    /// Two different passphrases for a new key.
+    #[error("the two passphrases differ; try again")]
+    PassphrasesDiffer,
+    /// The terminal.
+    #[error("could not ask for a passphrase: {0}")]
+    Terminal(std::io::Error),
+}
+
+fn join(ids: &[KeyId]) -> String {
+    ids.iter().map(KeyId::as_str).collect::<Vec<_>>().join(", ")
+}
+
+/// What a key is used for, which says which passphrase opens it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// root.
+    Root,
+    /// targets.
+    Targets,
+    /// A delegated role.
+    Delegation,
+    /// Not known yet.
+    Any,
+}
+
+impl Purpose {
+    /// The purpose of a key that signs a role.
+    pub(crate) fn of(role: &RoleName) -> Purpose {
+        match role.as_str() {
+            "root" => Purpose::Root,
+            "targets" => Purpose::Targets,
+            _ => Purpose::Delegation,
+        }
+    }
+
+    fn variable(self) -> &'static str {
+        match self {
+            Purpose::Root => "ROOT_",
+            Purpose::Targets => "TARGETS_",
+            Purpose::Delegation => "DELEGATION_",
+            Purpose::Any => "",
+        }
+    }
+}
+
+/// The public part of a key, as it stands beside the private one.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct KeyEntry {
+    /// Its id.
+    pub(crate) keyid: KeyId,
+    /// A name for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) label: Option<String>,
+    /// The key object, as metadata lists it.
+    pub(crate) key: Key,
+}
+
+/// The keys of one user.
+pub(crate) struct Keyring {
+    directory: PathBuf,
+    passphrases: BTreeMap<&'static str, SecretString>,
+    interactive: bool,
+    output: Rc<Output>,
+    /// Keys whose passphrase was given: none is asked for twice.
+    opened: RefCell<BTreeMap<KeyId, Rc<PrivateKey>>>,
+}
+
+impl Keyring {
+    /// The keys in a directory, which need not exist yet.
+    pub(crate) fn new(
+        directory: PathBuf,
+        passphrases: BTreeMap<&'static str, SecretString>,
+        interactive: bool,
+        output: Rc<Output>,
+    ) -> Keyring {
+        Keyring { directory, passphrases, interactive, output, opened: RefCell::default() }
+    }
+
+    /// Every key, in the order of the ids.
+    pub(crate) fn list(&self) -> Result<Vec<KeyEntry>, KeyringError> {
+        let directory = match std::fs::read_dir(&self.directory) {
+            Ok(directory) => directory,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(StateError::io("read", &self.directory, error).into()),
+        };
+        let mut entries = Vec::new();
+        for file in directory {
+            let file = file.map_err(|error| StateError::io("read", &self.directory, error))?;
+            if file.path().extension().is_some_and(|extension| extension == "json") {
+                entries.extend(files::read_json::<KeyEntry>(&file.path())?);
+            }
+        }
+        entries.sort_by(|a, b| a.keyid.cmp(&b.keyid));
+        Ok(entries)
+    }
+
+    /// The key with this id, or the only one whose id starts so.
+    pub(crate) fn entry(&self, id: &str) -> Result<KeyEntry, KeyringError> {
+        let unknown = || KeyringError::UnknownKey(id.to_owned());
+        let entries = self.list()?.into_iter().filter(|e| e.keyid.as_str().starts_with(id));
+        match <[KeyEntry; 1]>::try_from(entries.collect::<Vec<_>>()) {
+            Ok([entry]) if !id.is_empty() => Ok(entry),
+            _ => Err(unknown()),
+        }
+    }
+
+    /// The encrypted file of a key.
+    pub(crate) fn pem(&self, id: &KeyId) -> Result<Vec<u8>, KeyringError> {
+        let path = self.pem_path(id);
+        files::read(&path)?.ok_or_else(|| KeyringError::UnknownKey(id.to_string()))
+    }
+
+    /// Makes a key and stores it durably.
+    pub(crate) fn create(
+        &self,
+        algorithm: Algorithm,
+        label: Option<String>,
+        purpose: Purpose,
+    ) -> Result<KeyEntry, KeyringError> {
+        let what = label.clone().unwrap_or_else(|| "the new key".to_owned());
+        let passphrase = self.new_passphrase(&what, purpose)?;
+        let private = PrivateKey::generate(algorithm)?;
+        let entry =
+            KeyEntry { keyid: private.id(), label, key: Key::new(private.public().clone()) };
+        files::create_dir(&self.directory)?;
+        // The public part comes last: a key is listed only when it is there.
+        file::write(&self.pem_path(&entry.keyid), &private, &passphrase)?;
+        files::write_json(&self.entry_path(&entry.keyid), &entry)?;
+        self.opened.borrow_mut().insert(entry.keyid.clone(), Rc::new(private));
+        Ok(entry)
+    }
+
+    /// The public parts of the keys that may be used: those that are named, or else all of the trust
+    /// directory. A key in a file elsewhere is opened to know its id.
+    pub(crate) fn available(&self, references: &[String]) -> Result<Vec<KeyEntry>, KeyringError> {
+        if references.is_empty() {
+            return self.list();
+        }
+        references.iter().map(|reference| self.resolve(reference, Purpose::Any)).collect()
+    }
+
+    /// The public part of a key that is named.
+    pub(crate) fn resolve(
+        &self,
+        reference: &str,
+        purpose: Purpose,
+    ) -> Result<KeyEntry, KeyringError> {
+        let reference = KeyRef::from_str(reference)?;
+        if let KeyRef::Id(id) = &reference {
+            return self.entry(id.as_str());
+        }
+        let path = reference.file(|id| self.pem_path(id))?;
+        let private = self.open_file(&path, None, purpose)?;
+        let key = Key::new(private.public().clone());
+        let keyid = private.id();
+        self.opened.borrow_mut().insert(keyid.clone(), private);
+        Ok(KeyEntry { keyid, label: None, key })
+    }
+
+    /// The public key of somebody: a PEM file, or a key of the trust directory.
+    pub(crate) fn public(&self, reference: &str) -> Result<Key, KeyringError> {
+        let reference = KeyRef::from_str(reference)?;
+        if let KeyRef::Id(id) = &reference {
+            return Ok(self.entry(id.as_str())?.key);
+        }
+        let path = reference.file(|id| self.pem_path(id))?;
+        let text =
+            std::fs::read_to_string(&path).map_err(|error| StateError::io("read", &path, error))?;
+        let public = PublicKey::from_pem(&text).map_err(|error| KeyError::NotAPrivateKey {
+            input: path.display().to_string(),
+            problem: error.to_string(),
+        });
+        Ok(Key::new(public?))
+    }
+
+    /// Signs a document with every available key that the authority lists.
+    pub(crate) fn sign(
+        &self,
+        document: &Unsigned,
+        role: &RoleName,
+        available: &[KeyEntry],
+        authority: Authority<'_>,
+    ) -> Result<Vec<u8>, KeyringError> {
+        let keys = listed(available, authority);
+        if keys.is_empty() {
+            let wanted = authority.role.keyids.clone();
+            return Err(KeyringError::NoKeyFor { role: role.clone(), wanted });
+        }
+        self.sign_with(document, Purpose::of(role), &keys)
+    }
+
+    /// Signs a document with all of these keys, each under the id that metadata lists it with.
+    pub(crate) fn sign_with(
+        &self,
+        document: &Unsigned,
+        purpose: Purpose,
+        keys: &[(&KeyId, &KeyEntry)],
+    ) -> Result<Vec<u8>, KeyringError> {
+        let mut signatures = Vec::new();
+        for (listed_as, key) in keys {
+            let signature = self.open(key, purpose)?.sign(document.message())?;
+            signatures.push(((*listed_as).clone(), signature));
+        }
+        Ok(document.with_signatures(&signatures))
+    }
+
+    fn open(&self, key: &KeyEntry, purpose: Purpose) -> Result<Rc<PrivateKey>, KeyringError> {
+        if let Some(private) = self.opened.borrow().get(&key.keyid) {
+            return Ok(private.clone());
+        }
+        let private = self.open_file(&self.pem_path(&key.keyid), Some(&key.keyid), purpose)?;
+        self.opened.borrow_mut().insert(key.keyid.clone(), private.clone());
+        Ok(private)
+    }
+
+    fn open_file(
+        &self,
+        path: &Path,
+        wanted: Option<&KeyId>,
+        purpose: Purpose,
+    ) -> Result<Rc<PrivateKey>, KeyringError> {
+        let mut opened = file::read(path, None, wanted);
+        if let Err(KeyError::PassphraseMissing(_)) = opened {
+            // Before the key is known, any passphrase of the environment may be its own.
+            for passphrase in self.passphrases.values().filter(|_| purpose == Purpose::Any) {
+                opened = file::read(path, Some(passphrase), wanted);
+                if opened.is_ok() {
+                    break;
+                }
+            }
+        }
+        if let Err(KeyError::PassphraseMissing(_)) = opened {
+            let passphrase = self.passphrase(&path.display().to_string(), purpose)?;
+            opened = file::read(path, Some(&passphrase), wanted);
+        }
+        let opened = opened?;
+        for weakness in opened.weaknesses {
+            self.output.warn(format_args!("{}: {weakness}", path.display()));
+        }
+        Ok(Rc::new(opened.key))
+    }
+
+    fn new_passphrase(&self, what: &str, purpose: Purpose) -> Result<SecretString, KeyringError> {
+        if let Some(passphrase) = self.passphrase_set(purpose) {
+            return not_empty(what, passphrase);
+        }
+        let passphrase = self.passphrase(what, purpose)?;
+        let again = ask(&format!("passphrase of {what} again: "))?;
+        match passphrase.expose_secret() == again.expose_secret() {
+            true => Ok(passphrase),
+            false => Err(KeyringError::PassphrasesDiffer),
+        }
+    }
+
+    /// From the environment for the purpose, from the environment for all, or from a person.
+    fn passphrase(&self, what: &str, purpose: Purpose) -> Result<SecretString, KeyringError> {
+        if let Some(passphrase) = self.passphrase_set(purpose) {
+            return not_empty(what, passphrase);
+        }
+        if !self.interactive {
+            let (what, variable) = (what.to_owned(), purpose.variable());
+            return Err(KeyringError::PassphraseMissing { what, variable });
+        }
+        not_empty(what, ask(&format!("passphrase of {what}: "))?)
+    }
+
+    fn passphrase_set(&self, purpose: Purpose) -> Option<SecretString> {
+        let own = format!("NOTARY_{}PASSPHRASE", purpose.variable());
+        let found = self.passphrases.get(own.as_str());
+        found.or_else(|| self.passphrases.get("NOTARY_PASSPHRASE")).cloned()
+    }
+
+    fn pem_path(&self, id: &KeyId) -> PathBuf {
+        self.directory.join(format!("{id}.pem"))
+    }
+
+    fn entry_path(&self, id: &KeyId) -> PathBuf {
+        self.directory.join(format!("{id}.json"))
+    }
+}
+
+/// The available keys that an authority lists, in its order, each with the id that it lists.
+pub(crate) fn listed<'a>(
+    available: &'a [KeyEntry],
+    authority: Authority<'a>,
+) -> Vec<(&'a KeyId, &'a KeyEntry)> {
+    let of_id = |id: &'a KeyId| {
+        let public = authority.keys.get(id)?.public()?;
+        Some((id, available.iter().find(|entry| entry.key.public() == Some(public))?))
+    };
+    authority.role.keyids.iter().filter_map(of_id).collect()
+}
+
+fn not_empty(what: &str, passphrase: SecretString) -> Result<SecretString, KeyringError> {
+    match passphrase.expose_secret().is_empty() {
+        true => Err(KeyringError::PassphraseEmpty { what: what.to_owned() }),
+        false => Ok(passphrase),
+    }
+}
+
+fn ask(prompt: &str) -> Result<SecretString, KeyringError> {
+    rpassword::prompt_password(prompt).map(SecretString::from).map_err(KeyringError::Terminal)
+}
+
+#[cfg(test)]
+mod tests;

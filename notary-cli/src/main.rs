@@ -1,0 +1,5 @@
+//! The program `notary`.
+
+fn main() -> std::process::ExitCode {
+    notary_cli::main()
+}

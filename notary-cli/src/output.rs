@@ -1,0 +1,172 @@
+//! The only place that prints: results to stdout, messages and progress to stderr.
+//!
+//! With `--json` stdout gets exactly one document, also when the command fails. Control characters of
+//! names that come from a repository are shown escaped, so that they cannot steer a terminal.
+
+use std::cell::{Cell, RefCell};
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
+use serde_json::json;
+
+use crate::exit::Failure;
+
+/// How long work goes on before its progress is shown.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Where one command prints.
+pub(crate) struct Output {
+    stdout: RefCell<Box<dyn Write>>,
+    stderr: RefCell<Box<dyn Write>>,
+    json: Cell<bool>,
+    verbose: Cell<bool>,
+}
+
+impl Output {
+    /// Prints to these two.
+    pub(crate) fn new(stdout: Box<dyn Write>, stderr: Box<dyn Write>) -> Output {
+        let (stdout, stderr) = (RefCell::new(stdout), RefCell::new(stderr));
+        Output { stdout, stderr, json: Cell::new(false), verbose: Cell::new(false) }
+    }
+
+    /// Sets what the command line asks for.
+    pub(crate) fn configure(&self, json: bool, verbose: bool) {
+        self.json.set(json);
+        self.verbose.set(verbose);
+    }
+
+    /// The result of the command: with `--json` the value as one document, otherwise the text, which
+    /// ends with a line feed or is empty.
+    pub(crate) fn result<T: Serialize>(&self, value: &T, text: &str) -> io::Result<()> {
+        let text = match self.json.get() {
+            true => serde_json::to_string_pretty(value).expect("results are JSON") + "\n",
+            false => plain(text),
+        };
+        let mut stdout = self.stdout.borrow_mut();
+        stdout.write_all(text.as_bytes())?;
+        stdout.flush()
+    }
+
+    /// Bytes that are the result themselves, such as an exported key.
+    pub(crate) fn raw(&self, bytes: &[u8]) -> io::Result<()> {
+        let mut stdout = self.stdout.borrow_mut();
+        stdout.write_all(bytes)?;
+        stdout.flush()
+    }
+
+    /// Something that a person may want to know.
+    pub(crate) fn message(&self, text: impl Display) {
+        self.line("", &text.to_string());
+    }
+
+    /// Something that a person should act on.
+    pub(crate) fn warn(&self, text: impl Display) {
+        self.line("warning: ", &text.to_string());
+    }
+
+    /// One request, where `-v` asks for it.
+    pub(crate) fn trace(&self, text: impl FnOnce() -> String) {
+        if self.verbose.get() {
+            self.line("", &text());
+        }
+    }
+
+    /// Why the command failed.
+    pub(crate) fn failure(&self, failure: &Failure) {
+        self.line("error: ", &failure.to_string());
+        if self.json.get() {
+            let body = json!({
+                "error": failure.to_string(),
+                "exit": failure.code(),
+                "code": failure.problem().map(|problem| &problem.code),
+                "request_id": failure.problem().map(|problem| &problem.request_id),
+            });
+            // There is nobody left to tell when this fails.
+            let _ = self.raw(format!("{body:#}\n").as_bytes());
+        }
+    }
+
+    /// Progress over so many bytes.
+    pub(crate) fn bytes(&self, total: u64, what: &str) -> Progress {
+        self.progress(total, what, "{msg} {bytes}/{total_bytes} {bytes_per_sec}")
+    }
+
+    /// Progress over so many files.
+    pub(crate) fn files(&self, total: u64, what: &str) -> Progress {
+        self.progress(total, what, "{msg} {pos}/{len}")
+    }
+
+    fn progress(&self, total: u64, what: &str, template: &str) -> Progress {
+        let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::hidden());
+        let style = ProgressStyle::with_template(template).expect("the template is one of ours");
+        bar.set_style(style);
+        bar.set_message(escape(what));
+        Progress { bar, since: Instant::now(), shown: false }
+    }
+
+    fn line(&self, prefix: &str, text: &str) {
+        // A closed stderr is no reason to stop.
+        let _ = writeln!(self.stderr.borrow_mut(), "{prefix}{}", plain(text).trim_end());
+    }
+}
+
+/// Progress on stderr that is shown once the work takes over a second.
+pub(crate) struct Progress {
+    bar: ProgressBar,
+    since: Instant,
+    shown: bool,
+}
+
+impl Progress {
+    /// So much more is done.
+    pub(crate) fn advance(&mut self, by: u64) {
+        if !self.shown && self.since.elapsed() > PATIENCE {
+            self.shown = true;
+            self.bar.set_draw_target(ProgressDrawTarget::stderr());
+        }
+        self.bar.inc(by);
+    }
+
+    /// The work starts again.
+    pub(crate) fn restart(&mut self) {
+        self.bar.set_position(0);
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// Text of several lines in which no character but the line feed steers a terminal.
+fn plain(text: &str) -> String {
+    text.split_inclusive('\n')
+        .map(|line| match line.strip_suffix('\n') {
+            Some(line) => escape(line) + "\n",
+            None => escape(line),
+        })
+        .collect()
+}
+
+/// A name on one line.
+fn escape(text: &str) -> String {
+    let escaped = |c: char| match c.is_control() {
+        true => c.escape_default().to_string(),
+        false => c.to_string(),
+    };
+    text.chars().map(escaped).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_cannot_steer_the_terminal() {
+        assert_eq!(plain("a\u{1b}[2Jb\nc é\n"), "a\\u{1b}[2Jb\nc é\n");
+    }
+}

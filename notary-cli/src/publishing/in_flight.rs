@@ -1,0 +1,70 @@
+//! Signed files that were or will be sent and whose outcome is not known: they are stored before the
+//! first byte leaves and removed when the server has judged them. As long as they are there, the next
+//! publish sends them first, so that one version never gets two contents.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use notary_schema::name::RoleName;
+use serde::{Deserialize, Serialize};
+
+use crate::staged::Base;
+use crate::trust_dir::{CollectionDir, StateError, files};
+
+/// One publish.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct InFlight {
+    files: Vec<SignedFile>,
+    /// Delegated roles without a file.
+    #[serde(default)]
+    pub(crate) pending: BTreeSet<RoleName>,
+    /// What the changed targets were before, by role.
+    #[serde(default)]
+    pub(crate) base: BTreeMap<RoleName, Base>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SignedFile {
+    role: RoleName,
+    /// Byte for byte: metadata is UTF-8.
+    file: String,
+}
+
+impl InFlight {
+    /// These signed files.
+    pub(crate) fn new(
+        files: &[(RoleName, Arc<[u8]>)],
+        pending: BTreeSet<RoleName>,
+        base: BTreeMap<RoleName, Base>,
+    ) -> InFlight {
+        let text = |bytes: &[u8]| std::str::from_utf8(bytes).expect("JSON is UTF-8").to_owned();
+        let signed = |(role, file): &(RoleName, Arc<[u8]>)| SignedFile {
+            role: role.clone(),
+            file: text(file),
+        };
+        InFlight { files: files.iter().map(signed).collect(), pending, base }
+    }
+
+    /// The signed files.
+    pub(crate) fn files(&self) -> Vec<(RoleName, Arc<[u8]>)> {
+        let bytes = |signed: &SignedFile| (signed.role.clone(), signed.file.as_bytes().into());
+        self.files.iter().map(bytes).collect()
+    }
+
+    /// What is in flight, if anything is.
+    pub(crate) fn load(collection: &CollectionDir) -> Result<Option<InFlight>, StateError> {
+        files::read_json(&collection.in_flight_path())
+    }
+
+    /// Stores it durably.
+    pub(crate) fn save(&self, collection: &CollectionDir) -> Result<(), StateError> {
+        files::write_json(&collection.in_flight_path(), self)
+    }
+
+    /// The server has judged it.
+    pub(crate) fn settle(collection: &CollectionDir) -> Result<(), StateError> {
+        files::remove(&collection.in_flight_path())
+    }
+}

@@ -1,0 +1,255 @@
+//! How staged changes are published.
+//!
+//! 1. Files of an earlier publish whose outcome is not known are sent first.
+//! 2. The collection is read and verified; changes that are there already are dropped.
+//! 3. The next versions are built ([`plan`]), judged, signed by own keys, judged again.
+//! 4. The signed files are stored ([`in_flight`]), then sent as one request.
+//! 5. A definite answer removes them. After `version_conflict` the work starts again at 2 and stops
+//!    only when somebody else changed the same target. Whatever fails, what is staged stays staged.
+
+pub(crate) mod in_flight;
+pub(crate) mod plan;
+pub(crate) mod reading;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use notary_schema::envelope::Envelope;
+use notary_schema::name::{Gun, RoleName};
+use notary_schema::role::Targets;
+use notary_schema::wire::PublishAnswer;
+use tokio::time::Instant;
+
+use crate::args::{SignArgs, When};
+use crate::exit::Failure;
+use crate::keyring::{KeyEntry, Keyring};
+use crate::remote::ServerError;
+use crate::session::Session;
+use crate::staged::{Base, Staged};
+use crate::trust_dir::{CollectionDir, files};
+use in_flight::InFlight;
+use plan::Plan;
+use reading::Reading;
+
+/// One publish of one collection, whose lock the caller holds.
+pub(crate) struct Publisher<'a> {
+    session: &'a Session,
+    gun: &'a Gun,
+    collection: &'a CollectionDir,
+    keyring: Keyring,
+    keys: Vec<KeyEntry>,
+    expires: Option<When>,
+}
+
+/// What became of sent files.
+enum Sent {
+    Published(PublishAnswer),
+    /// Another version was there first.
+    Overtaken(ServerError),
+}
+
+impl<'a> Publisher<'a> {
+    /// Publishes with these keys.
+    pub(crate) fn new(
+        session: &'a Session,
+        gun: &'a Gun,
+        collection: &'a CollectionDir,
+        sign: &SignArgs,
+    ) -> Result<Publisher<'a>, Failure> {
+        let keyring = session.keyring()?;
+        let keys = keyring.available(&sign.key)?;
+        Ok(Publisher { session, gun, collection, keyring, keys, expires: sign.expires })
+    }
+
+    /// What would be published now; `None` when nothing is left to do.
+    pub(crate) async fn dry_run(&self) -> Result<Option<(Plan, Vec<String>)>, Failure> {
+        let mut staged = load(self.collection)?;
+        let now = self.session.now();
+        let reading = self.read(&staged, now).await?;
+        self.drop_present(&mut staged, &reading);
+        if staged.is_empty() {
+            return Ok(None);
+        }
+        let plan = self.plan(&reading, &staged, now)?;
+        let warnings = plan.check(&reading.view, &reading.lifetimes, now)?;
+        Ok(Some((plan, warnings)))
+    }
+
+    /// Publishes what is staged; `None` when nothing is left to do.
+    pub(crate) async fn publish(&self) -> Result<Option<PublishAnswer>, Failure> {
+        let end = Instant::now() + self.session.settings.timeout;
+        let (mut answer, mut bases) = self.resend().await?;
+        loop {
+            let mut staged = load(self.collection)?;
+            if staged.is_empty() {
+                return Ok(answer);
+            }
+            let now = self.session.now();
+            let reading = self.read(&staged, now).await?;
+            self.drop_present(&mut staged, &reading);
+            if staged.is_empty() {
+                save(self.collection, &staged)?;
+                return Ok(answer);
+            }
+            self.refuse_conflicts(&staged, &reading, &bases)?;
+            let in_flight = self.sign(&reading, &staged, &bases, now)?;
+            in_flight.save(self.collection)?;
+            match self.send(&in_flight).await? {
+                Sent::Published(new) => answer = Some(new),
+                Sent::Overtaken(error) if Instant::now() >= end => return Err(error.into()),
+                Sent::Overtaken(_) => {
+                    self.session.output.message("another publish was first; building on it");
+                    bases = in_flight.base;
+                }
+            }
+        }
+    }
+
+    /// Sends what an earlier publish left in flight. Answers what came of it, and what the changed
+    /// targets were when it was built, if it was overtaken.
+    async fn resend(&self) -> Result<(Option<PublishAnswer>, BTreeMap<RoleName, Base>), Failure> {
+        let Some(in_flight) = InFlight::load(self.collection)? else {
+            return Ok((None, BTreeMap::new()));
+        };
+        let output = &self.session.output;
+        output.message("sending the files of an earlier publish whose outcome is not known");
+        match self.send(&in_flight).await {
+            Ok(Sent::Published(answer)) => Ok((Some(answer), BTreeMap::new())),
+            Ok(Sent::Overtaken(_)) => Ok((None, in_flight.base)),
+            Err(Failure::Server(error)) if error.is_definite() => {
+                output.warn(format_args!("the earlier publish was refused: {error}"));
+                Ok((None, in_flight.base))
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Sends signed files that are stored, and drops them when the server has judged them, with the
+    /// staged changes that they hold.
+    async fn send(&self, in_flight: &InFlight) -> Result<Sent, Failure> {
+        let sent = in_flight.files();
+        let server = self.session.server()?;
+        match server.publish(self.gun, &sent, &in_flight.pending).await {
+            Ok(answer) => {
+                let mut staged = load(self.collection)?;
+                for (role, bytes) in &sent {
+                    let published = |other: &RoleName| sent.iter().any(|(role, _)| role == other);
+                    if let Ok(file) = Envelope::<Targets>::parse(bytes.clone()) {
+                        staged.drop_present(role, file.signed(), published);
+                    }
+                }
+                save(self.collection, &staged)?;
+                InFlight::settle(self.collection)?;
+                Ok(Sent::Published(answer))
+            }
+            Err(error) if error.is_definite() => {
+                InFlight::settle(self.collection)?;
+                match error.problem() {
+                    Some(problem) if problem.code == "version_conflict" => {
+                        Ok(Sent::Overtaken(error))
+                    }
+                    _ => Err(error.into()),
+                }
+            }
+            Err(error) => {
+                self.session.output.warn(format_args!(
+                    "the outcome is not known; the signed files are kept and sent first by the next \
+                     `notary publish {}`", self.gun
+                ));
+                Err(error.into())
+            }
+        }
+    }
+
+    async fn read(&self, staged: &Staged, now: DateTime<Utc>) -> Result<Reading, Failure> {
+        let delegated = staged.roles.values().flat_map(|changes| changes.delegations.keys());
+        let roles = staged.roles.keys().chain(delegated).collect();
+        reading::read(self.session, self.gun, roles, &[], now).await
+    }
+
+    fn drop_present(&self, staged: &mut Staged, reading: &Reading) {
+        for role in staged.roles.keys().cloned().collect::<Vec<_>>() {
+            if let Some(file) = reading.view.file(&role) {
+                staged.drop_present(&role, file.signed(), |r| reading.view.listed(r).is_some());
+            }
+        }
+    }
+
+    fn refuse_conflicts(
+        &self,
+        staged: &Staged,
+        reading: &Reading,
+        bases: &BTreeMap<RoleName, Base>,
+    ) -> Result<(), Failure> {
+        for (role, base) in bases {
+            let Some(changes) = staged.roles.get(role) else { continue };
+            let current = reading.view.file(role).map(|file| file.signed());
+            let conflicts = changes.conflicts(base, current);
+            if !conflicts.is_empty() {
+                let gun = self.gun;
+                return Err(Failure::Conflict(format!(
+                    "somebody else changed {} in {role} too; look with `notary list {gun} --role \
+                     {role}`, then publish again to replace it, or `notary reset {gun}`",
+                    conflicts.join(", ")
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn plan(
+        &self,
+        reading: &Reading,
+        staged: &Staged,
+        now: DateTime<Utc>,
+    ) -> Result<Plan, Failure> {
+        let usual = || notary_schema::online::expires_after(now, reading.lifetimes.targets_seconds);
+        let expires = self.expires.map_or_else(usual, |when| when.from(now));
+        plan::plan(&reading.view, staged, expires)
+    }
+
+    fn sign(
+        &self,
+        reading: &Reading,
+        staged: &Staged,
+        bases: &BTreeMap<RoleName, Base>,
+        now: DateTime<Utc>,
+    ) -> Result<InFlight, Failure> {
+        let Reading { view, lifetimes } = reading;
+        let plan = self.plan(reading, staged, now)?;
+        for warning in plan.check(view, lifetimes, now)? {
+            self.session.output.warn(warning);
+        }
+        let mut signed: Vec<(RoleName, Arc<[u8]>)> = Vec::new();
+        for part in &plan.parts {
+            let role = view.role(&part.role).expect("the plan is made of known roles");
+            let authority = view.authority(role);
+            let file = self.keyring.sign(&part.document, &part.role, &self.keys, authority)?;
+            signed.push((part.role.clone(), file.into()));
+        }
+        plan.check_signed(&signed, view, lifetimes, now)?;
+        let base = |role: &RoleName| {
+            let now =
+                || staged.roles.get(role).map(|c| c.base(view.file(role).map(|f| f.signed())));
+            bases.get(role).cloned().or_else(now).unwrap_or_default()
+        };
+        let base = plan.parts.iter().map(|part| (part.role.clone(), base(&part.role))).collect();
+        signed.extend(plan.first_files.iter().cloned());
+        Ok(InFlight::new(&signed, plan.pending.clone(), base))
+    }
+}
+
+/// What is staged for a collection.
+pub(crate) fn load(collection: &CollectionDir) -> Result<Staged, Failure> {
+    Ok(files::read_json(&collection.staged_path())?.unwrap_or_default())
+}
+
+/// Stores what is staged, in one write.
+pub(crate) fn save(collection: &CollectionDir, staged: &Staged) -> Result<(), Failure> {
+    let path = collection.staged_path();
+    match staged.is_empty() {
+        true => Ok(files::remove(&path)?),
+        false => Ok(files::write_json(&path, staged)?),
+    }
+}

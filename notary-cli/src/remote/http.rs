@@ -1,0 +1,369 @@
+//! HTTP with the rules of this program: TLS with ring, plain HTTP on loopback only, bodies of bounded
+//! length, no redirect to another origin, and a second try for what may pass.
+//!
+//! A refusal (4xx) is an answer and comes back at once. A broken connection, a time-out, 429 and the
+//! answers of a service that is not well (5xx) are tried again, with growing pauses, as long as
+//! `--timeout` lasts; `Retry-After` is obeyed. There is no pause before the first try.
+
+use std::cell::OnceCell;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use notary_schema::name::RoleName;
+use notary_schema::wire::Problem;
+use reqwest::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use reqwest::multipart::{Form, Part};
+use reqwest::{Client, ClientBuilder, Method, RequestBuilder, Response, redirect};
+use rustls::crypto::ring;
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+use rustls_platform_verifier::BuilderVerifierExt;
+use secrecy::{ExposeSecret, SecretString};
+use tokio::time::Instant;
+use url::{Host, Origin, Url};
+
+use super::Sink;
+use crate::output::Output;
+
+/// The longest body of a refusal that is read.
+const MAX_PROBLEM_BYTES: u64 = 64 << 10;
+/// The longest wait for a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// The longest wait for the next bytes of a body.
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
+/// Most redirects of one request.
+const MAX_REDIRECTS: usize = 5;
+/// The pause before the second try; it doubles.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// The longest pause that nobody asked for.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// The slowest transfer that is waited for, beyond `--timeout`: a peer that sends less holds an agent
+/// back on purpose.
+const MIN_BYTES_PER_SECOND: u64 = 4 << 10;
+
+/// A request that got no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum HttpError {
+    /// No connection, or a broken one, until the time was over.
+    #[error("{url} could not be reached: {why}")]
+    Unreachable {
+        /// What was asked for.
+        url: Url,
+        /// What went wrong last.
+        why: String,
+    },
+    /// The body is longer than it may be.
+    #[error("{url} is longer than the {max_bytes} bytes that it may have")]
+    TooLong {
+        /// What was asked for.
+        url: Url,
+        /// The longest body.
+        max_bytes: u64,
+    },
+    /// A redirect that is not followed.
+    #[error("{url} redirects to {to}, which is not followed; use the address that is meant")]
+    Redirect {
+        /// What was asked for.
+        url: Url,
+        /// Where it sends us.
+        to: String,
+    },
+    /// Plain HTTP to another machine, or a scheme that we do not speak.
+    #[error("{url} is neither https:// nor http:// on loopback; use https")]
+    Insecure {
+        /// What was asked for.
+        url: Url,
+    },
+    /// The certificates of `--ca` or of the system.
+    #[error("no certificates to trust: {0}")]
+    Certificates(String),
+    /// The body could not be stored.
+    #[error("could not store {url}: {error}")]
+    Store {
+        /// What was asked for.
+        url: Url,
+        /// What the operating system says.
+        error: std::io::Error,
+    },
+}
+
+/// What is sent.
+#[derive(Debug, Clone)]
+pub(crate) struct Request<'a> {
+    /// GET or POST.
+    pub(crate) method: Method,
+    /// Where to.
+    pub(crate) url: Url,
+    /// Who asks.
+    pub(crate) token: Option<&'a SecretString>,
+    /// The signed files of a publish, for a POST.
+    pub(crate) files: &'a [(RoleName, Arc<[u8]>)],
+    /// The longest body of a success.
+    pub(crate) max_bytes: u64,
+}
+
+/// An answer; the body of a success went to the sink.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    /// The status.
+    pub(crate) status: u16,
+    /// What a service of ours says of a refusal.
+    pub(crate) problem: Option<Problem>,
+    retry_after: Option<Duration>,
+}
+
+impl Answer {
+    /// Whether the request did what it should.
+    pub(crate) fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    /// Whether another try may go better. A 502 with a problem in it is the server's own verdict on
+    /// the signer; one without comes from a gateway.
+    fn may_pass(&self) -> bool {
+        match self.status {
+            429 => true,
+            502 => self.problem.is_none(),
+            status => status >= 500,
+        }
+    }
+}
+
+/// The connections of this process.
+pub(crate) struct Http {
+    ca: Option<PathBuf>,
+    timeout: Duration,
+    output: Rc<Output>,
+    /// For loopback: no certificates are loaded, no proxy is asked.
+    plain: OnceCell<Client>,
+    secure: OnceCell<Client>,
+}
+
+impl Http {
+    /// Connections that trust the certificates of this file, or those of the system.
+    pub(crate) fn new(ca: Option<PathBuf>, timeout: Duration, output: Rc<Output>) -> Http {
+        Http { ca, timeout, output, plain: OnceCell::new(), secure: OnceCell::new() }
+    }
+
+    /// Sends a request until it is answered or the time is over; a success goes to the sink.
+    pub(crate) async fn send(
+        &self,
+        request: &Request<'_>,
+        sink: &mut dyn Sink,
+    ) -> Result<Answer, HttpError> {
+        let end = Instant::now() + self.timeout;
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let outcome = self.attempt(request, sink, end).await;
+            let wait = match &outcome {
+                Err(HttpError::Unreachable { .. }) => jittered(pause),
+                Ok(answer) if answer.may_pass() => {
+                    jittered(pause).max(answer.retry_after.unwrap_or_default())
+                }
+                _ => return outcome,
+            };
+            if Instant::now() + wait >= end {
+                return outcome;
+            }
+            tokio::time::sleep(wait).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+            sink.restart().map_err(|error| HttpError::Store { url: request.url.clone(), error })?;
+        }
+    }
+
+    /// One try, along the redirects.
+    async fn attempt(
+        &self,
+        request: &Request<'_>,
+        sink: &mut dyn Sink,
+        end: Instant,
+    ) -> Result<Answer, HttpError> {
+        let upload = request.files.iter().map(|(_, bytes)| bytes.len() as u64).sum();
+        let mut url = request.url.clone();
+        for _ in 0..=MAX_REDIRECTS {
+            let since = Instant::now();
+            let sent = in_time(request, end, upload, self.build(request, url.clone())?.send());
+            let failed = |_: &HttpError| self.trace(request, &url, "failed", 0, since);
+            let response = sent.await.inspect_err(failed)?;
+            let status = response.status();
+            if status.is_redirection() && status.as_u16() != 304 {
+                self.trace(request, &url, status.as_str(), 0, since);
+                url = follow(request, &url, &response)?;
+                continue;
+            }
+            let (answer, bytes) = receive(request, response, sink, end).await?;
+            self.trace(request, &url, status.as_str(), bytes, since);
+            return Ok(answer);
+        }
+        let to = format!("more than {MAX_REDIRECTS} others in turn");
+        Err(HttpError::Redirect { url: request.url.clone(), to })
+    }
+
+    fn build(&self, request: &Request<'_>, url: Url) -> Result<RequestBuilder, HttpError> {
+        let client = self.client(&url)?;
+        let mut builder = client.request(request.method.clone(), url);
+        if let Some(token) = request.token {
+            builder = builder.bearer_auth(token.expose_secret());
+        }
+        if !request.files.is_empty() {
+            let mut form = Form::new();
+            for (role, bytes) in request.files {
+                let part = Part::bytes(bytes.to_vec()).file_name(role.to_string());
+                let part = part.mime_str("application/json").expect("a media type");
+                form = form.part("files", part);
+            }
+            builder = builder.multipart(form);
+        }
+        Ok(builder)
+    }
+
+    fn client(&self, url: &Url) -> Result<&Client, HttpError> {
+        let (cell, secure) = match url.scheme() {
+            "https" => (&self.secure, true),
+            "http" if is_loopback(url) => (&self.plain, false),
+            _ => return Err(HttpError::Insecure { url: url.clone() }),
+        };
+        if let Some(client) = cell.get() {
+            return Ok(client);
+        }
+        let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+        let config = config.with_safe_default_protocol_versions().expect("ring has all of them");
+        let failed = |error: rustls::Error| HttpError::Certificates(error.to_string());
+        let config = match (secure, &self.ca) {
+            (true, None) => config.with_platform_verifier().map_err(failed)?,
+            (true, Some(ca)) => config.with_root_certificates(certificates(ca)?),
+            (false, _) => config.with_root_certificates(RootCertStore::empty()),
+        };
+        let builder = ClientBuilder::new()
+            .tls_backend_preconfigured(config.with_no_client_auth())
+            .redirect(redirect::Policy::none())
+            .user_agent(concat!("notary/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(CONNECT_TIMEOUT)
+            .read_timeout(READ_TIMEOUT);
+        let builder = if secure { builder } else { builder.no_proxy() };
+        let client = builder.build().map_err(|e| HttpError::Certificates(e.to_string()))?;
+        Ok(cell.get_or_init(|| client))
+    }
+
+    fn trace(&self, request: &Request<'_>, url: &Url, status: &str, bytes: u64, since: Instant) {
+        self.output.trace(|| {
+            let milliseconds = since.elapsed().as_millis();
+            format!("{} {url} {status} {bytes} bytes {milliseconds} ms", request.method)
+        });
+    }
+}
+
+/// Reads the body: that of a success into the sink, that of anything else as a problem.
+async fn receive(
+    request: &Request<'_>,
+    mut response: Response,
+    sink: &mut dyn Sink,
+    end: Instant,
+) -> Result<(Answer, u64), HttpError> {
+    let url = || request.url.clone();
+    let status = response.status();
+    let header = |name| Some(response.headers().get(name)?.to_str().ok()?.to_owned());
+    let is_problem = header(CONTENT_TYPE).is_some_and(|kind| kind.contains("json"));
+    let retry_after = header(RETRY_AFTER).and_then(|seconds| seconds.parse().ok());
+    let max_bytes = if status.is_success() { request.max_bytes } else { MAX_PROBLEM_BYTES };
+    let too_long = || HttpError::TooLong { url: url(), max_bytes };
+    if status.is_success() && response.content_length().is_some_and(|length| length > max_bytes) {
+        return Err(too_long());
+    }
+    let (mut bytes, mut body) = (0, Vec::new());
+    loop {
+        let chunk = in_time(request, end, bytes, response.chunk()).await?;
+        let Some(chunk) = chunk else { break };
+        bytes += chunk.len() as u64;
+        match status.is_success() {
+            true if bytes > max_bytes => return Err(too_long()),
+            true => sink.write(&chunk).map_err(|error| HttpError::Store { url: url(), error })?,
+            false if bytes > max_bytes => break,
+            false => body.extend(chunk),
+        }
+    }
+    let problem = match is_problem && !status.is_success() {
+        true => serde_json::from_slice(&body).ok(),
+        false => None,
+    };
+    let retry_after = retry_after.map(Duration::from_secs);
+    Ok((Answer { status: status.as_u16(), problem, retry_after }, bytes))
+}
+
+/// Waits for one step of a transfer of which so many bytes have passed.
+async fn in_time<T>(
+    request: &Request<'_>,
+    end: Instant,
+    bytes: u64,
+    step: impl Future<Output = Result<T, reqwest::Error>>,
+) -> Result<T, HttpError> {
+    let end = end + Duration::from_secs(bytes / MIN_BYTES_PER_SECOND);
+    let why = match tokio::time::timeout_at(end, step).await {
+        Ok(Ok(value)) => return Ok(value),
+        Ok(Err(error)) => causes(&error.without_url()),
+        Err(_) => "the time is over (--timeout)".to_owned(),
+    };
+    Err(HttpError::Unreachable { url: request.url.clone(), why })
+}
+
+/// Where a redirect leads, if it stays with the same origin. Nothing is sent twice that changes
+/// something.
+fn follow(request: &Request<'_>, from: &Url, response: &Response) -> Result<Url, HttpError> {
+    let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
+    let to = location.unwrap_or("nowhere").to_owned();
+    let target = location.and_then(|location| from.join(location).ok());
+    let same = |target: &Url| target.origin() == from.origin();
+    let follows = request.method == Method::GET && matches!(from.origin(), Origin::Tuple(..));
+    target
+        .filter(|target| follows && same(target))
+        .ok_or(HttpError::Redirect { url: request.url.clone(), to })
+}
+
+/// Whether a URL names this machine, whatever a name server says.
+pub(crate) fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => IpAddr::V4(address).is_loopback(),
+        Some(Host::Ipv6(address)) => IpAddr::V6(address).is_loopback(),
+        None => false,
+    }
+}
+
+fn certificates(path: &Path) -> Result<RootCertStore, HttpError> {
+    let failed = |why: String| HttpError::Certificates(format!("{}: {why}", path.display()));
+    let mut store = RootCertStore::empty();
+    let read = CertificateDer::pem_file_iter(path).map_err(|error| failed(error.to_string()))?;
+    for certificate in read {
+        let certificate = certificate.map_err(|error| failed(error.to_string()))?;
+        store.add(certificate).map_err(|error| failed(error.to_string()))?;
+    }
+    match store.is_empty() {
+        true => Err(failed("no certificate in it".into())),
+        false => Ok(store),
+    }
+}
+
+/// Between half of the pause and all of it, so that many who wait do not come back together.
+fn jittered(pause: Duration) -> Duration {
+    let mut random = [0u8];
+    let _ = ::ring::rand::SecureRandom::fill(&::ring::rand::SystemRandom::new(), &mut random);
+    pause / 2 + pause / 2 * u32::from(random[0]) / 255
+}
+
+/// An error with what caused it, since the outermost one says little.
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,179 @@
+//! notary-server, as this program asks it.
+
+mod http;
+
+use std::io;
+use std::sync::Arc;
+
+use notary_schema::name::{Gun, RoleName};
+use notary_schema::online::OnlineRole;
+use notary_schema::wire::{CollectionInfo, OnlineKey, Problem, PublishAnswer};
+use reqwest::Method;
+use secrecy::SecretString;
+use serde::de::DeserializeOwned;
+use url::Url;
+
+pub(crate) use http::{Answer, Http, HttpError, Request, is_loopback};
+
+/// The longest answer of a service that is not metadata.
+const MAX_ANSWER_BYTES: u64 = 64 << 20;
+
+/// Where the body of a success goes.
+pub(crate) trait Sink {
+    /// The next bytes.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()>;
+    /// Forget what came: the body starts again.
+    fn restart(&mut self) -> io::Result<()>;
+}
+
+impl Sink for Vec<u8> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.extend(bytes);
+        Ok(())
+    }
+
+    fn restart(&mut self) -> io::Result<()> {
+        self.clear();
+        Ok(())
+    }
+}
+
+/// What the server did not do.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ServerError {
+    /// It could not be asked.
+    #[error(transparent)]
+    Http(#[from] HttpError),
+    /// It says why not.
+    #[error("{} (request {})", .0.detail, .0.request_id)]
+    Problem(Box<Problem>),
+    /// It gives a status and no reason of ours: probably not the service itself.
+    #[error("{url} answers {status} without a reason; is it the address of a notary-server?")]
+    Status {
+        /// What was asked for.
+        url: Url,
+        /// The status.
+        status: u16,
+    },
+    /// A success that is not what was asked for.
+    #[error("{url} does not answer like a notary-server: {why}")]
+    OtherAnswer {
+        /// What was asked for.
+        url: Url,
+        /// What is wrong with the answer.
+        why: String,
+    },
+}
+
+impl ServerError {
+    /// The HTTP status, where there is one.
+    pub(crate) fn status(&self) -> Option<u16> {
+        match self {
+            ServerError::Problem(problem) => Some(problem.status),
+            ServerError::Status { status, .. } => Some(*status),
+            ServerError::Http(_) | ServerError::OtherAnswer { .. } => None,
+        }
+    }
+
+    /// What the server says.
+    pub(crate) fn problem(&self) -> Option<&Problem> {
+        match self {
+            ServerError::Problem(problem) => Some(problem),
+            _ => None,
+        }
+    }
+
+    /// Whether the server has judged a publish, so that the very same bytes will not fare better.
+    pub(crate) fn is_definite(&self) -> bool {
+        match self.status() {
+            Some(400..=422) => true,
+            Some(502) => self.problem().is_some_and(|problem| problem.code == "signer_refused"),
+            _ => false,
+        }
+    }
+}
+
+/// One notary-server.
+pub(crate) struct Server<'a> {
+    base: Url,
+    token: Option<SecretString>,
+    http: &'a Http,
+}
+
+impl<'a> Server<'a> {
+    /// The server at a base URL such as `https://notary.example`.
+    pub(crate) fn new(base: Url, token: Option<SecretString>, http: &'a Http) -> Server<'a> {
+        Server { base, token, http }
+    }
+
+    /// The metadata URL of a collection, which any TUF client takes.
+    pub(crate) fn metadata_url(&self, gun: &Gun) -> Url {
+        self.url(gun, "tuf/")
+    }
+
+    /// The token, for requests below [`Server::metadata_url`].
+    pub(crate) fn token(&self) -> Option<&SecretString> {
+        self.token.as_ref()
+    }
+
+    /// The public key of an online role for the next root; the first call reserves the name.
+    pub(crate) async fn online_key(
+        &self,
+        gun: &Gun,
+        role: OnlineRole,
+    ) -> Result<OnlineKey, ServerError> {
+        self.call(Method::POST, self.url(gun, &format!("keys/{}", role.name())), &[]).await
+    }
+
+    /// What a collection is made of, in the server's words: nothing in it is verified.
+    pub(crate) async fn info(&self, gun: &Gun) -> Result<CollectionInfo, ServerError> {
+        self.call(Method::GET, self.url(gun, ""), &[]).await
+    }
+
+    /// Sends signed files as one publish. Repeating it is harmless.
+    pub(crate) async fn publish(
+        &self,
+        gun: &Gun,
+        files: &[(RoleName, Arc<[u8]>)],
+        pending: impl IntoIterator<Item = &RoleName>,
+    ) -> Result<PublishAnswer, ServerError> {
+        let mut url = self.metadata_url(gun);
+        for role in pending {
+            url.query_pairs_mut().append_pair("pending", role.as_str());
+        }
+        self.call(Method::POST, url, files).await
+    }
+
+    async fn call<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        url: Url,
+        files: &[(RoleName, Arc<[u8]>)],
+    ) -> Result<T, ServerError> {
+        let (token, max_bytes) = (self.token.as_ref(), MAX_ANSWER_BYTES);
+        let request = Request { method, url: url.clone(), token, files, max_bytes };
+        let mut body = Vec::new();
+        let answer = self.http.send(&request, &mut body).await?;
+        if !answer.is_success() {
+            return Err(refusal(url, answer));
+        }
+        serde_json::from_slice(&body)
+            .map_err(|error| ServerError::OtherAnswer { url, why: error.to_string() })
+    }
+
+    fn url(&self, gun: &Gun, rest: &str) -> Url {
+        let mut url = self.base.clone();
+        let base = url.path().trim_end_matches('/').to_owned();
+        url.set_path(&format!("{base}/v2/{gun}/_trust/{rest}"));
+        url
+    }
+}
+
+/// What an answer other than success means.
+fn refusal(url: Url, answer: Answer) -> ServerError {
+    let status = answer.status;
+    match answer.problem {
+        Some(problem) => ServerError::Problem(Box::new(Problem { status, ..problem })),
+        None => ServerError::Status { url, status },
+    }
+}

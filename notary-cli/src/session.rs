@@ -1,0 +1,169 @@
+//! What every command shares: settings, time, connections, and how a collection is opened.
+
+use std::cell::OnceCell;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use notary_schema::key::sha256_hex;
+use notary_schema::name::{Gun, RoleName, Version};
+use notary_schema::trusted::{Expiry, TrustedSet};
+use notary_schema::updater::{Limits, remote_name};
+
+use crate::agent::Agent;
+use crate::args::GlobalOptions;
+use crate::exit::Failure;
+use crate::keyring::Keyring;
+use crate::output::Output;
+use crate::remote::{Http, Server};
+use crate::settings::Settings;
+use crate::trust_dir::{CollectionDir, Lock, TrustDir, files};
+
+/// The surroundings of one command.
+pub(crate) struct Session {
+    /// Where it prints.
+    pub(crate) output: Rc<Output>,
+    /// What the user has set.
+    pub(crate) settings: Settings,
+    clock: Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>,
+    interactive: bool,
+    yes: bool,
+    tofu: bool,
+    http: OnceCell<Http>,
+}
+
+impl Session {
+    /// Reads the settings.
+    pub(crate) fn new(
+        options: &GlobalOptions,
+        environment: &BTreeMap<OsString, OsString>,
+        clock: Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>,
+        interactive: bool,
+        output: Rc<Output>,
+    ) -> Result<Session, Failure> {
+        let settings = Settings::new(options, environment)?;
+        let (tofu, yes) = (options.tofu, options.yes);
+        Ok(Session { output, settings, clock, interactive, yes, tofu, http: OnceCell::new() })
+    }
+
+    /// The time. A command asks once for each operation and passes the answer on.
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        (self.clock)()
+    }
+
+    /// Whether a person agrees; where nobody can be asked, the command line is the answer.
+    pub(crate) fn confirm(&self, question: &str) -> Result<bool, Failure> {
+        if self.yes || !self.interactive {
+            return Ok(true);
+        }
+        self.output.message(format_args!("{question} [y/N]"));
+        let mut answer = String::new();
+        std::io::stdin().read_line(&mut answer)?;
+        Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+    }
+
+    /// The connections of this process.
+    pub(crate) fn http(&self) -> &Http {
+        let Settings { ca, timeout, .. } = &self.settings;
+        self.http.get_or_init(|| Http::new(ca.clone(), *timeout, self.output.clone()))
+    }
+
+    /// The server.
+    pub(crate) fn server(&self) -> Result<Server<'_>, Failure> {
+        let Some(base) = self.settings.server.clone() else {
+            return Err(Failure::Usage(
+                "no server is named; use --server, NOTARY_SERVER or the configuration file".into(),
+            ));
+        };
+        Ok(Server::new(base, self.settings.token.clone(), self.http()))
+    }
+
+    /// The keys of the trust directory.
+    pub(crate) fn keyring(&self) -> Result<Keyring, Failure> {
+        let keys = self.trust_dir()?.keys();
+        let passphrases = self.settings.passphrases.clone();
+        Ok(Keyring::new(keys, passphrases, self.interactive, self.output.clone()))
+    }
+
+    /// The files of a collection.
+    pub(crate) fn collection(&self, gun: &Gun) -> Result<CollectionDir, Failure> {
+        Ok(self.trust_dir()?.collection(gun))
+    }
+
+    /// The files of a collection, kept from other processes.
+    pub(crate) async fn locked(&self, gun: &Gun) -> Result<(CollectionDir, Lock), Failure> {
+        let collection = self.collection(gun)?;
+        let lock = collection.lock(self.settings.timeout).await?;
+        Ok((collection, lock))
+    }
+
+    /// Brings a collection up to date, from the root that is pinned here.
+    pub(crate) async fn refreshed(
+        &self,
+        gun: &Gun,
+        now: DateTime<Utc>,
+        expiry: Expiry,
+    ) -> Result<Agent<'_>, Failure> {
+        let collection = self.collection(gun)?;
+        let server = self.server()?;
+        let (base, token) = (server.metadata_url(gun), server.token().cloned());
+        let trusted = collection.trusted();
+        let mut agent = Agent::new(trusted.clone(), base, token, self.http(), now, expiry);
+        if trusted.load("root.json")?.is_none() {
+            self.trust_on_first_use(gun, &collection, &agent).await?;
+        }
+        agent.refresh().await?;
+        for (role, expires) in agent.trusted()?.expired() {
+            self.output.warn(format_args!("{role} of {gun} expired at {expires}"));
+        }
+        Ok(agent)
+    }
+
+    /// Pins a root: from then on trust starts with it.
+    pub(crate) fn pin(&self, collection: &CollectionDir, root: &[u8]) -> Result<(), Failure> {
+        Ok(files::write(&collection.pinned_path(), root)?)
+    }
+
+    /// The root of this version as the server has it, which carries its own signatures; whether it is
+    /// the right one is for the caller to say.
+    pub(crate) async fn fetch_root(
+        &self,
+        gun: &Gun,
+        version: Version,
+        agent: &Agent<'_>,
+    ) -> Result<Vec<u8>, Failure> {
+        let name = remote_name(&RoleName::ROOT, Some(version));
+        let found = agent.fetch(&name, Limits::default().small_bytes).await?;
+        let root = found.ok_or_else(|| {
+            Failure::NotFound(format!("the server has no root {version} of {gun}"))
+        })?;
+        TrustedSet::new(root.clone(), self.now(), Expiry::Reported)?;
+        Ok(root)
+    }
+
+    async fn trust_on_first_use(
+        &self,
+        gun: &Gun,
+        collection: &CollectionDir,
+        agent: &Agent<'_>,
+    ) -> Result<(), Failure> {
+        if !self.tofu {
+            return Err(Failure::Refused(format!(
+                "no root of {gun} is pinned here; pin one with `notary trust add {gun} --sha256 HEX` \
+                 (or --root FILE), or trust what the server shows with --tofu"
+            )));
+        }
+        let root = self.fetch_root(gun, Version::FIRST, agent).await?;
+        let sha256 = sha256_hex(&root);
+        self.output.warn(format_args!("trusting root 1 of {gun} on first use, sha256 {sha256}"));
+        self.pin(collection, &root)
+    }
+
+    fn trust_dir(&self) -> Result<TrustDir, Failure> {
+        let path = self.settings.trust_dir.clone();
+        let unknown = || Failure::Usage("no home directory is known; use --trust-dir".into());
+        path.map(TrustDir::new).ok_or_else(unknown)
+    }
+}

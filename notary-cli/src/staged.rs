@@ -1,0 +1,266 @@
+//! Changes that wait to be published, as values: how they are staged, applied, compared with what
+//! somebody else published meanwhile, and dropped once they are there.
+
+use std::collections::BTreeMap;
+
+use notary_schema::draft::Draft;
+use notary_schema::key::Key;
+use notary_schema::name::{KeyId, NameError, RoleName, TargetPath};
+use notary_schema::path::Candidate;
+use notary_schema::role::{DelegatedRole, TargetFile, Targets};
+use serde::{Deserialize, Serialize};
+
+use crate::keyring::{KeyEntry, listed};
+use crate::view::{KnownRole, View};
+
+/// Why a change is not staged.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StageError {
+    /// More than one role would do.
+    #[error("{name:?} could stand in {}; choose with --role", names(.roles))]
+    SeveralRoles {
+        /// The target.
+        name: String,
+        /// The roles.
+        roles: Vec<RoleName>,
+    },
+    /// No role would do.
+    #[error("none of the keys here may sign a role for {name:?}{}", candidates(.roles))]
+    NoRole {
+        /// The target.
+        name: String,
+        /// The roles whose paths cover it, and their keys.
+        roles: Vec<(RoleName, Vec<KeyId>)>,
+    },
+    /// No delegation leads to the role.
+    #[error("no delegation leads to {0}; `notary delegation list` shows those that there are")]
+    UnknownRole(RoleName),
+    /// The paths of a delegation do not cover the target.
+    #[error("{role} may not list {name:?}: the delegation to {via} covers {paths} only")]
+    OutsidePaths {
+        /// The role.
+        role: RoleName,
+        /// The target.
+        name: String,
+        /// The delegation that does not cover it.
+        via: RoleName,
+        /// What it covers.
+        paths: String,
+    },
+    /// A target to remove that is not there.
+    #[error("{name:?} is neither listed by a role that the keys here may sign nor staged")]
+    NotListed {
+        /// The target.
+        name: String,
+    },
+    /// A name that is not published.
+    #[error(transparent)]
+    Name(#[from] NameError),
+}
+
+fn names(roles: &[RoleName]) -> String {
+    roles.iter().map(RoleName::as_str).collect::<Vec<_>>().join(", ")
+}
+
+fn candidates(roles: &[(RoleName, Vec<KeyId>)]) -> String {
+    let ids = |ids: &[KeyId]| ids.iter().map(KeyId::as_str).collect::<Vec<_>>().join(", ");
+    let role = |(role, keys): &(RoleName, Vec<KeyId>)| format!("{role} ({})", ids(keys));
+    match roles.is_empty() {
+        true => "; no known role covers it".to_owned(),
+        false => {
+            let roles: Vec<String> = roles.iter().map(role).collect();
+            format!("; these roles cover it, with the keys that would do: {}", roles.join(", "))
+        }
+    }
+}
+
+/// The changes of one collection.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Staged {
+    /// By the role whose next version holds them.
+    #[serde(default)]
+    pub(crate) roles: BTreeMap<RoleName, Changes>,
+}
+
+/// The changes of one role.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Changes {
+    /// Targets by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) targets: BTreeMap<String, TargetChange>,
+    /// Delegations by role.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) delegations: BTreeMap<RoleName, NewDelegation>,
+}
+
+/// What becomes of a target.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum TargetChange {
+    /// It is listed so.
+    Set(TargetFile),
+    /// It is not listed any more.
+    Remove,
+}
+
+impl TargetChange {
+    fn wanted(&self) -> Option<&TargetFile> {
+        match self {
+            TargetChange::Set(file) => Some(file),
+            TargetChange::Remove => None,
+        }
+    }
+}
+
+/// A delegation that is added, or replaces the one to the same role.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewDelegation {
+    /// The delegation.
+    pub(crate) delegation: DelegatedRole,
+    /// The keys that it names.
+    pub(crate) keys: Vec<Key>,
+    /// The role's first signed file, byte for byte; absent for one that is published later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) first_file: Option<String>,
+}
+
+/// What the staged names were when the changes were applied to them first.
+pub(crate) type Base = BTreeMap<String, Option<TargetFile>>;
+
+impl Staged {
+    /// Whether nothing is staged.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.roles.values().all(Changes::is_empty)
+    }
+
+    /// How many targets and delegations are staged.
+    pub(crate) fn len(&self) -> usize {
+        self.roles.values().map(|c| c.targets.len() + c.delegations.len()).sum()
+    }
+
+    /// Drops the changes that a role shows already. `has_file` tells whether a role was published.
+    pub(crate) fn drop_present(
+        &mut self,
+        role: &RoleName,
+        current: &Targets,
+        has_file: impl Fn(&RoleName) -> bool,
+    ) {
+        let Some(changes) = self.roles.get_mut(role) else { return };
+        changes.targets.retain(|name, change| current.targets.get(name) != change.wanted());
+        changes.delegations.retain(|role, new| {
+            let delegated = current.delegation(role) == Some(&new.delegation);
+            !delegated || (new.first_file.is_some() && !has_file(role))
+        });
+        self.roles.retain(|_, changes| !changes.is_empty());
+    }
+}
+
+impl Changes {
+    /// Whether there are none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.targets.is_empty() && self.delegations.is_empty()
+    }
+
+    /// Writes the changes into the next version of their role.
+    pub(crate) fn apply(&self, draft: &mut Draft) -> Result<(), NameError> {
+        for (name, change) in &self.targets {
+            match change {
+                TargetChange::Set(file) => draft.set_target(&TargetPath::parse(name)?, file),
+                TargetChange::Remove => drop(draft.remove_target(name)),
+            }
+        }
+        for new in self.delegations.values() {
+            draft.set_delegation(&new.delegation, &new.keys);
+        }
+        Ok(())
+    }
+
+    /// What the changed targets are now.
+    pub(crate) fn base(&self, current: Option<&Targets>) -> Base {
+        let listed = |name: &String| current.and_then(|file| file.targets.get(name)).cloned();
+        self.targets.keys().map(|name| (name.clone(), listed(name))).collect()
+    }
+
+    /// The targets that somebody else changed since `base`, to something other than what is staged.
+    pub(crate) fn conflicts(&self, base: &Base, current: Option<&Targets>) -> Vec<String> {
+        let changed = |(name, was): (&String, &Option<TargetFile>)| {
+            let wanted = self.targets.get(name)?.wanted();
+            let is = current.and_then(|file| file.targets.get(name));
+            (is != was.as_ref() && is != wanted).then(|| name.clone())
+        };
+        base.iter().filter_map(changed).collect()
+    }
+}
+
+/// The role whose next version lists a target: the one that is wanted, or the only one that an
+/// available key may sign and whose paths cover the name.
+pub(crate) fn role_for(
+    view: &View,
+    available: &[KeyEntry],
+    name: &str,
+    wanted: Option<&RoleName>,
+) -> Result<RoleName, StageError> {
+    let candidate = Candidate::new(name);
+    if let Some(wanted) = wanted {
+        let role = view.role(wanted).ok_or_else(|| StageError::UnknownRole(wanted.clone()))?;
+        return inside_paths(role, &candidate).map(|()| wanted.clone());
+    }
+    let covering = || view.roles().iter().filter(|role| role.covers(&candidate));
+    let signs = |role: &&KnownRole| !listed(available, view.authority(role)).is_empty();
+    let roles: Vec<RoleName> = covering().filter(signs).map(|role| role.name.clone()).collect();
+    let name = name.to_owned();
+    match <[RoleName; 1]>::try_from(roles) {
+        Ok([role]) => Ok(role),
+        Err(roles) if roles.is_empty() => {
+            let keys = |role: &KnownRole| view.authority(role).role.keyids.clone();
+            let roles = covering().map(|role| (role.name.clone(), keys(role))).collect();
+            Err(StageError::NoRole { name, roles })
+        }
+        Err(roles) => Err(StageError::SeveralRoles { name, roles }),
+    }
+}
+
+/// The role whose next version does not list a target any more.
+pub(crate) fn role_to_remove_from(
+    view: &View,
+    available: &[KeyEntry],
+    name: &str,
+    wanted: Option<&RoleName>,
+) -> Result<RoleName, StageError> {
+    if let Some(unknown) = wanted.filter(|wanted| view.role(wanted).is_none()) {
+        return Err(StageError::UnknownRole(unknown.clone()));
+    }
+    let lists = |role: &&KnownRole| {
+        let file = view.file(&role.name);
+        file.is_some_and(|file| file.signed().targets.contains_key(name))
+    };
+    let is_wanted = |role: &&KnownRole| match wanted {
+        Some(wanted) => role.name == *wanted,
+        None => !listed(available, view.authority(role)).is_empty(),
+    };
+    let roles = view.roles().iter().filter(lists).filter(is_wanted);
+    let name = name.to_owned();
+    match <[RoleName; 1]>::try_from(roles.map(|role| role.name.clone()).collect::<Vec<_>>()) {
+        Ok([role]) => Ok(role),
+        Err(roles) if roles.is_empty() => Err(StageError::NotListed { name }),
+        Err(roles) => Err(StageError::SeveralRoles { name, roles }),
+    }
+}
+
+fn inside_paths(role: &KnownRole, candidate: &Candidate<'_>) -> Result<(), StageError> {
+    let Some(outside) = role.chain.iter().find(|step| !step.covers(candidate)) else {
+        return Ok(());
+    };
+    Err(StageError::OutsidePaths {
+        role: role.name.clone(),
+        name: candidate.name().to_owned(),
+        via: outside.name.clone(),
+        paths: crate::view::spelled(&outside.paths),
+    })
+}
+
+#[cfg(test)]
+mod tests;

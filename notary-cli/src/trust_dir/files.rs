@@ -1,0 +1,89 @@
+//! Files that a crash leaves whole: the old content or the new, never a part.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::StateError;
+
+/// Reads a file; `None` when there is none.
+pub(crate) fn read(path: &Path) -> Result<Option<Vec<u8>>, StateError> {
+    match std::fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(StateError::io("read", path, error)),
+    }
+}
+
+/// Reads a JSON file of ours; `None` when there is none.
+pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, StateError> {
+    let Some(bytes) = read(path)? else { return Ok(None) };
+    let value = serde_json::from_slice(&bytes)
+        .map_err(|error| StateError::Corrupt { path: path.to_owned(), why: error.to_string() })?;
+    Ok(Some(value))
+}
+
+/// Replaces a file at once or not at all, durably: a temporary file beside it is written and synced,
+/// takes its name, and the directory is synced.
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), StateError> {
+    let directory = parent(path);
+    create_dir(&directory)?;
+    let failed = |error| StateError::io("write", path, error);
+    let mut file = temporary_in(&directory).map_err(failed)?;
+    file.write_all(bytes).map_err(failed)?;
+    file.as_file().sync_all().map_err(failed)?;
+    file.persist(path).map_err(|error| failed(error.error))?;
+    sync_dir(&directory)
+}
+
+/// [`write`] of a JSON document.
+pub(crate) fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), StateError> {
+    write(path, &serde_json::to_vec(value).expect("what we store is JSON"))
+}
+
+/// Removes a file, durably; none to remove is fine.
+pub(crate) fn remove(path: &Path) -> Result<(), StateError> {
+    match std::fs::remove_file(path) {
+        Ok(()) => sync_dir(&parent(path)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(StateError::io("remove", path, error)),
+    }
+}
+
+/// Makes a directory and those above it, each durably.
+pub(crate) fn create_dir(path: &Path) -> Result<(), StateError> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let above = parent(path);
+    create_dir(&above)?;
+    match std::fs::create_dir(path) {
+        Ok(()) => sync_dir(&above),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(StateError::io("create", path, error)),
+    }
+}
+
+/// A temporary file that takes its final name later; it vanishes if it does not.
+pub(crate) fn temporary_in(directory: &Path) -> std::io::Result<tempfile::NamedTempFile> {
+    tempfile::Builder::new().prefix(".notary-").suffix(".tmp").tempfile_in(directory)
+}
+
+/// The directory of a file; that of a bare name is the current one.
+pub(crate) fn parent(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}
+
+fn sync_dir(path: &Path) -> Result<(), StateError> {
+    // A directory cannot be opened on Windows, where a rename is durable by itself.
+    if cfg!(unix) {
+        let synced = std::fs::File::open(path).and_then(|directory| directory.sync_all());
+        synced.map_err(|error| StateError::io("sync", path, error))?;
+    }
+    Ok(())
+}

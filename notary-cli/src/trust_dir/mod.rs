@@ -1,0 +1,254 @@
+//! The trust directory: what one user keeps between two commands.
+//!
+//! ```text
+//! keys/                           private keys, encrypted; their public parts are readable
+//! collections/GUN/_pinned.json    the root that a person vouched for; never replaced
+//! collections/GUN/_trusted/       the newest trusted metadata, byte for byte as it came:
+//!                                 root.json timestamp.json snapshot.json targets.json ROLE.json
+//! collections/GUN/_staged.json    changes that wait to be published
+//! collections/GUN/_in_flight.json signed files of a publish whose outcome is not known
+//! collections/GUN/_lock           held by the one process that works on the collection
+//! ```
+//! No segment of a collection name starts with `_`, so a collection below another one has its own
+//! files, and a name cannot leave the directory. Every file is replaced at once and durably
+//! ([`files::write`]): a crash leaves the old one or the new one.
+
+pub(crate) mod files;
+
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use notary_schema::name::Gun;
+
+/// What is wrong with the files of this user.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StateError {
+    /// The operating system refused.
+    #[error("could not {action} {path}: {error}")]
+    Io {
+        /// What was tried: "read".
+        action: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// Its answer.
+        error: std::io::Error,
+    },
+    /// A file of ours that cannot be read.
+    #[error("{path} is damaged: {why}; restore it, or remove it to start anew")]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+    /// Another process works on the collection.
+    #[error("{path} is held by another notary process; wait until it is done, or raise --timeout")]
+    Locked {
+        /// The lock file.
+        path: PathBuf,
+    },
+}
+
+impl StateError {
+    /// An answer of the operating system.
+    pub(crate) fn io(action: &'static str, path: &Path, error: std::io::Error) -> StateError {
+        StateError::Io { action, path: path.to_owned(), error }
+    }
+}
+
+/// The directory of one user.
+#[derive(Debug, Clone)]
+pub(crate) struct TrustDir {
+    path: PathBuf,
+}
+
+impl TrustDir {
+    /// A directory that need not exist yet.
+    pub(crate) fn new(path: PathBuf) -> TrustDir {
+        TrustDir { path }
+    }
+
+    /// Where private keys are kept.
+    pub(crate) fn keys(&self) -> PathBuf {
+        self.path.join("keys")
+    }
+
+    /// The files of one collection.
+    pub(crate) fn collection(&self, gun: &Gun) -> CollectionDir {
+        let mut path = self.path.join("collections");
+        path.extend(gun.as_str().split('/'));
+        CollectionDir { path }
+    }
+}
+
+/// The files of one collection.
+#[derive(Debug, Clone)]
+pub(crate) struct CollectionDir {
+    path: PathBuf,
+}
+
+impl CollectionDir {
+    /// The trusted metadata; where there is none yet, it starts with the pinned root.
+    pub(crate) fn trusted(&self) -> MetadataDir {
+        MetadataDir { path: self.path.join("_trusted"), first_root: Some(self.pinned_path()) }
+    }
+
+    /// The root that a person vouched for.
+    pub(crate) fn pinned_path(&self) -> PathBuf {
+        self.path.join("_pinned.json")
+    }
+
+    /// Changes that wait to be published.
+    pub(crate) fn staged_path(&self) -> PathBuf {
+        self.path.join("_staged.json")
+    }
+
+    /// Signed files of a publish whose outcome is not known.
+    pub(crate) fn in_flight_path(&self) -> PathBuf {
+        self.path.join("_in_flight.json")
+    }
+
+    /// Waits so long for the collection and keeps other processes out until it is dropped.
+    pub(crate) async fn lock(&self, patience: Duration) -> Result<Lock, StateError> {
+        const LOOK_AGAIN: Duration = Duration::from_millis(20);
+        let path = self.path.join("_lock");
+        files::create_dir(&self.path)?;
+        let opened = File::options().create(true).truncate(false).write(true).open(&path);
+        let file = opened.map_err(|error| StateError::io("open", &path, error))?;
+        let end = tokio::time::Instant::now() + patience;
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(Lock { _file: file }),
+                Err(TryLockError::WouldBlock) if tokio::time::Instant::now() < end => {
+                    tokio::time::sleep(LOOK_AGAIN).await;
+                }
+                Err(TryLockError::WouldBlock) => return Err(StateError::Locked { path }),
+                Err(TryLockError::Error(error)) => {
+                    return Err(StateError::io("lock", &path, error));
+                }
+            }
+        }
+    }
+}
+
+/// Holds a collection; the operating system lets go of it when the process ends, however it ends.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    _file: File,
+}
+
+/// A directory of trusted metadata, under the names of [`notary_schema::updater::local_name`].
+#[derive(Debug, Clone)]
+pub(crate) struct MetadataDir {
+    path: PathBuf,
+    /// Read in place of a root that is not there yet.
+    first_root: Option<PathBuf>,
+}
+
+impl MetadataDir {
+    /// A directory that starts with the root in it.
+    pub(crate) fn new(path: PathBuf) -> MetadataDir {
+        MetadataDir { path, first_root: None }
+    }
+
+    /// The stored file of this name.
+    pub(crate) fn load(&self, name: &str) -> Result<Option<Vec<u8>>, StateError> {
+        let stored = files::read(&self.path.join(name))?;
+        match &self.first_root {
+            Some(first) if stored.is_none() && name == "root.json" => files::read(first),
+            _ => Ok(stored),
+        }
+    }
+
+    /// Replaces the file of this name.
+    pub(crate) fn save(&self, name: &str, bytes: &[u8]) -> Result<(), StateError> {
+        files::write(&self.path.join(name), bytes)
+    }
+
+    /// Removes the file of this name.
+    pub(crate) fn remove(&self, name: &str) -> Result<(), StateError> {
+        files::remove(&self.path.join(name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn collection(directory: &Path, gun: &str) -> CollectionDir {
+        TrustDir::new(directory.to_owned()).collection(&Gun::parse(gun).unwrap())
+    }
+
+    #[test]
+    fn a_collection_below_another_one_has_its_own_files() {
+        let directory = tempfile::tempdir().unwrap();
+        let (outer, inner) =
+            (collection(directory.path(), "a"), collection(directory.path(), "a/b"));
+        files::write(&outer.staged_path(), b"outer").unwrap();
+        files::write(&inner.staged_path(), b"inner").unwrap();
+        assert_eq!(files::read(&outer.staged_path()).unwrap().unwrap(), b"outer");
+        assert_eq!(files::read(&inner.staged_path()).unwrap().unwrap(), b"inner");
+    }
+
+    #[test]
+    fn trust_starts_with_the_pinned_root_and_goes_on_with_the_stored_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let collection = collection(directory.path(), "a");
+        let trusted = collection.trusted();
+        assert_eq!(trusted.load("root.json").unwrap(), None);
+        files::write(&collection.pinned_path(), b"1").unwrap();
+        assert_eq!(trusted.load("root.json").unwrap().unwrap(), b"1");
+        assert_eq!(trusted.load("timestamp.json").unwrap(), None);
+        trusted.save("root.json", b"2").unwrap();
+        assert_eq!(trusted.load("root.json").unwrap().unwrap(), b"2");
+        trusted.remove("root.json").unwrap();
+        trusted.remove("root.json").unwrap();
+        assert_eq!(trusted.load("root.json").unwrap().unwrap(), b"1");
+    }
+
+    #[test]
+    fn what_a_crash_left_beside_a_file_does_not_touch_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        files::write(&path, b"old").unwrap();
+        let mut torn = files::temporary_in(directory.path()).unwrap();
+        std::io::Write::write_all(&mut torn, b"ne").unwrap();
+        let (_, left) = torn.keep().unwrap();
+        assert_eq!(files::read(&path).unwrap().unwrap(), b"old");
+        files::write(&path, b"new").unwrap();
+        assert_eq!(files::read(&path).unwrap().unwrap(), b"new");
+        assert!(left.exists(), "the test has shown nothing");
+    }
+
+    #[test]
+    fn a_write_that_fails_leaves_the_old_file_and_no_other() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("taken");
+        std::fs::create_dir(&path).unwrap();
+        std::fs::write(path.join("inside"), b"x").unwrap();
+        assert!(matches!(files::write(&path, b"new"), Err(StateError::Io { .. })));
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_damaged_file_is_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("staged");
+        std::fs::write(&path, b"{\"half\":").unwrap();
+        let error = files::read_json::<serde_json::Value>(&path).unwrap_err();
+        assert!(error.to_string().contains("staged is damaged"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn one_process_at_a_time_holds_a_collection() {
+        let directory = tempfile::tempdir().unwrap();
+        let (one, other) = (collection(directory.path(), "a"), collection(directory.path(), "b"));
+        let held = one.lock(Duration::ZERO).await.unwrap();
+        let refused = one.lock(Duration::from_millis(50)).await;
+        assert!(matches!(refused, Err(StateError::Locked { .. })));
+        other.lock(Duration::ZERO).await.unwrap();
+        drop(held);
+        one.lock(Duration::ZERO).await.unwrap();
+    }
+}
