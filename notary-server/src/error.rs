@@ -74,7 +74,7 @@ pub enum ServiceError {
     #[error("{0} names are reserved without a collection; publish to one of them first")]
     TooManyReservations(u64),
     /// The signer cannot be asked.
-    #[error("{0}; what was sent is kept where it was accepted: send the same request again")]
+    #[error("{0}; send the same request again: what is already accepted is found then")]
     SignerAway(String),
     /// The signer said no, and nothing is kept.
     #[error("{reason}; nothing was published")]

@@ -92,7 +92,11 @@ pub async fn publish(
     let body = body.map_err(|_| ServiceError::TooSlow(seconds))??;
     let batch = spawn_blocking(move || PublishBatch::new(gun, permit, body, named)).await;
     let batch = batch.map_err(|error| ServiceError::Internal(error.to_string()))??;
-    service.publisher.publish(batch, now).await.map(Json)
+    let (gun, token) = (batch.gun().clone(), batch.permit().token().to_owned());
+    let answer = service.publisher.publish(batch, now).await?;
+    let published = answer.roles.iter().filter(|role| role.published).count();
+    tracing::info!(%gun, token, seq = answer.seq, published, "published");
+    Ok(Json(answer))
 }
 
 /// The roles of `pending=` and `orphan=`.

@@ -8,7 +8,7 @@ use notary_schema::name::Gun;
 use notary_schema::publish::{Accepted, Head};
 
 use super::judge::Judged;
-use super::plan::{Versions, plan};
+use super::plan::{Versions, plan, require_whole};
 use super::roll::Unfinished;
 use super::{Ground, Publisher, Room, Waiting, answer};
 use crate::StopPoint;
@@ -195,6 +195,9 @@ impl Publisher {
         };
         let versions = Versions::after(head)?;
         let plan = plan(head, &next.files, &held, &self.lifetimes, versions, now);
+        if let Some(next) = &next.head {
+            require_whole(&next.files, &plan)?;
+        }
         let slot = NewSlot { purpose: Purpose::Publish, files: next.files.clone(), plan };
         let prepared = self.prepare(ground, slot, now).await?;
         self.roll_forward(prepared, ground.live.as_ref(), now).await
@@ -211,6 +214,7 @@ impl Publisher {
         let held = self.held_then(&ground.collection).await?;
         let versions = Versions::after(Some(&live.head))?;
         let mut plan = plan(Some(&live.head), &[], &held, &self.lifetimes, versions, now);
+        require_whole(&live.head.files, &plan)?;
         if due == Due::Timestamp {
             plan.snapshot = None;
         }

@@ -88,7 +88,7 @@ impl Publisher {
             Err(ServiceError::UnknownCollection(_))
                 if is_first && request.permit().covers_creation() =>
             {
-                check(None, request.batch(), &self.rules(Held::default()), now)?;
+                check(None, request.batch(), &self.rules(&Held::default()), now)?;
                 return Err(ServiceError::UnknownCollection(request.gun().clone()));
             }
             Err(error) => return Err(error),
@@ -99,7 +99,7 @@ impl Publisher {
         Ok(ground)
     }
 
-    fn rules(&self, held: Held) -> Rules {
+    fn rules(&self, held: &Held) -> Rules {
         Rules {
             limits: self.limits.of_files(),
             offline_max_seconds: self.lifetimes.offline_max_seconds,
@@ -126,7 +126,8 @@ impl Publisher {
             Some(_) => self.held_now(collection).await?,
             None => Held::default(),
         };
-        let rules = self.rules(held);
+        let root = batch.root().cloned();
+        let rules = self.rules(&held);
         let loaded = match &head {
             Some(head) => Some(self.load_missing(collection, head, &batch).await?),
             None => None,
@@ -142,6 +143,9 @@ impl Publisher {
             check(loaded.as_deref(), &batch, &rules, now)
         });
         let accepted = checked.await.map_err(|e| ServiceError::Internal(e.to_string()))??;
+        if let Some(root) = root {
+            held.require_for(root.signed())?;
+        }
         Ok(Judged { ground: head, repeated, accepted: Some(accepted) })
     }
 

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use notary_schema::envelope::{Envelope, Unsigned};
+use notary_schema::json;
 use notary_schema::name::{KeyId, RoleName, Version};
 use notary_schema::online::{
     Lifetimes, OnlineRole, Plan, PlannedSnapshot, PlannedTimestamp, entry, expires_after,
     next_snapshot, signing_keys,
 };
-use notary_schema::publish::Head;
+use notary_schema::publish::{Head, Refusal, StoredFile};
 use notary_schema::role::{FileMeta, Root, Snapshot};
 use notary_schema::wire::KeyState;
 
@@ -33,8 +34,22 @@ impl Held {
     }
 
     /// The keys of both roles.
-    pub(super) fn all(self) -> BTreeSet<KeyId> {
-        self.0.into_values().flatten().collect()
+    pub(super) fn all(&self) -> BTreeSet<KeyId> {
+        self.0.values().flatten().cloned().collect()
+    }
+
+    /// Refuses a root whose online roles would not reach their thresholds: the signer signs with
+    /// keys of the role itself, and with no more than one request names.
+    pub(super) fn require_for(&self, root: &Root) -> Result<(), Refusal> {
+        for role in [OnlineRole::Snapshot, OnlineRole::Timestamp] {
+            let (name, held) = (role.name(), self.signing(root, role).len());
+            let listed = root.role_keys(&name).expect("a root lists the online roles");
+            let threshold = listed.threshold.get();
+            if held < threshold as usize {
+                return Err(Refusal::OnlineKeysNotHeld { role: name, held, threshold });
+            }
+        }
+        Ok(())
     }
 
     fn signing(&self, root: &Root, role: OnlineRole) -> Vec<KeyId> {
@@ -111,6 +126,29 @@ fn entries(files: &[RoleFile]) -> BTreeMap<RoleName, FileMeta> {
         RoleFile::Targets(role, file) => Some((role.clone(), entry(file))),
     });
     targets.collect()
+}
+
+/// The whole next head as a client would see it: the planned snapshot lists exactly the current file
+/// of every role. What does not is never signed.
+pub(super) fn require_whole(
+    files: &BTreeMap<RoleName, StoredFile>,
+    plan: &Plan,
+) -> Result<(), ServiceError> {
+    let Some(planned) = &plan.snapshot else { return Ok(()) };
+    let snapshot: Snapshot = json::read(&planned.signed).expect("we wrote it");
+    let is_listed = |role: &RoleName, file: &StoredFile| {
+        snapshot.entry(role).is_some_and(|entry| {
+            let sha256 = entry.hashes.as_ref().and_then(|hashes| hashes.sha256());
+            entry.version == file.version && sha256.is_none_or(|sha256| sha256 == file.sha256)
+        })
+    };
+    match files.iter().find(|(role, file)| !is_listed(role, file)) {
+        Some((role, file)) => Err(ServiceError::Internal(format!(
+            "the next snapshot does not list {role} {} of the database",
+            file.version
+        ))),
+        None => Ok(()),
+    }
 }
 
 impl Publisher {

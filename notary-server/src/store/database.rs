@@ -18,7 +18,7 @@ use tokio::task::spawn_blocking;
 use super::dialect::{self, Connection};
 use super::{
     Claim, Collection, CollectionId, Committed, FileBytes, NewSlot, Pause, Prepared, RoleFile,
-    Store, StoreError, StoreResult, Token, queries, slots,
+    Store, StoreError, StoreResult, Token, queries, slots, tokens,
 };
 use crate::signer_client::Release;
 
@@ -80,17 +80,17 @@ impl Database {
 
     /// Stores a new token.
     pub async fn create_token(&self, token: Token) -> StoreResult<()> {
-        self.write(move |connection| queries::create_token(connection, &token)).await
+        self.write(move |connection| tokens::create_token(connection, &token)).await
     }
 
     /// All tokens, the oldest first.
     pub async fn tokens(&self) -> StoreResult<Vec<Token>> {
-        self.read(queries::all_tokens).await
+        self.read(tokens::all_tokens).await
     }
 
     /// Revokes a token; `false` when there is none of this id.
     pub async fn revoke_token(&self, id: String, now: DateTime<Utc>) -> StoreResult<bool> {
-        self.write(move |connection| queries::revoke_token(connection, &id, now)).await
+        self.write(move |connection| tokens::revoke_token(connection, &id, now)).await
     }
 }
 
@@ -244,10 +244,10 @@ impl Store for Database {
 
     async fn token(&self, sha256: &str) -> StoreResult<Option<Token>> {
         let sha256 = sha256.to_owned();
-        self.read(move |connection| queries::token(connection, &sha256)).await
+        self.read(move |connection| tokens::token(connection, &sha256)).await
     }
 
     async fn touch_tokens(&self, used: Vec<(String, DateTime<Utc>)>) -> StoreResult<()> {
-        self.write(move |connection| queries::touch_tokens(connection, used)).await
+        self.write(move |connection| tokens::touch_tokens(connection, used)).await
     }
 }

@@ -1,14 +1,15 @@
 //! What outlives the process: collections, files, the release slot, events, tokens.
 //!
-//! [`Store`] is the seam; [`Database`] keeps it over SQL. `rows` holds the tables, `queries` what is
-//! asked of them, `dialect` what differs between databases. Rows are parsed into the types of
-//! `notary_schema` here and nowhere else.
+//! [`Store`] is the seam; [`Database`] keeps it over SQL. `rows` holds the tables; `queries`, `slots`
+//! and `tokens` what is asked of them; `dialect` what differs between databases. Rows are parsed
+//! into the types of `notary_schema` here and nowhere else.
 
 mod database;
 mod dialect;
 mod queries;
 mod rows;
 mod slots;
+mod tokens;
 mod types;
 
 use std::collections::BTreeMap;

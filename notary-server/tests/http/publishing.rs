@@ -226,9 +226,11 @@ async fn a_root_must_name_keys_that_the_signer_holds() {
         serde_json::from_value(rotated.json()["key"].clone()).unwrap();
     let again = world.post("/v2/acme/app/_trust/keys/timestamp?rotate=true", &world.admin).await;
     assert_eq!(rotated.json()["keyid"], again.json()["keyid"], "one pending key");
-    repo.timestamp_key = crate::signer::TestKey::draw().key;
-    let answer = world.publish(&repo, &[repo.root(2)]).await;
-    assert_eq!(answer.outcome(), (422, "online_keys_not_held".into()));
+    for foreign in [crate::signer::TestKey::draw().key, repo.snapshot_key.clone()] {
+        repo.timestamp_key = foreign;
+        let answer = world.publish(&repo, &[repo.root(2)]).await;
+        assert_eq!(answer.outcome(), (422, "online_keys_not_held".into()));
+    }
     repo.timestamp_key = key;
     assert_eq!(world.publish(&repo, &[repo.root(2)]).await.status, 200);
     world.read(&repo.gun, Some("a.txt")).await;

@@ -1,0 +1,85 @@
+//! What is asked of the table of API tokens.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+
+use super::dialect::Connection;
+use super::queries::{column, time, word, written};
+use super::rows::{TokenRow, tokens};
+use super::{StoreResult, Token};
+use crate::auth::Grant;
+
+pub(super) fn token(connection: &mut Connection, sha256: &str) -> StoreResult<Option<Token>> {
+    let row = tokens::table
+        .filter(tokens::sha256.eq(sha256))
+        .select(TokenRow::as_select())
+        .first(connection)
+        .optional()?;
+    row.map(token_of).transpose()
+}
+
+pub(super) fn all_tokens(connection: &mut Connection) -> StoreResult<Vec<Token>> {
+    let rows: Vec<TokenRow> = tokens::table
+        .order((tokens::created_at.asc(), tokens::id.asc()))
+        .select(TokenRow::as_select())
+        .load(connection)?;
+    rows.into_iter().map(token_of).collect()
+}
+
+pub(super) fn create_token(connection: &mut Connection, token: &Token) -> StoreResult<()> {
+    let grant = &token.grant;
+    let row = TokenRow {
+        id: token.id.clone(),
+        sha256: token.sha256.clone(),
+        grant_name: written(&grant.level)?,
+        collection_glob: grant.collections.as_str().to_owned(),
+        role_globs: column("role globs", serde_json::to_string(&grant.roles))?,
+        created_at: token.created_at.timestamp(),
+        created_by: token.created_by.clone(),
+        expires_at: token.expires_at.map(|time| time.timestamp()),
+        last_used_at: None,
+        revoked_at: None,
+    };
+    diesel::insert_into(tokens::table).values(row).execute(connection)?;
+    Ok(())
+}
+
+/// Whether there is such a token. The first revocation keeps its date.
+pub(super) fn revoke_token(
+    connection: &mut Connection,
+    id: &str,
+    now: DateTime<Utc>,
+) -> StoreResult<bool> {
+    diesel::update(tokens::table.find(id).filter(tokens::revoked_at.is_null()))
+        .set(tokens::revoked_at.eq(now.timestamp()))
+        .execute(connection)?;
+    let found: i64 = tokens::table.find(id).count().get_result(connection)?;
+    Ok(found == 1)
+}
+
+pub(super) fn touch_tokens(
+    connection: &mut Connection,
+    used: Vec<(String, DateTime<Utc>)>,
+) -> StoreResult<()> {
+    for (id, at) in used {
+        diesel::update(tokens::table.find(id))
+            .set(tokens::last_used_at.eq(at.timestamp()))
+            .execute(connection)?;
+    }
+    Ok(())
+}
+
+fn token_of(row: TokenRow) -> StoreResult<Token> {
+    let level = word(&row.grant_name)?;
+    let roles: Vec<String> = column("role globs", serde_json::from_str(&row.role_globs))?;
+    Ok(Token {
+        grant: column("a grant", Grant::new(level, &row.collection_glob, &roles))?,
+        id: row.id,
+        sha256: row.sha256,
+        created_at: time(row.created_at)?,
+        created_by: row.created_by,
+        expires_at: row.expires_at.map(time).transpose()?,
+        last_used_at: row.last_used_at.map(time).transpose()?,
+        revoked_at: row.revoked_at.map(time).transpose()?,
+    })
+}
