@@ -11,3 +11,4 @@ pub mod python;
 pub mod seed;
 pub mod tree;
 pub mod world;
+pub mod wrapper;

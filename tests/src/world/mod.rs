@@ -53,11 +53,15 @@ impl World {
         write_secret(&directory.path().join("passphrase"), "of the signer");
         let mut config = signer_config();
         signer(&mut config);
-        let signer = Service::start(Program::Signer, directory.path(), config, &clock);
+        let mut signer = Service::new(Program::Signer, directory.path(), config, &clock);
+        signer.restart();
         let mut config = server_config(signer.address());
         server(&mut config);
-        let server = Service::start(Program::Server, directory.path(), config, &clock);
-        World { signer, server, clock, directory }
+        let server = Service::new(Program::Server, directory.path(), config, &clock);
+        let mut world = World { signer, server, clock, directory };
+        world.operate(Program::Server, "migrate");
+        world.server.restart();
+        world
     }
 
     /// The directory of the world.

@@ -20,17 +20,12 @@ pub struct Service {
 }
 
 impl Service {
-    /// Starts a program on a free port; later starts take the same one.
-    pub(super) fn start(
-        program: Program,
-        directory: &Path,
-        config: Table,
-        clock: &Clock,
-    ) -> Service {
+    /// A program that is not started yet. The first start takes a free port, later ones the same.
+    pub(super) fn new(program: Program, directory: &Path, config: Table, clock: &Clock) -> Service {
         let (directory, clock) = (directory.to_owned(), clock.clone());
         let address = "127.0.0.1:0".to_owned();
-        let mut service = Service { program, directory, config, clock, address, process: None };
-        service.restart();
+        let service = Service { program, directory, config, clock, address, process: None };
+        service.write_config();
         service
     }
 
@@ -87,8 +82,7 @@ impl Service {
 
     fn start_with(&mut self, stop: Option<&str>) {
         self.kill();
-        self.config.insert("listen".into(), self.address.clone().into());
-        std::fs::write(self.config_file(), self.config.to_string()).expect("the world's directory");
+        self.write_config();
         let mut command = self.program.command();
         command.arg("serve").arg("--config").arg(self.config_file());
         command.env(CLOCK_VARIABLE, self.clock.file());
@@ -99,5 +93,11 @@ impl Service {
             Process::listening(self.program.name(), &mut command, &self.directory);
         self.process = Some(process);
         self.address = address;
+    }
+
+    fn write_config(&self) {
+        let mut config = self.config.clone();
+        config.insert("listen".into(), self.address.clone().into());
+        std::fs::write(self.config_file(), config.to_string()).expect("the world's directory");
     }
 }
