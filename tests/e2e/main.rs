@@ -1,12 +1,14 @@
 //! The end-to-end tests, one binary. Each module asks one question:
 //!
 //! - [`architecture`]: do packages depend on each other, and on others, as the map says?
+//! - [`faults`]: does a publish survive whatever ends a process?
 //! - [`formats`]: does schema read and refuse what it must?  (the table: [`pitfalls`])
 //! - [`interop`]: do other clients read what we read?
 //! - [`properties`]: what holds for every file
 //! - [`vectors`]: do python-securesystemslib and we agree, both ways?
 
 mod architecture;
+mod faults;
 mod formats;
 mod interop;
 mod pitfalls;

@@ -7,6 +7,8 @@ pub mod arbitrary;
 pub mod files_server;
 pub mod hand;
 pub mod judge;
+pub mod poller;
+pub mod publisher;
 pub mod python;
 pub mod seed;
 pub mod tree;

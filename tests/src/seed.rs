@@ -11,6 +11,24 @@ pub fn seed() -> u64 {
     seed
 }
 
+/// Numbers that follow from a seed (SplitMix64): enough to spread events, and nothing else.
+pub struct Random(u64);
+
+impl Random {
+    /// The numbers of a seed.
+    pub fn new(seed: u64) -> Random {
+        Random(seed)
+    }
+
+    /// The next number, from 0 to `end - 1`.
+    pub fn below(&mut self, end: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % end
+    }
+}
+
 fn rand_word() -> u32 {
     let random: ring::rand::Random<[u8; 4]> =
         ring::rand::generate(&ring::rand::SystemRandom::new()).expect("the system has randomness");

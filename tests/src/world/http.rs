@@ -54,7 +54,12 @@ impl Http {
 
     fn new(base: String, token: Option<&str>, tls: ClientConfig) -> Http {
         #[expect(clippy::disallowed_methods, reason = "its TLS, with ring, is given right here")]
-        let client = reqwest::Client::builder().tls_backend_preconfigured(tls).no_proxy().build();
+        let client = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls)
+            .no_proxy()
+            // A connection from before a kill would fail a request that never left.
+            .pool_max_idle_per_host(0)
+            .build();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let (client, runtime) = (client.expect("a client"), runtime.expect("a runtime"));
         Http { runtime, client, base, token: token.map(str::to_owned) }
