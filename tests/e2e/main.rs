@@ -4,6 +4,7 @@
 //! - [`faults`]: does a publish survive whatever ends a process?
 //! - [`formats`]: does schema read and refuse what it must?  (the table: [`pitfalls`])
 //! - [`interop`]: do other clients read what we read?
+//! - [`main_path`]: does a release go its whole way?
 //! - [`properties`]: what holds for every file
 //! - [`vectors`]: do python-securesystemslib and we agree, both ways?
 
@@ -11,6 +12,7 @@ mod architecture;
 mod faults;
 mod formats;
 mod interop;
+mod main_path;
 mod pitfalls;
 mod properties;
 mod vectors;

@@ -20,6 +20,8 @@ use std::process::Command;
 use tempfile::TempDir;
 use toml::{Table, toml};
 
+use crate::judge::Question;
+
 pub use clock::{CLOCK_VARIABLE, Clock, real_time};
 pub use http::{Answer, Http};
 pub use person::{Outcome, Person};
@@ -57,11 +59,9 @@ impl World {
         signer.restart();
         let mut config = server_config(signer.address());
         server(&mut config);
-        let server = Service::new(Program::Server, directory.path(), config, &clock);
-        let mut world = World { signer, server, clock, directory };
-        world.operate(Program::Server, "migrate");
-        world.server.restart();
-        world
+        let mut server = Service::new(Program::Server, directory.path(), config, &clock);
+        server.restart();
+        World { signer, server, clock, directory }
     }
 
     /// The directory of the world.
@@ -90,15 +90,14 @@ impl World {
         Http::mutual_tls(url, &self.directory().join("pki"), certificate)
     }
 
-    /// A new token, from the operator of the server.
-    pub fn token(&self, grant: &str, collections: &str) -> String {
-        let arguments = format!("token create --grant {grant} --collection {collections}");
-        self.operate(Program::Server, &arguments).trim().to_owned()
+    /// A new token, from the operator of the server: `admin --collection **`.
+    pub fn token(&self, grant: &str) -> String {
+        self.operate(Program::Server, &format!("token create --grant {grant}")).trim().to_owned()
     }
 
-    /// Somebody with a token of this grant on all collections.
+    /// Somebody with a token of this grant: `publish --collection acme/* --role docs`.
     pub fn person(&self, name: &str, grant: &str) -> Person {
-        let token = self.token(grant, "**");
+        let token = self.token(grant);
         Person::new(self.directory().join(name), &self.clock, &self.url(), Some(&token))
     }
 
@@ -119,6 +118,15 @@ impl World {
         command.args(arguments.split_whitespace()).arg("--config").arg(service.config_file());
         command.env(CLOCK_VARIABLE, self.clock.file());
         run(&mut command)
+    }
+
+    /// Asks a judge about a collection, starting from its first root.
+    pub fn question(&self, gun: &str, names: &[&str]) -> Question {
+        let root = self.http(None).get(&format!("/v2/{gun}/_trust/tuf/1.root.json"));
+        assert_eq!(root.status, 200, "{root:?}");
+        let names = names.iter().map(|name| (*name).to_owned()).collect();
+        let metadata_url = self.metadata_url(gun);
+        Question { root: root.body, metadata_url, names, targets_url: None }
     }
 
     /// Serves a directory, for targets. Answers the process and the URL.

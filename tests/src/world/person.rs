@@ -67,7 +67,8 @@ impl Person {
     /// Runs a command to its end, without a terminal.
     pub fn run(&self, mut command: Command) -> Outcome {
         let output = command.stdin(Stdio::null()).output().expect("cargo built it");
-        Outcome { command: format!("{command:?}"), output }
+        let words = command.get_args().map(|word| word.to_string_lossy().into_owned());
+        Outcome { command: words.collect::<Vec<_>>().join(" "), output }
     }
 }
 
@@ -123,6 +124,6 @@ impl Outcome {
 impl std::fmt::Display for Outcome {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (status, command) = (self.output.status, &self.command);
-        write!(f, "{command}\n{status}\n{}{}", self.stdout(), self.stderr())
+        write!(f, "notary {command}\n{status}\n{}{}", self.stdout(), self.stderr())
     }
 }
