@@ -6,6 +6,7 @@
 //! - [`interop`]: do other clients read what we read?
 //! - [`main_path`]: does a release go its whole way?
 //! - [`properties`]: what holds for every file
+//! - [`together`]: do many publish at once without getting in each other's way?
 //! - [`vectors`]: do python-securesystemslib and we agree, both ways?
 
 mod architecture;
@@ -15,4 +16,5 @@ mod interop;
 mod main_path;
 mod pitfalls;
 mod properties;
+mod together;
 mod vectors;

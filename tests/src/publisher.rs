@@ -30,7 +30,7 @@ pub struct Publisher {
 impl Publisher {
     /// Creates a collection: `targets` delegates `ROLE/*` to each of these roles.
     pub fn create(world: &World, gun: &str, roles: &[&str]) -> Publisher {
-        let http = world.http(Some(&world.token("admin", gun)));
+        let http = world.http(Some(&world.token(&format!("admin --collection {gun}"))));
         let key = HandKey::ed25519(1);
         let expires = Expires::at(world.clock.now() + TimeDelta::days(30));
         let online = |role: &str| {
