@@ -11,7 +11,7 @@ use notary_schema::draft::Draft;
 use notary_schema::envelope::{Envelope, Unsigned};
 use notary_schema::key::sha256_hex;
 use notary_schema::name::{Gun, KeyId, RoleName, Version};
-use notary_schema::online::{Lifetimes, OnlineRole, expires_after};
+use notary_schema::online::{HeldKeys, Lifetimes, OnlineRole, expires_after};
 use notary_schema::role::{Expires, RoleKeys, Root, TopLevelRoles};
 use notary_schema::trusted::Expiry;
 use notary_schema::wire::OnlineKey;
@@ -235,7 +235,10 @@ fn check(files: &[(RoleName, Arc<[u8]>)], keys: &Keys, now: DateTime<Utc>) -> Re
     }
     let rules = Rules {
         offline_max_seconds: Lifetimes::default().offline_max_seconds,
-        held_keys: BTreeSet::from([keys.snapshot.keyid.clone(), keys.timestamp.keyid.clone()]),
+        held_keys: HeldKeys::from_iter([
+            (OnlineRole::Snapshot, keys.snapshot.keyid.clone()),
+            (OnlineRole::Timestamp, keys.timestamp.keyid.clone()),
+        ]),
         ..Rules::default()
     };
     match check(None, &batch, &rules, now) {

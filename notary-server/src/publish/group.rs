@@ -8,7 +8,7 @@ use notary_schema::name::Gun;
 use notary_schema::publish::{Accepted, Head};
 
 use super::judge::Judged;
-use super::plan::{Versions, plan, require_whole};
+use super::plan::{plan, require_whole, versions_after};
 use super::roll::Unfinished;
 use super::{Ground, Publisher, Room, Waiting, answer};
 use crate::StopPoint;
@@ -193,7 +193,7 @@ impl Publisher {
             true => self.held_now(&ground.collection).await?,
             false => self.held_then(&ground.collection).await?,
         };
-        let versions = Versions::after(head)?;
+        let versions = versions_after(head)?;
         let plan = plan(head, &next.files, &held, &self.lifetimes, versions, now);
         if let Some(next) = &next.head {
             require_whole(&next.files, &plan)?;
@@ -212,7 +212,7 @@ impl Publisher {
         now: DateTime<Utc>,
     ) -> Result<Arc<Live>, Unfinished> {
         let held = self.held_then(&ground.collection).await?;
-        let versions = Versions::after(Some(&live.head))?;
+        let versions = versions_after(Some(&live.head))?;
         let mut plan = plan(Some(&live.head), &[], &held, &self.lifetimes, versions, now);
         require_whole(&live.head.files, &plan)?;
         if due == Due::Timestamp {

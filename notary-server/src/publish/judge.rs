@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use notary_schema::name::{Gun, RoleName, Version};
+use notary_schema::online::HeldKeys;
 use notary_schema::publish::{Accepted, Batch, Head, Refusal, Rules, StoredFile, check};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use super::plan::Held;
 use super::{Ground, Publisher};
 use crate::error::ServiceError;
 use crate::handlers::publish::PublishBatch;
@@ -39,25 +39,10 @@ impl Judged {
         let Some(accepted) = &self.accepted else { return true };
         match (&self.ground, head) {
             (None, None) => true,
-            (Some(old), Some(new)) => Arc::ptr_eq(old, new) || unmoved(accepted, old, new),
+            (Some(old), Some(new)) => Arc::ptr_eq(old, new) || accepted.holds_on(new),
             _ => false,
         }
     }
-}
-
-/// Whether nothing that a judgement relied on has changed.
-fn unmoved(accepted: &Accepted, old: &Head, new: &Head) -> bool {
-    let version = |head: &Head, role: &RoleName| match *role == RoleName::ROOT {
-        true => Some(head.root.version()),
-        false => head.files.get(role).map(|file| file.version),
-    };
-    let relied = accepted.relied_on.iter();
-    let relied = relied.map(|(role, relied)| version(new, role) == Some(*relied));
-    // A role that had no file yet is not relied on, and may have one by now.
-    let own = accepted.files.keys().map(|role| version(old, role) == version(new, role));
-    // A new delegation depends on every name in use.
-    let delegates = accepted.files.values().any(|file| !file.signed().delegated_roles().is_empty());
-    !delegates && relied.chain(own).all(|same| same)
 }
 
 impl Publisher {
@@ -88,7 +73,7 @@ impl Publisher {
             Err(ServiceError::UnknownCollection(_))
                 if is_first && request.permit().covers_creation() =>
             {
-                check(None, request.batch(), &self.rules(&Held::default()), now)?;
+                check(None, request.batch(), &self.rules(HeldKeys::default()), now)?;
                 return Err(ServiceError::UnknownCollection(request.gun().clone()));
             }
             Err(error) => return Err(error),
@@ -99,11 +84,11 @@ impl Publisher {
         Ok(ground)
     }
 
-    fn rules(&self, held: &Held) -> Rules {
+    fn rules(&self, held_keys: HeldKeys) -> Rules {
         Rules {
             limits: self.limits.of_files(),
             offline_max_seconds: self.lifetimes.offline_max_seconds,
-            held_keys: held.all(),
+            held_keys,
         }
     }
 
@@ -124,10 +109,9 @@ impl Publisher {
         }
         let held = match batch.root() {
             Some(_) => self.held_now(collection).await?,
-            None => Held::default(),
+            None => HeldKeys::default(),
         };
-        let root = batch.root().cloned();
-        let rules = self.rules(&held);
+        let rules = self.rules(held);
         let loaded = match &head {
             Some(head) => Some(self.load_missing(collection, head, &batch).await?),
             None => None,
@@ -143,9 +127,6 @@ impl Publisher {
             check(loaded.as_deref(), &batch, &rules, now)
         });
         let accepted = checked.await.map_err(|e| ServiceError::Internal(e.to_string()))??;
-        if let Some(root) = root {
-            held.require_for(root.signed())?;
-        }
         Ok(Judged { ground: head, repeated, accepted: Some(accepted) })
     }
 

@@ -11,12 +11,12 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use notary_schema::envelope::Envelope;
 use notary_schema::json;
-use notary_schema::online::{OnlineRole, Plan, PlannedSnapshot, accept_answer};
+use notary_schema::online::{OnlineRole, Plan, PlannedSnapshot, Versions, accept_answer};
 use notary_schema::publish::Head;
 use notary_schema::role::{Snapshot, Timestamp};
 use notary_schema::wire::{RememberedFile, SignerMemory};
 
-use super::plan::{Versions, next_root, plan, version_after};
+use super::plan::{next_root, plan, versions_after};
 use super::{Ground, Publisher};
 use crate::StopPoint;
 use crate::error::{ServiceError, role_of_entry};
@@ -270,14 +270,10 @@ impl Remembered {
 
     /// One above what the head has and the signer remembers.
     fn versions_after(&self, head: Option<&Head>) -> Result<Versions, ServiceError> {
-        let mut versions = Versions::after(head)?;
-        if let Some(last) = &self.snapshot {
-            versions.snapshot = versions.snapshot.max(version_after(last.version())?);
-        }
-        if let Some(last) = &self.timestamp {
-            versions.timestamp = versions.timestamp.max(version_after(last.version())?);
-        }
-        Ok(versions)
+        let snapshot = self.snapshot.as_ref().map(Envelope::version);
+        let timestamp = self.timestamp.as_ref().map(Envelope::version);
+        let above = versions_after(head)?.above(snapshot, timestamp);
+        above.map_err(|error| ServiceError::Internal(error.to_string()))
     }
 
     /// Refuses a plan that lists less than the signer has signed: this database was restored.

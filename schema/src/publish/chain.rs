@@ -200,15 +200,13 @@ pub(super) fn relied_on(
     head: Option<&Head>,
     view: &View<'_>,
     batch: &Batch,
-) -> BTreeMap<RoleName, Version> {
-    let Some(head) = head else { return BTreeMap::new() };
-    let mut roles: BTreeSet<RoleName> = BTreeSet::from([RoleName::TARGETS]);
+) -> BTreeMap<RoleName, Option<Version>> {
+    let mut roles = BTreeSet::from([RoleName::ROOT, RoleName::TARGETS]);
     for (role, _) in batch.targets_parts() {
         roles.extend(view.chain(role).into_iter().map(|step| step.name.clone()));
         roles.insert(role.clone());
     }
     roles.extend(view.touched());
-    let files = roles.into_iter();
-    let files = files.filter_map(|role| Some((role.clone(), head.files.get(&role)?.version)));
-    files.chain([(RoleName::ROOT, head.root.version())]).collect()
+    let version = |role: &RoleName| head.and_then(|head| head.version(role));
+    roles.into_iter().map(|role| (role.clone(), version(&role))).collect()
 }

@@ -48,10 +48,11 @@ pub(super) fn check_root(file: &Envelope<Root>, rules: &Rules) -> Result<(), Ref
         let authority = root.authority(&role).expect("a root lists the top-level roles");
         check_role_keys(&RoleName::ROOT, &role, authority, limits)?;
     }
-    for role in [OnlineRole::Snapshot, OnlineRole::Timestamp].map(OnlineRole::name) {
+    for online in [OnlineRole::Snapshot, OnlineRole::Timestamp] {
+        let role = online.name();
         let listed = root.role_keys(&role).expect("a root lists the top-level roles");
-        let held = listed.keyids.iter().filter(|id| rules.held_keys.contains(id));
-        let held = RoleKeys { keyids: held.cloned().collect(), ..listed.clone() };
+        let held = rules.held_keys.signing(root, online);
+        let held = RoleKeys { keyids: held, ..listed.clone() };
         let held = threshold::reachable(Authority { keys: &root.keys, role: &held });
         let threshold = listed.threshold.get();
         if held < threshold as usize {

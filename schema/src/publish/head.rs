@@ -68,6 +68,14 @@ impl Head {
         stored.filter(unloaded).collect()
     }
 
+    /// The current version of root or of a targets role.
+    pub fn version(&self, role: &RoleName) -> Option<Version> {
+        match *role == RoleName::ROOT {
+            true => Some(self.root.version()),
+            false => self.files.get(role).map(|file| file.version),
+        }
+    }
+
     /// The roles whose current metadata is expired, in the order of their names.
     pub fn expired(&self, now: DateTime<Utc>) -> Vec<RoleName> {
         let roots = [
@@ -79,6 +87,21 @@ impl Head {
         let past = files.chain(roots).filter(|(_, expires)| expires.is_past(now));
         past.map(|(role, _)| role).collect()
     }
+}
+
+/// The whole next head as a client would see it: the snapshot lists exactly these files. Answers the
+/// first one that it does not list as it is.
+pub fn first_unlisted<'a>(
+    files: &'a BTreeMap<RoleName, StoredFile>,
+    snapshot: &Snapshot,
+) -> Option<(&'a RoleName, &'a StoredFile)> {
+    files.iter().find(|(role, file)| {
+        let is_listed = snapshot.entry(role).is_some_and(|entry| {
+            let sha256 = entry.hashes.as_ref().and_then(|hashes| hashes.sha256());
+            entry.version == file.version && sha256.is_none_or(|sha256| sha256 == file.sha256)
+        });
+        !is_listed
+    })
 }
 
 /// A delegation: who delegates, to whom.

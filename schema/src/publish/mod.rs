@@ -19,9 +19,10 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use crate::envelope::{Envelope, EnvelopeError};
-use crate::name::{KeyId, RoleName, Version};
+use crate::name::{RoleName, Version};
+use crate::online::HeldKeys;
 use crate::role::{FileMeta, Root, Targets};
-pub use head::{Head, StoredFile};
+pub use head::{Head, StoredFile, first_unlisted};
 pub use refusal::Refusal;
 
 use head::View;
@@ -67,7 +68,7 @@ pub struct Rules {
     /// The longest life of a root, targets or delegated role, in seconds.
     pub offline_max_seconds: u64,
     /// The keys that the signer holds for this collection. Looked at when the batch has a root.
-    pub held_keys: BTreeSet<KeyId>,
+    pub held_keys: HeldKeys,
 }
 
 /// What one request wants to publish: parsed, not yet judged.
@@ -153,13 +154,23 @@ pub struct Accepted {
     pub root: Option<Arc<Envelope<Root>>>,
     /// The new files of targets roles.
     pub files: BTreeMap<RoleName, Arc<Envelope<Targets>>>,
-    /// The versions that the judgement looked at: it holds as long as they are current.
-    pub relied_on: BTreeMap<RoleName, Version>,
+    /// The versions that the judgement looked at; `None` where a role had no file.
+    relied_on: BTreeMap<RoleName, Option<Version>>,
+    /// Whether it adds a delegation, for which every name in use was looked at.
+    adds_names: bool,
     /// What clients in the field would trip over.
     pub warnings: Vec<String>,
 }
 
 impl Accepted {
+    /// Whether the judgement also holds on a later head of the same collection: nothing that it
+    /// looked at has moved.
+    pub fn holds_on(&self, head: &Head) -> bool {
+        let relied =
+            |(role, version): (&RoleName, &Option<Version>)| head.version(role) == *version;
+        !self.adds_names && self.relied_on.iter().all(relied)
+    }
+
     /// The snapshot entries of the new files.
     pub fn entries(&self) -> impl Iterator<Item = (RoleName, FileMeta)> {
         self.files.iter().map(|(role, file)| (role.clone(), crate::online::entry(file)))
@@ -184,6 +195,7 @@ pub fn check(
         root: batch.root.clone(),
         files: batch.targets.clone(),
         relied_on: chain::relied_on(head, &view, batch),
+        adds_names: view.added().next().is_some(),
         warnings: files::warnings(batch),
     })
 }

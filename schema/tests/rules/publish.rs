@@ -6,7 +6,8 @@ use notary_schema::draft::Draft;
 use notary_schema::envelope::Unsigned;
 use notary_schema::name::{RoleName, TargetPath};
 use notary_schema::publish::{
-    Accepted, Batch, Head, Limits, Refusal, Rules, check, check_unsigned,
+    Accepted, Batch, Head, Limits, Refusal, Rules, StoredFile, check, check_unsigned,
+    first_unlisted,
 };
 use notary_schema::role::{Hashes, Root, TargetFile};
 use serde_json::json;
@@ -185,6 +186,7 @@ fn a_root_names_online_keys_that_the_signer_holds() {
     assert_eq!(with(&[TIMESTAMP, 9], 1), "accepted");
     assert_eq!(with(&[9], 1), "online_keys_not_held");
     assert_eq!(with(&[TIMESTAMP, 9], 2), "online_keys_not_held");
+    assert_eq!(with(&[SNAPSHOT], 1), "online_keys_not_held");
 }
 
 #[test]
@@ -487,13 +489,56 @@ fn a_batch_is_read_part_by_part() {
 }
 
 #[test]
-fn a_judgement_names_the_versions_that_it_looked_at() {
-    let accepted = judge_part("docs", &docs(|draft| draft.with_target("docs/b"))).unwrap();
-    let relied: Vec<_> = accepted.relied_on.keys().map(RoleName::as_str).collect();
-    assert_eq!(relied, ["docs", "root", "targets"]);
-    let accepted = judge_part("targets", &targets(|draft| draft.with_target("b"))).unwrap();
-    let relied: Vec<_> = accepted.relied_on.keys().map(RoleName::as_str).collect();
-    assert_eq!(relied, ["root", "targets"]);
+fn a_judgement_holds_as_long_as_nothing_moves_that_it_looked_at() {
+    let moved = |names: &[(&str, u8)]| {
+        let mut collection = Collection::new();
+        for (name, key) in names {
+            let next = sign(&collection.next(name).finish(), &[*key]);
+            collection.files.insert(role(name), next);
+        }
+        collection.head()
+    };
+    let own = judge_part("docs", &docs(|draft| draft.with_target("docs/b"))).unwrap();
+    assert!(own.holds_on(&moved(&[])));
+    assert!(!own.holds_on(&moved(&[("docs", DOCS)])));
+    assert!(!own.holds_on(&moved(&[("targets", TARGETS)])));
+    let other = judge_part("targets", &targets(|draft| draft.with_target("b"))).unwrap();
+    assert!(other.holds_on(&moved(&[("docs", DOCS)])));
+    let rekey = targets(|d| d.with_delegation(delegation("docs", &["*/*"], &[DOCS], 1), &[DOCS]));
+    let rekey = judge_part("targets", &rekey).unwrap();
+    assert!(!rekey.holds_on(&moved(&[("docs", DOCS)])));
+
+    // Two first files of one role, and two delegations to one name, cannot both hold.
+    let mut pending = Collection::new();
+    pending.files.remove(&role("docs"));
+    let first = sign(&Draft::first_targets(in_days(9)).finish(), &[DOCS]);
+    let first = judge(&pending.head(), &batch(&[("docs", &first)])).unwrap();
+    assert!(first.holds_on(&pending.head()));
+    assert!(!first.holds_on(&moved(&[])));
+    let adding =
+        targets(|draft| draft.with_delegation(delegation("web", &["web/*"], &[6], 1), &[6]));
+    let web = sign(&Draft::first_targets(in_days(9)).finish(), &[6]);
+    let adding = judge(&Collection::new().head(), &batch(&[("targets", &adding), ("web", &web)]));
+    assert!(!adding.unwrap().holds_on(&moved(&[])));
+}
+
+#[test]
+fn a_snapshot_that_does_not_list_every_file_as_it_is_is_noticed() {
+    let head = Collection::new().head();
+    let unlisted = |name: &str, change: fn(&mut StoredFile)| {
+        let mut files = head.files.clone();
+        change(files.get_mut(&role(name)).unwrap());
+        first_unlisted(&files, head.snapshot.signed()).map(|(role, _)| role.to_string())
+    };
+    assert_eq!(unlisted("docs", |_| {}), None);
+    assert_eq!(unlisted("docs", |file| file.version = version(2)).as_deref(), Some("docs"));
+    assert_eq!(
+        unlisted("targets", |file| file.sha256 = "0".repeat(64)).as_deref(),
+        Some("targets")
+    );
+    let mut more = head.files.clone();
+    more.insert(role("web"), more[&role("docs")].clone());
+    assert!(first_unlisted(&more, head.snapshot.signed()).is_some());
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Hand-signed collections for the tests of this package.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -8,7 +8,7 @@ use notary_schema::draft::Draft;
 use notary_schema::envelope::{Envelope, Unsigned};
 use notary_schema::key::{Key, PublicKey};
 use notary_schema::name::{KeyId, RoleName, TargetPath, Version};
-use notary_schema::online::{self, PlannedTimestamp};
+use notary_schema::online::{self, HeldKeys, OnlineRole, PlannedTimestamp};
 use notary_schema::path::{PathPattern, PathSet};
 use notary_schema::publish::{Head, StoredFile};
 use notary_schema::role::{
@@ -219,6 +219,7 @@ pub fn timestamp_of(snapshot: &[u8], number: u64, expires: Expires) -> Vec<u8> {
     sign(&planned.document(&snapshot), &[TIMESTAMP])
 }
 
-pub fn held_keys() -> BTreeSet<KeyId> {
-    [SNAPSHOT, TIMESTAMP].iter().map(|seed| signer(*seed).id()).collect()
+pub fn held_keys() -> HeldKeys {
+    let held = [(OnlineRole::Snapshot, SNAPSHOT), (OnlineRole::Timestamp, TIMESTAMP)];
+    held.into_iter().map(|(role, seed)| (role, signer(seed).id())).collect()
 }

@@ -1,0 +1,107 @@
+//! The online roles: what the next snapshot and timestamp say, and what a signer may sign.
+//!
+//! The server plans ([`Plan`]), the signer judges ([`judge`]), and the server verifies the answer
+//! ([`accept_answer`]) before anything is stored. Both sides work on the same documents, so that a
+//! stolen server can at most keep what is there: it cannot make the signer go back, name two
+//! contents for one version, or run the version numbers up.
+
+mod answer;
+mod judge;
+mod plan;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::name::{KeyId, RoleName};
+use crate::role::{Expires, Root};
+pub use answer::{AnswerError, accept_answer};
+pub use judge::{Judgement, Memory, SignRefusal, SignerPolicy, judge};
+pub use plan::{Plan, PlannedSnapshot, PlannedTimestamp, Versions, entry, next_snapshot, plan};
+
+/// Most keys that one request may ask to sign.
+pub const MAX_SIGN_KEYS: usize = 4;
+/// How far a version may run ahead of the last one signed, unless configured otherwise.
+pub const DEFAULT_MAX_STEP: u64 = 64;
+
+const DAY: u64 = 24 * 60 * 60;
+
+/// A role whose keys the signer holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnlineRole {
+    /// snapshot.
+    Snapshot,
+    /// timestamp.
+    Timestamp,
+}
+
+impl OnlineRole {
+    /// The name of the role.
+    pub fn name(self) -> RoleName {
+        match self {
+            OnlineRole::Snapshot => RoleName::SNAPSHOT,
+            OnlineRole::Timestamp => RoleName::TIMESTAMP,
+        }
+    }
+}
+
+/// How long metadata lives, in seconds from its signing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Lifetimes {
+    /// What `notary` signs a root for.
+    pub root_seconds: u64,
+    /// What `notary` signs targets and delegated roles for.
+    pub targets_seconds: u64,
+    /// The longest life of a root, targets or delegated role that is accepted.
+    pub offline_max_seconds: u64,
+    /// The life of a snapshot.
+    pub snapshot_seconds: u64,
+    /// The life of a timestamp: how long a mirror can keep an agent from news.
+    pub timestamp_seconds: u64,
+}
+
+impl Default for Lifetimes {
+    fn default() -> Lifetimes {
+        Lifetimes {
+            root_seconds: 365 * DAY,
+            targets_seconds: 365 * DAY,
+            offline_max_seconds: 5 * 366 * DAY,
+            snapshot_seconds: 7 * DAY,
+            timestamp_seconds: DAY,
+        }
+    }
+}
+
+/// `now` and so many seconds, or the last date that metadata can spell.
+pub fn expires_after(now: DateTime<Utc>, seconds: u64) -> Expires {
+    let delta = i64::try_from(seconds).ok().and_then(TimeDelta::try_seconds);
+    let last = DateTime::from_timestamp(253_402_300_799, 0).expect("the end of the year 9999");
+    Expires::at(delta.and_then(|delta| now.checked_add_signed(delta)).unwrap_or(last).min(last))
+}
+
+/// The keys that the signer holds for one collection and would sign with, for each role.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HeldKeys(BTreeMap<OnlineRole, BTreeSet<KeyId>>);
+
+impl HeldKeys {
+    /// The keys that shall sign an online role: those that the root lists for it and the signer
+    /// holds for it, no more than one request may name.
+    pub fn signing(&self, root: &Root, role: OnlineRole) -> Vec<KeyId> {
+        let listed = root.role_keys(&role.name()).map_or(&[][..], |role| &role.keyids);
+        let held = |id: &&KeyId| self.0.get(&role).is_some_and(|held| held.contains(*id));
+        listed.iter().filter(held).take(MAX_SIGN_KEYS).cloned().collect()
+    }
+}
+
+impl FromIterator<(OnlineRole, KeyId)> for HeldKeys {
+    fn from_iter<I: IntoIterator<Item = (OnlineRole, KeyId)>>(keys: I) -> HeldKeys {
+        let mut held = HeldKeys::default();
+        for (role, keyid) in keys {
+            held.0.entry(role).or_default().insert(keyid);
+        }
+        held
+    }
+}

@@ -1,0 +1,132 @@
+//! What must be signed to make a change visible.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+
+use super::{HeldKeys, Lifetimes, OnlineRole, expires_after};
+use crate::envelope::{Envelope, Unsigned};
+use crate::name::{KeyId, NameError, RoleName, Version};
+use crate::role::{
+    Expires, FileMeta, Role, Root, Snapshot, SpecVersion, Targets, Timestamp, TimestampMeta,
+};
+
+/// What must be signed to make a change visible. Everything in it is fixed before the first request
+/// leaves, so that both requests can be repeated byte for byte.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The next snapshot; absent when only the timestamp is refreshed.
+    pub snapshot: Option<PlannedSnapshot>,
+    /// The next timestamp.
+    pub timestamp: PlannedTimestamp,
+}
+
+/// A snapshot to sign.
+#[derive(Debug, Clone)]
+pub struct PlannedSnapshot {
+    /// Its version.
+    pub version: Version,
+    /// The document, canonical.
+    pub signed: Vec<u8>,
+    /// The keys that shall sign it.
+    pub keyids: Vec<KeyId>,
+}
+
+/// A timestamp to sign; its document also needs the signed snapshot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlannedTimestamp {
+    /// Its version.
+    pub version: Version,
+    /// When it expires.
+    pub expires: Expires,
+    /// The keys that shall sign it.
+    pub keyids: Vec<KeyId>,
+}
+
+impl PlannedTimestamp {
+    /// The document that names this snapshot file: a pure function of plan and file.
+    pub fn document(&self, snapshot: &Envelope<Snapshot>) -> Unsigned {
+        Unsigned::of(&Timestamp {
+            type_name: Timestamp::TYPE.to_owned(),
+            spec_version: SpecVersion::default(),
+            version: self.version,
+            expires: self.expires,
+            meta: TimestampMeta { snapshot: FileMeta::of(snapshot.version(), snapshot.bytes()) },
+        })
+    }
+}
+
+/// The snapshot after `previous`: every entry of it stays (TUF 5.5.5), `changed` replaces or adds.
+pub fn next_snapshot(
+    previous: Option<&Snapshot>,
+    changed: impl IntoIterator<Item = (RoleName, FileMeta)>,
+    version: Version,
+    expires: Expires,
+) -> Snapshot {
+    let mut meta = previous.map_or_else(BTreeMap::new, |previous| previous.meta.clone());
+    meta.extend(changed.into_iter().map(|(role, entry)| (role.file_name(), entry)));
+    let (type_name, spec_version) = (Snapshot::TYPE.to_owned(), SpecVersion::default());
+    Snapshot { type_name, spec_version, version, expires, meta }
+}
+
+/// The versions of the next snapshot and timestamp.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Versions {
+    /// Of the snapshot.
+    pub snapshot: Version,
+    /// Of the timestamp.
+    pub timestamp: Version,
+}
+
+impl Versions {
+    /// The first of both.
+    pub const FIRST: Versions = Versions { snapshot: Version::FIRST, timestamp: Version::FIRST };
+
+    /// One above these of snapshot and timestamp, where they are further.
+    ///
+    /// # Errors
+    /// At 2^53-1 there is none.
+    pub fn above(
+        self,
+        snapshot: Option<Version>,
+        timestamp: Option<Version>,
+    ) -> Result<Versions, NameError> {
+        let above = |next: Version, last: Option<Version>| match last {
+            Some(last) => last.next().map(|above| next.max(above)),
+            None => Ok(next),
+        };
+        let timestamp = above(self.timestamp, timestamp)?;
+        Ok(Versions { snapshot: above(self.snapshot, snapshot)?, timestamp })
+    }
+}
+
+/// Plans both online roles: the snapshot after `previous` with these entries, and the timestamp that
+/// will name it, for clients of this root.
+pub fn plan(
+    previous: Option<&Snapshot>,
+    changed: impl IntoIterator<Item = (RoleName, FileMeta)>,
+    (root, held): (&Root, &HeldKeys),
+    lifetimes: &Lifetimes,
+    versions: Versions,
+    now: DateTime<Utc>,
+) -> Plan {
+    let expires = expires_after(now, lifetimes.snapshot_seconds);
+    let snapshot = next_snapshot(previous, changed, versions.snapshot, expires);
+    Plan {
+        snapshot: Some(PlannedSnapshot {
+            version: versions.snapshot,
+            signed: Unsigned::of(&snapshot).message().to_vec(),
+            keyids: held.signing(root, OnlineRole::Snapshot),
+        }),
+        timestamp: PlannedTimestamp {
+            version: versions.timestamp,
+            expires: expires_after(now, lifetimes.timestamp_seconds),
+            keyids: held.signing(root, OnlineRole::Timestamp),
+        },
+    }
+}
+
+/// The entry of a snapshot for a targets file.
+pub fn entry(file: &Envelope<Targets>) -> FileMeta {
+    FileMeta::of(file.version(), file.bytes())
+}
