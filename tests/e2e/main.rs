@@ -5,16 +5,20 @@
 //! - [`formats`]: does schema read and refuse what it must?  (the table: [`pitfalls`])
 //! - [`interop`]: do other clients read what we read?
 //! - [`main_path`]: does a release go its whole way?
+//! - [`many`]: do many publishers get along on one collection?
 //! - [`properties`]: what holds for every file
-//! - [`together`]: do many publish at once without getting in each other's way?
 //! - [`vectors`]: do python-securesystemslib and we agree, both ways?
+//!
+//! What they start from: [`release`] as people make it, [`collection`] signed by hand.
 
 mod architecture;
+mod collection;
 mod faults;
 mod formats;
 mod interop;
 mod main_path;
+mod many;
 mod pitfalls;
 mod properties;
-mod together;
+mod release;
 mod vectors;

@@ -5,6 +5,7 @@
 //! is not listed is red, and so is a listed one that is no longer there.
 
 mod deviations;
+mod served;
 
 use std::path::Path;
 

@@ -10,6 +10,7 @@ mod part;
 use std::collections::BTreeMap;
 
 use notary_schema::key::sha256_hex;
+use notary_schema::role::Expires;
 use serde_json::{Value, json};
 
 pub use key::HandKey;
@@ -114,6 +115,13 @@ impl Collection {
         let roles = delegator["roles"].to_string();
         let keys = delegator["keys"].as_object_mut().expect("keys are a map");
         keys.retain(|id, _| roles.contains(id.as_str()));
+    }
+
+    /// Sets when every file expires.
+    pub fn expire(&mut self, at: Expires) {
+        for role in ["root", "targets", "docs", "snapshot", "timestamp"] {
+            self.part(role).signed["expires"] = json!(at);
+        }
     }
 
     /// Lets one more file stand in `targets`.

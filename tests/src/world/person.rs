@@ -37,6 +37,18 @@ impl Person {
         Person { directory, clock: clock.clone(), environment }
     }
 
+    /// Another machine of the same person, with copies of all their files.
+    pub fn twin(&self, name: &str) -> Person {
+        let directory = self.directory.with_file_name(name);
+        copy(&self.directory, &directory);
+        let old = self.directory.display().to_string();
+        let moved = |(name, value): &(&'static str, String)| {
+            (*name, value.replace(&old, &directory.display().to_string()))
+        };
+        let environment = self.environment.iter().map(moved).collect();
+        Person { directory: directory.clone(), clock: self.clock.clone(), environment }
+    }
+
     /// Their directory, in which commands run.
     pub fn directory(&self) -> &Path {
         &self.directory
@@ -69,6 +81,18 @@ impl Person {
         let output = command.stdin(Stdio::null()).output().expect("cargo built it");
         let words = command.get_args().map(|word| word.to_string_lossy().into_owned());
         Outcome { command: words.collect::<Vec<_>>().join(" "), output }
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir(to).expect("nobody else has this name");
+    for entry in std::fs::read_dir(from).expect("a directory") {
+        let entry = entry.expect("an entry of it");
+        let to = to.join(entry.file_name());
+        match entry.file_type().expect("its type").is_dir() {
+            true => copy(&entry.path(), &to),
+            false => drop(std::fs::copy(entry.path(), to).expect("a new file")),
+        }
     }
 }
 
