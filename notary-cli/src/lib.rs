@@ -24,6 +24,8 @@ mod remote;
 mod session;
 mod settings;
 mod staged;
+#[cfg(test)]
+mod testing;
 mod trust_dir;
 mod view;
 

@@ -1,0 +1,272 @@
+//! Hand-signed collections and a small HTTP server for the tests of this crate.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use notary_schema::draft::Draft;
+use notary_schema::envelope::{Envelope, Unsigned};
+use notary_schema::key::Key;
+use notary_schema::name::{KeyId, RoleName, TargetPath, Version};
+use notary_schema::online::{self, PlannedTimestamp};
+use notary_schema::path::{PathPattern, PathSet};
+use notary_schema::role::{
+    DelegatedRole, Expires, Hashes, RoleKeys, Root, Snapshot, TargetFile, Targets, TopLevelRoles,
+};
+use notary_schema::trusted::{Expiry, Source, TrustedSet};
+use notary_schema::updater::remote_name;
+use notary_signer::keys::Algorithm;
+use notary_signer::keys::private::PrivateKey;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+use crate::keyring::KeyEntry;
+use crate::output::Output;
+use crate::view::View;
+
+/// The time at which the tests take place.
+pub(crate) fn now() -> DateTime<Utc> {
+    DateTime::from_timestamp(1_800_000_000, 0).unwrap()
+}
+
+pub(crate) fn in_days(days: i64) -> Expires {
+    Expires::at(now() + TimeDelta::days(days))
+}
+
+pub(crate) fn role(name: &str) -> RoleName {
+    RoleName::parse(name).unwrap()
+}
+
+pub(crate) fn target(content: &[u8]) -> TargetFile {
+    let sha256 = notary_schema::key::sha256_hex(content);
+    TargetFile { length: content.len() as u64, hashes: Hashes::sha256_of(sha256), custom: None }
+}
+
+/// An output that nobody reads.
+pub(crate) fn silent() -> Rc<Output> {
+    Rc::new(Output::new(Box::new(std::io::sink()), Box::new(std::io::sink())))
+}
+
+/// A private key and its entry.
+pub(crate) struct Signer {
+    private: PrivateKey,
+    pub(crate) entry: KeyEntry,
+}
+
+impl Signer {
+    fn new() -> Signer {
+        let private = PrivateKey::generate(Algorithm::Ed25519).unwrap();
+        let key = Key::new(private.public().clone());
+        let entry = KeyEntry { keyid: private.id(), label: None, key };
+        Signer { private, entry }
+    }
+
+    fn sign(&self, document: &Unsigned) -> Vec<u8> {
+        let signature = self.private.sign(document.message()).unwrap();
+        document.with_signatures(&[(self.entry.keyid.clone(), signature)])
+    }
+
+    fn keys(&self) -> RoleKeys {
+        RoleKeys::new(vec![self.entry.keyid.clone()], 1).unwrap()
+    }
+}
+
+/// A collection with root 1 and a few files: targets delegates `docs/*` to docs, which delegates
+/// `docs/de*` to german; `team/*` is delegated to team, which has published nothing.
+pub(crate) struct Collection {
+    signers: BTreeMap<&'static str, Signer>,
+    pub(crate) files: BTreeMap<String, Vec<u8>>,
+}
+
+const DELEGATIONS: [(&str, &str, &str); 3] =
+    [("targets", "docs", "docs/*"), ("docs", "german", "docs/de*"), ("targets", "team", "team/*")];
+
+impl Collection {
+    pub(crate) fn new() -> Collection {
+        let names = ["root", "targets", "snapshot", "timestamp", "docs", "german", "team"];
+        let signers = names.map(|name| (name, Signer::new())).into();
+        let mut collection = Collection { signers, files: BTreeMap::new() };
+        let root = collection.root();
+        let root = collection.signers["root"].sign(&Unsigned::of(&root));
+        collection.files.insert("1.root.json".into(), root);
+        collection.release(1, 365);
+        collection
+    }
+
+    pub(crate) fn key(&self, name: &str) -> KeyEntry {
+        self.signers[name].entry.clone()
+    }
+
+    pub(crate) fn root_file(&self) -> &[u8] {
+        &self.files["1.root.json"]
+    }
+
+    fn root(&self) -> Root {
+        let signer = |name: &str| &self.signers[name];
+        let names = ["root", "targets", "snapshot", "timestamp"];
+        let key = |name| (signer(name).entry.keyid.clone(), signer(name).entry.key.clone());
+        let keys: BTreeMap<KeyId, Key> = names.map(key).into();
+        let roles = TopLevelRoles {
+            root: signer("root").keys(),
+            snapshot: signer("snapshot").keys(),
+            targets: signer("targets").keys(),
+            timestamp: signer("timestamp").keys(),
+        };
+        Root::new(Version::FIRST, in_days(365), keys, roles)
+    }
+
+    /// Publishes this version of everything but the root, with targets that expire in so many days.
+    pub(crate) fn release(&mut self, number: u64, targets_days: i64) {
+        let version = Version::new(number).unwrap();
+        let mut entries = Vec::new();
+        for (name, target_name) in
+            [("targets", "app.bin"), ("docs", "docs/a.txt"), ("german", "docs/de.txt")]
+        {
+            let document = self.targets(name, target_name, version, in_days(targets_days));
+            let file = self.signers[name].sign(&document);
+            let parsed = Envelope::<Targets>::parse(file.clone()).unwrap();
+            entries.push((role(name), online::entry(&parsed)));
+            self.files.insert(remote_name(&role(name), Some(version)), file);
+        }
+        let snapshot = online::next_snapshot(None, entries, version, in_days(7));
+        let snapshot = self.signers["snapshot"].sign(&Unsigned::of(&snapshot));
+        let parsed = Envelope::<Snapshot>::parse(snapshot.clone()).unwrap();
+        self.files.insert(remote_name(&RoleName::SNAPSHOT, Some(version)), snapshot);
+        let planned = PlannedTimestamp { version, expires: in_days(1), keyids: Vec::new() };
+        let timestamp = self.signers["timestamp"].sign(&planned.document(&parsed));
+        self.files.insert("timestamp.json".into(), timestamp);
+    }
+
+    fn targets(&self, name: &str, listed: &str, version: Version, expires: Expires) -> Unsigned {
+        let mut draft = Draft::from_role(&Targets::empty(version, expires));
+        draft.set_target(&TargetPath::parse(listed).unwrap(), &target(listed.as_bytes()));
+        for (_, team, path) in DELEGATIONS.iter().filter(|(delegator, ..)| *delegator == name) {
+            let signer = &self.signers[team];
+            let delegation = DelegatedRole {
+                name: role(team),
+                signers: signer.keys(),
+                terminating: false,
+                paths: PathSet::Paths(vec![PathPattern::new(path)]),
+            };
+            draft.set_delegation(&delegation, std::slice::from_ref(&signer.entry.key));
+        }
+        draft.finish()
+    }
+
+    /// What a client trusts that has read everything of version 1.
+    pub(crate) fn view(&self) -> View {
+        let mut trusted =
+            TrustedSet::new(self.root_file().to_vec(), now(), Expiry::Enforced).unwrap();
+        let file = |name: &str| self.files[name].clone();
+        trusted.update_timestamp(file("timestamp.json")).unwrap();
+        trusted.update_snapshot(file("1.snapshot.json"), Source::Remote).unwrap();
+        for (delegator, name) in [("root", "targets"), ("targets", "docs"), ("docs", "german")] {
+            let file = file(&format!("1.{name}.json"));
+            trusted.update_targets(&role(name), &role(delegator), file).unwrap();
+        }
+        View::new(trusted)
+    }
+}
+
+/// One canned answer of a [`Server`].
+#[derive(Debug, Clone)]
+pub(crate) struct Canned {
+    /// The status line after the version, and further header lines.
+    pub(crate) head: String,
+    pub(crate) body: Vec<u8>,
+    /// The length that is announced, where it is not the real one.
+    pub(crate) announced: Option<u64>,
+}
+
+impl Canned {
+    pub(crate) fn ok(body: impl Into<Vec<u8>>) -> Canned {
+        Canned { head: "200 OK".into(), body: body.into(), announced: None }
+    }
+
+    pub(crate) fn status(head: &str) -> Canned {
+        Canned { head: head.into(), body: Vec::new(), announced: None }
+    }
+}
+
+/// A loopback HTTP server that answers from a table and remembers what it was asked.
+pub(crate) struct Server {
+    pub(crate) url: url::Url,
+    answers: Arc<Mutex<BTreeMap<String, Vec<Canned>>>>,
+    asked: Arc<Mutex<Vec<String>>>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Server {
+    pub(crate) async fn start() -> Server {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
+        let answers: Arc<Mutex<BTreeMap<String, Vec<Canned>>>> = Arc::default();
+        let asked: Arc<Mutex<Vec<String>>> = Arc::default();
+        let (table, log) = (answers.clone(), asked.clone());
+        let task = tokio::spawn(async move {
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let path = read_path(&mut stream).await;
+                log.lock().unwrap().push(path.clone());
+                let canned = next_answer(&mut table.lock().unwrap(), &path);
+                let length = canned.announced.unwrap_or(canned.body.len() as u64);
+                let head = format!(
+                    "HTTP/1.1 {}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n",
+                    canned.head
+                );
+                let _ = stream.write_all(head.as_bytes()).await;
+                let _ = stream.write_all(&canned.body).await;
+            }
+        });
+        Server { url, answers, asked, task }
+    }
+
+    /// Serves the files of a collection at their names.
+    pub(crate) fn serve(&self, collection: &Collection) {
+        for (name, file) in &collection.files {
+            self.answer(name, Canned::ok(file.clone()));
+        }
+    }
+
+    /// Gives a path one answer for every request.
+    pub(crate) fn answer(&self, path: &str, canned: Canned) {
+        self.answer_in_turn(path, vec![canned]);
+    }
+
+    /// Gives a path these answers in turn; the last one stays.
+    pub(crate) fn answer_in_turn(&self, path: &str, canned: Vec<Canned>) {
+        self.answers.lock().unwrap().insert(format!("/{path}"), canned);
+    }
+
+    /// The paths of all requests so far.
+    pub(crate) fn asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap().clone()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn read_path(stream: &mut tokio::net::TcpStream) -> String {
+    let (mut request, mut buffer) = (Vec::new(), [0; 4096]);
+    while !request.windows(4).any(|window| window == b"\r\n\r\n") {
+        match stream.read(&mut buffer).await {
+            Ok(read) if read > 0 => request.extend(&buffer[..read]),
+            _ => break,
+        }
+    }
+    let head = String::from_utf8_lossy(&request);
+    head.split(' ').nth(1).unwrap_or_default().to_owned()
+}
+
+fn next_answer(table: &mut BTreeMap<String, Vec<Canned>>, path: &str) -> Canned {
+    match table.get_mut(path) {
+        Some(canned) if canned.len() > 1 => canned.remove(0),
+        Some(canned) => canned[0].clone(),
+        None => Canned::status("404 Not Found"),
+    }
+}
