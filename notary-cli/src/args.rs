@@ -306,8 +306,8 @@ pub(crate) struct DelegationAddArgs {
     /// Publish at once
     #[arg(long)]
     pub(crate) publish: bool,
-    /// A key of the delegating role to publish with
-    #[arg(long = "sign-key", value_name = "KEYREF", requires = "publish")]
+    /// A key of the delegating role to sign with
+    #[arg(long = "sign-key", value_name = "KEYREF")]
     pub(crate) sign_keys: Vec<String>,
     /// When the delegating role's new version expires, such as 2030-01-31 or 90d
     #[arg(long, value_name = "WHEN", requires = "publish")]

@@ -12,7 +12,7 @@ use notary_signer::keys::KeyError;
 
 use crate::agent::AgentError;
 use crate::keyring::KeyringError;
-use crate::remote::{HttpError, ServerError};
+use crate::remote::{HttpError, RemoteError};
 use crate::settings::SettingsError;
 use crate::staged::StageError;
 use crate::trust_dir::StateError;
@@ -94,9 +94,9 @@ pub(crate) enum Failure {
     /// A publish that breaks a rule, found before it was sent.
     #[error(transparent)]
     Rule(#[from] Refusal),
-    /// The server.
+    /// A request to the server.
     #[error(transparent)]
-    Server(#[from] ServerError),
+    Remote(#[from] RemoteError),
     /// The client of a repository.
     #[error(transparent)]
     Agent(#[from] AgentError),
@@ -117,7 +117,7 @@ impl Failure {
     /// What the server says, where it is the server that refuses.
     pub(crate) fn problem(&self) -> Option<&Problem> {
         match self {
-            Failure::Server(error) => error.problem(),
+            Failure::Remote(error) | Failure::Agent(AgentError::Remote(error)) => error.problem(),
             _ => None,
         }
     }
@@ -135,7 +135,7 @@ impl Failure {
             Failure::File { .. } => LOCAL_STATE,
             Failure::Keyring(error) => keyring_code(error),
             Failure::Stage(error) => stage_code(error),
-            Failure::Server(error) => server_code(error),
+            Failure::Remote(error) => remote_code(error),
             Failure::Agent(error) => agent_code(error),
         }
     }
@@ -167,12 +167,12 @@ fn stage_code(error: &StageError) -> u8 {
     }
 }
 
-fn server_code(error: &ServerError) -> u8 {
+fn remote_code(error: &RemoteError) -> u8 {
     match error {
-        ServerError::Http(error) => http_code(error),
-        ServerError::OtherAnswer { .. } => REFUSED,
-        ServerError::Problem(problem) => status_code(problem.status),
-        ServerError::Status { status, .. } => status_code(*status),
+        RemoteError::Http(error) => http_code(error),
+        RemoteError::OtherAnswer { .. } => REFUSED,
+        RemoteError::Problem(problem) => status_code(problem.status),
+        RemoteError::Status { status, .. } => status_code(*status),
     }
 }
 
@@ -180,8 +180,7 @@ fn agent_code(error: &AgentError) -> u8 {
     match error {
         AgentError::Update(UpdateError::NotFound(_)) => NOT_FOUND,
         AgentError::Update(_) | AgentError::OtherFile { .. } | AgentError::Name(_) => REFUSED,
-        AgentError::Http(error) => http_code(error),
-        AgentError::Status { status, .. } => status_code(*status),
+        AgentError::Remote(error) => remote_code(error),
         AgentError::NoSuchTarget { .. } => NOT_FOUND,
         AgentError::State(_) | AgentError::File { .. } => LOCAL_STATE,
     }
@@ -213,7 +212,7 @@ mod tests {
 
     fn of_status(status: u16) -> u8 {
         let url = "https://a/".parse().unwrap();
-        Failure::Server(ServerError::Status { url, status }).code()
+        Failure::Remote(RemoteError::Status { url, status }).code()
     }
 
     #[test]

@@ -76,6 +76,8 @@ impl Signer {
 /// `docs/de*` to german; `team/*` is delegated to team, which has published nothing.
 pub(crate) struct Collection {
     signers: BTreeMap<&'static str, Signer>,
+    /// What docs lists beside its first target: names and contents.
+    pub(crate) docs: Vec<(&'static str, &'static str)>,
     pub(crate) files: BTreeMap<String, Vec<u8>>,
 }
 
@@ -86,7 +88,7 @@ impl Collection {
     pub(crate) fn new() -> Collection {
         let names = ["root", "targets", "snapshot", "timestamp", "docs", "german", "team"];
         let signers = names.map(|name| (name, Signer::new())).into();
-        let mut collection = Collection { signers, files: BTreeMap::new() };
+        let mut collection = Collection { signers, docs: Vec::new(), files: BTreeMap::new() };
         let root = collection.root();
         let root = collection.signers["root"].sign(&Unsigned::of(&root));
         collection.files.insert("1.root.json".into(), root);
@@ -96,6 +98,16 @@ impl Collection {
 
     pub(crate) fn key(&self, name: &str) -> KeyEntry {
         self.signers[name].entry.clone()
+    }
+
+    /// Puts a key into a trust directory, under the passphrase "pw".
+    pub(crate) fn store_key(&self, name: &str, keys: &std::path::Path) {
+        let Signer { private, entry } = &self.signers[name];
+        std::fs::create_dir_all(keys).unwrap();
+        let pem = keys.join(format!("{}.pem", entry.keyid));
+        notary_signer::keys::file::write(&pem, private, &"pw".to_owned().into()).unwrap();
+        let beside = serde_json::to_vec(entry).unwrap();
+        std::fs::write(keys.join(format!("{}.json", entry.keyid)), beside).unwrap();
     }
 
     pub(crate) fn root_file(&self) -> &[u8] {
@@ -141,6 +153,9 @@ impl Collection {
     fn targets(&self, name: &str, listed: &str, version: Version, expires: Expires) -> Unsigned {
         let mut draft = Draft::from_role(&Targets::empty(version, expires));
         draft.set_target(&TargetPath::parse(listed).unwrap(), &target(listed.as_bytes()));
+        for (more, content) in self.docs.iter().filter(|_| name == "docs") {
+            draft.set_target(&TargetPath::parse(more).unwrap(), &target(content.as_bytes()));
+        }
         for (_, team, path) in DELEGATIONS.iter().filter(|(delegator, ..)| *delegator == name) {
             let signer = &self.signers[team];
             let delegation = DelegatedRole {
@@ -184,6 +199,15 @@ impl Canned {
         Canned { head: "200 OK".into(), body: body.into(), announced: None }
     }
 
+    /// A refusal of notary-server.
+    pub(crate) fn problem(status: u16, code: &str) -> Canned {
+        let body = serde_json::json!({
+            "status": status, "code": code, "title": code, "detail": code, "request_id": "r1",
+        });
+        let head = format!("{status} {code}\r\ncontent-type: application/problem+json");
+        Canned { head, body: body.to_string().into_bytes(), announced: None }
+    }
+
     pub(crate) fn status(head: &str) -> Canned {
         Canned { head: head.into(), body: Vec::new(), announced: None }
     }
@@ -194,6 +218,7 @@ pub(crate) struct Server {
     pub(crate) url: url::Url,
     answers: Arc<Mutex<BTreeMap<String, Vec<Canned>>>>,
     asked: Arc<Mutex<Vec<String>>>,
+    sent: Arc<Mutex<Vec<Vec<u8>>>>,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -203,12 +228,17 @@ impl Server {
         let url = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
         let answers: Arc<Mutex<BTreeMap<String, Vec<Canned>>>> = Arc::default();
         let asked: Arc<Mutex<Vec<String>>> = Arc::default();
-        let (table, log) = (answers.clone(), asked.clone());
+        let sent: Arc<Mutex<Vec<Vec<u8>>>> = Arc::default();
+        let (table, log, bodies) = (answers.clone(), asked.clone(), sent.clone());
         let task = tokio::spawn(async move {
             loop {
                 let (mut stream, _) = listener.accept().await.unwrap();
-                let path = read_path(&mut stream).await;
+                let (line, body) = read_request(&mut stream).await;
+                let path = line.split(' ').nth(1).unwrap_or_default().to_owned();
                 log.lock().unwrap().push(path.clone());
+                if line.starts_with("POST") {
+                    bodies.lock().unwrap().push(body);
+                }
                 let canned = next_answer(&mut table.lock().unwrap(), &path);
                 let length = canned.announced.unwrap_or(canned.body.len() as u64);
                 let head = format!(
@@ -219,7 +249,7 @@ impl Server {
                 let _ = stream.write_all(&canned.body).await;
             }
         });
-        Server { url, answers, asked, task }
+        Server { url, answers, asked, sent, task }
     }
 
     /// Serves the files of a collection at their names.
@@ -239,6 +269,11 @@ impl Server {
         self.answers.lock().unwrap().insert(format!("/{path}"), canned);
     }
 
+    /// The bodies of all POST requests so far.
+    pub(crate) fn sent(&self) -> Vec<Vec<u8>> {
+        self.sent.lock().unwrap().clone()
+    }
+
     /// The paths of all requests so far.
     pub(crate) fn asked(&self) -> Vec<String> {
         self.asked.lock().unwrap().clone()
@@ -251,16 +286,25 @@ impl Drop for Server {
     }
 }
 
-async fn read_path(stream: &mut tokio::net::TcpStream) -> String {
+/// The request line and the body.
+async fn read_request(stream: &mut tokio::net::TcpStream) -> (String, Vec<u8>) {
     let (mut request, mut buffer) = (Vec::new(), [0; 4096]);
-    while !request.windows(4).any(|window| window == b"\r\n\r\n") {
+    loop {
+        let end = request.windows(4).position(|window| window == b"\r\n\r\n");
+        if let Some(end) = end {
+            let head = String::from_utf8_lossy(&request[..end]).to_lowercase();
+            let length = head.split("content-length: ").nth(1).and_then(|rest| rest.lines().next());
+            let length: usize = length.map_or(0, |length| length.parse().unwrap());
+            if request.len() >= end + 4 + length {
+                let line = String::from_utf8_lossy(&request).lines().next().unwrap().to_owned();
+                return (line, request[end + 4..].to_vec());
+            }
+        }
         match stream.read(&mut buffer).await {
             Ok(read) if read > 0 => request.extend(&buffer[..read]),
-            _ => break,
+            _ => return (String::new(), Vec::new()),
         }
     }
-    let head = String::from_utf8_lossy(&request);
-    head.split(' ').nth(1).unwrap_or_default().to_owned()
 }
 
 fn next_answer(table: &mut BTreeMap<String, Vec<Canned>>, path: &str) -> Canned {

@@ -15,7 +15,7 @@ use reqwest::Method;
 use secrecy::SecretString;
 use url::Url;
 
-use crate::remote::{Http, HttpError, Request};
+use crate::remote::{Http, RemoteError, Request, refusal};
 use crate::trust_dir::{MetadataDir, StateError};
 
 /// Why a repository was not read, or a target not taken.
@@ -24,17 +24,9 @@ pub(crate) enum AgentError {
     /// What came is not trusted, or something is missing.
     #[error(transparent)]
     Update(#[from] UpdateError),
-    /// A file could not be requested.
+    /// A file could not be requested, or was refused in a way that does not say that it is missing.
     #[error(transparent)]
-    Http(#[from] HttpError),
-    /// A file was refused with a status that does not say that it is missing.
-    #[error("{url} answers {status}")]
-    Status {
-        /// What was asked for.
-        url: Url,
-        /// The status.
-        status: u16,
-    },
+    Remote(#[from] RemoteError),
     /// Trusted files could not be read or stored.
     #[error(transparent)]
     State(#[from] StateError),
@@ -125,11 +117,11 @@ impl<'a> Agent<'a> {
         let (method, token) = (Method::GET, self.token.as_ref());
         let request = Request { method, url: url.clone(), token, files: &[], max_bytes };
         let mut body = Vec::new();
-        let answer = self.http.send(&request, &mut body).await?;
+        let answer = self.http.send(&request, &mut body).await.map_err(RemoteError::from)?;
         match answer.status {
             _ if answer.is_success() => Ok(Some(body)),
             403 | 404 => Ok(None),
-            status => Err(AgentError::Status { url, status }),
+            _ => Err(refusal(url, answer).into()),
         }
     }
 

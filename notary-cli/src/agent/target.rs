@@ -15,7 +15,7 @@ use url::Url;
 
 use super::AgentError;
 use crate::output::Progress;
-use crate::remote::{Http, Request, Sink};
+use crate::remote::{Http, RemoteError, Request, Sink, refusal};
 use crate::trust_dir::files;
 
 /// All but the unreserved characters of RFC 3986.
@@ -151,7 +151,6 @@ pub(crate) async fn download(
         _ => fetch(http, url, found, &mut sink).await?,
     }
     accept(url.to_string(), found, &sink.meter.finish())?;
-    make_readable(sink.file.as_file()).map_err(failed)?;
     sink.file.as_file().sync_all().map_err(failed)?;
     sink.file.persist(to).map_err(|error| failed(error.error))?;
     Ok(())
@@ -166,10 +165,10 @@ async fn fetch(
     let (url, max_bytes) = (url.clone(), found.file.length);
     let request =
         Request { method: Method::GET, url: url.clone(), token: None, files: &[], max_bytes };
-    let answer = http.send(&request, sink).await?;
-    match answer.status {
-        _ if answer.is_success() => Ok(()),
-        status => Err(AgentError::Status { url, status }),
+    let answer = http.send(&request, sink).await.map_err(RemoteError::from)?;
+    match answer.is_success() {
+        true => Ok(()),
+        false => Err(refusal(url, answer).into()),
     }
 }
 
@@ -208,13 +207,6 @@ impl Sink for TargetSink {
         self.file.as_file().set_len(0)?;
         self.file.rewind()
     }
-}
-
-/// Temporary files are for their owner only; a target is a file like any other.
-#[cfg(unix)]
-pub(crate) fn make_readable(file: &File) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    file.set_permissions(std::fs::Permissions::from_mode(0o644))
 }
 
 /// The URL of a location below a base URL. A name cannot leave the base.

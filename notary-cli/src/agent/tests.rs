@@ -5,6 +5,7 @@ use notary_schema::trusted::TrustError;
 use notary_schema::updater::Limits;
 
 use super::*;
+use crate::remote::HttpError;
 use crate::testing::{Canned, Collection, Server, now, role, silent, target};
 
 fn http(timeout: Duration) -> Http {
@@ -89,7 +90,8 @@ async fn only_404_and_403_end_the_walk_along_the_roots() {
     for (status, wanted) in [("401 Unauthorized", 401), ("500 Oops", 500), ("410 Gone", 410)] {
         world.server.answer("2.root.json", Canned::status(status));
         let refused = world.refresh().await.unwrap_err();
-        assert!(matches!(refused, AgentError::Status { status, .. } if status == wanted));
+        let AgentError::Remote(refused) = refused else { panic!("{refused}") };
+        assert_eq!(refused.status(), Some(wanted));
     }
 }
 
@@ -132,7 +134,10 @@ async fn a_body_is_read_as_far_as_it_may_be_long() {
         let canned = Canned { head: head.into(), body: long.clone(), announced: None };
         world.server.answer("timestamp.json", canned);
         let refused = world.refresh().await.unwrap_err();
-        assert!(matches!(refused, AgentError::Http(HttpError::TooLong { .. })), "{refused}");
+        assert!(
+            matches!(refused, AgentError::Remote(RemoteError::Http(HttpError::TooLong { .. }))),
+            "{refused}"
+        );
     }
 }
 
@@ -143,7 +148,10 @@ async fn a_body_that_breaks_off_is_a_broken_connection() {
     let announced = Some(body.len() as u64 + 10);
     world.server.answer("timestamp.json", Canned { head: "200 OK".into(), body, announced });
     let refused = world.refresh().await.unwrap_err();
-    assert!(matches!(refused, AgentError::Http(HttpError::Unreachable { .. })), "{refused}");
+    assert!(
+        matches!(refused, AgentError::Remote(RemoteError::Http(HttpError::Unreachable { .. }))),
+        "{refused}"
+    );
     assert_eq!(world.files.load("timestamp.json").unwrap(), None);
 }
 
@@ -161,7 +169,10 @@ async fn a_redirect_is_followed_within_its_origin_only() {
     for away in [other.as_str(), "https://127.0.0.1/x", "file:///etc/passwd", "/timestamp.json"] {
         world.server.answer("timestamp.json", to(away));
         let refused = world.refresh().await.unwrap_err();
-        assert!(matches!(refused, AgentError::Http(HttpError::Redirect { .. })), "{away}");
+        assert!(
+            matches!(refused, AgentError::Remote(RemoteError::Http(HttpError::Redirect { .. }))),
+            "{away}"
+        );
     }
     assert_eq!(elsewhere.asked(), Vec::<String>::new());
 }
@@ -174,7 +185,10 @@ async fn plain_http_reaches_this_machine_only() {
     let base = "http://notary.example/".parse().unwrap();
     let mut agent = Agent::new(files, base, None, &http, now(), Expiry::Enforced);
     let refused = agent.refresh().await.unwrap_err();
-    assert!(matches!(refused, AgentError::Http(HttpError::Insecure { .. })), "{refused}");
+    assert!(
+        matches!(refused, AgentError::Remote(RemoteError::Http(HttpError::Insecure { .. }))),
+        "{refused}"
+    );
 }
 
 #[tokio::test]
@@ -185,7 +199,10 @@ async fn nobody_there_is_unreachable() {
     let http = impatient();
     let mut agent = Agent::new(world.files, url, None, &http, now(), Expiry::Enforced);
     let refused = agent.refresh().await.unwrap_err();
-    assert!(matches!(refused, AgentError::Http(HttpError::Unreachable { .. })), "{refused}");
+    assert!(
+        matches!(refused, AgentError::Remote(RemoteError::Http(HttpError::Unreachable { .. }))),
+        "{refused}"
+    );
 }
 
 #[tokio::test]

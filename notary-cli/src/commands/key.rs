@@ -63,8 +63,10 @@ fn export(session: &Session, id: &str, public: bool, output: Option<&Path>) -> R
         let value = json!({ "keyid": entry.keyid, "pem": text });
         return Ok(session.output.result(&value, &text)?);
     };
-    // The private part is readable for its owner only, as a temporary file is.
-    files::write(output, &pem)?;
+    match public {
+        true => files::write(output, &pem)?,
+        false => files::write_private(output, &pem)?,
+    }
     let text = format!("wrote {}\n", output.display());
     Ok(session.output.result(&json!({ "keyid": entry.keyid, "file": output }), &text)?)
 }

@@ -74,9 +74,8 @@ pub(crate) async fn visit(
     while let Some(path) = waiting.pop() {
         let role = path.last().unwrap_or(&RoleName::TARGETS).clone();
         if let Err(error) = agent.follow(&path).await {
-            match error {
-                AgentError::Update(_) | AgentError::Status { .. } => {}
-                other => return Err(other.into()),
+            if !matches!(error, AgentError::Update(_)) {
+                return Err(error.into());
             }
             session.output.warn(format_args!("the targets of {role} are not listed: {error}"));
             unread.insert(role);

@@ -17,7 +17,7 @@ use super::publish;
 use crate::agent;
 use crate::args::{AddArgs, RemoveArgs, StageArgs};
 use crate::exit::{Failure, Outcome};
-use crate::keyring::KeyEntry;
+use crate::keyring::{KeyEntry, KeyringError, listed};
 use crate::publishing::in_flight::InFlight;
 use crate::publishing::{load, plan, reading, save};
 use crate::session::Session;
@@ -131,10 +131,11 @@ pub(crate) async fn stage<T>(
     change: impl Fn(&View, &mut Staged) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     let now = session.now();
-    let staged = load(collection)?;
+    let before = load(collection)?;
     let decide = |view: &View, lifetimes: &Lifetimes| {
-        let mut staged = staged.clone();
+        let mut staged = before.clone();
         let result = change(view, &mut staged)?;
+        refuse_unsignable(view, keys, &before, &staged)?;
         let expires = notary_schema::online::expires_after(now, lifetimes.targets_seconds);
         plan::plan(view, &staged, expires)?.check(view, lifetimes, now)?;
         Ok((staged, result))
@@ -144,7 +145,7 @@ pub(crate) async fn stage<T>(
         Some(Ok(decided)) => decided,
         Some(Err(failure)) if session.settings.server.is_none() => return Err(failure),
         Some(Err(failure)) => {
-            match reading::read(session, gun, staged.roles.keys().collect(), keys, now).await {
+            match reading::read(session, gun, before.roles.keys().collect(), keys, now).await {
                 Ok(reading) => decide(&reading.view, &reading.lifetimes)?,
                 Err(unread) => {
                     session.output.warn(format_args!("the server could not be asked: {unread}"));
@@ -154,13 +155,33 @@ pub(crate) async fn stage<T>(
         }
         None => {
             let reading =
-                reading::read(session, gun, staged.roles.keys().collect(), keys, now).await?;
+                reading::read(session, gun, before.roles.keys().collect(), keys, now).await?;
             decide(&reading.view, &reading.lifetimes)?
         }
     };
     let (staged, result) = decided;
     save(collection, &staged)?;
     Ok(result)
+}
+
+/// A change that none of the keys here can sign would block every later publish.
+fn refuse_unsignable(
+    view: &View,
+    keys: &[KeyEntry],
+    before: &Staged,
+    after: &Staged,
+) -> Result<(), Failure> {
+    for (name, changes) in &after.roles {
+        let Some(role) = view.role(name).filter(|_| before.roles.get(name) != Some(changes)) else {
+            continue;
+        };
+        let authority = view.authority(role);
+        if listed(keys, authority).is_empty() {
+            let (role, wanted) = (name.clone(), authority.role.keyids.clone());
+            return Err(KeyringError::NoKeyFor { role, wanted }.into());
+        }
+    }
+    Ok(())
 }
 
 /// Shows what was staged, or publishes it at once.

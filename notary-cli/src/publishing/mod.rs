@@ -24,7 +24,7 @@ use tokio::time::Instant;
 use crate::args::{SignArgs, When};
 use crate::exit::Failure;
 use crate::keyring::{KeyEntry, Keyring};
-use crate::remote::ServerError;
+use crate::remote::RemoteError;
 use crate::session::Session;
 use crate::staged::{Base, Staged};
 use crate::trust_dir::{CollectionDir, files};
@@ -46,7 +46,7 @@ pub(crate) struct Publisher<'a> {
 enum Sent {
     Published(PublishAnswer),
     /// Another version was there first.
-    Overtaken(ServerError),
+    Overtaken(RemoteError),
 }
 
 impl<'a> Publisher<'a> {
@@ -117,7 +117,7 @@ impl<'a> Publisher<'a> {
         match self.send(&in_flight).await {
             Ok(Sent::Published(answer)) => Ok((Some(answer), BTreeMap::new())),
             Ok(Sent::Overtaken(_)) => Ok((None, in_flight.base)),
-            Err(Failure::Server(error)) if error.is_definite() => {
+            Err(Failure::Remote(error)) if error.is_definite() => {
                 output.warn(format_args!("the earlier publish was refused: {error}"));
                 Ok((None, in_flight.base))
             }
@@ -253,3 +253,6 @@ pub(crate) fn save(collection: &CollectionDir, staged: &Staged) -> Result<(), Fa
         false => Ok(files::write_json(&path, staged)?),
     }
 }
+
+#[cfg(test)]
+mod tests;

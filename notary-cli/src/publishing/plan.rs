@@ -8,7 +8,7 @@ use notary_schema::draft::Draft;
 use notary_schema::envelope::{Envelope, Unsigned};
 use notary_schema::name::{RoleName, Version};
 use notary_schema::online::Lifetimes;
-use notary_schema::publish::{Batch, Rules, check, check_unsigned};
+use notary_schema::publish::{Batch, Head, Refusal, Rules, check, check_unsigned};
 use notary_schema::role::{Expires, Targets};
 
 use crate::exit::Failure;
@@ -109,7 +109,6 @@ impl Plan {
         lifetimes: &Lifetimes,
         now: DateTime<Utc>,
     ) -> Result<(), Failure> {
-        use notary_schema::publish::Refusal;
         let batch = self.batch(signed.iter().cloned())?;
         let Some(head) = judgeable(view, &batch) else { return Ok(()) };
         match check(Some(&head), &batch, &rules(lifetimes), now) {
@@ -133,10 +132,87 @@ impl Plan {
 
 /// The head to judge on, where every file that the rules look into is at hand; otherwise the server
 /// is the first to judge.
-fn judgeable(view: &View, batch: &Batch) -> Option<notary_schema::publish::Head> {
+fn judgeable(view: &View, batch: &Batch) -> Option<Head> {
     view.head().filter(|head| head.missing(batch).is_empty())
 }
 
 fn rules(lifetimes: &Lifetimes) -> Rules {
     Rules { offline_max_seconds: lifetimes.offline_max_seconds, ..Rules::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::staged::{Changes, NewDelegation, TargetChange};
+    use crate::testing::{Collection, in_days, now, role, target};
+
+    fn adding(role_name: &str, name: &str) -> Staged {
+        let change = TargetChange::Set(target(b"new"));
+        let targets = BTreeMap::from([(name.to_owned(), change)]);
+        let changes = Changes { targets, ..Changes::default() };
+        Staged { roles: BTreeMap::from([(role(role_name), changes)]) }
+    }
+
+    fn outcome(staged: &Staged) -> Result<Plan, Failure> {
+        let view = Collection::new().view();
+        let plan = plan(&view, staged, in_days(30))?;
+        plan.check(&view, &Lifetimes::default(), now())?;
+        Ok(plan)
+    }
+
+    #[test]
+    fn a_role_goes_on_after_its_version_and_a_new_one_starts_at_one() {
+        for (name, target, current, version) in [
+            ("docs", "docs/b", Some(1), 2),
+            ("german", "docs/de", Some(1), 2),
+            ("team", "team/x", None, 1),
+        ] {
+            let plan = outcome(&adding(name, target)).unwrap();
+            let [part] = &plan.parts[..] else { panic!("one role changed") };
+            assert_eq!(part.role, role(name));
+            assert_eq!(part.current.map(Version::get), current, "{name}");
+            assert_eq!(part.version.get(), version, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_bad_change_is_refused_before_it_is_signed() {
+        for (name, target, code) in
+            [("docs", "other", "outside_paths"), ("german", "docs/en", "outside_paths")]
+        {
+            let Err(Failure::Rule(refusal)) = outcome(&adding(name, target)) else {
+                panic!("{name} {target} was accepted");
+            };
+            assert_eq!(refusal.code(), code);
+        }
+        let unknown = outcome(&adding("nobody", "x")).unwrap_err();
+        assert!(matches!(unknown, Failure::Stage(StageError::UnknownRole(_))), "{unknown}");
+    }
+
+    #[test]
+    fn a_delegation_comes_with_its_first_file_or_is_pending() {
+        let collection = Collection::new();
+        let view = collection.view();
+        let targets = view.file(&RoleName::TARGETS).unwrap().signed();
+        let like_team = targets.delegation(&role("team")).unwrap();
+        let first_file = Draft::first_targets(in_days(30)).finish().with_signatures(&[]);
+        let first_file = String::from_utf8(first_file).unwrap();
+        let delegating = |name: &str, first_file: Option<&String>| {
+            let mut delegation = like_team.clone();
+            delegation.name = role(name);
+            let keys = vec![collection.key("team").key];
+            let new = NewDelegation { delegation, keys, first_file: first_file.cloned() };
+            let delegations = BTreeMap::from([(role(name), new)]);
+            let changes = Changes { delegations, ..Changes::default() };
+            let staged = Staged { roles: BTreeMap::from([(RoleName::TARGETS, changes)]) };
+            let plan = plan(&view, &staged, in_days(30)).unwrap();
+            (plan.first_files.len(), plan.pending.len())
+        };
+        assert_eq!(delegating("new", Some(&first_file)), (1, 0));
+        assert_eq!(delegating("new", None), (0, 1));
+        assert_eq!(delegating("docs", Some(&first_file)), (0, 0), "docs goes on after version 1");
+        assert_eq!(delegating("docs", None), (0, 0));
+    }
 }

@@ -12,7 +12,7 @@ use notary_schema::online::Lifetimes;
 use notary_schema::trusted::Expiry;
 use notary_schema::wire::CollectionInfo;
 
-use crate::agent::Agent;
+use crate::agent::{Agent, AgentError};
 use crate::exit::Failure;
 use crate::keyring::KeyEntry;
 use crate::session::Session;
@@ -46,7 +46,14 @@ pub(crate) async fn read(
     let wanted: BTreeSet<RoleName> = wanted.filter(RoleName::is_targets_role).collect();
     let delegators = delegators(&info);
     for role in &wanted {
-        follow(&mut agent, &chain(role, &delegators)).await?;
+        let followed = follow(&mut agent, &chain(role, &delegators)).await;
+        match followed {
+            // A role that only might be meant does not stand in the way of the others.
+            Err(Failure::Agent(AgentError::Update(error))) if !roles.contains(&role) => {
+                session.output.warn(format_args!("{role} could not be read: {error}"));
+            }
+            other => other?,
+        }
     }
     let view = View::new(agent.trusted()?.clone());
     Ok(Reading { view, lifetimes: info.lifetimes })

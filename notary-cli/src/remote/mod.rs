@@ -38,17 +38,17 @@ impl Sink for Vec<u8> {
     }
 }
 
-/// What the server did not do.
+/// A request that did not do what it should.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ServerError {
-    /// It could not be asked.
+pub(crate) enum RemoteError {
+    /// No answer.
     #[error(transparent)]
     Http(#[from] HttpError),
-    /// It says why not.
+    /// A service of ours says why not.
     #[error("{} (request {})", .0.detail, .0.request_id)]
     Problem(Box<Problem>),
-    /// It gives a status and no reason of ours: probably not the service itself.
-    #[error("{url} answers {status} without a reason; is it the address of a notary-server?")]
+    /// A status without a reason of ours.
+    #[error("{url} answers {status}")]
     Status {
         /// What was asked for.
         url: Url,
@@ -65,20 +65,20 @@ pub(crate) enum ServerError {
     },
 }
 
-impl ServerError {
+impl RemoteError {
     /// The HTTP status, where there is one.
     pub(crate) fn status(&self) -> Option<u16> {
         match self {
-            ServerError::Problem(problem) => Some(problem.status),
-            ServerError::Status { status, .. } => Some(*status),
-            ServerError::Http(_) | ServerError::OtherAnswer { .. } => None,
+            RemoteError::Problem(problem) => Some(problem.status),
+            RemoteError::Status { status, .. } => Some(*status),
+            RemoteError::Http(_) | RemoteError::OtherAnswer { .. } => None,
         }
     }
 
     /// What the server says.
     pub(crate) fn problem(&self) -> Option<&Problem> {
         match self {
-            ServerError::Problem(problem) => Some(problem),
+            RemoteError::Problem(problem) => Some(problem),
             _ => None,
         }
     }
@@ -121,12 +121,12 @@ impl<'a> Server<'a> {
         &self,
         gun: &Gun,
         role: OnlineRole,
-    ) -> Result<OnlineKey, ServerError> {
+    ) -> Result<OnlineKey, RemoteError> {
         self.call(Method::POST, self.url(gun, &format!("keys/{}", role.name())), &[]).await
     }
 
     /// What a collection is made of, in the server's words: nothing in it is verified.
-    pub(crate) async fn info(&self, gun: &Gun) -> Result<CollectionInfo, ServerError> {
+    pub(crate) async fn info(&self, gun: &Gun) -> Result<CollectionInfo, RemoteError> {
         self.call(Method::GET, self.url(gun, ""), &[]).await
     }
 
@@ -136,7 +136,7 @@ impl<'a> Server<'a> {
         gun: &Gun,
         files: &[(RoleName, Arc<[u8]>)],
         pending: impl IntoIterator<Item = &RoleName>,
-    ) -> Result<PublishAnswer, ServerError> {
+    ) -> Result<PublishAnswer, RemoteError> {
         let mut url = self.metadata_url(gun);
         for role in pending {
             url.query_pairs_mut().append_pair("pending", role.as_str());
@@ -149,7 +149,7 @@ impl<'a> Server<'a> {
         method: Method,
         url: Url,
         files: &[(RoleName, Arc<[u8]>)],
-    ) -> Result<T, ServerError> {
+    ) -> Result<T, RemoteError> {
         let (token, max_bytes) = (self.token.as_ref(), MAX_ANSWER_BYTES);
         let request = Request { method, url: url.clone(), token, files, max_bytes };
         let mut body = Vec::new();
@@ -158,7 +158,7 @@ impl<'a> Server<'a> {
             return Err(refusal(url, answer));
         }
         serde_json::from_slice(&body)
-            .map_err(|error| ServerError::OtherAnswer { url, why: error.to_string() })
+            .map_err(|error| RemoteError::OtherAnswer { url, why: error.to_string() })
     }
 
     fn url(&self, gun: &Gun, rest: &str) -> Url {
@@ -170,10 +170,10 @@ impl<'a> Server<'a> {
 }
 
 /// What an answer other than success means.
-fn refusal(url: Url, answer: Answer) -> ServerError {
+pub(crate) fn refusal(url: Url, answer: Answer) -> RemoteError {
     let status = answer.status;
     match answer.problem {
-        Some(problem) => ServerError::Problem(Box::new(Problem { status, ..problem })),
-        None => ServerError::Status { url, status },
+        Some(problem) => RemoteError::Problem(Box::new(Problem { status, ..problem })),
+        None => RemoteError::Status { url, status },
     }
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tempfile::NamedTempFile;
 
 use super::StateError;
 
@@ -28,10 +29,23 @@ pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, S
 /// Replaces a file at once or not at all, durably: a temporary file beside it is written and synced,
 /// takes its name, and the directory is synced.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), StateError> {
+    write_through(path, bytes, temporary_in)
+}
+
+/// [`write`] of a file that only its owner may read.
+pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), StateError> {
+    write_through(path, bytes, |directory| builder().tempfile_in(directory))
+}
+
+fn write_through(
+    path: &Path,
+    bytes: &[u8],
+    temporary: impl Fn(&Path) -> std::io::Result<NamedTempFile>,
+) -> Result<(), StateError> {
     let directory = parent(path);
     create_dir(&directory)?;
     let failed = |error| StateError::io("write", path, error);
-    let mut file = temporary_in(&directory).map_err(failed)?;
+    let mut file = temporary(&directory).map_err(failed)?;
     file.write_all(bytes).map_err(failed)?;
     file.as_file().sync_all().map_err(failed)?;
     file.persist(path).map_err(|error| failed(error.error))?;
@@ -66,9 +80,19 @@ pub(crate) fn create_dir(path: &Path) -> Result<(), StateError> {
     }
 }
 
-/// A temporary file that takes its final name later; it vanishes if it does not.
-pub(crate) fn temporary_in(directory: &Path) -> std::io::Result<tempfile::NamedTempFile> {
-    tempfile::Builder::new().prefix(".notary-").suffix(".tmp").tempfile_in(directory)
+/// A temporary file that takes its final name later, and vanishes if it does not. It has the
+/// permissions of any new file: nothing but private keys is secret here.
+pub(crate) fn temporary_in(directory: &Path) -> std::io::Result<NamedTempFile> {
+    let mut builder = builder();
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder.tempfile_in(directory)
+}
+
+fn builder<'a>() -> tempfile::Builder<'a, 'a> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".notary-").suffix(".tmp");
+    builder
 }
 
 /// The directory of a file; that of a bare name is the current one.

@@ -231,6 +231,20 @@ mod tests {
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
     }
 
+    #[cfg(unix)]
+    #[test]
+    fn only_what_is_secret_is_hidden_from_others() {
+        use std::os::unix::fs::PermissionsExt;
+        let directory = tempfile::tempdir().unwrap();
+        let (public, private) = (directory.path().join("public"), directory.path().join("private"));
+        files::write(&public, b"x").unwrap();
+        files::write_private(&private, b"x").unwrap();
+        let mode = |path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        let usual = directory.path().join("usual");
+        std::fs::write(&usual, b"x").unwrap();
+        assert_eq!((mode(&public), mode(&private)), (mode(&usual), 0o600));
+    }
+
     #[test]
     fn a_damaged_file_is_named() {
         let directory = tempfile::tempdir().unwrap();

@@ -115,7 +115,6 @@ fn copy(source: &Source, directory: &Path) -> Result<TargetFile, Failure> {
     std::fs::create_dir_all(&place).map_err(failed)?;
     let mut temporary = files::temporary_in(&place).map_err(failed)?;
     let file = hash(source, |bytes| temporary.write_all(bytes))?;
-    target::make_readable(temporary.as_file()).map_err(failed)?;
     let location = target_location(source.name.as_str(), &file, true);
     let location = location.expect("a sha256 was computed");
     temporary.persist(directory.join(location)).map_err(|error| failed(error.error))?;

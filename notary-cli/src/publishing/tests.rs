@@ -1,0 +1,259 @@
+//! The way of a publish against a server that answers from a table.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use notary_schema::online::Lifetimes;
+use notary_schema::updater::local_name;
+
+use super::*;
+use crate::args::GlobalOptions;
+use crate::staged::{Changes, TargetChange};
+use crate::testing::{Canned, Collection, Server, now, role, silent, target};
+
+const PREFIX: &str = "v2/acme/app/_trust/";
+
+/// A team with the key of docs, its trust directory, and a server.
+struct World {
+    collection: Collection,
+    server: Server,
+    session: Session,
+    directory: CollectionDir,
+    _temporary: tempfile::TempDir,
+}
+
+impl World {
+    async fn new() -> World {
+        let (collection, server) = (Collection::new(), Server::start().await);
+        let temporary = tempfile::tempdir().unwrap();
+        collection.store_key("docs", &temporary.path().join("keys"));
+        let session = session(&server, temporary.path());
+        let directory = session.collection(&gun()).unwrap();
+        session.pin(&directory, collection.root_file()).unwrap();
+        server.answer(PREFIX, Canned::ok(info(&collection)));
+        let world = World { collection, server, session, directory, _temporary: temporary };
+        world.serve();
+        world
+    }
+
+    fn serve(&self) {
+        for (name, file) in &self.collection.files {
+            self.server.answer(&format!("{PREFIX}tuf/{name}"), Canned::ok(file.clone()));
+        }
+    }
+
+    /// The answers to the publishes, in turn.
+    fn answers(&self, canned: Vec<Canned>) {
+        self.server.answer_in_turn(&format!("{PREFIX}tuf/"), canned);
+    }
+
+    /// Somebody else publishes docs 2 with this target, seen from the second reading on.
+    fn somebody_publishes(&mut self, name: &'static str, content: &'static str) {
+        let before = self.collection.files["timestamp.json"].clone();
+        self.collection.docs.push((name, content));
+        self.collection.release(2, 365);
+        self.serve();
+        let after = self.collection.files["timestamp.json"].clone();
+        let timestamps = vec![Canned::ok(before), Canned::ok(after)];
+        self.server.answer_in_turn(&format!("{PREFIX}tuf/timestamp.json"), timestamps);
+    }
+
+    fn stage(&self, name: &str, content: &str) {
+        let change = TargetChange::Set(target(content.as_bytes()));
+        let mut staged = self.staged();
+        let changes: &mut Changes = staged.roles.entry(role("docs")).or_default();
+        changes.targets.insert(name.to_owned(), change);
+        save(&self.directory, &staged).unwrap();
+    }
+
+    fn staged(&self) -> Staged {
+        load(&self.directory).unwrap()
+    }
+
+    fn in_flight(&self) -> Option<InFlight> {
+        InFlight::load(&self.directory).unwrap()
+    }
+
+    /// A publish as a new process does it.
+    async fn publish(&self) -> Result<Option<PublishAnswer>, Failure> {
+        let sign = SignArgs::default();
+        let gun = gun();
+        Publisher::new(&self.session, &gun, &self.directory, &sign)?.publish().await
+    }
+
+    /// The signed files that were sent, as far as they are JSON inside the request.
+    fn sent(&self) -> Vec<Envelope<Targets>> {
+        let bodies = self.server.sent().into_iter();
+        let file = |body: Vec<u8>| {
+            let text = String::from_utf8(body).unwrap();
+            let start = text.find("{\"signatures\"").unwrap();
+            let end = text[start..].find("\r\n").unwrap();
+            Envelope::parse(&text.as_bytes()[start..start + end]).unwrap()
+        };
+        bodies.map(file).collect()
+    }
+}
+
+fn gun() -> Gun {
+    Gun::parse("acme/app").unwrap()
+}
+
+fn session(server: &Server, directory: &Path) -> Session {
+    let options = GlobalOptions {
+        server: Some(server.url.to_string()),
+        trust_dir: Some(directory.to_owned()),
+        timeout: Some(1),
+        ..GlobalOptions::default()
+    };
+    let environment = BTreeMap::from([("NOTARY_PASSPHRASE".into(), "pw".into())]);
+    Session::new(&options, &environment, Arc::new(now), false, silent()).unwrap()
+}
+
+fn info(collection: &Collection) -> Vec<u8> {
+    let role = |name: &str, delegator: &str| {
+        serde_json::json!({
+            "name": name, "keyids": [collection.key(name).keyid], "threshold": 1,
+            "delegated_by": delegator,
+        })
+    };
+    let info = serde_json::json!({
+        "gun": gun(), "incarnation": "0".repeat(32), "seq": 1, "keys": {},
+        "roles": [role("docs", "targets"), role("german", "docs"), role("team", "targets")],
+        "lifetimes": Lifetimes::default(),
+    });
+    info.to_string().into_bytes()
+}
+
+fn published(version: u64) -> Canned {
+    let answer = serde_json::json!({
+        "roles": [{"name": "docs", "version": version, "sha256": "", "published": true}],
+        "snapshot": version, "timestamp": version, "seq": version,
+    });
+    Canned::ok(answer.to_string())
+}
+
+#[tokio::test]
+async fn what_was_published_is_staged_and_in_flight_no_more() {
+    let world = World::new().await;
+    world.stage("docs/b", "new");
+    world.answers(vec![published(2)]);
+    let answer = world.publish().await.unwrap().unwrap();
+    assert_eq!(answer.roles[0].version.get(), 2);
+    let [file] = &world.sent()[..] else { panic!("one request was needed") };
+    assert_eq!(file.version().get(), 2);
+    assert_eq!(file.signed().targets["docs/b"], target(b"new"));
+    assert!(file.signed().targets.contains_key("docs/a.txt"), "what was there stays");
+    assert!(world.staged().is_empty() && world.in_flight().is_none());
+    assert!(world.publish().await.unwrap().is_none(), "nothing is left");
+}
+
+#[tokio::test]
+async fn an_unknown_outcome_is_settled_with_the_very_same_bytes() {
+    let world = World::new().await;
+    world.stage("docs/b", "new");
+    world.answers(vec![Canned::status("504 Gateway Timeout")]);
+    let failure = world.publish().await.unwrap_err();
+    assert_eq!(failure.code(), 4);
+    assert!(world.in_flight().is_some() && world.staged().len() == 1);
+    let first = world.sent()[0].bytes().clone();
+    world.stage("docs/c", "later");
+    world.answers(vec![published(2), published(2)]);
+    world.publish().await.unwrap();
+    let sent = world.sent();
+    let again = &sent[sent.len() - 2];
+    assert_eq!(*again.bytes(), first, "the earlier files go first");
+    let last = sent.last().unwrap();
+    assert!(last.signed().targets.contains_key("docs/c"), "then what was staged since");
+    assert!(world.staged().is_empty() && world.in_flight().is_none());
+}
+
+#[tokio::test]
+async fn an_overtaken_publish_is_built_again_on_what_is_there() {
+    let mut world = World::new().await;
+    world.stage("docs/ours", "ours");
+    world.somebody_publishes("docs/theirs", "theirs");
+    world.answers(vec![Canned::problem(409, "version_conflict"), published(3)]);
+    world.publish().await.unwrap();
+    let sent = world.sent();
+    assert_eq!((sent[0].version().get(), sent[1].version().get()), (2, 3));
+    let targets = &sent[1].signed().targets;
+    assert!(targets.contains_key("docs/ours") && targets.contains_key("docs/theirs"));
+    assert!(world.staged().is_empty() && world.in_flight().is_none());
+}
+
+#[tokio::test]
+async fn the_same_target_changed_by_two_is_a_conflict_that_names_it() {
+    let mut world = World::new().await;
+    world.stage("docs/x", "ours");
+    world.somebody_publishes("docs/x", "theirs");
+    world.answers(vec![Canned::problem(409, "version_conflict"), published(3)]);
+    let failure = world.publish().await.unwrap_err();
+    assert!(failure.to_string().contains("docs/x"), "{failure}");
+    assert_eq!((failure.code(), world.sent().len(), world.staged().len()), (3, 1, 1));
+    assert!(world.in_flight().is_none());
+}
+
+#[tokio::test]
+async fn a_conflict_is_noticed_across_processes() {
+    let mut world = World::new().await;
+    world.stage("docs/x", "ours");
+    world.answers(vec![Canned::status("504 Gateway Timeout")]);
+    world.publish().await.unwrap_err();
+    world.somebody_publishes("docs/x", "theirs");
+    let after = world.collection.files["timestamp.json"].clone();
+    world.server.answer(&format!("{PREFIX}tuf/timestamp.json"), Canned::ok(after));
+    world.answers(vec![Canned::problem(409, "version_conflict"), published(3)]);
+    let failure = world.publish().await.unwrap_err();
+    assert_eq!((failure.code(), world.staged().len()), (3, 1), "{failure}");
+}
+
+#[tokio::test]
+async fn a_definite_answer_ends_the_flight_and_another_one_does_not() {
+    for (status, code, exit, in_flight) in [
+        (422, "outside_paths", 1, false),
+        (403, "forbidden", 1, false),
+        (413, "too_large", 1, false),
+        (502, "signer_refused", 1, false),
+        (409, "collection_deleted", 3, false),
+        (502, "signer_ahead", 1, true),
+        (503, "busy", 4, true),
+    ] {
+        let world = World::new().await;
+        world.stage("docs/b", "new");
+        world.answers(vec![Canned::problem(status, code)]);
+        let failure = world.publish().await.unwrap_err();
+        assert_eq!(failure.code(), exit, "{code}");
+        assert_eq!(failure.to_string(), format!("{code} (request r1)"));
+        assert_eq!(world.in_flight().is_some(), in_flight, "{code}");
+        assert_eq!(world.staged().len(), 1, "{code}: what is staged stays");
+    }
+}
+
+#[tokio::test]
+async fn only_a_listed_key_signs_and_without_one_nothing_is_sent() {
+    let world = World::new().await;
+    let change = TargetChange::Set(target(b"x"));
+    let targets = BTreeMap::from([("app".to_owned(), change)]);
+    let changes = Changes { targets, ..Changes::default() };
+    let staged = Staged { roles: BTreeMap::from([(RoleName::TARGETS, changes)]) };
+    save(&world.directory, &staged).unwrap();
+    let failure = world.publish().await.unwrap_err();
+    let wanted = world.collection.key("targets").keyid;
+    assert!(failure.to_string().contains(wanted.as_str()), "{failure}");
+    assert_eq!((failure.code(), world.sent().len()), (2, 0));
+}
+
+#[tokio::test]
+async fn expired_metadata_does_not_block_its_repair() {
+    let mut world = World::new().await;
+    world.collection.release(2, -1);
+    world.serve();
+    world.stage("docs/b", "new");
+    world.answers(vec![published(3)]);
+    world.publish().await.unwrap();
+    assert_eq!(world.sent()[0].version().get(), 3);
+    assert!(!world.sent()[0].expires().is_past(now()));
+    let stored = world.directory.trusted().load(&local_name(&role("docs"))).unwrap();
+    assert_eq!(stored.as_ref(), world.collection.files.get("2.docs.json"));
+}
