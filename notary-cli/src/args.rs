@@ -1,12 +1,13 @@
 //! The command line.
 
-use std::path::PathBuf;
-use std::str::FromStr;
+mod when;
 
-use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use std::path::PathBuf;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use notary_schema::name::{Gun, RoleName, Version};
-use notary_schema::role::Expires;
+
+pub(crate) use when::When;
 
 /// Publish, delegate and verify software with TUF metadata
 #[derive(Debug, Parser)]
@@ -166,7 +167,7 @@ pub(crate) struct InfoArgs {
     pub(crate) within: When,
 }
 
-/// How staged changes are signed.
+/// How a publish is signed.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct SignArgs {
     /// A key to sign with: an id, a file, pkcs11:…, awskms:…, exec:…
@@ -183,8 +184,12 @@ pub(crate) struct StageArgs {
     /// Publish at once
     #[arg(long)]
     pub(crate) publish: bool,
-    #[command(flatten)]
-    pub(crate) sign: SignArgs,
+    /// A key to sign with: an id, a file, pkcs11:…, awskms:…, exec:…
+    #[arg(long, value_name = "KEYREF")]
+    pub(crate) key: Vec<String>,
+    /// When the new version expires, such as 2030-01-31 or 90d
+    #[arg(long, value_name = "WHEN", requires = "publish")]
+    pub(crate) expires: Option<When>,
 }
 
 #[derive(Debug, Args)]
@@ -392,52 +397,6 @@ pub(crate) enum ClientCommand {
     Refresh,
     /// Bring the metadata up to date, then download targets
     Download,
-}
-
-/// A date, or a span from now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum When {
-    /// A date.
-    At(DateTime<Utc>),
-    /// So long after now.
-    After(TimeDelta),
-}
-
-impl When {
-    /// The point in time, seen from now.
-    pub(crate) fn from(self, now: DateTime<Utc>) -> Expires {
-        match self {
-            When::At(time) => Expires::at(time),
-            When::After(span) => {
-                let seconds = u64::try_from(span.num_seconds()).unwrap_or_default();
-                notary_schema::online::expires_after(now, seconds)
-            }
-        }
-    }
-}
-
-impl FromStr for When {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<When, String> {
-        let refuse = || format!("{text:?} is neither a date like 2030-01-31 nor a span like 90d");
-        let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok();
-        if let Some(midnight) = date.and_then(|date| date.and_hms_opt(0, 0, 0)) {
-            return Ok(When::At(midnight.and_utc()));
-        }
-        if let Ok(expires) = Expires::try_from(text.to_owned()) {
-            return Ok(When::At(expires.time()));
-        }
-        let unit = text.chars().last().ok_or_else(refuse)?;
-        let number: i64 = text[..text.len() - unit.len_utf8()].parse().map_err(|_| refuse())?;
-        let span = match unit {
-            'd' => TimeDelta::try_days(number),
-            'h' => TimeDelta::try_hours(number),
-            'm' => TimeDelta::try_minutes(number),
-            _ => None,
-        };
-        span.filter(|span| *span > TimeDelta::zero()).map(When::After).ok_or_else(refuse)
-    }
 }
 
 #[cfg(test)]

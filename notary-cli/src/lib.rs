@@ -55,8 +55,8 @@ pub struct Parts {
 }
 
 impl Parts {
-    /// What a process has.
-    pub fn of_process() -> Parts {
+    /// The clock of the system, and what this process was started with.
+    pub fn system() -> Parts {
         #[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
         let clock = || DateTime::from(SystemTime::now());
         Parts {
@@ -72,7 +72,7 @@ impl Parts {
 
 /// Runs the command of this process.
 pub fn main() -> ExitCode {
-    run(Parts::of_process())
+    run(Parts::system())
 }
 
 /// Runs one command and answers its exit code.

@@ -91,18 +91,9 @@ impl Output {
 
     /// Progress over so many bytes.
     pub(crate) fn bytes(&self, total: u64, what: &str) -> Progress {
-        self.progress(total, what, "{msg} {bytes}/{total_bytes} {bytes_per_sec}")
-    }
-
-    /// Progress over so many files.
-    pub(crate) fn files(&self, total: u64, what: &str) -> Progress {
-        self.progress(total, what, "{msg} {pos}/{len}")
-    }
-
-    fn progress(&self, total: u64, what: &str, template: &str) -> Progress {
         let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::hidden());
-        let style = ProgressStyle::with_template(template).expect("the template is one of ours");
-        bar.set_style(style);
+        let style = ProgressStyle::with_template("{msg} {bytes}/{total_bytes} {bytes_per_sec}");
+        bar.set_style(style.expect("the template is one of ours"));
         bar.set_message(escape(what));
         Progress { bar, since: Instant::now(), shown: false }
     }

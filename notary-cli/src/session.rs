@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use notary_schema::key::sha256_hex;
@@ -19,7 +20,10 @@ use crate::keyring::Keyring;
 use crate::output::Output;
 use crate::remote::{Http, Server};
 use crate::settings::Settings;
-use crate::trust_dir::{CollectionDir, Lock, TrustDir, files};
+use crate::trust_dir::{CollectionDir, Lock, StateError, TrustDir, files};
+
+/// How long a lock is waited for without a word.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The surroundings of one command.
 pub(crate) struct Session {
@@ -95,7 +99,14 @@ impl Session {
     /// The files of a collection, kept from other processes.
     pub(crate) async fn locked(&self, gun: &Gun) -> Result<(CollectionDir, Lock), Failure> {
         let collection = self.collection(gun)?;
-        let lock = collection.lock(self.settings.timeout).await?;
+        let lock = match collection.lock(PATIENCE.min(self.settings.timeout)).await {
+            Err(StateError::Locked { .. }) => {
+                self.output
+                    .message(format_args!("waiting for another process to be done with {gun}"));
+                collection.lock(self.settings.timeout).await?
+            }
+            other => other?,
+        };
         Ok((collection, lock))
     }
 

@@ -4,5 +4,5 @@ use notary_cli::Parts;
 use notary_tests::wrapper;
 
 fn main() -> std::process::ExitCode {
-    notary_cli::run(Parts { clock: wrapper::clock(), ..Parts::of_process() })
+    notary_cli::run(Parts { clock: wrapper::clock(), ..Parts::system() })
 }

@@ -1,3 +1,4 @@
+use chrono::DateTime;
 use clap::{CommandFactory, Parser};
 
 use super::*;
@@ -54,6 +55,7 @@ fn what_is_accepted_and_what_is_refused() {
         "notary trust add a --sha256 00 --root-version 0",
         "notary trust add a --root f --root-version 2",
         "notary publish a --expires soon",
+        "notary add a docs/x f --expires 90d",
     ] {
         assert!(parse(line).is_err(), "{line} was accepted");
     }

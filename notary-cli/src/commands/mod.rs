@@ -94,3 +94,6 @@ async fn dispatch(session: &Session, command: Command) -> Result<Outcome, Failur
         Command::Client(args) => client::run(session, args).await,
     }
 }
+
+#[cfg(test)]
+mod tests;

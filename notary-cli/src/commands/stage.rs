@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use super::publish;
 use crate::agent;
-use crate::args::{AddArgs, RemoveArgs, StageArgs};
+use crate::args::{AddArgs, RemoveArgs, SignArgs, StageArgs};
 use crate::exit::{Failure, Outcome};
 use crate::keyring::{KeyEntry, KeyringError, listed};
 use crate::publishing::in_flight::InFlight;
@@ -40,7 +40,7 @@ struct Shown {
 pub(crate) async fn add(session: &Session, args: AddArgs) -> Result<Outcome, Failure> {
     let custom = args.custom.as_deref().map(read_custom).transpose()?;
     let (collection, _lock) = session.locked(&args.gun).await?;
-    let keys = session.keyring()?.available(&args.stage.sign.key)?;
+    let keys = session.keyring()?.available(&args.stage.key)?;
     let files = source::collect(&args)?;
     let targets = source::measure(session, &files, custom.as_ref(), args.copy_to.as_deref())?;
     let change = |view: &View, staged: &mut Staged| {
@@ -62,7 +62,7 @@ pub(crate) async fn add(session: &Session, args: AddArgs) -> Result<Outcome, Fai
 /// Runs `notary remove`.
 pub(crate) async fn remove(session: &Session, args: RemoveArgs) -> Result<Outcome, Failure> {
     let (collection, _lock) = session.locked(&args.gun).await?;
-    let keys = session.keyring()?.available(&args.stage.sign.key)?;
+    let keys = session.keyring()?.available(&args.stage.key)?;
     let change = |view: &View, staged: &mut Staged| {
         let mut was_staged = false;
         for (role, changes) in &mut staged.roles {
@@ -193,7 +193,8 @@ async fn finish(
     shown: Vec<Shown>,
 ) -> Result<Outcome, Failure> {
     if args.publish {
-        return publish::publish(session, gun, collection, &args.sign).await;
+        let sign = SignArgs { key: args.key.clone(), expires: args.expires };
+        return publish::publish(session, gun, collection, &sign).await;
     }
     let mut text = String::new();
     list(&mut text, &shown, MOST_LISTED);

@@ -112,6 +112,12 @@ impl<'a> Publisher<'a> {
         let Some(in_flight) = InFlight::load(self.collection)? else {
             return Ok((None, BTreeMap::new()));
         };
+        if in_flight.files().iter().any(|(role, _)| *role == RoleName::ROOT) {
+            let gun = self.gun;
+            return Err(Failure::Usage(format!(
+                "{gun} is not created yet; repeat `notary init {gun}`"
+            )));
+        }
         let output = &self.session.output;
         output.message("sending the files of an earlier publish whose outcome is not known");
         match self.send(&in_flight).await {

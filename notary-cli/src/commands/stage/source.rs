@@ -12,6 +12,7 @@ use serde_json::Value;
 use crate::agent::target;
 use crate::args::AddArgs;
 use crate::exit::Failure;
+use crate::output::Progress;
 use crate::session::Session;
 use crate::trust_dir::files;
 
@@ -20,6 +21,8 @@ use crate::trust_dir::files;
 pub(crate) struct Source {
     name: TargetPath,
     path: PathBuf,
+    /// Its length in bytes when it was found, for the progress.
+    length: u64,
 }
 
 /// The files that the arguments name, in the order of their names.
@@ -34,7 +37,8 @@ pub(crate) fn collect(args: &AddArgs) -> Result<Vec<Source>, Failure> {
                 args.gun
             )));
         }
-        return Ok(vec![Source { name: TargetPath::parse(&args.name)?, path }]);
+        let (name, length) = (TargetPath::parse(&args.name)?, kind.len());
+        return Ok(vec![Source { name, path, length }]);
     }
     let Some(prefix) = args.name.strip_suffix('/') else {
         return Err(Failure::Usage(format!(
@@ -67,7 +71,8 @@ fn walk(directory: &Path, prefix: &str, sources: &mut Vec<Source>) -> Result<(),
         if kind.is_dir() {
             walk(&path, &name, sources)?;
         } else if kind.is_file() {
-            sources.push(Source { name: TargetPath::parse(&name)?, path });
+            let length = entry.metadata().map_err(failed)?.len();
+            sources.push(Source { name: TargetPath::parse(&name)?, path, length });
         } else {
             return Err(refuse(
                 "is neither a file nor a directory; add what it stands for by name",
@@ -84,37 +89,42 @@ pub(crate) fn measure(
     custom: Option<&Value>,
     copy_to: Option<&Path>,
 ) -> Result<Vec<(TargetPath, TargetFile)>, Failure> {
-    let mut progress = session.output.files(sources.len() as u64, "hashing");
+    let total = sources.iter().map(|source| source.length).sum();
+    let mut progress = session.output.bytes(total, "hashing");
     let mut targets = Vec::with_capacity(sources.len());
     for source in sources {
         let file = match copy_to {
-            Some(directory) => copy(source, directory)?,
-            None => hash(source, |_| Ok(()))?,
+            Some(directory) => copy(source, directory, &mut progress)?,
+            None => hash(source, &mut progress, |_| Ok(()))?,
         };
         targets.push((source.name.clone(), TargetFile { custom: custom.cloned(), ..file }));
-        progress.advance(1);
     }
     Ok(targets)
 }
 
 fn hash(
     source: &Source,
-    copy: impl FnMut(&[u8]) -> std::io::Result<()>,
+    progress: &mut Progress,
+    mut copy: impl FnMut(&[u8]) -> std::io::Result<()>,
 ) -> Result<TargetFile, Failure> {
     let failed = |error| Failure::file("read", &source.path, error);
     let file = File::open(&source.path).map_err(failed)?;
-    Ok(target::measure(file, false, copy).map_err(failed)?.target(None))
+    let pass = |bytes: &[u8]| {
+        progress.advance(bytes.len() as u64);
+        copy(bytes)
+    };
+    Ok(target::measure(file, false, pass).map_err(failed)?.target(None))
 }
 
 /// Copies while hashing, so that what is served is what was hashed; the copy takes its name, which
 /// holds the hash, when it is complete.
-fn copy(source: &Source, directory: &Path) -> Result<TargetFile, Failure> {
+fn copy(source: &Source, directory: &Path, progress: &mut Progress) -> Result<TargetFile, Failure> {
     let below = source.name.as_str().rsplit_once('/').map_or("", |(below, _)| below);
     let place = directory.join(below);
     let failed = |error| Failure::file("write below", directory, error);
     std::fs::create_dir_all(&place).map_err(failed)?;
     let mut temporary = files::temporary_in(&place).map_err(failed)?;
-    let file = hash(source, |bytes| temporary.write_all(bytes))?;
+    let file = hash(source, progress, |bytes| temporary.write_all(bytes))?;
     let location = target_location(source.name.as_str(), &file, true);
     let location = location.expect("a sha256 was computed");
     temporary.persist(directory.join(location)).map_err(|error| failed(error.error))?;
@@ -180,7 +190,8 @@ mod tests {
         std::fs::write(&path, "abc").unwrap();
         let name = TargetPath::parse("docs/x.txt").unwrap();
         let to = directory.path().join("served");
-        let file = copy(&Source { name, path }, &to).unwrap();
+        let mut progress = crate::testing::silent().bytes(3, "");
+        let file = copy(&Source { name, path, length: 3 }, &to, &mut progress).unwrap();
         let sha256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assert_eq!((file.length, file.hashes.sha256()), (3, Some(sha256)));
         assert_eq!(std::fs::read(to.join(format!("docs/{sha256}.x.txt"))).unwrap(), b"abc");

@@ -1,0 +1,237 @@
+//! Whole commands, from the command line to the exit code.
+
+use std::cell::RefCell;
+use std::io::Write;
+use std::rc::Rc;
+
+use super::*;
+use crate::testing::{Canned, Collection, Server, now};
+
+/// What was printed to one stream.
+#[derive(Clone, Default)]
+struct Printed(Rc<RefCell<Vec<u8>>>);
+
+impl Write for Printed {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.borrow_mut().write(bytes)
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Printed {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.borrow().clone()).unwrap()
+    }
+}
+
+struct Run {
+    code: ExitCode,
+    stdout: String,
+    stderr: String,
+}
+
+impl Run {
+    fn is(&self, code: u8) -> bool {
+        format!("{:?}", self.code) == format!("{:?}", ExitCode::from(code))
+    }
+
+    #[track_caller]
+    fn expect(self, code: u8) -> Run {
+        assert!(self.is(code), "{:?} is not {code}: {}{}", self.code, self.stdout, self.stderr);
+        self
+    }
+}
+
+fn parts(line: &str) -> (Parts, Printed, Printed) {
+    let (stdout, stderr) = (Printed::default(), Printed::default());
+    let parts = Parts {
+        clock: std::sync::Arc::new(now),
+        arguments: std::iter::once("notary").chain(line.split(' ')).map(OsString::from).collect(),
+        environment: [("NOTARY_PASSPHRASE".into(), "pw".into())].into(),
+        interactive: false,
+        stdout: Box::new(stdout.clone()),
+        stderr: Box::new(stderr.clone()),
+    };
+    (parts, stdout, stderr)
+}
+
+/// Runs a command line; words are separated by one space.
+fn notary(line: &str) -> Run {
+    let (parts, stdout, stderr) = parts(line);
+    let code = run(parts);
+    Run { code, stdout: stdout.text(), stderr: stderr.text() }
+}
+
+#[test]
+fn help_is_a_result_and_a_mistake_is_not() {
+    assert!(notary("help").expect(0).stdout.contains("publish"));
+    assert!(notary("--version").expect(0).stdout.starts_with("notary "));
+    let mistake = notary("publsh").expect(2);
+    assert!(mistake.stdout.is_empty() && mistake.stderr.contains("publsh"));
+}
+
+#[test]
+fn with_json_there_is_exactly_one_document() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path().display();
+    for (line, code) in [
+        (format!("--json --trust-dir {here} key list"), 0),
+        (format!("--json --trust-dir {here} key generate"), 0),
+        (format!("--json --trust-dir {here} status acme/app"), 0),
+        (format!("--json --trust-dir {here} reset acme/app"), 0),
+        (format!("--json --trust-dir {here} lookup acme/app x"), 2),
+        (format!("--json --trust-dir {here} key export abc"), 5),
+        ("--json status ../x".to_owned(), 2),
+    ] {
+        let run = notary(&line).expect(code);
+        let document: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+        assert_eq!(document.get("error").is_some(), code != 0, "{line}");
+        assert_eq!(document["exit"].as_u64().unwrap_or(0), u64::from(code), "{line}");
+    }
+}
+
+#[test]
+fn the_client_of_any_repository_knows_two_exit_codes() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path().display();
+    for line in [
+        "client".to_owned(),
+        "client nothing".to_owned(),
+        "client refresh --nothing".to_owned(),
+        "client refresh".to_owned(),
+        format!("--trust-dir {here} client refresh --nothing"),
+        format!("client --metadata-dir {here} init {here}/missing"),
+        format!("client --metadata-dir {here} refresh --metadata-url nothing"),
+        format!("client --metadata-dir {here} refresh --metadata-url http://notary.example"),
+        format!("client --metadata-dir {here} download --metadata-url http://127.0.0.1:1"),
+    ] {
+        notary(&line).expect(1);
+    }
+    notary("refresh").expect(2);
+}
+
+#[test]
+fn a_client_starts_with_any_root_file_and_asks_nobody() {
+    let directory = tempfile::tempdir().unwrap();
+    let (root, metadata) = (directory.path().join("root"), directory.path().join("metadata"));
+    std::fs::write(&root, b"whatever it is").unwrap();
+    let line = format!("client init {} --metadata-dir {}", root.display(), metadata.display());
+    assert_eq!(notary(&line).expect(0).stdout, "");
+    assert_eq!(std::fs::read(metadata.join("root.json")).unwrap(), b"whatever it is");
+}
+
+/// A repository behind a URL while commands run, each with its own runtime.
+fn with_repository(test: impl FnOnce(&Collection, &Server)) {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let collection = Collection::new();
+    let server = runtime.block_on(Server::start());
+    server.serve(&collection);
+    test(&collection, &server);
+}
+
+#[test]
+fn a_client_downloads_in_order_and_stops_at_the_first_failure() {
+    with_repository(|collection, server| {
+        let directory = tempfile::tempdir().unwrap();
+        let place = |name| directory.path().join(name).display().to_string();
+        std::fs::write(place("root"), collection.root_file()).unwrap();
+        notary(&format!("client --metadata-dir {} init {}", place("m"), place("root"))).expect(0);
+        let sha256 = notary_schema::key::sha256_hex(b"app.bin");
+        server.answer(&format!("{sha256}.app.bin"), Canned::ok("app.bin"));
+        let download = |names: &[&str]| {
+            let names: String = names.iter().map(|name| format!(" --target-name {name}")).collect();
+            notary(&format!(
+                "client --metadata-dir {} --metadata-url {} download{names} --target-base-url {} \
+                 --target-dir {}",
+                place("m"), server.url, server.url, place("t"),
+            ).replace("  ", " "))
+        };
+        download(&["app.bin", "nothing", "docs/a.txt"]).expect(1);
+        assert_eq!(std::fs::read(place("t/app.bin")).unwrap(), b"app.bin");
+        assert_eq!(std::fs::read_dir(place("t")).unwrap().count(), 1);
+        let asked = server.asked().len();
+        download(&["app.bin"]).expect(0);
+        let again = server.asked().len() - asked;
+        assert_eq!(again, 2, "a file that is there is not fetched again");
+        std::fs::write(place("t/app.bin"), b"APP.BIN").unwrap();
+        download(&["app.bin"]).expect(0);
+        assert_eq!(std::fs::read(place("t/app.bin")).unwrap(), b"app.bin");
+    });
+}
+
+/// The files of a collection below the paths of a server.
+fn published(collection: &Collection, server: &Server) {
+    for (name, file) in &collection.files {
+        let path = format!("v2/acme/app/_trust/tuf/{name}");
+        server.answer(&path, Canned::ok(file.clone()));
+    }
+}
+
+#[test]
+fn the_first_use_needs_a_root_that_somebody_vouches_for() {
+    with_repository(|collection, server| {
+        published(collection, server);
+        let sha256 = notary_schema::key::sha256_hex(collection.root_file());
+        let here = tempfile::tempdir().unwrap();
+        let notary = |line: &str| {
+            notary(&format!("--server {} --trust-dir {} {line}", server.url, here.path().display()))
+        };
+        let refused = notary("lookup acme/app app.bin").expect(1);
+        assert!(refused.stderr.contains("notary trust add acme/app"), "{}", refused.stderr);
+        notary(&format!("trust add acme/app --sha256 {}", "0".repeat(64))).expect(1);
+        notary(&format!("trust add acme/app --sha256 {sha256} --root-version 2")).expect(5);
+        notary("trust add acme/app --sha256 abc").expect(2);
+        notary("lookup acme/app app.bin").expect(1);
+        notary(&format!("trust add acme/app --sha256 {}", sha256.to_uppercase())).expect(0);
+        notary("lookup acme/app app.bin").expect(0);
+        notary("lookup acme/app nothing").expect(5);
+        notary(&format!("trust add acme/app --sha256 {sha256}")).expect(0);
+        let other = here.path().join("other");
+        std::fs::write(&other, Collection::new().root_file()).unwrap();
+        notary(&format!("trust add acme/app --root {}", other.display())).expect(3);
+        std::fs::write(&other, b"{}").unwrap();
+        notary(&format!("trust add acme/app --root {}", other.display())).expect(1);
+    });
+}
+
+#[test]
+fn trust_on_first_use_is_asked_for_and_said() {
+    with_repository(|collection, server| {
+        published(collection, server);
+        let here = tempfile::tempdir().unwrap();
+        let line = format!("--server {} --trust-dir {}", server.url, here.path().display());
+        let first = notary(&format!("{line} lookup acme/app app.bin --tofu")).expect(0);
+        assert!(first.stderr.contains("on first use"), "{}", first.stderr);
+        let second = notary(&format!("{line} lookup acme/app app.bin")).expect(0);
+        assert_eq!(second.stderr, "");
+    });
+}
+
+#[test]
+fn a_file_is_verified_and_pulled_against_the_collection() {
+    with_repository(|collection, server| {
+        published(collection, server);
+        let here = tempfile::tempdir().unwrap();
+        let place = |name: &str| here.path().join(name).display().to_string();
+        let line = format!("--server {} --trust-dir {} --tofu", server.url, place("trust"));
+        let (right, wrong) = (place("right"), place("wrong"));
+        std::fs::write(&right, b"app.bin").unwrap();
+        std::fs::write(&wrong, b"app.bio").unwrap();
+        notary(&format!("{line} verify acme/app app.bin {right}")).expect(0);
+        notary(&format!("{line} verify acme/app app.bin {wrong}")).expect(1);
+        notary(&format!("{line} verify acme/app app.bin {}", place("missing"))).expect(5);
+        notary(&format!("{line} pull acme/app app.bin")).expect(2);
+        let from = format!("--targets-url file://{}", place("served"));
+        std::fs::create_dir(place("served")).unwrap();
+        std::fs::copy(&right, place("served/app.bin")).unwrap();
+        let out = place("out");
+        notary(&format!("{line} pull acme/app app.bin {from} --plain-names -o {out}")).expect(0);
+        assert_eq!(std::fs::read(&out).unwrap(), b"app.bin");
+        std::fs::copy(&wrong, place("served/app.bin")).unwrap();
+        notary(&format!("{line} pull acme/app app.bin {from} --plain-names -o {out}")).expect(1);
+        assert_eq!(std::fs::read(&out).unwrap(), b"app.bin", "what is there stays");
+    });
+}
