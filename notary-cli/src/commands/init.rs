@@ -76,6 +76,12 @@ pub(crate) async fn run(session: &Session, args: InitArgs) -> Result<Outcome, Fa
             if error.is_definite() {
                 InFlight::settle(&collection)?;
             }
+            if error.problem().is_some_and(|problem| problem.code == "version_conflict") {
+                return Err(Failure::Conflict(format!(
+                    "{gun} exists already with another root ({error}); choose another name, or pin \
+                     its root with `notary trust add`"
+                )));
+            }
             return Err(error.into());
         }
     }
