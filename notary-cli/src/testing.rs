@@ -190,13 +190,21 @@ pub(crate) struct Canned {
     /// The status line after the version, and further header lines.
     pub(crate) head: String,
     pub(crate) body: Vec<u8>,
-    /// The length that is announced, where it is not the real one.
-    pub(crate) announced: Option<u64>,
+    /// The length that is announced.
+    pub(crate) announced: Announced,
+}
+
+/// What a server says of the length of a body.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Announced {
+    Truly,
+    As(u64),
+    Not,
 }
 
 impl Canned {
     pub(crate) fn ok(body: impl Into<Vec<u8>>) -> Canned {
-        Canned { head: "200 OK".into(), body: body.into(), announced: None }
+        Canned { head: "200 OK".into(), body: body.into(), announced: Announced::Truly }
     }
 
     /// A refusal of notary-server.
@@ -205,11 +213,11 @@ impl Canned {
             "status": status, "code": code, "title": code, "detail": code, "request_id": "r1",
         });
         let head = format!("{status} {code}\r\ncontent-type: application/problem+json");
-        Canned { head, body: body.to_string().into_bytes(), announced: None }
+        Canned { head, body: body.to_string().into_bytes(), announced: Announced::Truly }
     }
 
     pub(crate) fn status(head: &str) -> Canned {
-        Canned { head: head.into(), body: Vec::new(), announced: None }
+        Canned { head: head.into(), body: Vec::new(), announced: Announced::Truly }
     }
 }
 
@@ -240,11 +248,12 @@ impl Server {
                     bodies.lock().unwrap().push(body);
                 }
                 let canned = next_answer(&mut table.lock().unwrap(), &path);
-                let length = canned.announced.unwrap_or(canned.body.len() as u64);
-                let head = format!(
-                    "HTTP/1.1 {}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n",
-                    canned.head
-                );
+                let length = match canned.announced {
+                    Announced::Truly => format!("content-length: {}\r\n", canned.body.len()),
+                    Announced::As(length) => format!("content-length: {length}\r\n"),
+                    Announced::Not => String::new(),
+                };
+                let head = format!("HTTP/1.1 {}\r\n{length}connection: close\r\n\r\n", canned.head);
                 let _ = stream.write_all(head.as_bytes()).await;
                 let _ = stream.write_all(&canned.body).await;
             }

@@ -6,7 +6,7 @@ use notary_schema::updater::Limits;
 
 use super::*;
 use crate::remote::HttpError;
-use crate::testing::{Canned, Collection, Server, now, role, silent, target};
+use crate::testing::{Announced, Canned, Collection, Server, now, role, silent, target};
 
 fn http(timeout: Duration) -> Http {
     Http::new(None, timeout, silent())
@@ -129,9 +129,8 @@ async fn a_body_is_read_as_far_as_it_may_be_long() {
     world.server.answer("timestamp.json", Canned::ok(fits));
     let unreadable = world.refresh().await.unwrap_err();
     assert!(matches!(unreadable, AgentError::Update(UpdateError::Trust(_))), "{unreadable}");
-    // Announced as too long, and longer than it was announced by not announcing anything.
-    for head in ["200 OK", "200 OK\r\ntransfer-encoding: identity"] {
-        let canned = Canned { head: head.into(), body: long.clone(), announced: None };
+    for announced in [Announced::Truly, Announced::Not] {
+        let canned = Canned { announced, ..Canned::ok(long.clone()) };
         world.server.answer("timestamp.json", canned);
         let refused = world.refresh().await.unwrap_err();
         assert!(
@@ -145,7 +144,7 @@ async fn a_body_is_read_as_far_as_it_may_be_long() {
 async fn a_body_that_breaks_off_is_a_broken_connection() {
     let world = World::new().await;
     let body = world.collection.files["timestamp.json"].clone();
-    let announced = Some(body.len() as u64 + 10);
+    let announced = Announced::As(body.len() as u64 + 10);
     world.server.answer("timestamp.json", Canned { head: "200 OK".into(), body, announced });
     let refused = world.refresh().await.unwrap_err();
     assert!(
@@ -228,7 +227,8 @@ async fn a_target_is_taken_only_when_it_is_the_listed_one() {
         assert!(refused.contains(wanted), "{refused}");
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0, "{wanted}");
     }
-    let broken = Canned { head: "200 OK".into(), body: b"con".to_vec(), announced: Some(7) };
+    let broken =
+        Canned { head: "200 OK".into(), body: b"con".to_vec(), announced: Announced::As(7) };
     world.server.answer_in_turn("app.bin", vec![broken, Canned::ok("content")]);
     download().await.unwrap();
     assert_eq!(std::fs::read(&to).unwrap(), b"content");
