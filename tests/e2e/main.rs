@@ -9,10 +9,9 @@
 //! - [`properties`]: what holds for every file
 //! - [`vectors`]: do python-securesystemslib and we agree, both ways?
 //!
-//! What they start from: [`release`] as people make it, [`collection`] signed by hand.
+//! What they start from: [`release`], as people make it.
 
 mod architecture;
-mod collection;
 mod faults;
 mod formats;
 mod interop;

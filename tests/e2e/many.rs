@@ -3,11 +3,12 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+use chrono::TimeDelta;
 use notary_tests::agent::Verdict;
 use notary_tests::judge::NgClient;
-use notary_tests::world::Person;
+use notary_tests::publisher::Publisher;
+use notary_tests::world::{Person, World};
 
-use crate::collection::Published;
 use crate::release::Release;
 
 const TEAMS: usize = 8;
@@ -90,18 +91,21 @@ fn two_publishers_of_one_role_keep_each_others_targets() {
 
 #[test]
 fn a_version_is_published_once_and_its_bytes_again_at_any_time() {
-    let mut published = Published::new("acme/app");
-    published.publish(&["docs"]);
-    let second = published.collection.clone();
-    published.publish(&["docs"]);
-    let third = std::mem::replace(&mut published.collection, second);
-    let again = published.send(&["docs"]);
-    assert_eq!(again.status, 200, "{again:?}");
-    assert_eq!(again.json()["roles"][0]["published"], false);
-
-    published.collection = third;
-    published.collection.docs.signed["x-other"] = true.into();
-    let other = published.send(&["docs"]);
+    let world = World::start();
+    let mut publisher = Publisher::create(&world, "acme/app", &["docs"]);
+    let first = publisher.file("docs").to_vec();
+    publisher.publish_next("docs", world.clock.now());
+    let second = publisher.file("docs").to_vec();
+    publisher.publish_next("docs", world.clock.now());
+    for earlier in [&first, &second] {
+        let again = publisher.http.publish("acme/app", &[("docs", earlier)]);
+        assert_eq!(again.status, 200, "{again:?}");
+        assert_eq!(again.json()["roles"][0]["published"], false);
+    }
+    // The third version once more, with another date.
+    publisher.acknowledged("docs", second);
+    let other = publisher.next("docs", world.clock.now() + TimeDelta::days(1));
+    let other = publisher.http.publish("acme/app", &[("docs", &other)]);
     assert_eq!((other.status, other.code().as_str()), (409, "version_conflict"));
     assert_eq!(other.json()["expected_version"], 4);
 }

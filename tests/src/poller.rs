@@ -1,15 +1,13 @@
 //! A client that refreshes all the time, as an update agent would in the worst case.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
-use notary_schema::trusted::Expiry;
-use notary_schema::updater::{Limits, Step, UpdateError, Updater};
 use reqwest::Method;
 
-use crate::world::{Clock, Http, World};
+use crate::agent::{Agent, Fetched};
+use crate::world::{Answer, Clock, Http, World};
 
 /// A running client. It keeps what it trusts from one refresh to the next.
 pub struct Poller {
@@ -33,10 +31,10 @@ impl Poller {
     pub fn start(world: &World, gun: &str, root: Vec<u8>, target: &str) -> Poller {
         let stop = Arc::new(AtomicBool::new(false));
         let mut client = Client {
+            agent: Agent::pinned(&root),
             http: world.http(None),
             base: format!("/v2/{gun}/_trust/tuf/"),
             clock: world.clock.clone(),
-            local: BTreeMap::from([("root.json".to_owned(), root)]),
         };
         let (stopped, target) = (stop.clone(), target.to_owned());
         let thread = std::thread::spawn(move || {
@@ -61,10 +59,10 @@ impl Poller {
 }
 
 struct Client {
+    agent: Agent,
     http: Http,
     base: String,
     clock: Clock,
-    local: BTreeMap<String, Vec<u8>>,
 }
 
 enum Problem {
@@ -72,47 +70,26 @@ enum Problem {
     Wrong(String),
 }
 
-impl From<UpdateError> for Problem {
-    fn from(error: UpdateError) -> Problem {
-        Problem::Wrong(error.to_string())
-    }
-}
-
 impl Client {
     fn look_up(&mut self, target: &str) -> Result<(), Problem> {
-        let mut updater = Updater::new(self.clock.now(), Expiry::Enforced, Limits::default());
-        self.drive(&mut updater)?;
-        updater.find(target)?;
-        self.drive(&mut updater)?;
-        match updater.found() {
-            Some(_) => Ok(()),
-            None => Err(Problem::Wrong(format!("{target} is gone"))),
-        }
-    }
-
-    fn drive(&mut self, updater: &mut Updater) -> Result<(), Problem> {
-        loop {
-            match updater.step() {
-                Step::Load { name } => updater.loaded(self.local.get(&name).cloned())?,
-                Step::Fetch { name, .. } => {
-                    let request = self.http.request(Method::GET, &format!("{}{name}", self.base));
-                    let answer = self.http.try_send(request).map_err(|_| Problem::Unanswered)?;
-                    match answer.status {
-                        200 => updater.fetched(answer.body)?,
-                        404 => updater.not_found()?,
-                        other => return Err(Problem::Wrong(format!("{name}: status {other}"))),
-                    }
+        let mut unanswered = false;
+        let fetch = |name: &str| {
+            let request = self.http.request(Method::GET, &format!("{}{name}", self.base));
+            match self.http.try_send(request) {
+                Ok(Answer { status: 200, body, .. }) => Fetched::File(body),
+                Ok(Answer { status: 404, .. }) => Fetched::NotFound,
+                Ok(answer) => Fetched::Failed(format!("status {}", answer.status)),
+                Err(error) => {
+                    unanswered = true;
+                    Fetched::Failed(error.to_string())
                 }
-                Step::Save { name, bytes } => {
-                    self.local.insert(name, bytes.to_vec());
-                    updater.stored();
-                }
-                Step::Remove { name } => {
-                    self.local.remove(&name);
-                    updater.stored();
-                }
-                Step::Done => return Ok(()),
             }
+        };
+        match self.agent.find(target, self.clock.now(), fetch) {
+            Ok(Some(_)) => Ok(()),
+            Ok(None) => Err(Problem::Wrong(format!("{target} is gone"))),
+            Err(_) if unanswered => Err(Problem::Unanswered),
+            Err(error) => Err(Problem::Wrong(error.to_string())),
         }
     }
 }

@@ -14,7 +14,7 @@ use notary_schema::role::{
 };
 
 use crate::hand::HandKey;
-use crate::world::{Http, World};
+use crate::world::{Answer, Http, World};
 
 /// The owner of a collection and of all its roles.
 pub struct Publisher {
@@ -87,6 +87,14 @@ impl Publisher {
         let answer = self.http.publish(&self.gun, &[(role, &file)]);
         assert_eq!(answer.status, 200, "{answer:?}");
         self.acknowledged(role, file);
+    }
+
+    /// Sends a file whose answer nobody may ever hear.
+    ///
+    /// # Errors
+    /// When the connection fails or ends early.
+    pub fn try_send(&self, role: &str, file: &[u8]) -> Result<Answer, reqwest::Error> {
+        self.http.try_send(self.http.publish_request(&self.gun, &[(role, file)]))
     }
 
     /// The path of a file of a role in this version.

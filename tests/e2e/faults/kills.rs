@@ -7,8 +7,6 @@ use notary_tests::poller::Poller;
 use notary_tests::publisher::{Publisher, version};
 use notary_tests::seed::{Random, seed};
 use notary_tests::world::{Service, World};
-use reqwest::Method;
-use reqwest::multipart::{Form, Part};
 
 /// How many kills must hit a publish in flight.
 const HITS: usize = 20;
@@ -57,12 +55,7 @@ impl Run {
         let moment = Instant::now() + delay;
         let answer = thread::scope(|scope| {
             let publisher = &self.publisher;
-            let sent = scope.spawn(|| {
-                let part = Part::bytes(file.clone()).file_name("a");
-                let path = format!("/v2/{GUN}/_trust/tuf/");
-                let request = publisher.http.request(Method::POST, &path);
-                publisher.http.try_send(request.multipart(Form::new().part("files", part)))
-            });
+            let sent = scope.spawn(|| publisher.try_send("a", &file));
             while Instant::now() < moment && !sent.is_finished() {
                 thread::yield_now();
             }

@@ -4,8 +4,6 @@
 use chrono::TimeDelta;
 use notary_tests::publisher::Publisher;
 use notary_tests::world::{World, wait_for};
-use reqwest::Method;
-use reqwest::multipart::{Form, Part};
 
 /// Which program stops, and where.
 #[derive(Clone, Copy)]
@@ -42,11 +40,7 @@ impl Interrupted {
 
 /// Sends a publish whose answer nobody may ever hear.
 fn send(publisher: &Publisher, file: &[u8]) {
-    let path = format!("/v2/{}/_trust/tuf/", publisher.gun);
-    let part = Part::bytes(file.to_vec()).file_name("a");
-    let request = publisher.http.request(Method::POST, &path);
-    let answer = publisher.http.try_send(request.multipart(Form::new().part("files", part)));
-    if let Ok(answer) = answer {
+    if let Ok(answer) = publisher.try_send("a", file) {
         assert_eq!(answer.status, 503, "the signer is gone: {answer:?}");
     }
 }

@@ -10,7 +10,6 @@ mod part;
 use std::collections::BTreeMap;
 
 use notary_schema::key::sha256_hex;
-use notary_schema::role::Expires;
 use serde_json::{Value, json};
 
 pub use key::HandKey;
@@ -91,37 +90,24 @@ impl Collection {
         }
     }
 
-    /// Lists exactly these keys for a role, each under its id, and lets all of them sign it.
+    /// Lists exactly these keys for a role, each under its id, and lets all of them sign it. Keys
+    /// that no role lists any more go.
     pub fn trust(&mut self, role: &str, keys: &[HandKey], threshold: u32) {
-        let listed: Vec<(&str, &Value)> = keys.iter().map(|key| (key.id(), key.object())).collect();
-        self.list(role, &listed, threshold);
         self.part(role).signers = keys.to_vec();
-    }
-
-    /// Lists exactly these ids and key objects for a role, whoever may sign with them. Keys that no
-    /// role lists any more go.
-    pub fn list(&mut self, role: &str, keys: &[(&str, &Value)], threshold: u32) {
         let (delegator, entry) = match role {
             "docs" => (&mut self.targets.signed["delegations"], "/roles/0".to_owned()),
             _ => (&mut self.root.signed, format!("/roles/{role}")),
         };
-        for (id, object) in keys {
-            delegator["keys"][id] = (*object).clone();
+        for key in keys {
+            delegator["keys"][key.id()] = key.object().clone();
         }
-        let keyids: Vec<&str> = keys.iter().map(|(id, _)| *id).collect();
+        let keyids: Vec<&str> = keys.iter().map(HandKey::id).collect();
         let entry = delegator.pointer_mut(&entry).expect("every role has an entry");
         entry["keyids"] = json!(keyids);
         entry["threshold"] = json!(threshold);
         let roles = delegator["roles"].to_string();
         let keys = delegator["keys"].as_object_mut().expect("keys are a map");
         keys.retain(|id, _| roles.contains(id.as_str()));
-    }
-
-    /// Sets when every file expires.
-    pub fn expire(&mut self, at: Expires) {
-        for role in ["root", "targets", "docs", "snapshot", "timestamp"] {
-            self.part(role).signed["expires"] = json!(at);
-        }
     }
 
     /// Lets one more file stand in `targets`.

@@ -53,13 +53,6 @@ impl Part {
         }
     }
 
-    /// Makes it the next version, and answers that.
-    pub fn next_version(&mut self) -> u64 {
-        let version = self.signed["version"].as_u64().expect("a version is a number") + 1;
-        self.signed["version"] = json!(version);
-        version
-    }
-
     /// Writes a text of the document otherwise, in what is signed and in the file: for what no
     /// [`Value`] can hold, such as `1.0` or a repeated key. `from` is as compact JSON has it.
     pub fn respell(&mut self, from: &str, to: &str) {

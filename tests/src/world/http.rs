@@ -82,12 +82,16 @@ impl Http {
 
     /// A publish: each part is a role and its file.
     pub fn publish(&self, gun: &str, parts: &[(&str, &[u8])]) -> Answer {
+        self.send(self.publish_request(gun, parts))
+    }
+
+    /// A publish that a test sends.
+    pub fn publish_request(&self, gun: &str, parts: &[(&str, &[u8])]) -> RequestBuilder {
         let form = parts.iter().fold(Form::new(), |form, (role, file)| {
             let part = Part::bytes(file.to_vec()).file_name((*role).to_owned());
             form.part("files", part)
         });
-        let request = self.request(Method::POST, &format!("/v2/{gun}/_trust/tuf/"));
-        self.send(request.multipart(form))
+        self.request(Method::POST, &format!("/v2/{gun}/_trust/tuf/")).multipart(form)
     }
 
     /// A request that a test completes.
