@@ -60,7 +60,7 @@ impl Run {
                 thread::yield_now();
             }
             victim(&mut self.world).kill();
-            sent.join().unwrap()
+            sent.join().expect("sending does not panic")
         });
         match answer {
             Ok(answer) if answer.status == 200 => {
