@@ -7,6 +7,7 @@
 //! - [`main_path`]: does a release go its whole way?
 //! - [`many`]: do many publishers get along on one collection?
 //! - [`properties`]: what holds for every file
+//! - [`stolen`]: what can a stolen part do, and what not?
 //! - [`vectors`]: do python-securesystemslib and we agree, both ways?
 //!
 //! What they start from: [`release`], as people make it.
@@ -20,4 +21,5 @@ mod many;
 mod pitfalls;
 mod properties;
 mod release;
+mod stolen;
 mod vectors;

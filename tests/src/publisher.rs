@@ -126,10 +126,16 @@ impl Publisher {
         Key::from_object(self.key.object().clone())
     }
 
-    fn sign(&self, document: &Unsigned) -> Vec<u8> {
-        let id = KeyId::parse(self.key.id()).expect("a key id");
-        document.with_signatures(&[(id, self.key.sign(document.message()))])
+    /// The file of a document, signed with the publisher's key.
+    pub fn sign(&self, document: &Unsigned) -> Vec<u8> {
+        sign_with(&self.key, document)
     }
+}
+
+/// The file of a document, signed with one key.
+pub fn sign_with(key: &HandKey, document: &Unsigned) -> Vec<u8> {
+    let id = KeyId::parse(key.id()).expect("a key id");
+    document.with_signatures(&[(id, key.sign(document.message()))])
 }
 
 /// The version of a file of a targets role.
