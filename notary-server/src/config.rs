@@ -350,7 +350,7 @@ mod tests {
         let path = directory.path().join("server.toml");
         std::fs::write(&path, EXAMPLE).unwrap();
         let config = Config::load(&path).unwrap();
-        assert_eq!(config.database, std::path::Path::new("/var/lib/notary/server.sqlite"));
+        assert!(config.database.starts_with(directory.path()));
         assert!(config.signer.key.starts_with(directory.path()));
     }
 

@@ -17,7 +17,7 @@ pub(crate) struct Spanned<T> {
     pub(crate) canonical: bool,
 }
 
-/// A reading position in a document; the serde deserializer behind [`read`].
+/// A reading position in a document; the serde deserializer behind [`super::read`].
 pub(crate) struct Reader<'a> {
     text: &'a str,
     pub(super) position: usize,

@@ -1,6 +1,6 @@
 //! The online roles: what the next snapshot and timestamp say, and what a signer may sign.
 //!
-//! The server plans ([`Plan`]), the signer judges ([`judge`]), and the server verifies the answer
+//! The server plans ([`plan()`]), the signer judges ([`judge()`]), and the server verifies the answer
 //! ([`accept_answer`]) before anything is stored. Both sides work on the same documents, so that a
 //! stolen server can at most keep what is there: it cannot make the signer go back, name two
 //! contents for one version, or run the version numbers up.
