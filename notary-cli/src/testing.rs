@@ -9,7 +9,7 @@ use notary_schema::draft::Draft;
 use notary_schema::envelope::{Envelope, Unsigned};
 use notary_schema::key::Key;
 use notary_schema::name::{KeyId, RoleName, TargetPath, Version};
-use notary_schema::online::{self, PlannedTimestamp};
+use notary_schema::online::{self, Lifetimes, PlannedTimestamp};
 use notary_schema::path::{PathPattern, PathSet};
 use notary_schema::role::{
     DelegatedRole, Expires, Hashes, RoleKeys, Root, Snapshot, TargetFile, Targets, TopLevelRoles,
@@ -76,19 +76,31 @@ impl Signer {
 /// `docs/de*` to german; `team/*` is delegated to team, which has published nothing.
 pub(crate) struct Collection {
     signers: BTreeMap<&'static str, Signer>,
+    /// Whether docs must be signed by the key of team too.
+    two_sign_docs: bool,
     /// What docs lists beside its first target: names and contents.
     pub(crate) docs: Vec<(&'static str, &'static str)>,
     pub(crate) files: BTreeMap<String, Vec<u8>>,
 }
 
-const DELEGATIONS: [(&str, &str, &str); 3] =
+const DELEGATIONS: [(&str, &'static str, &str); 3] =
     [("targets", "docs", "docs/*"), ("docs", "german", "docs/de*"), ("targets", "team", "team/*")];
 
 impl Collection {
     pub(crate) fn new() -> Collection {
+        Collection::with(false)
+    }
+
+    /// The same, where docs needs the signatures of the keys of docs and of team.
+    pub(crate) fn where_two_sign_docs() -> Collection {
+        Collection::with(true)
+    }
+
+    fn with(two_sign_docs: bool) -> Collection {
         let names = ["root", "targets", "snapshot", "timestamp", "docs", "german", "team"];
         let signers = names.map(|name| (name, Signer::new())).into();
-        let mut collection = Collection { signers, docs: Vec::new(), files: BTreeMap::new() };
+        let mut collection =
+            Collection { signers, two_sign_docs, docs: Vec::new(), files: BTreeMap::new() };
         let root = collection.root();
         let root = collection.signers["root"].sign(&Unsigned::of(&root));
         collection.files.insert("1.root.json".into(), root);
@@ -136,7 +148,7 @@ impl Collection {
             [("targets", "app.bin"), ("docs", "docs/a.txt"), ("german", "docs/de.txt")]
         {
             let document = self.targets(name, target_name, version, in_days(targets_days));
-            let file = self.signers[name].sign(&document);
+            let file = self.sign(name, &document);
             let parsed = Envelope::<Targets>::parse(file.clone()).unwrap();
             entries.push((role(name), online::entry(&parsed)));
             self.files.insert(remote_name(&role(name), Some(version)), file);
@@ -150,6 +162,20 @@ impl Collection {
         self.files.insert("timestamp.json".into(), timestamp);
     }
 
+    /// Whose keys a delegated role has.
+    fn owners(&self, name: &'static str) -> Vec<&Signer> {
+        let second = Some("team").filter(|_| self.two_sign_docs && name == "docs");
+        [Some(name), second].into_iter().flatten().map(|name| &self.signers[name]).collect()
+    }
+
+    fn sign(&self, name: &'static str, document: &Unsigned) -> Vec<u8> {
+        let sign = |signer: &&Signer| {
+            let signature = signer.private.sign(document.message()).unwrap();
+            (signer.entry.keyid.clone(), signature)
+        };
+        document.with_signatures(&self.owners(name).iter().map(sign).collect::<Vec<_>>())
+    }
+
     fn targets(&self, name: &str, listed: &str, version: Version, expires: Expires) -> Unsigned {
         let mut draft = Draft::from_role(&Targets::empty(version, expires));
         draft.set_target(&TargetPath::parse(listed).unwrap(), &target(listed.as_bytes()));
@@ -157,16 +183,35 @@ impl Collection {
             draft.set_target(&TargetPath::parse(more).unwrap(), &target(content.as_bytes()));
         }
         for (_, team, path) in DELEGATIONS.iter().filter(|(delegator, ..)| *delegator == name) {
-            let signer = &self.signers[team];
+            let owners = self.owners(team);
+            let ids: Vec<KeyId> = owners.iter().map(|owner| owner.entry.keyid.clone()).collect();
+            let keys: Vec<Key> = owners.iter().map(|owner| owner.entry.key.clone()).collect();
+            let threshold = u32::try_from(ids.len()).unwrap();
             let delegation = DelegatedRole {
                 name: role(team),
-                signers: signer.keys(),
+                signers: RoleKeys::new(ids, threshold).unwrap(),
                 terminating: false,
                 paths: PathSet::Paths(vec![PathPattern::new(path)]),
             };
-            draft.set_delegation(&delegation, std::slice::from_ref(&signer.entry.key));
+            draft.set_delegation(&delegation, &keys);
         }
         draft.finish()
+    }
+
+    /// The collection acme/app in the words of a server.
+    pub(crate) fn info(&self) -> Vec<u8> {
+        let role = |name: &'static str, delegator: &str| {
+            let ids: Vec<KeyId> = self.owners(name).iter().map(|o| o.entry.keyid.clone()).collect();
+            serde_json::json!({
+                "name": name, "keyids": ids, "threshold": ids.len(), "delegated_by": delegator,
+            })
+        };
+        let info = serde_json::json!({
+            "gun": "acme/app", "incarnation": "0".repeat(32), "seq": 1, "keys": {},
+            "roles": [role("docs", "targets"), role("german", "docs"), role("team", "targets")],
+            "lifetimes": Lifetimes::default(),
+        });
+        info.to_string().into_bytes()
     }
 
     /// What a client trusts that has read everything of version 1.

@@ -168,6 +168,7 @@ fn published(collection: &Collection, server: &Server) {
         let path = format!("v2/acme/app/_trust/tuf/{name}");
         server.answer(&path, Canned::ok(file.clone()));
     }
+    server.answer("v2/acme/app/_trust/", Canned::ok(collection.info()));
 }
 
 #[test]
@@ -233,5 +234,68 @@ fn a_file_is_verified_and_pulled_against_the_collection() {
         std::fs::copy(&wrong, place("served/app.bin")).unwrap();
         notary(&format!("{line} pull acme/app app.bin {from} --plain-names -o {out}")).expect(1);
         assert_eq!(std::fs::read(&out).unwrap(), b"app.bin", "what is there stays");
+    });
+}
+
+#[test]
+fn a_change_is_judged_when_it_is_staged() {
+    with_repository(|collection, server| {
+        published(collection, server);
+        let here = tempfile::tempdir().unwrap();
+        let place = |name: &str| here.path().join(name).display().to_string();
+        collection.store_key("docs", &here.path().join("keys"));
+        std::fs::write(place("file"), b"content").unwrap();
+        std::fs::write(place("null"), b"null").unwrap();
+        std::fs::write(place("small"), format!("\"{}\"", "x".repeat(16_000))).unwrap();
+        std::fs::write(place("large"), format!("\"{}\"", "x".repeat(17_000))).unwrap();
+        let (file, trust) = (place("file"), format!("--trust-dir {}", here.path().display()));
+        let add = |options: &str| notary(&format!("{trust} add acme/app {options}"));
+        let online = format!("--server {} --tofu", server.url);
+        add(&format!("docs/x {file}")).expect(2);
+        add(&format!("docs/x {file} {online}")).expect(0);
+        for (options, code) in [
+            (format!("docs/y {file} --custom {}", place("small")), 0),
+            (format!("docs/y {file} --custom {}", place("large")), 1),
+            (format!("docs/y {file} --custom {}", place("null")), 1),
+            (format!("docs/../y {file}"), 2),
+            (format!("docs/y {}", place("missing")), 5),
+            (format!("docs/y {} ", here.path().display()), 2),
+            (format!("app {file}"), 2),
+            (format!("app {file} --role docs"), 1),
+            (format!("app {file} --role targets"), 2),
+            (format!("app {file} --role nobody"), 5),
+        ] {
+            // Offline: what is stored here is enough.
+            add(options.trim_end()).expect(code);
+        }
+        let status = notary(&format!("{trust} status acme/app")).expect(7);
+        assert_eq!(status.stdout, "docs: set docs/x\ndocs: set docs/y\n");
+        notary(&format!("{trust} remove acme/app docs/y")).expect(0);
+        notary(&format!("{trust} remove acme/app docs/y")).expect(5);
+        notary(&format!("{trust} remove acme/app docs/a.txt {online}")).expect(0);
+        let status = notary(&format!("{trust} status acme/app")).expect(7);
+        assert_eq!(status.stdout, "docs: remove docs/a.txt\ndocs: set docs/x\n");
+        notary(&format!("{trust} reset acme/app")).expect(0);
+        notary(&format!("{trust} status acme/app")).expect(0);
+    });
+}
+
+#[test]
+fn a_list_shows_what_the_delegations_cover_and_names_what_it_could_not_read() {
+    with_repository(|collection, server| {
+        published(collection, server);
+        let here = tempfile::tempdir().unwrap();
+        let list = |options: &str| {
+            let (url, here) = (&server.url, here.path().display());
+            notary(&format!("--server {url} --trust-dir {here} --tofu list acme/app{options}"))
+        };
+        let names = |run: &Run| -> Vec<String> {
+            run.stdout.lines().map(|l| l.rsplit(' ').next().unwrap().to_owned()).collect()
+        };
+        let all = list("").expect(1);
+        assert_eq!(names(&all), ["app.bin", "docs/a.txt", "docs/de.txt"]);
+        assert!(all.stderr.contains("the targets of team are not listed"), "{}", all.stderr);
+        assert_eq!(names(&list(" --role german").expect(0)), ["docs/de.txt"]);
+        list(" --role nobody").expect(5);
     });
 }

@@ -2,7 +2,7 @@
 //!
 //! 1. Files of an earlier publish whose outcome is not known are sent first.
 //! 2. The collection is read and verified; changes that are there already are dropped.
-//! 3. The next versions are built ([`plan`]), judged, signed by own keys, judged again.
+//! 3. The next versions are built ([`plan`]), signed by own keys, and judged.
 //! 4. The signed files are stored ([`in_flight`]), then sent as one request.
 //! 5. A definite answer removes them. After `version_conflict` the work starts again at 2 and stops
 //!    only when somebody else changed the same target. Whatever fails, what is staged stays staged.
@@ -224,9 +224,6 @@ impl<'a> Publisher<'a> {
     ) -> Result<InFlight, Failure> {
         let Reading { view, lifetimes } = reading;
         let plan = self.plan(reading, staged, now)?;
-        for warning in plan.check(view, lifetimes, now)? {
-            self.session.output.warn(warning);
-        }
         let mut signed: Vec<(RoleName, Arc<[u8]>)> = Vec::new();
         for part in &plan.parts {
             let role = view.role(&part.role).expect("the plan is made of known roles");

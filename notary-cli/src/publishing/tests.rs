@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use notary_schema::online::Lifetimes;
 use notary_schema::updater::local_name;
 
 use super::*;
@@ -25,13 +24,18 @@ struct World {
 
 impl World {
     async fn new() -> World {
-        let (collection, server) = (Collection::new(), Server::start().await);
+        World::of(Collection::new(), "docs").await
+    }
+
+    /// A world in which the team has this key.
+    async fn of(collection: Collection, key: &str) -> World {
+        let server = Server::start().await;
         let temporary = tempfile::tempdir().unwrap();
-        collection.store_key("docs", &temporary.path().join("keys"));
+        collection.store_key(key, &temporary.path().join("keys"));
         let session = session(&server, temporary.path());
         let directory = session.collection(&gun()).unwrap();
         session.pin(&directory, collection.root_file()).unwrap();
-        server.answer(PREFIX, Canned::ok(info(&collection)));
+        server.answer(PREFIX, Canned::ok(collection.info()));
         let world = World { collection, server, session, directory, _temporary: temporary };
         world.serve();
         world
@@ -60,9 +64,13 @@ impl World {
     }
 
     fn stage(&self, name: &str, content: &str) {
+        self.stage_in("docs", name, content);
+    }
+
+    fn stage_in(&self, role_name: &str, name: &str, content: &str) {
         let change = TargetChange::Set(target(content.as_bytes()));
         let mut staged = self.staged();
-        let changes: &mut Changes = staged.roles.entry(role("docs")).or_default();
+        let changes: &mut Changes = staged.roles.entry(role(role_name)).or_default();
         changes.targets.insert(name.to_owned(), change);
         save(&self.directory, &staged).unwrap();
     }
@@ -108,21 +116,6 @@ fn session(server: &Server, directory: &Path) -> Session {
     };
     let environment = BTreeMap::from([("NOTARY_PASSPHRASE".into(), "pw".into())]);
     Session::new(&options, &environment, Arc::new(now), false, silent()).unwrap()
-}
-
-fn info(collection: &Collection) -> Vec<u8> {
-    let role = |name: &str, delegator: &str| {
-        serde_json::json!({
-            "name": name, "keyids": [collection.key(name).keyid], "threshold": 1,
-            "delegated_by": delegator,
-        })
-    };
-    let info = serde_json::json!({
-        "gun": gun(), "incarnation": "0".repeat(32), "seq": 1, "keys": {},
-        "roles": [role("docs", "targets"), role("german", "docs"), role("team", "targets")],
-        "lifetimes": Lifetimes::default(),
-    });
-    info.to_string().into_bytes()
 }
 
 fn published(version: u64) -> Canned {
@@ -210,14 +203,14 @@ async fn a_conflict_is_noticed_across_processes() {
 
 #[tokio::test]
 async fn a_definite_answer_ends_the_flight_and_another_one_does_not() {
-    for (status, code, exit, in_flight) in [
-        (422, "outside_paths", 1, false),
-        (403, "forbidden", 1, false),
-        (413, "too_large", 1, false),
-        (502, "signer_refused", 1, false),
-        (409, "collection_deleted", 3, false),
-        (502, "signer_ahead", 1, true),
-        (503, "busy", 4, true),
+    for (status, code, exit, in_flight, tried_again) in [
+        (422, "outside_paths", 1, false, false),
+        (403, "forbidden", 1, false, false),
+        (413, "too_large", 1, false, false),
+        (502, "signer_refused", 1, false, false),
+        (409, "collection_deleted", 3, false, false),
+        (502, "signer_ahead", 1, true, false),
+        (503, "busy", 4, true, true),
     ] {
         let world = World::new().await;
         world.stage("docs/b", "new");
@@ -227,17 +220,14 @@ async fn a_definite_answer_ends_the_flight_and_another_one_does_not() {
         assert_eq!(failure.to_string(), format!("{code} (request r1)"));
         assert_eq!(world.in_flight().is_some(), in_flight, "{code}");
         assert_eq!(world.staged().len(), 1, "{code}: what is staged stays");
+        assert_eq!(world.sent().len() > 1, tried_again, "{code}");
     }
 }
 
 #[tokio::test]
 async fn only_a_listed_key_signs_and_without_one_nothing_is_sent() {
     let world = World::new().await;
-    let change = TargetChange::Set(target(b"x"));
-    let targets = BTreeMap::from([("app".to_owned(), change)]);
-    let changes = Changes { targets, ..Changes::default() };
-    let staged = Staged { roles: BTreeMap::from([(RoleName::TARGETS, changes)]) };
-    save(&world.directory, &staged).unwrap();
+    world.stage_in("targets", "app", "x");
     let failure = world.publish().await.unwrap_err();
     let wanted = world.collection.key("targets").keyid;
     assert!(failure.to_string().contains(wanted.as_str()), "{failure}");
@@ -256,4 +246,28 @@ async fn expired_metadata_does_not_block_its_repair() {
     assert!(!world.sent()[0].expires().is_past(now()));
     let stored = world.directory.trusted().load(&local_name(&role("docs"))).unwrap();
     assert_eq!(stored.as_ref(), world.collection.files.get("2.docs.json"));
+}
+
+#[tokio::test]
+async fn a_role_that_was_never_published_starts_with_version_one() {
+    let world = World::of(Collection::new(), "team").await;
+    world.stage_in("team", "team/x", "new");
+    world.answers(vec![published(1)]);
+    world.publish().await.unwrap();
+    assert_eq!(world.sent()[0].version().get(), 1);
+}
+
+#[tokio::test]
+async fn what_others_must_sign_too_is_not_sent() {
+    let world = World::of(Collection::where_two_sign_docs(), "docs").await;
+    world.stage("docs/b", "new");
+    let failure = world.publish().await.unwrap_err();
+    assert_eq!(failure.to_string(), "docs is signed by 1 of 2 keys that its targets asks for");
+    assert_eq!((failure.code(), world.sent().len()), (6, 0));
+    world
+        .collection
+        .store_key("team", &world.session.settings.trust_dir.clone().unwrap().join("keys"));
+    world.answers(vec![published(2)]);
+    world.publish().await.unwrap();
+    assert_eq!(world.sent().len(), 1);
 }
