@@ -32,7 +32,7 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), StateError> {
     write_through(path, bytes, temporary_in)
 }
 
-/// [`write`] of a file that only its owner may read.
+/// [`write()`] of a file that only its owner may read.
 pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), StateError> {
     write_through(path, bytes, |directory| builder().tempfile_in(directory))
 }
@@ -52,7 +52,7 @@ fn write_through(
     sync_dir(&directory)
 }
 
-/// [`write`] of a JSON document.
+/// [`write()`] of a JSON document.
 pub(crate) fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), StateError> {
     write(path, &serde_json::to_vec(value).expect("what we store is JSON"))
 }
