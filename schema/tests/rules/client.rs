@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use notary_schema::draft::Draft;
 use notary_schema::envelope::{Envelope, Unsigned};
 use notary_schema::name::RoleName;
-use notary_schema::role::Targets;
+use notary_schema::role::{FileMeta, Targets};
 use notary_schema::trusted::{Expiry, Source, TrustError, TrustedSet};
 use notary_schema::updater::{Limits, Step, UpdateError, Updater};
 
@@ -290,8 +290,11 @@ fn a_look_up_visits_a_bounded_number_of_roles() {
         names.iter().map(|name| (name.as_str(), "x/*", false, &[][..])).collect();
     let mut client = tree(&roles);
     assert_eq!(client.find("x/a").unwrap(), None);
-    client.limits.roles = 5;
-    assert_eq!(client.find("x/a").unwrap_err(), UpdateError::TooManyRoles(5));
+    // The eight, and targets.
+    client.limits.roles = 9;
+    assert_eq!(client.find("x/a").unwrap(), None);
+    client.limits.roles = 8;
+    assert_eq!(client.find("x/a").unwrap_err(), UpdateError::TooManyRoles(8));
 }
 
 #[test]
@@ -304,6 +307,68 @@ fn a_chain_of_roles_is_followed_without_a_target() {
     updater.follow(&[role("docs"), role("stray")]).unwrap();
     let refused = client.drive(&mut updater).unwrap_err();
     assert_eq!(refused, UpdateError::Trust(TrustError::NotListed(role("stray"))));
+}
+
+#[test]
+fn a_file_has_the_version_that_is_listed_even_where_its_hash_agrees() {
+    let collection = Collection::new();
+    let listed = |change: fn(&mut FileMeta), file: &[u8]| {
+        let mut entry = FileMeta::of(version(1), file);
+        change(&mut entry);
+        entry
+    };
+    for (change, accepted) in
+        [((|_| {}) as fn(&mut FileMeta), true), (|entry| entry.version = version(2), false)]
+    {
+        let mut set = TrustedSet::new(collection.root.clone(), now(), Expiry::Enforced).unwrap();
+        let mut timestamp = timestamp_of(&collection.snapshot, 1, in_days(1));
+        let mut document = timestamp_file(&timestamp);
+        document.meta.snapshot = listed(change, &collection.snapshot);
+        timestamp = sign(&Unsigned::of(&document), &[TIMESTAMP]);
+        set.update_timestamp(timestamp).unwrap();
+        let taken = set.update_snapshot(collection.snapshot.clone(), Source::Remote);
+        assert_eq!(taken.is_ok(), accepted, "{taken:?}");
+
+        let docs = &collection.files[&role("docs")];
+        let mut entries = collection.head().snapshot.signed().clone();
+        entries.meta.insert("docs.json".into(), listed(change, docs));
+        let mut client = Client::new(&collection);
+        let snapshot = sign(&Unsigned::of(&entries), &[SNAPSHOT]);
+        let named = timestamp_of(&snapshot, 1, in_days(1));
+        client.remote.insert("1.snapshot.json".into(), snapshot);
+        client.remote.insert("timestamp.json".into(), named);
+        client.remote.insert("2.docs.json".into(), docs.clone());
+        let found = client.find("docs/intro.txt");
+        assert_eq!(found.is_ok(), accepted, "{found:?}");
+    }
+}
+
+#[test]
+fn an_older_snapshot_of_the_clients_own_is_no_ground_for_targets() {
+    let (old, new) = (Collection::new(), second());
+    let mut set = TrustedSet::new(old.root.clone(), now(), Expiry::Enforced).unwrap();
+    set.update_timestamp(new.timestamp.clone()).unwrap();
+    set.update_snapshot(old.snapshot.clone(), Source::Local).unwrap();
+    let targets = old.files[&RoleName::TARGETS].clone();
+    let early = set.update_targets(&RoleName::TARGETS, &RoleName::ROOT, targets.clone());
+    assert!(matches!(early, Err(TrustError::OtherVersion { .. })), "{early:?}");
+    set.update_snapshot(new.snapshot.clone(), Source::Remote).unwrap();
+    set.update_targets(&RoleName::TARGETS, &RoleName::ROOT, targets).unwrap();
+}
+
+#[test]
+fn an_expired_snapshot_under_a_fresh_timestamp_is_refused() {
+    let with = |days| {
+        let mut collection = Collection::new();
+        let mut snapshot = collection.head().snapshot.signed().clone();
+        snapshot.expires = in_days(days);
+        collection.snapshot = sign(&Unsigned::of(&snapshot), &[SNAPSHOT]);
+        collection.timestamp = timestamp_of(&collection.snapshot, 1, in_days(1));
+        Client::new(&collection).refresh().map(drop)
+    };
+    with(1).unwrap();
+    let expired = TrustError::Expired { role: RoleName::SNAPSHOT, expires: in_days(-1) };
+    assert_eq!(with(-1).unwrap_err(), UpdateError::Trust(expired));
 }
 
 /// Root 2 with a new root key, signed by these keys.

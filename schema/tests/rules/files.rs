@@ -4,8 +4,9 @@ use notary_schema::draft::Draft;
 use notary_schema::envelope::{Envelope, EnvelopeError, MAX_SIGNATURES, Unsigned, assemble};
 use notary_schema::key::Key;
 use notary_schema::name::KeyId;
-use notary_schema::role::{Authority, RoleKeys, Targets};
+use notary_schema::role::{Authority, Hashes, RoleKeys, TargetFile, Targets};
 use notary_schema::threshold::{self, Report};
+use notary_schema::updater::target_location;
 use serde_json::json;
 
 use crate::support::*;
@@ -66,4 +67,48 @@ fn a_threshold_counts_distinct_public_keys() {
     let report = count(&two);
     assert!(report.is_met());
     assert_eq!((report.valid.len(), report.missing), (2, vec![twin.id().clone()]));
+}
+
+#[test]
+fn a_delegation_leads_to_no_top_level_role() {
+    let delegating = |name: &str| {
+        let file = Draft::first_targets(in_days(9)).finish();
+        let mut document: serde_json::Value = serde_json::from_slice(file.signed()).unwrap();
+        document["delegations"] = json!({"keys": {}, "roles": [{
+            "name": name, "keyids": [], "threshold": 1, "terminating": false, "paths": ["*"],
+        }]});
+        parse(sign(&Unsigned::new(&document), &[])).map(drop)
+    };
+    delegating("docs").unwrap();
+    for top_level in ["root", "targets", "snapshot", "timestamp"] {
+        let refused = delegating(top_level).unwrap_err().to_string();
+        assert!(refused.contains("top-level role"), "{refused}");
+    }
+}
+
+#[test]
+fn a_file_agrees_with_every_hash_that_we_know_and_with_one_at_least() {
+    let (sha256, sha512) = ("a".repeat(64), "b".repeat(128));
+    let agree = |hashes: serde_json::Value| {
+        let hashes: Hashes = serde_json::from_value(hashes).unwrap();
+        hashes.agree_with(&sha256, &sha512)
+    };
+    assert!(agree(json!({"sha256": sha256})));
+    assert!(agree(json!({"sha512": sha512, "blake9": "c"})));
+    assert!(agree(json!({"sha256": sha256, "sha512": sha512})));
+    assert!(!agree(json!({"sha256": sha512, "sha512": sha512})));
+    assert!(!agree(json!({"sha256": sha256, "sha512": sha256})));
+    assert!(!agree(json!({"blake9": "c"})));
+    assert!(serde_json::from_value::<Hashes>(json!({})).is_err());
+}
+
+#[test]
+fn a_target_is_located_by_a_hash_that_is_listed() {
+    let located = |hashes: serde_json::Value| {
+        let hashes = serde_json::from_value(hashes).unwrap();
+        target_location("d/f", &TargetFile { length: 1, hashes, custom: None }, true)
+    };
+    assert_eq!(located(json!({"sha256": "aa", "sha512": "bb"})).as_deref(), Some("d/aa.f"));
+    assert_eq!(located(json!({"sha512": "bb"})).as_deref(), Some("d/bb.f"));
+    assert_eq!(located(json!({"blake9": "cc"})), None);
 }

@@ -3,8 +3,8 @@
 use notary_schema::envelope::{Envelope, Unsigned, assemble};
 use notary_schema::name::RoleName;
 use notary_schema::online::{
-    AnswerError, Judgement, Memory, OnlineRole, PlannedTimestamp, SignRefusal, SignerPolicy,
-    accept_answer, judge, next_snapshot,
+    AnswerError, HeldKeys, Judgement, MAX_SIGN_KEYS, Memory, OnlineRole, PlannedTimestamp,
+    SignRefusal, SignerPolicy, accept_answer, judge, next_snapshot,
 };
 use notary_schema::role::{Expires, FileMeta, Snapshot, Timestamp};
 
@@ -147,6 +147,20 @@ fn only_the_document_of_the_role_is_signed_and_only_as_we_would_write_it() {
         assert_eq!(outcome(OnlineRole::Timestamp, other, &memory), "wrong_document");
     }
     assert_eq!(outcome(OnlineRole::Timestamp, plain.signed(), &memory), "wrong_document");
+}
+
+#[test]
+fn a_request_names_the_keys_that_root_lists_and_the_signer_holds_for_the_role() {
+    let mut root = root(1);
+    root.roles.timestamp = role_keys(&[TIMESTAMP, 10, 11, 12, 13, 14], 1);
+    let held = |seeds: &[u8]| -> HeldKeys {
+        seeds.iter().map(|seed| (OnlineRole::Timestamp, signer(*seed).id())).collect()
+    };
+    let signing = |seeds: &[u8]| held(seeds).signing(&root, OnlineRole::Timestamp);
+    assert_eq!(signing(&[10, TIMESTAMP]), [signer(TIMESTAMP).id(), signer(10).id()]);
+    assert_eq!(signing(&[99]), []);
+    assert_eq!(signing(&[TIMESTAMP, 10, 11, 12, 13]).len(), MAX_SIGN_KEYS);
+    assert_eq!(held(&[SNAPSHOT]).signing(&root, OnlineRole::Snapshot), []);
 }
 
 #[test]

@@ -220,6 +220,65 @@ fn root_rules_of_form() {
 }
 
 #[test]
+fn delegations_are_of_a_form_that_every_client_can_use() {
+    let head = Collection::new().head();
+    let delegating =
+        |seeds: &[u8], threshold, listed: &[u8], change: fn(&mut serde_json::Value)| {
+            let delegated = delegation("web", &["web/*"], seeds, threshold);
+            let draft =
+                Collection::new().next("targets").with_delegation(delegated, listed).finish();
+            let mut document = serde_json::from_slice(draft.signed()).unwrap();
+            change(&mut document);
+            let file = sign(&Unsigned::new(&document), &[TARGETS]);
+            let first = sign(&Draft::first_targets(in_days(9)).finish(), seeds);
+            code(judge(&head, &batch(&[("targets", &file), ("web", &first)])))
+        };
+    assert_eq!(delegating(&[6, 7], 2, &[6, 7], |_| {}), "accepted");
+    assert_eq!(delegating(&[6, 7], 3, &[6, 7], |_| {}), "threshold_unreachable");
+    assert_eq!(delegating(&[6, 7], 1, &[6], |_| {}), "unknown_key");
+    let misnamed = |document: &mut serde_json::Value| {
+        let keys = document["delegations"]["keys"].as_object_mut().unwrap();
+        let key = keys.values().next().unwrap().clone();
+        keys.insert("misnamed".into(), key);
+    };
+    assert_eq!(delegating(&[6], 1, &[6], misnamed), "keyid_mismatch");
+}
+
+#[test]
+fn a_file_holds_as_much_as_the_limits_and_no_more() {
+    let limits = |change: fn(&mut Limits)| {
+        let mut rules = rules();
+        change(&mut rules.limits);
+        rules
+    };
+    let root_file = sign(&changed_root(|_| {}), &[ROOT]);
+    // targets: a.txt and b; docs, a delegation with one key.
+    let targets_file = targets(|draft| draft.with_target("b"));
+    let judge = |rules: &Rules| {
+        let both = batch(&[("root", &root_file), ("targets", &targets_file)]);
+        code(check(Some(&Collection::new().head()), &both, rules, now()))
+    };
+    let mut rules = limits(|limits| {
+        *limits =
+            Limits { targets_per_role: 2, delegations_per_role: 1, keys_per_role: 1, ..*limits };
+        limits.keys_per_file = 4;
+    });
+    rules.limits.root_bytes = root_file.len() as u64;
+    assert_eq!(judge(&rules), "accepted");
+    for lower in [
+        (|limits| limits.targets_per_role = 1) as fn(&mut Limits),
+        |limits| limits.delegations_per_role = 0,
+        |limits| limits.keys_per_role = 0,
+        |limits| limits.keys_per_file = 3,
+        |limits| limits.root_bytes -= 1,
+    ] {
+        let mut lowered = rules.clone();
+        lower(&mut lowered.limits);
+        assert_eq!(judge(&lowered), "too_many");
+    }
+}
+
+#[test]
 fn one_key_under_two_ids_does_not_reach_a_threshold_of_two() {
     let twin = {
         let mut object = serde_json::to_value(&signer(TARGETS).key).unwrap();

@@ -12,7 +12,8 @@ use notary_schema::online::{self, HeldKeys, OnlineRole, PlannedTimestamp};
 use notary_schema::path::{PathPattern, PathSet};
 use notary_schema::publish::{Head, StoredFile};
 use notary_schema::role::{
-    DelegatedRole, Expires, Hashes, RoleKeys, Root, Snapshot, TargetFile, Targets, TopLevelRoles,
+    DelegatedRole, Expires, Hashes, RoleKeys, Root, Snapshot, TargetFile, Targets, Timestamp,
+    TopLevelRoles,
 };
 use ring::signature::{Ed25519KeyPair, KeyPair};
 
@@ -217,6 +218,11 @@ pub fn timestamp_of(snapshot: &[u8], number: u64, expires: Expires) -> Vec<u8> {
     let snapshot = Envelope::<Snapshot>::parse(snapshot.to_vec()).unwrap();
     let planned = PlannedTimestamp { version: version(number), expires, keyids: vec![] };
     sign(&planned.document(&snapshot), &[TIMESTAMP])
+}
+
+/// What a timestamp says.
+pub fn timestamp_file(bytes: &[u8]) -> Timestamp {
+    Envelope::<Timestamp>::parse(bytes.to_vec()).unwrap().signed().clone()
 }
 
 pub fn held_keys() -> HeldKeys {
