@@ -1,4 +1,5 @@
 //! Do packages depend on each other, and on others, as the map says?
 
 mod arrows;
+mod docs;
 mod licences;
