@@ -83,7 +83,7 @@ pub(crate) struct Collection {
     pub(crate) files: BTreeMap<String, Vec<u8>>,
 }
 
-const DELEGATIONS: [(&str, &'static str, &str); 3] =
+const DELEGATIONS: [(&str, &str, &str); 3] =
     [("targets", "docs", "docs/*"), ("docs", "german", "docs/de*"), ("targets", "team", "team/*")];
 
 impl Collection {
