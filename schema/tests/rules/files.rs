@@ -70,6 +70,14 @@ fn a_threshold_counts_distinct_public_keys() {
 }
 
 #[test]
+fn a_role_lists_each_key_once_and_asks_for_one_at_least() {
+    let [one, two] = [signer(1).id(), signer(2).id()];
+    RoleKeys::new(vec![one.clone(), two.clone()], 2).unwrap();
+    assert!(RoleKeys::new(vec![one.clone(), two, one.clone()], 2).is_err());
+    assert!(RoleKeys::new(vec![one], 0).is_err());
+}
+
+#[test]
 fn a_delegation_leads_to_no_top_level_role() {
     let delegating = |name: &str| {
         let file = Draft::first_targets(in_days(9)).finish();
