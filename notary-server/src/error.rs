@@ -238,6 +238,7 @@ fn refusal_status(refusal: &Refusal) -> StatusCode {
         | Refusal::Expired { .. }
         | Refusal::ExpiresTooLate { .. }
         | Refusal::NotConsistent
+        | Refusal::RootUnreadable { .. }
         | Refusal::KeyIdMismatch { .. }
         | Refusal::UnknownKey { .. }
         | Refusal::ThresholdUnreachable { .. }

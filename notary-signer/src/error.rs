@@ -57,9 +57,11 @@ impl Refusal {
         match self {
             Refusal::Sign(refusal) => match refusal {
                 SignRefusal::WrongDocument { .. }
+                | SignRefusal::NotARole(_)
+                | SignRefusal::HashesDropped(_)
                 | SignRefusal::Expired(_)
                 | SignRefusal::ExpiresTooLate { .. } => StatusCode::UNPROCESSABLE_ENTITY,
-                SignRefusal::VersionUsed(_)
+                SignRefusal::VersionUsed { .. }
                 | SignRefusal::WouldLower { .. }
                 | SignRefusal::VersionJump { .. }
                 | SignRefusal::OtherSnapshot => StatusCode::CONFLICT,

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::{DAY, DEFAULT_MAX_STEP, OnlineRole, expires_after};
 use crate::envelope::{Envelope, Unsigned};
 use crate::json;
-use crate::name::Version;
+use crate::name::{RoleName, Version};
 use crate::role::{Expires, FileMeta, Role, Snapshot, Timestamp};
 
 /// What a signer allows at most.
@@ -71,9 +71,20 @@ pub enum SignRefusal {
         /// The longest life, in seconds.
         max_seconds: u64,
     },
-    /// The version was signed before, with other content.
-    #[error("version {0} was signed before with other content")]
-    VersionUsed(Version),
+    /// A version that was signed before, with other content: of the document, or of an entry.
+    #[error("{what} {version} was signed before with other content")]
+    VersionUsed {
+        /// `snapshot`, `timestamp`, or the file name of an entry.
+        what: String,
+        /// The version.
+        version: Version,
+    },
+    /// An entry that had hashes would lose them, and with them what it is bound to.
+    #[error("the entry {0:?} was signed with hashes before and has none")]
+    HashesDropped(String),
+    /// An entry that is for no targets role.
+    #[error("the entry {0:?} is not the file name of a targets role")]
+    NotARole(String),
     /// It would go back: the version, or an entry of a snapshot.
     #[error("{what} would go from version {last} to {wanted}")]
     WouldLower {
@@ -108,7 +119,9 @@ impl SignRefusal {
             SignRefusal::WrongDocument { .. } => "wrong_document",
             SignRefusal::Expired(_) => "expired",
             SignRefusal::ExpiresTooLate { .. } => "expires_too_late",
-            SignRefusal::VersionUsed(_) => "version_used",
+            SignRefusal::VersionUsed { .. } => "version_used",
+            SignRefusal::HashesDropped(_) => "hashes_dropped",
+            SignRefusal::NotARole(_) => "wrong_document",
             SignRefusal::WouldLower { .. } => "would_lower",
             SignRefusal::VersionJump { .. } => "version_jump",
             SignRefusal::OtherSnapshot => "other_snapshot",
@@ -187,7 +200,8 @@ fn judge_step<T: Role>(
             return Ok(Judgement::Repeat(last.bytes().clone()));
         }
         if version == last.version() {
-            return Err(SignRefusal::VersionUsed(version));
+            let what = role.name().to_string();
+            return Err(SignRefusal::VersionUsed { what, version });
         }
     }
     let last = last.map(Envelope::version);
@@ -202,7 +216,8 @@ fn judge_step<T: Role>(
     Ok(Judgement::Sign(version))
 }
 
-/// Every entry of the last snapshot is there, none lower, none too far ahead.
+/// Every entry of the last snapshot is there, none lower, none too far ahead, and none with other
+/// content under its version; all are for targets roles.
 fn judge_entries(
     next: &Snapshot,
     last: Option<&Snapshot>,
@@ -215,8 +230,20 @@ fn judge_entries(
         }
     }
     for (name, entry) in &next.meta {
-        let last = last.and_then(|last| last.meta.get(name)).map(|entry| entry.version);
-        judge_version(name, last, entry.version, policy)?;
+        let role = name.strip_suffix(".json").and_then(|role| RoleName::parse(role).ok());
+        if !role.is_some_and(|role| role.is_targets_role()) {
+            return Err(SignRefusal::NotARole(name.clone()));
+        }
+        let last = last.and_then(|last| last.meta.get(name));
+        judge_version(name, last.map(|last| last.version), entry.version, policy)?;
+        let Some(last) = last else { continue };
+        if entry.version == last.version && entry != last {
+            let (what, version) = (name.clone(), entry.version);
+            return Err(SignRefusal::VersionUsed { what, version });
+        }
+        if last.hashes.is_some() && entry.hashes.is_none() {
+            return Err(SignRefusal::HashesDropped(name.clone()));
+        }
     }
     Ok(())
 }

@@ -41,6 +41,7 @@ pub(super) fn check_root(file: &Envelope<Root>, rules: &Rules) -> Result<(), Ref
     if root.consistent_snapshot != Some(true) {
         return Err(Refusal::NotConsistent);
     }
+    readable_by_all(file)?;
     let limits = &rules.limits;
     within(&RoleName::ROOT, "bytes", file.bytes().len(), limits.root_bytes)?;
     check_keys(&RoleName::ROOT, &root.keys, limits)?;
@@ -60,6 +61,21 @@ pub(super) fn check_root(file: &Envelope<Root>, rules: &Rules) -> Result<(), Ref
         }
     }
     Ok(())
+}
+
+/// python-tuf stops at a role beside the four and at a key of a type that it does not know.
+fn readable_by_all(file: &Envelope<Root>) -> Result<(), Refusal> {
+    let document = file.document();
+    let roles = document["roles"].as_object().into_iter().flat_map(|roles| roles.keys());
+    for role in roles {
+        if !RoleName::parse(role).is_ok_and(|role| role.is_top_level()) {
+            return Err(Refusal::RootUnreadable { what: format!("the role {role:?}") });
+        }
+    }
+    match file.signed().keys.iter().find(|(_, key)| key.public().is_none()) {
+        Some((id, _)) => Err(Refusal::RootUnreadable { what: format!("the key {id}") }),
+        None => Ok(()),
+    }
 }
 
 /// The targets and delegations of a targets role.
@@ -171,6 +187,15 @@ pub(super) fn warnings(batch: &Batch) -> Vec<String> {
         if root.signed().roles.root.threshold.get() == 1 {
             warnings.push("root has a threshold of 1: one stolen key takes the collection".into());
         }
+    }
+    for (role, file) in batch.targets_parts() {
+        let delegations = file.signed().delegations.as_ref();
+        let keys = delegations.into_iter().flat_map(|delegations| &delegations.keys);
+        warnings.extend(
+            keys.filter(|(_, key)| key.public().is_none()).map(|(id, _)| {
+                format!("{role}: the key {id} is of a kind that python-tuf stops at")
+            }),
+        );
     }
     warnings.extend(batch.pending.iter().map(|role| {
         format!("{role} has no file: look-ups in its paths fail until its first publish")

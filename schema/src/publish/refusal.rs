@@ -65,6 +65,13 @@ pub enum Refusal {
     /// A root without `consistent_snapshot: true`.
     #[error("root: \"consistent_snapshot\" must be true")]
     NotConsistent,
+    /// A root with something that clients in the field cannot read. No later root could repair it:
+    /// every client reads every root.
+    #[error("root: {what} is unreadable to clients in the field, which no later root can repair")]
+    RootUnreadable {
+        /// What is in the way.
+        what: String,
+    },
     /// A key stands under an id that is not the hash of the key object.
     #[error("{role}: the key {listed} must be listed under its hash {expected}")]
     KeyIdMismatch {
@@ -233,6 +240,7 @@ impl Refusal {
             Refusal::Expired { .. } => "expired",
             Refusal::ExpiresTooLate { .. } => "expires_too_late",
             Refusal::NotConsistent => "not_consistent_snapshot",
+            Refusal::RootUnreadable { .. } => "root_unreadable",
             Refusal::KeyIdMismatch { .. } => "keyid_mismatch",
             Refusal::UnknownKey { .. } => "unknown_key",
             Refusal::ThresholdUnreachable { .. } => "threshold_unreachable",

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::key::Key;
 use crate::name::{KeyId, RoleName, Version};
@@ -127,11 +127,15 @@ pub struct Targets {
     pub expires: Expires,
     /// What this role vouches for itself, by name.
     pub targets: BTreeMap<String, TargetFile>,
-    /// Whom it trusts with further names.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Whom it trusts with further names. `null` is refused, as python-tuf does.
+    #[serde(default, deserialize_with = "not_null", skip_serializing_if = "Option::is_none")]
     pub delegations: Option<Delegations>,
 }
 role!(Targets, "targets");
+
+fn not_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Delegations>, D::Error> {
+    Delegations::deserialize(deserializer).map(Some)
+}
 
 impl Targets {
     /// A new file without targets and delegations.

@@ -88,6 +88,9 @@ fn a_delegation_leads_to_no_top_level_role() {
         parse(sign(&Unsigned::new(&document), &[])).map(drop)
     };
     delegating("docs").unwrap();
+    let mut null = serde_json::to_value(Targets::empty(version(1), in_days(9))).unwrap();
+    null["delegations"] = json!(null);
+    assert!(parse(sign(&Unsigned::new(&null), &[])).is_err(), "null is no delegations");
     for top_level in ["root", "targets", "snapshot", "timestamp"] {
         let refused = delegating(top_level).unwrap_err().to_string();
         assert!(refused.contains("top-level role"), "{refused}");

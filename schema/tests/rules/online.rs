@@ -68,6 +68,56 @@ fn a_snapshot_goes_forward_in_every_entry_and_not_too_far() {
 }
 
 #[test]
+fn an_entry_keeps_its_content_under_its_version_and_never_loses_its_hashes() {
+    let judged = |change: fn(&mut Snapshot)| {
+        let memory = memory();
+        let mut next = memory.snapshot.as_ref().unwrap().signed().clone();
+        next.version = version(11);
+        change(&mut next);
+        outcome(OnlineRole::Snapshot, Unsigned::of(&next).signed(), &memory)
+    };
+    assert_eq!(judged(|_| {}), "sign");
+    let other = |next: &mut Snapshot| {
+        next.meta.insert("docs.json".into(), FileMeta::of(version(5), b"other"));
+    };
+    assert_eq!(judged(other), "version_used");
+    let bare = |number| FileMeta { version: version(number), length: None, hashes: None };
+    assert_eq!(
+        judged(|next| next.meta.get_mut("docs.json").unwrap().length = None),
+        "version_used"
+    );
+    assert_eq!(
+        judged(|next| {
+            let entry = next.meta.get_mut("docs.json").unwrap();
+            (entry.version, entry.hashes) = (version(6), None);
+        }),
+        "hashes_dropped"
+    );
+    // A bin that never had hashes goes on without.
+    let bins = |number| {
+        let entries = [(role("bin-0"), bare(number))];
+        Unsigned::of(&next_snapshot(None, entries, version(number), in_days(7)))
+    };
+    let last = Envelope::parse(sign(&bins(1), &[SNAPSHOT])).unwrap();
+    let memory = Memory { snapshot: Some(last), timestamp: None };
+    assert_eq!(outcome(OnlineRole::Snapshot, bins(2).signed(), &memory), "sign");
+}
+
+#[test]
+fn a_snapshot_lists_files_of_targets_roles_only() {
+    let judged = |name: &str| {
+        let mut next = next_snapshot(None, [(role("docs"), entry(1))], version(1), in_days(7));
+        next.meta.insert(name.to_owned(), entry(1));
+        outcome(OnlineRole::Snapshot, Unsigned::of(&next).signed(), &Memory::default())
+    };
+    assert_eq!(judged("targets.json"), "sign");
+    assert_eq!(judged("team.json"), "sign");
+    for other in ["root.json", "snapshot.json", "timestamp.json", "team", ".json", "a\u{0}.json"] {
+        assert_eq!(judged(other), "wrong_document", "{other:?}");
+    }
+}
+
+#[test]
 fn a_signer_without_memory_starts_near_one() {
     let judged = |number| {
         let document = snapshot(number, in_days(7), &[("targets", 1)]);

@@ -220,6 +220,21 @@ fn root_rules_of_form() {
 }
 
 #[test]
+fn a_root_holds_nothing_that_clients_in_the_field_stop_at() {
+    let judge = |change: &dyn Fn(&mut serde_json::Value)| {
+        let mut document = serde_json::to_value(root(2)).unwrap();
+        change(&mut document);
+        code(judge_part("root", &sign(&Unsigned::new(&document), &[ROOT])))
+    };
+    assert_eq!(judge(&|root| root["x-note"] = json!("unknown members are fine")), "accepted");
+    let role = json!({"keyids": [signer(ROOT).id()], "threshold": 1});
+    assert_eq!(judge(&|root| root["roles"]["mirrors"] = role.clone()), "root_unreadable");
+    let unknown = json!({"keytype": "zz", "scheme": "zz", "keyval": {"public": "00"}});
+    let id = notary_schema::key::Key::from_object(unknown.clone()).id().to_string();
+    assert_eq!(judge(&|root| root["keys"][&id] = unknown.clone()), "root_unreadable");
+}
+
+#[test]
 fn delegations_are_of_a_form_that_every_client_can_use() {
     let head = Collection::new().head();
     let delegating =
