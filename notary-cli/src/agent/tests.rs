@@ -8,13 +8,13 @@ use super::*;
 use crate::remote::HttpError;
 use crate::testing::{Announced, Canned, Collection, Server, now, role, silent, target};
 
-fn http(timeout: Duration) -> Http {
-    Http::new(None, timeout, silent())
+fn patient() -> Http {
+    Http::new(None, Duration::from_secs(60), silent())
 }
 
-/// Long enough for a few tries, short enough for a test that waits for the end.
+/// For what does not get better: long enough for a try, and then the end is waited for.
 fn impatient() -> Http {
-    http(Duration::from_millis(400))
+    Http::new(None, Duration::from_secs(1), silent())
 }
 
 fn files(directory: &Path, root: &[u8]) -> MetadataDir {
@@ -44,7 +44,10 @@ impl World {
     }
 
     async fn refresh(&self) -> Result<(), AgentError> {
-        let http = impatient();
+        self.refresh_with(patient()).await
+    }
+
+    async fn refresh_with(&self, http: Http) -> Result<(), AgentError> {
         agent(&self.files, &self.server, &http).refresh().await
     }
 }
@@ -70,7 +73,7 @@ async fn trusted_files_are_stored_byte_for_byte_and_a_second_refresh_asks_for_tw
 #[tokio::test]
 async fn a_look_up_follows_delegations_and_finds_what_is_there_only() {
     let world = World::new().await;
-    let http = impatient();
+    let http = patient();
     let mut agent = agent(&world.files, &world.server, &http);
     agent.refresh().await.unwrap();
     let found = agent.find("docs/de.txt").await.unwrap().unwrap();
@@ -89,7 +92,7 @@ async fn only_404_and_403_end_the_walk_along_the_roots() {
     }
     for (status, wanted) in [("401 Unauthorized", 401), ("500 Oops", 500), ("410 Gone", 410)] {
         world.server.answer("2.root.json", Canned::status(status));
-        let refused = world.refresh().await.unwrap_err();
+        let refused = world.refresh_with(impatient()).await.unwrap_err();
         let AgentError::Remote(refused) = refused else { panic!("{refused}") };
         assert_eq!(refused.status(), Some(wanted));
     }
@@ -102,8 +105,7 @@ async fn a_service_that_is_not_well_is_asked_again_and_a_refusal_is_not() {
     let retry = Canned::status("503 Busy\r\nretry-after: 0");
     for passing in [Canned::status("500 Oops"), Canned::status("429 Slow Down"), retry] {
         world.server.answer_in_turn("timestamp.json", vec![passing, real.clone()]);
-        let http = http(Duration::from_secs(30));
-        agent(&world.files, &world.server, &http).refresh().await.unwrap();
+        world.refresh().await.unwrap();
     }
     let refused = Canned::status("401 Unauthorized");
     world.server.answer_in_turn("timestamp.json", vec![refused, real]);
@@ -146,7 +148,7 @@ async fn a_body_that_breaks_off_is_a_broken_connection() {
     let body = world.collection.files["timestamp.json"].clone();
     let announced = Announced::As(body.len() as u64 + 10);
     world.server.answer("timestamp.json", Canned { head: "200 OK".into(), body, announced });
-    let refused = world.refresh().await.unwrap_err();
+    let refused = world.refresh_with(impatient()).await.unwrap_err();
     assert!(
         matches!(refused, AgentError::Remote(RemoteError::Http(HttpError::Unreachable { .. }))),
         "{refused}"
@@ -207,7 +209,7 @@ async fn nobody_there_is_unreachable() {
 #[tokio::test]
 async fn a_target_is_taken_only_when_it_is_the_listed_one() {
     let world = World::new().await;
-    let http = impatient();
+    let http = patient();
     let directory = tempfile::tempdir().unwrap();
     let to = directory.path().join("app.bin");
     let found = Found { name: "app.bin".into(), role: RoleName::TARGETS, file: target(b"content") };
@@ -238,7 +240,7 @@ async fn a_target_is_taken_only_when_it_is_the_listed_one() {
 async fn stored_files_alone_say_what_they_said_when_they_were_trusted() {
     let world = World::new().await;
     assert!(stored(&world.files, now()).unwrap().is_none(), "a root alone says nothing of targets");
-    let http = impatient();
+    let http = patient();
     let mut agent = agent(&world.files, &world.server, &http);
     agent.refresh().await.unwrap();
     agent.find("docs/de.txt").await.unwrap();

@@ -124,9 +124,12 @@ fn a_client_starts_with_any_root_file_and_asks_nobody() {
 
 /// A repository behind a URL while commands run, each with its own runtime.
 fn with_repository(test: impl FnOnce(&Collection, &Server)) {
+    with(Collection::new(), test);
+}
+
+fn with(collection: Collection, test: impl FnOnce(&Collection, &Server)) {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let collection = Collection::new();
     let server = runtime.block_on(Server::start());
     server.serve(&collection);
     test(&collection, &server);
@@ -282,7 +285,10 @@ fn a_change_is_judged_when_it_is_staged() {
 
 #[test]
 fn a_list_shows_what_the_delegations_cover_and_names_what_it_could_not_read() {
-    with_repository(|collection, server| {
+    let mut collection = Collection::new();
+    collection.docs.push(("outside", "x"));
+    collection.release(1, 365);
+    with(collection, |collection, server| {
         published(collection, server);
         let here = tempfile::tempdir().unwrap();
         let list = |options: &str| {

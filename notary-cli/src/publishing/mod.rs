@@ -13,6 +13,7 @@ pub(crate) mod reading;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use notary_schema::envelope::Envelope;
@@ -31,6 +32,11 @@ use crate::trust_dir::{CollectionDir, files};
 use in_flight::InFlight;
 use plan::Plan;
 use reading::Reading;
+
+/// The pause before a publish that was overtaken twice is built again; it doubles.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(20);
+/// The longest pause between two tries.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// One publish of one collection, whose lock the caller holds.
 pub(crate) struct Publisher<'a> {
@@ -79,7 +85,8 @@ impl<'a> Publisher<'a> {
     /// Publishes what is staged; `None` when nothing is left to do.
     pub(crate) async fn publish(&self) -> Result<Option<PublishAnswer>, Failure> {
         let end = Instant::now() + self.session.settings.timeout;
-        let (mut answer, mut bases) = self.resend().await?;
+        let (answer, mut bases) = self.resend().await?;
+        let mut pause = Duration::ZERO;
         loop {
             let mut staged = load(self.collection)?;
             if staged.is_empty() {
@@ -96,11 +103,19 @@ impl<'a> Publisher<'a> {
             let in_flight = self.sign(&reading, &staged, &bases, now)?;
             in_flight.save(self.collection)?;
             match self.send(&in_flight).await? {
-                Sent::Published(new) => answer = Some(new),
-                Sent::Overtaken(error) if Instant::now() >= end => return Err(error.into()),
+                Sent::Published(answer) => {
+                    save(self.collection, &Staged::default())?;
+                    return Ok(Some(answer));
+                }
+                Sent::Overtaken(error) if Instant::now() + pause >= end => {
+                    return Err(error.into());
+                }
                 Sent::Overtaken(_) => {
                     self.session.output.message("another publish was first; building on it");
                     bases = in_flight.base;
+                    // Once may be chance; more often there is a crowd, or a cache that lags behind.
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
                 }
             }
         }
@@ -121,7 +136,10 @@ impl<'a> Publisher<'a> {
         let output = &self.session.output;
         output.message("sending the files of an earlier publish whose outcome is not known");
         match self.send(&in_flight).await {
-            Ok(Sent::Published(answer)) => Ok((Some(answer), BTreeMap::new())),
+            Ok(Sent::Published(answer)) => {
+                self.drop_published(&in_flight)?;
+                Ok((Some(answer), BTreeMap::new()))
+            }
             Ok(Sent::Overtaken(_)) => Ok((None, in_flight.base)),
             Err(Failure::Remote(error)) if error.is_definite() => {
                 output.warn(format_args!("the earlier publish was refused: {error}"));
@@ -131,21 +149,24 @@ impl<'a> Publisher<'a> {
         }
     }
 
-    /// Sends signed files that are stored, and drops them when the server has judged them, with the
-    /// staged changes that they hold.
+    /// Drops the staged changes that these files hold; others may have been staged since.
+    fn drop_published(&self, in_flight: &InFlight) -> Result<(), Failure> {
+        let (files, mut staged) = (in_flight.files(), load(self.collection)?);
+        let has_file = |other: &RoleName| files.iter().any(|(role, _)| role == other);
+        for (role, bytes) in &files {
+            if let Ok(file) = Envelope::<Targets>::parse(bytes.clone()) {
+                staged.drop_present(role, file.signed(), has_file);
+            }
+        }
+        save(self.collection, &staged)
+    }
+
+    /// Sends signed files that are stored, and drops them when the server has judged them.
     async fn send(&self, in_flight: &InFlight) -> Result<Sent, Failure> {
         let sent = in_flight.files();
         let server = self.session.server()?;
         match server.publish(self.gun, &sent, &in_flight.pending).await {
             Ok(answer) => {
-                let mut staged = load(self.collection)?;
-                for (role, bytes) in &sent {
-                    let published = |other: &RoleName| sent.iter().any(|(role, _)| role == other);
-                    if let Ok(file) = Envelope::<Targets>::parse(bytes.clone()) {
-                        staged.drop_present(role, file.signed(), published);
-                    }
-                }
-                save(self.collection, &staged)?;
                 InFlight::settle(self.collection)?;
                 Ok(Sent::Published(answer))
             }
