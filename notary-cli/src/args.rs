@@ -4,7 +4,7 @@ mod when;
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use notary_schema::name::{Gun, RoleName, Version};
 
 pub(crate) use when::When;
@@ -322,14 +322,15 @@ pub(crate) struct DelegationAddArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum TrustCommand {
     /// Pin the root of a collection, from a file or by its hash
+    #[command(group = ArgGroup::new("pin").required(true).args(["root", "sha256"]))]
     Add {
         /// The collection
         gun: Gun,
         /// A root file that you trust
-        #[arg(long, value_name = "FILE", required_unless_present = "sha256")]
+        #[arg(long, value_name = "FILE")]
         root: Option<PathBuf>,
         /// The SHA-256 of a root file; the file comes from the server
-        #[arg(long, value_name = "HEX", conflicts_with = "root")]
+        #[arg(long, value_name = "HEX")]
         sha256: Option<String>,
         /// The version of that root
         #[arg(long, value_name = "N", value_parser = Version::parse, default_value = "1",

@@ -150,7 +150,9 @@ impl Session {
         let root = found.ok_or_else(|| {
             Failure::NotFound(format!("the server has no root {version} of {gun}"))
         })?;
-        TrustedSet::new(root.clone(), self.now(), Expiry::Reported)?;
+        TrustedSet::new(root.clone(), self.now(), Expiry::Reported).map_err(|error| {
+            Failure::Refused(format!("what the server has as {name} of {gun} is no root: {error}"))
+        })?;
         Ok(root)
     }
 

@@ -1,25 +1,24 @@
 //! A client that refreshes all the time, as an update agent would in the worst case.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
 use reqwest::Method;
 
 use crate::agent::{Agent, Fetched};
-use crate::world::{Answer, Clock, Http, World};
+use crate::world::{Answer, Clock, Http, World, wait_for};
 
 /// A running client. It keeps what it trusts from one refresh to the next.
 pub struct Poller {
     stop: Arc<AtomicBool>,
+    refreshes: Arc<AtomicU64>,
     thread: JoinHandle<Polled>,
 }
 
 /// What a client has seen.
 #[derive(Debug, Default)]
 pub struct Polled {
-    /// Refreshes that were complete.
-    pub refreshes: u64,
     /// Refreshes that ended because nobody answered.
     pub unanswered: u64,
     /// What the client did not trust, and answers that no client expects.
@@ -37,18 +36,28 @@ impl Poller {
             clock: world.clock.clone(),
         };
         let (stopped, target) = (stop.clone(), target.to_owned());
+        let refreshes = Arc::new(AtomicU64::new(0));
+        let counted = refreshes.clone();
         let thread = std::thread::spawn(move || {
             let mut polled = Polled::default();
             while !stopped.load(Ordering::Relaxed) {
                 match client.look_up(&target) {
-                    Ok(()) => polled.refreshes += 1,
+                    Ok(()) => drop(counted.fetch_add(1, Ordering::Relaxed)),
                     Err(Problem::Unanswered) => polled.unanswered += 1,
                     Err(Problem::Wrong(error)) => polled.errors.push(error),
                 }
             }
             polled
         });
-        Poller { stop, thread }
+        Poller { stop, refreshes, thread }
+    }
+
+    /// Waits until the client has seen the whole collection once more.
+    pub fn refreshed_again(&self) {
+        let before = self.refreshes.load(Ordering::Relaxed);
+        wait_for("a refresh of the client", || {
+            (self.refreshes.load(Ordering::Relaxed) > before).then_some(())
+        });
     }
 
     /// Ends the client.

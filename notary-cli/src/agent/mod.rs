@@ -31,7 +31,7 @@ pub(crate) enum AgentError {
     #[error(transparent)]
     State(#[from] StateError),
     /// No trusted role lists the target.
-    #[error("no trusted role lists the target {name:?}")]
+    #[error("no trusted role lists the target {name:?}; `notary list` shows what there is")]
     NoSuchTarget {
         /// The target.
         name: String,
@@ -125,10 +125,22 @@ impl<'a> Agent<'a> {
         }
     }
 
+    /// Hands a stored file to the updater. Other stored files that are damaged are fetched again; a
+    /// root is where trust starts, so only a person can mend it.
+    fn load(&mut self, name: &str) -> Result<(), AgentError> {
+        match self.updater.loaded(self.files.load(name)?) {
+            Err(UpdateError::Trust(error)) if name == local_name(&RoleName::ROOT) => {
+                let path = self.files.place(name);
+                Err(StateError::Corrupt { path, why: error.to_string() }.into())
+            }
+            other => Ok(other?),
+        }
+    }
+
     async fn drive(&mut self) -> Result<(), AgentError> {
         loop {
             match self.updater.step() {
-                Step::Load { name } => self.updater.loaded(self.files.load(&name)?)?,
+                Step::Load { name } => self.load(&name)?,
                 Step::Fetch { name, max_bytes } => match self.fetch(&name, max_bytes).await {
                     Ok(Some(bytes)) => self.updater.fetched(bytes)?,
                     Ok(None) => self.updater.not_found()?,

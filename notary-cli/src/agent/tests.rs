@@ -6,6 +6,7 @@ use notary_schema::updater::Limits;
 
 use super::*;
 use crate::remote::HttpError;
+use crate::remote::RemoteError;
 use crate::testing::{Announced, Canned, Collection, Server, now, role, silent, target};
 
 fn patient() -> Http {
@@ -93,8 +94,10 @@ async fn only_404_and_403_end_the_walk_along_the_roots() {
     for (status, wanted) in [("401 Unauthorized", 401), ("500 Oops", 500), ("410 Gone", 410)] {
         world.server.answer("2.root.json", Canned::status(status));
         let refused = world.refresh_with(impatient()).await.unwrap_err();
-        let AgentError::Remote(refused) = refused else { panic!("{refused}") };
-        assert_eq!(refused.status(), Some(wanted));
+        let AgentError::Remote(RemoteError::Status { status, .. }) = refused else {
+            panic!("{refused}")
+        };
+        assert_eq!(status, wanted);
     }
 }
 

@@ -16,10 +16,16 @@ pub(crate) async fn run(session: &Session, command: TrustCommand) -> Result<Outc
     let TrustCommand::Add { gun, root, sha256, root_version } = command;
     let root = match (root, sha256) {
         (Some(path), _) => {
-            std::fs::read(&path).map_err(|error| Failure::file("read", &path, error))?
+            let root = std::fs::read(&path).map_err(|error| Failure::file("read", &path, error))?;
+            TrustedSet::new(root.clone(), session.now(), Expiry::Reported).map_err(|error| {
+                Failure::Refused(format!("{} is not a root to pin: {error}", path.display()))
+            })?;
+            root
         }
         (None, Some(sha256)) => by_hash(session, &gun, &sha256, root_version).await?,
-        (None, None) => return Err(Failure::Usage("name a root with --root or --sha256".into())),
+        (None, None) => {
+            return Err(Failure::Usage("name the root: --root FILE, or --sha256 HEX".into()));
+        }
     };
     let trusted = TrustedSet::new(root.clone(), session.now(), Expiry::Reported)?;
     let (version, sha256) = (trusted.root().version(), sha256_hex(&root));

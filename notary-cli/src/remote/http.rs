@@ -39,6 +39,8 @@ const READ_TIMEOUT: Duration = Duration::from_secs(30);
 const MAX_REDIRECTS: usize = 5;
 /// The pause before the second try; it doubles.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// How long a request may fail before somebody is told that it is tried again.
+const SILENCE: Duration = Duration::from_secs(1);
 /// The longest pause that nobody asked for.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// The slowest transfer that is waited for, beyond `--timeout`: a peer that sends less holds an agent
@@ -155,8 +157,10 @@ impl Http {
         request: &Request<'_>,
         sink: &mut dyn Sink,
     ) -> Result<Answer, HttpError> {
-        let end = Instant::now() + self.timeout;
+        let start = Instant::now();
+        let end = start + self.timeout;
         let mut pause = FIRST_PAUSE;
+        let mut told = false;
         loop {
             let outcome = self.attempt(request, sink, end).await;
             let wait = match &outcome {
@@ -168,6 +172,15 @@ impl Http {
             };
             if Instant::now() + wait >= end {
                 return outcome;
+            }
+            if !told && start.elapsed() + wait > SILENCE {
+                told = true;
+                let why = match &outcome {
+                    Err(error) => error.to_string(),
+                    Ok(answer) => format!("{} answers {}", request.url, answer.status),
+                };
+                let left = end.saturating_duration_since(Instant::now()).as_secs();
+                self.output.message(format_args!("{why}; trying again for up to {left} s"));
             }
             tokio::time::sleep(wait).await;
             pause = (pause * 2).min(LONGEST_PAUSE);

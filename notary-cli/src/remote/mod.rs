@@ -66,15 +66,6 @@ pub(crate) enum RemoteError {
 }
 
 impl RemoteError {
-    /// The HTTP status, where there is one.
-    pub(crate) fn status(&self) -> Option<u16> {
-        match self {
-            RemoteError::Problem(problem) => Some(problem.status),
-            RemoteError::Status { status, .. } => Some(*status),
-            RemoteError::Http(_) | RemoteError::OtherAnswer { .. } => None,
-        }
-    }
-
     /// What the server says.
     pub(crate) fn problem(&self) -> Option<&Problem> {
         match self {
@@ -84,12 +75,13 @@ impl RemoteError {
     }
 
     /// Whether the server has judged a publish, so that the very same bytes will not fare better.
+    /// A status without the server's own words may be that of something in between.
     pub(crate) fn is_definite(&self) -> bool {
-        match self.status() {
-            Some(400..=422) => true,
-            Some(502) => self.problem().is_some_and(|problem| problem.code == "signer_refused"),
+        self.problem().is_some_and(|problem| match problem.status {
+            400..=422 => true,
+            502 => problem.code == "signer_refused",
             _ => false,
-        }
+        })
     }
 }
 

@@ -161,6 +161,15 @@ impl MetadataDir {
         }
     }
 
+    /// Where [`MetadataDir::load`] finds the file of this name.
+    pub(crate) fn place(&self, name: &str) -> PathBuf {
+        let stored = self.path.join(name);
+        match &self.first_root {
+            Some(first) if name == "root.json" && !stored.exists() => first.clone(),
+            _ => stored,
+        }
+    }
+
     /// Replaces the file of this name.
     pub(crate) fn save(&self, name: &str, bytes: &[u8]) -> Result<(), StateError> {
         files::write(&self.path.join(name), bytes)

@@ -108,12 +108,12 @@ fn survives(victim: fn(&mut World) -> &mut Service) {
             run.hits += 1;
             run.repeat(unknown);
         }
+        poller.refreshed_again();
     }
     assert_eq!(run.hits, HITS, "too few kills hit a publish in flight");
     let polled = poller.stop();
     eprintln!("{} publishes acknowledged, {polled:?}", run.acknowledged.len());
     assert!(polled.errors.is_empty(), "{:?}", polled.errors);
-    assert!(polled.refreshes > 0, "the client saw nothing");
     assert_eq!(run.lost(), [""; 0], "acknowledged publishes are lost");
 }
 
