@@ -21,6 +21,9 @@ use crate::StopPoint;
 use crate::store::Prepared;
 pub use http::HttpSigner;
 
+/// What a request without keys would be refused with; it is not sent.
+pub(crate) const NO_KEY: &str = "no_key";
+
 /// Why the signer did not do what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SignerError {
@@ -153,7 +156,7 @@ async fn request<T: Role>(
     if keyids.is_empty() {
         let reason =
             format!("the signer holds none of the keys that the root lists for {}", role.name());
-        let error = SignerError::Refused { code: "no_key".into(), reason };
+        let error = SignerError::Refused { code: NO_KEY.into(), reason };
         return Err(SignFailure::Signer { role, error });
     }
     let collection = prepared.collection();

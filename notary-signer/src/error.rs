@@ -11,7 +11,7 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, ResponseError};
 use notary_schema::name::KeyId;
 use notary_schema::online::SignRefusal;
-use notary_schema::wire::{PROBLEM_JSON, Problem};
+use notary_schema::wire::{PROBLEM_JSON, Problem, refusal_code};
 use serde_json::{Map, Value};
 
 use crate::keys::KeyError;
@@ -78,8 +78,8 @@ impl Refusal {
     fn code(&self) -> &'static str {
         match self {
             Refusal::Sign(refusal) => refusal.code(),
-            Refusal::UnknownKey(_) => "unknown_key",
-            Refusal::RetiredKey(_) => "retired_key",
+            Refusal::UnknownKey(_) => refusal_code::UNKNOWN_KEY,
+            Refusal::RetiredKey(_) => refusal_code::RETIRED_KEY,
             Refusal::TooManyKeys { .. } => "too_many_keys",
             Refusal::Malformed(_) => "malformed",
             Refusal::TooLarge { .. } => "too_large",

@@ -84,7 +84,8 @@ pub(super) fn require_whole(
 }
 
 impl Publisher {
-    /// The keys that the signer holds now, noted in the store.
+    /// The keys that the signer holds now, noted in the store. Needed where the answer decides
+    /// something for good: whether a new root is accepted, or what a refused slot becomes.
     pub(super) async fn held_now(&self, collection: &Collection) -> Result<HeldKeys, ServiceError> {
         let keys = self.signer.keys(&collection.gun, &collection.incarnation).await?;
         // A key belongs to one life of one collection; a signer that answers more is not believed.
@@ -96,7 +97,9 @@ impl Publisher {
         Ok(usable(keys.into_iter().map(|key| (key.role, key.keyid, key.state))))
     }
 
-    /// The keys that the signer held when it was last asked.
+    /// The keys that the signer held when it was last asked. Enough to plan with, since it costs no
+    /// request and a wrong guess is mended: the signer refuses a key that it does not use, the
+    /// answer lacks a signature, and either has the slot rebuilt with [`Publisher::held_now`].
     pub(super) async fn held_then(&self, collection: &Collection) -> StoreResult<HeldKeys> {
         Ok(usable(self.store.online_keys(collection.id).await?))
     }

@@ -14,14 +14,14 @@ use notary_schema::json;
 use notary_schema::online::{OnlineRole, Plan, PlannedSnapshot, Versions, accept_answer};
 use notary_schema::publish::Head;
 use notary_schema::role::{Snapshot, Timestamp};
-use notary_schema::wire::{RememberedFile, SignerMemory};
+use notary_schema::wire::{RememberedFile, SignerMemory, refusal_code};
 
 use super::plan::{next_root, plan, versions_after};
 use super::{Ground, Publisher};
 use crate::StopPoint;
 use crate::error::{ServiceError, role_of_entry};
 use crate::served::Live;
-use crate::signer_client::{self, Release, SignFailure, SignerError};
+use crate::signer_client::{self, NO_KEY, Release, SignFailure, SignerError};
 use crate::store::{Pause, Prepared, RoleFile};
 
 /// Longest pause between two attempts at a slot that the signer refuses, in seconds.
@@ -67,13 +67,22 @@ fn consequence(failure: &SignFailure, prepared: &Prepared) -> Then {
     };
     let has_snapshot = prepared.plan().snapshot.is_some();
     let is_first_request = *role == OnlineRole::Snapshot || !has_snapshot;
-    // `other_snapshot` of a lone timestamp: the signer knows another snapshot than the head.
-    let outdated =
-        matches!(code.as_str(), "expired" | "version_used" | "would_lower" | "other_snapshot");
-    match is_first_request && !outdated && prepared.rebuilds() == 0 {
+    match is_first_request && !is_outdated(code) && prepared.rebuilds() == 0 {
         true => Then::Drop { code: code.clone(), reason: reason.clone() },
         false => Then::Rebuild(format!("{reason} ({code})")),
     }
+}
+
+/// Whether a refusal says that the plan was made from old knowledge, so that a new plan may be
+/// signed: old dates, old versions, old states of the keys.
+fn is_outdated(code: &str) -> bool {
+    use refusal_code::{
+        EXPIRED, OTHER_SNAPSHOT, RETIRED_KEY, UNKNOWN_KEY, VERSION_USED, WOULD_LOWER,
+    };
+    // `OTHER_SNAPSHOT` of a lone timestamp: the signer knows another snapshot than the head.
+    let plan = [EXPIRED, VERSION_USED, WOULD_LOWER, OTHER_SNAPSHOT];
+    let keys = [RETIRED_KEY, UNKNOWN_KEY, NO_KEY];
+    plan.contains(&code) || keys.contains(&code)
 }
 
 impl Publisher {

@@ -110,8 +110,8 @@ async fn refused_parts_are_named_with_a_code() {
             gun: repo.gun.clone(),
             root_key: crate::signer::TestKey::draw(),
             targets_key: crate::signer::TestKey::draw(),
-            snapshot_key: repo.snapshot_key.clone(),
-            timestamp_key: repo.timestamp_key.clone(),
+            snapshot_keys: repo.snapshot_keys.clone(),
+            timestamp_keys: repo.timestamp_keys.clone(),
             teams: vec![],
             now: repo.now,
         }
@@ -226,12 +226,12 @@ async fn a_root_must_name_keys_that_the_signer_holds() {
         serde_json::from_value(rotated.json()["key"].clone()).unwrap();
     let again = world.post("/v2/acme/app/_trust/keys/timestamp?rotate=true", &world.admin).await;
     assert_eq!(rotated.json()["keyid"], again.json()["keyid"], "one pending key");
-    for foreign in [crate::signer::TestKey::draw().key, repo.snapshot_key.clone()] {
-        repo.timestamp_key = foreign;
+    for foreign in [crate::signer::TestKey::draw().key, repo.snapshot_keys[0].clone()] {
+        repo.timestamp_keys = vec![foreign];
         let answer = world.publish(&repo, &[repo.root(2)]).await;
         assert_eq!(answer.outcome(), (422, "online_keys_not_held".into()));
     }
-    repo.timestamp_key = key;
+    repo.timestamp_keys = vec![key];
     assert_eq!(world.publish(&repo, &[repo.root(2)]).await.status, 200);
     world.read(&repo.gun, Some("a.txt")).await;
     world.end().await;

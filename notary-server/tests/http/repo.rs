@@ -1,7 +1,5 @@
 //! What the people of a collection hold and sign: root, targets, and teams with delegated roles.
 
-use std::collections::BTreeMap;
-
 use chrono::{DateTime, TimeDelta, Utc};
 use notary_schema::envelope::Unsigned;
 use notary_schema::key::{Key, sha256_hex};
@@ -23,8 +21,8 @@ pub struct Repo {
     pub gun: Gun,
     pub root_key: TestKey,
     pub targets_key: TestKey,
-    pub snapshot_key: Key,
-    pub timestamp_key: Key,
+    pub snapshot_keys: Vec<Key>,
+    pub timestamp_keys: Vec<Key>,
     /// The teams that targets delegates to, each with its key.
     pub teams: Vec<(String, TestKey)>,
     pub now: DateTime<Utc>,
@@ -40,17 +38,19 @@ impl Repo {
     }
 
     pub fn root(&self, version: u64) -> Part {
-        let key = |key: &Key| RoleKeys::new(vec![key.id().clone()], 1).unwrap();
-        let roles = TopLevelRoles {
-            root: key(&self.root_key.key),
-            targets: key(&self.targets_key.key),
-            snapshot: key(&self.snapshot_key),
-            timestamp: key(&self.timestamp_key),
+        let offline = [self.root_key.key.clone(), self.targets_key.key.clone()];
+        let one_of = |keys: &[Key]| {
+            RoleKeys::new(keys.iter().map(|key| key.id().clone()).collect(), 1).unwrap()
         };
-        let keys =
-            [&self.root_key.key, &self.targets_key.key, &self.snapshot_key, &self.timestamp_key];
-        let keys = keys.map(|key| (key.id().clone(), key.clone()));
-        let root = Root::new(Repo::version(version), self.expires(), BTreeMap::from(keys), roles);
+        let roles = TopLevelRoles {
+            root: one_of(&offline[..1]),
+            targets: one_of(&offline[1..]),
+            snapshot: one_of(&self.snapshot_keys),
+            timestamp: one_of(&self.timestamp_keys),
+        };
+        let keys = [&offline[..], &self.snapshot_keys, &self.timestamp_keys].concat();
+        let keys = keys.into_iter().map(|key| (key.id().clone(), key)).collect();
+        let root = Root::new(Repo::version(version), self.expires(), keys, roles);
         ("root".into(), signed(&root, &self.root_key))
     }
 

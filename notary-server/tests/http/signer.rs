@@ -13,6 +13,7 @@ use notary_schema::name::{Gun, Incarnation, KeyId};
 use notary_schema::online::{DEFAULT_MAX_STEP, Judgement, Memory, OnlineRole, SignerPolicy, judge};
 use notary_schema::wire::{
     KeyRequest, KeyState, RememberedFile, SignRequest, SignerKey, SignerLimits, SignerMemory,
+    refusal_code,
 };
 use notary_server::signer_client::{Signer, SignerError};
 use ring::rand::{SecureRandom, SystemRandom};
@@ -108,6 +109,25 @@ impl MemorySigner {
                 held.wire.state = KeyState::Retired;
             }
         }
+    }
+
+    /// One key signs nothing any more.
+    pub fn retire_key(&self, keyid: &KeyId) {
+        let mut state = self.state.lock().unwrap();
+        let held = state.keys.iter_mut().find(|held| held.wire.keyid == *keyid);
+        held.expect("a key of this signer").wire.state = KeyState::Retired;
+    }
+
+    /// A retired key signs again.
+    pub fn restore_key(&self, keyid: &KeyId) {
+        let mut state = self.state.lock().unwrap();
+        let held = state.keys.iter_mut().find(|held| held.wire.keyid == *keyid);
+        held.expect("a key of this signer").wire.state = KeyState::Active;
+    }
+
+    /// A key is gone from the signer.
+    pub fn lose_key(&self, keyid: &KeyId) {
+        self.state.lock().unwrap().keys.retain(|held| held.wire.keyid != *keyid);
     }
 
     /// Puts a snapshot into the memory that the server does not know.
@@ -260,10 +280,12 @@ fn sign_with(
                 && (collection, incarnation, *role)
                     == (&request.collection, &request.incarnation, request.role)
         };
-        let held =
-            keys.iter_mut().find(own).ok_or_else(|| refused("unknown_key", "no such key"))?;
+        let held = keys
+            .iter_mut()
+            .find(own)
+            .ok_or_else(|| refused(refusal_code::UNKNOWN_KEY, "no such key"))?;
         if held.wire.state == KeyState::Retired {
-            return Err(refused("key_retired", "the key is retired"));
+            return Err(refused(refusal_code::RETIRED_KEY, "the key is retired"));
         }
         held.wire.state = KeyState::Active;
         signatures.push(held.key.sign(signed));

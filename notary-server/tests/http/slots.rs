@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use notary_schema::envelope::Envelope;
-use notary_schema::name::RoleName;
+use notary_schema::name::{KeyId, RoleName};
 use notary_schema::online::OnlineRole::{self, Snapshot, Timestamp};
 use notary_schema::role::FileMeta;
 use notary_server::StopPoint;
@@ -199,12 +199,76 @@ async fn a_new_root_joins_the_slot_whose_key_is_retired() {
     world.signer.retire(&repo.gun, Timestamp);
     assert_eq!(publish_docs(&world, &repo).await, (503, "release_waits".into()));
     let rotated = world.post("/v2/acme/app/_trust/keys/timestamp?rotate=true", &world.admin).await;
-    repo.timestamp_key = serde_json::from_value(rotated.json()["key"].clone()).unwrap();
+    repo.timestamp_keys = vec![serde_json::from_value(rotated.json()["key"].clone()).unwrap()];
     let stranger = world.reserve("acme/app", &[]).await;
     let refused = world.publish(&stranger, &[stranger.root(2)]).await;
     assert_eq!(refused.status, 422, "only a good root joins");
     let answer = world.publish(&repo, &[repo.root(2)]).await;
     assert_eq!(answer.status, 200, "{answer:?}");
+    both_are_published(&mut world, &repo).await;
+    world.end().await;
+}
+
+/// A collection of which either online role has a second key, each of them enough.
+async fn with_two_keys_each(world: &mut World) -> Repo {
+    let mut repo = world.collection("acme/app", &["docs", "code"]).await;
+    for (role, keys) in
+        [("snapshot", &mut repo.snapshot_keys), ("timestamp", &mut repo.timestamp_keys)]
+    {
+        let path = format!("/v2/acme/app/_trust/keys/{role}?rotate=true");
+        let rotated = world.post(&path, &world.admin).await;
+        keys.push(serde_json::from_value(rotated.json()["key"].clone()).unwrap());
+    }
+    let answer = world.publish(&repo, &[repo.root(2)]).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    repo
+}
+
+#[actix_web::test]
+async fn a_key_that_signs_no_more_is_done_without_when_another_is_enough() {
+    let gone: [fn(&World, &KeyId); 2] = [
+        |world, keyid| world.signer.retire_key(keyid),
+        |world, keyid| world.signer.lose_key(keyid),
+    ];
+    for goes in gone {
+        for role in [Snapshot, Timestamp] {
+            let mut world = World::start().await;
+            let repo = with_two_keys_each(&mut world).await;
+            let keys = match role {
+                Snapshot => &repo.snapshot_keys,
+                Timestamp => &repo.timestamp_keys,
+            };
+            goes(&world, keys[0].id());
+            assert_eq!(publish_docs(&world, &repo).await, (200, String::new()));
+            both_are_published(&mut world, &repo).await;
+            world.end().await;
+        }
+    }
+}
+
+#[actix_web::test]
+async fn a_refresh_does_without_a_key_that_signs_no_more() {
+    for days in [1, 5] {
+        let mut world = World::start().await;
+        let repo = with_two_keys_each(&mut world).await;
+        world.signer.retire_key(repo.snapshot_keys[0].id());
+        world.signer.retire_key(repo.timestamp_keys[0].id());
+        world.pass(TimeDelta::days(days));
+        assert_eq!(world.refresh_all().await, 1);
+        world.read(&repo.gun, Some("docs/first")).await;
+        world.end().await;
+    }
+}
+
+#[actix_web::test]
+async fn a_key_that_is_restored_signs_again() {
+    let mut world = World::start().await;
+    let repo = world.collection("acme/app", &["docs", "code"]).await;
+    world.signer.retire(&repo.gun, Snapshot);
+    assert_eq!(publish_docs(&world, &repo).await, (503, "release_waits".into()));
+    world.signer.restore_key(repo.snapshot_keys[0].id());
+    world.pass(TimeDelta::seconds(2));
+    assert_eq!(world.roll_all().await, 1);
     both_are_published(&mut world, &repo).await;
     world.end().await;
 }

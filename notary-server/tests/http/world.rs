@@ -233,8 +233,8 @@ impl World {
             gun: Gun::parse(name).unwrap(),
             root_key: TestKey::draw(),
             targets_key: TestKey::draw(),
-            snapshot_key: key("snapshot").await,
-            timestamp_key: key("timestamp").await,
+            snapshot_keys: vec![key("snapshot").await],
+            timestamp_keys: vec![key("timestamp").await],
             teams: teams.iter().map(|team| ((*team).to_owned(), TestKey::draw())).collect(),
             now: self.now(),
         }

@@ -8,6 +8,7 @@ use crate::envelope::{Envelope, Unsigned};
 use crate::json;
 use crate::name::{RoleName, Version};
 use crate::role::{Expires, FileMeta, Role, Snapshot, Timestamp};
+use crate::wire::refusal_code;
 
 /// What a signer allows at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,14 +118,14 @@ impl SignRefusal {
     pub fn code(&self) -> &'static str {
         match self {
             SignRefusal::WrongDocument { .. } => "wrong_document",
-            SignRefusal::Expired(_) => "expired",
+            SignRefusal::Expired(_) => refusal_code::EXPIRED,
             SignRefusal::ExpiresTooLate { .. } => "expires_too_late",
-            SignRefusal::VersionUsed { .. } => "version_used",
+            SignRefusal::VersionUsed { .. } => refusal_code::VERSION_USED,
             SignRefusal::HashesDropped(_) => "hashes_dropped",
             SignRefusal::NotARole(_) => "wrong_document",
-            SignRefusal::WouldLower { .. } => "would_lower",
+            SignRefusal::WouldLower { .. } => refusal_code::WOULD_LOWER,
             SignRefusal::VersionJump { .. } => "version_jump",
-            SignRefusal::OtherSnapshot => "other_snapshot",
+            SignRefusal::OtherSnapshot => refusal_code::OTHER_SNAPSHOT,
         }
     }
 }
