@@ -87,7 +87,8 @@ pub enum ServiceError {
     /// The signer remembers more than the database holds.
     #[error(
         "the signer has signed version {remembered} of {role}, the database of this server holds \
-         {} of it: it looks restored from an old backup",
+         {} of it: it looks restored from an old backup; restore a newer one, or have the \
+         operator compare it with the signer's memory",
         held.map_or("nothing".into(), |held| held.to_string())
     )]
     SignerAhead {

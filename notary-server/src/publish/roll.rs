@@ -128,9 +128,22 @@ impl Publisher {
                 Err(Then::Rebuild(reason)) => reason,
             };
             if is_new_plan {
-                return Err(self.wait(prepared, reason, now).await);
+                let seconds = 2i64.saturating_pow(prepared.rebuilds());
+                return Err(self.wait(prepared, reason, seconds, now).await);
             }
-            prepared = self.rebuild(&prepared, before, Vec::new(), now).await?;
+            prepared = match self.rebuild(&prepared, before, Vec::new(), now).await {
+                Ok(rebuilt) => rebuilt,
+                Err(Unfinished::Failed(error @ ServiceError::SignerAhead { .. })) => {
+                    // No plan was stored, so the time since it stands there makes the pauses grow.
+                    let seconds = (now - prepared.prepared_at()).num_seconds() + 2;
+                    let waits = self.wait(prepared, error.to_string(), seconds, now).await;
+                    return Err(match waits {
+                        Unfinished::Waits(prepared, _) => Unfinished::Waits(prepared, error),
+                        other => other,
+                    });
+                }
+                Err(unfinished) => return Err(unfinished),
+            };
             is_new_plan = true;
         }
     }
@@ -227,9 +240,15 @@ impl Publisher {
         rebuilt.ok_or(Unfinished::Moved)
     }
 
-    /// Notes why a slot waits, and for how long: twice as long after each rebuild.
-    async fn wait(&self, prepared: Prepared, reason: String, now: DateTime<Utc>) -> Unfinished {
-        let seconds = 2i64.saturating_pow(prepared.rebuilds()).min(MAX_PAUSE_SECONDS);
+    /// Notes why a slot waits, and for how long: about twice as long each time.
+    async fn wait(
+        &self,
+        prepared: Prepared,
+        reason: String,
+        seconds: i64,
+        now: DateTime<Utc>,
+    ) -> Unfinished {
+        let seconds = seconds.clamp(1, MAX_PAUSE_SECONDS);
         let pause = Pause { reason, retry_at: now + TimeDelta::seconds(seconds) };
         tracing::error!(
             gun = %prepared.collection().gun,

@@ -292,10 +292,20 @@ async fn a_database_that_is_behind_the_signer_publishes_nothing() {
     let problem = answer.json();
     assert_eq!(problem["role"], "docs");
     assert_eq!((&problem["remembered_version"], &problem["held_version"]), (&9.into(), &1.into()));
-    assert!(
-        world.get("/readyz").await.json()["unfinished_releases"].to_string().contains("acme/app")
-    );
+    for path in ["/v2/acme/app/_trust/", "/readyz"] {
+        let text = world.get(path).await.json().to_string();
+        let parts = ["acme/app", "version 9 of docs", "holds 1 of it", "restore a newer one"];
+        assert!(parts.iter().all(|part| text.contains(part)), "{text}");
+    }
+    for seconds in [2, 4, 8] {
+        let other = world.publish(&repo, &[repo.team("code", 2, &["second"])]).await;
+        assert_eq!(other.outcome(), (503, "release_waits".into()));
+        assert_eq!(other.header("retry-after"), seconds.to_string());
+        world.pass(TimeDelta::seconds(seconds));
+        assert_eq!(world.roll_all().await, 0);
+    }
     world.signer.remember(&repo.gun, |memory| memory.snapshot = before);
+    world.pass(TimeDelta::seconds(16));
     assert_eq!(world.roll_all().await, 1);
     assert_eq!(publish_docs(&world, &repo).await.0, 200);
     both_are_published(&mut world, &repo).await;
