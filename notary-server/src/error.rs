@@ -278,7 +278,12 @@ impl ResponseError for ServiceError {
     }
 }
 
-/// Gives every error its body: a problem (RFC 9457) with the request id.
+/// Marks an error whose body is the documented answer of its handler.
+#[derive(Debug, Clone, Copy)]
+pub struct OwnBody;
+
+/// Gives every error its body: a problem (RFC 9457) with the request id. Bodies that a handler
+/// documents as its own stay.
 pub async fn problems(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -287,7 +292,8 @@ pub async fn problems(
     let of_root = request.path().ends_with("root.json");
     let mut response = next.call(request).await?.map_into_boxed_body();
     let status = response.status();
-    if status.is_client_error() || status.is_server_error() {
+    let is_error = status.is_client_error() || status.is_server_error();
+    if is_error && response.response().extensions().get::<OwnBody>().is_none() {
         let draft = response.response_mut().extensions_mut().remove::<Draft>();
         let draft = draft.unwrap_or_else(|| foreign(status));
         if let Some(internal) = &draft.internal {

@@ -5,7 +5,7 @@ use actix_web::web::Data;
 use chrono::{DateTime, Utc};
 use serde_json::json;
 
-use crate::error::ServiceError;
+use crate::error::{OwnBody, ServiceError};
 use crate::startup::Service;
 
 /// GET `/healthz`: the process answers. Reads work whenever this and the database do.
@@ -14,7 +14,7 @@ pub async fn healthz() -> HttpResponse {
 }
 
 /// GET `/readyz`: 200 when a publish can be expected to work: the database answers, and the signer
-/// does and allows the configured lifetimes. Collections with an unfinished release are named and
+/// does and allows the configured lifetimes; else 503 with the same document. Collections with an unfinished release are named and
 /// do not make the others unready.
 pub async fn readyz(service: Data<Service>) -> Result<HttpResponse, ServiceError> {
     let database = service.store.ping().await;
@@ -42,6 +42,10 @@ pub async fn readyz(service: Data<Service>) -> Result<HttpResponse, ServiceError
     });
     Ok(match ready {
         true => HttpResponse::Ok().json(body),
-        false => HttpResponse::ServiceUnavailable().json(body),
+        false => {
+            let mut response = HttpResponse::ServiceUnavailable().json(body);
+            response.extensions_mut().insert(OwnBody);
+            response
+        }
     })
 }

@@ -243,12 +243,16 @@ async fn health_tells_a_signer_that_is_away_from_one_that_allows_too_little() {
     world.end().await;
     let world = World::start().await;
     world.signer.go_away();
-    let found = world.service.watch.look(&world.service).await.unwrap_err();
-    assert!(found.contains("connection refused"), "{found}");
+    let answer = world.get("/readyz").await;
+    assert_eq!((answer.status.as_u16(), answer.header("content-type")), (503, "application/json"));
+    let (found, refused) = (answer.json(), "the signer does not answer: connection refused");
+    assert_eq!((&found["ready"], &found["database"]), (&false.into(), &"ok".into()));
+    assert_eq!((&found["signer"], &found["unfinished_releases"]), (&refused.into(), &json!([])));
     world.end().await;
     let world = World::start().await;
     world.signer.limits.lock().unwrap().timestamp_max_seconds = 60;
-    let found = world.service.watch.look(&world.service).await.unwrap_err();
-    assert!(found.contains("lifetimes.timestamp_seconds"), "{found}");
+    let answer = world.get("/readyz").await;
+    let found = answer.json()["signer"].to_string();
+    assert!(answer.status == 503 && found.contains("lifetimes.timestamp_seconds"), "{found}");
     world.end().await;
 }
