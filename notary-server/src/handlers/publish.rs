@@ -1,6 +1,6 @@
 //! Step 2 of a publish: a body within limits, well formed, of roles that the permit covers.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -66,9 +66,11 @@ impl PublishBatch {
             order.push(role.clone());
             batch.add(role, bytes.into())?;
         }
-        let known: Vec<_> = batch.parts().map(|(r, v, sha256)| (r, v, sha256.to_owned())).collect();
-        let of_role = |role: &RoleName| known.iter().find(|(other, ..)| other == role).cloned();
-        let parts = order.iter().filter_map(of_role).collect();
+        let known =
+            batch.parts().map(|(role, version, sha256)| (role, (version, sha256.to_owned())));
+        let mut known: BTreeMap<RoleName, (Version, String)> = known.collect();
+        let of_role = |role| known.remove(&role).map(|(version, sha256)| (role, version, sha256));
+        let parts = order.into_iter().filter_map(of_role).collect();
         Ok(PublishBatch { gun, permit, batch, parts, _memory: body.memory })
     }
 }
@@ -138,12 +140,13 @@ async fn read_body(
     }
     let mut multipart = Multipart::new(request.headers(), payload);
     let mut body = Body::default();
+    let mut roles = BTreeSet::new();
     while let Some(field) = multipart.try_next().await.map_err(unreadable)? {
         if body.parts.len() as u64 == limits.parts {
             return Err(ServiceError::TooLarge { what: "parts", limit: limits.parts });
         }
         let role = role_of(&field)?;
-        if body.parts.iter().any(|(other, _)| *other == role) {
+        if !roles.insert(role.clone()) {
             return Err(Refusal::RepeatedPart(role).into());
         }
         if !permit.covers(&role) {

@@ -99,6 +99,33 @@ async fn a_batch_is_published_whole_or_not_at_all() {
 }
 
 #[actix_web::test]
+async fn many_small_parts_are_read_in_a_time_that_grows_with_their_number() {
+    let mut world = World::start().await;
+    world.collection("acme/app", &[]).await;
+    // By hand: the form of the client nests each part in the one before.
+    let part = |number: u32| {
+        let head = "Content-Disposition: form-data; name=\"files\"; filename=\"r";
+        format!("--b\r\n{head}{number}\"\r\n\r\n{{\r\n")
+    };
+    let send = async |parts: String| {
+        let path = "/v2/acme/app/_trust/tuf/";
+        let kind = "multipart/form-data; boundary=b";
+        let edit = |request: reqwest::RequestBuilder| {
+            let request = request.bearer_auth(&world.admin).header("content-type", kind);
+            request.body(parts + "--b--\r\n")
+        };
+        world.request(reqwest::Method::POST, path, edit).await.outcome()
+    };
+    let began = std::time::Instant::now();
+    assert_eq!(send((0..20_000).map(part).collect()).await, (400, "unreadable".into()));
+    // Comparing each part with every other one takes many times as long.
+    assert!(began.elapsed().as_secs() < 3, "{:?}", began.elapsed());
+    let repeated = [part(7), part(8), part(7)].concat();
+    assert_eq!(send(repeated).await, (400, "repeated_part".into()));
+    world.end().await;
+}
+
+#[actix_web::test]
 async fn refused_parts_are_named_with_a_code() {
     let mut world = World::start().await;
     let mut repo = world.collection("acme/app", &["docs"]).await;
