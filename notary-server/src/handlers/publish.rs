@@ -92,10 +92,12 @@ pub async fn publish(
     let body = read_body(&request, payload, limits, service.body_memory.clone(), &permit);
     let body = timeout(Duration::from_secs(seconds), body).await;
     let body = body.map_err(|_| ServiceError::TooSlow(seconds))??;
-    let batch = spawn_blocking(move || PublishBatch::new(gun, permit, body, named)).await;
-    let batch = batch.map_err(|error| ServiceError::Internal(error.to_string()))??;
+    let core = service.publisher.core().await?;
+    let read = spawn_blocking(move || (PublishBatch::new(gun, permit, body, named), core)).await;
+    let (batch, core) = read.map_err(|error| ServiceError::Internal(error.to_string()))?;
+    let batch = batch?;
     let (gun, token) = (batch.gun().clone(), batch.permit().token().to_owned());
-    let answer = service.publisher.publish(batch, now).await?;
+    let answer = service.publisher.publish(batch, core, now).await?;
     let published = answer.roles.iter().filter(|role| role.published).count();
     tracing::info!(%gun, token, seq = answer.seq, published, "published");
     Ok(Json(answer))

@@ -167,10 +167,7 @@ impl Publisher {
             let unjudged = waiting.judged.take();
             let judged = match unjudged.filter(|judged| judged.holds_on(next.head.as_ref())) {
                 Some(judged) => Ok(judged),
-                None => {
-                    let (head, request) = (next.head.clone(), &waiting.request);
-                    self.judge(&ground.collection, head, request, waiting.now).await
-                }
+                None => self.judge_again(ground, next.head.clone(), &waiting).await,
             };
             match judged {
                 Ok(judged) => next.add(waiting, judged),
@@ -178,6 +175,16 @@ impl Publisher {
             }
         }
         next
+    }
+
+    async fn judge_again(
+        &self,
+        ground: &Ground,
+        head: Option<Arc<Head>>,
+        waiting: &Waiting,
+    ) -> Result<Judged, ServiceError> {
+        let core = self.core().await?;
+        self.judge(&ground.collection, head, &waiting.request, &core, waiting.now).await
     }
 
     /// Steps 6 to 9 for all that was applied.

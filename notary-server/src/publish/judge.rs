@@ -3,16 +3,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use notary_schema::name::{Gun, RoleName, Version};
 use notary_schema::online::HeldKeys;
 use notary_schema::publish::{Accepted, Batch, Head, Refusal, Rules, StoredFile, check};
 use tokio::task::spawn_blocking;
-use tokio::time::timeout;
 
-use super::{Ground, Publisher};
+use super::{Core, Ground, Publisher};
 use crate::error::ServiceError;
 use crate::handlers::publish::PublishBatch;
 use crate::store::Collection;
@@ -92,7 +90,7 @@ impl Publisher {
         }
     }
 
-    /// Judges a request on a head, on a core of its own.
+    /// Judges a request on a head, on the core that it holds.
     ///
     /// # Errors
     /// The rule that it breaks; or what is missing to judge it.
@@ -101,6 +99,7 @@ impl Publisher {
         collection: &Collection,
         head: Option<Arc<Head>>,
         request: &PublishBatch,
+        core: &Core,
         now: DateTime<Utc>,
     ) -> Result<Judged, ServiceError> {
         let (batch, repeated) = self.without_stored(collection, head.as_deref(), request).await?;
@@ -117,11 +116,8 @@ impl Publisher {
             None => None,
         };
         self.snapshot_fits(head.as_deref(), &batch)?;
-        let patience = Duration::from_secs(self.limits.queue_seconds);
-        let core = timeout(patience, self.checks.clone().acquire_owned()).await;
-        let Ok(Ok(core)) = core else {
-            return Err(ServiceError::Busy("other publishes are being checked"));
-        };
+        // Held until the check ends, also when nobody waits for it any more.
+        let core = core.clone();
         let checked = spawn_blocking(move || {
             let _core = core;
             check(loaded.as_deref(), &batch, &rules, now)

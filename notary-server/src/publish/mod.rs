@@ -24,7 +24,8 @@ use chrono::{DateTime, Utc};
 use notary_schema::name::{Gun, RoleName};
 use notary_schema::online::Lifetimes;
 use notary_schema::wire::{PublishAnswer, PublishedRole};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use crate::Parts;
@@ -37,6 +38,10 @@ use crate::store::{Collection, Store};
 use judge::Judged;
 pub(crate) use roll::Unfinished;
 
+/// The right to read and judge one publish: parsed documents take many times the memory of their
+/// bytes, and each keeps a core busy.
+pub type Core = Arc<OwnedSemaphorePermit>;
+
 /// Publishes, and keeps the online roles fresh.
 pub struct Publisher {
     pub(crate) store: Arc<dyn Store>,
@@ -47,7 +52,7 @@ pub struct Publisher {
     parts: Parts,
     /// Places for publishes that wait.
     places: Semaphore,
-    /// Publishes that are judged right now.
+    /// Publishes that are read and judged right now: as many as there are cores.
     checks: Arc<Semaphore>,
     rooms: Mutex<HashMap<Gun, Weak<Room>>>,
 }
@@ -103,7 +108,20 @@ impl Publisher {
         }
     }
 
-    /// Publishes a batch. When it answers, the batch is durable and the next GET sees it.
+    /// Waits for a core to read and judge a publish on.
+    ///
+    /// # Errors
+    /// [`ServiceError::Busy`] when none is free for as long as a publish may wait.
+    pub async fn core(&self) -> Result<Core, ServiceError> {
+        let patience = Duration::from_secs(self.limits.queue_seconds);
+        match timeout(patience, self.checks.clone().acquire_owned()).await {
+            Ok(Ok(core)) => Ok(Arc::new(core)),
+            _ => Err(ServiceError::Busy("other publishes are being checked")),
+        }
+    }
+
+    /// Publishes a batch. When it answers, the batch is durable and the next GET sees it. The core
+    /// on which it was read is free once it is judged.
     ///
     /// # Errors
     /// Before step 7 nothing is kept. After it, an error with the status 503 leaves the files in the
@@ -111,6 +129,7 @@ impl Publisher {
     pub async fn publish(
         self: &Arc<Self>,
         request: PublishBatch,
+        core: Core,
         now: DateTime<Utc>,
     ) -> Result<PublishAnswer, ServiceError> {
         let place = self.places.try_acquire();
@@ -118,11 +137,13 @@ impl Publisher {
         let request = Arc::new(request);
         let ground = self.ground_of(&request, now).await?;
         let head = ground.live.as_ref().map(|live| live.head.clone());
-        let judged = match self.judge(&ground.collection, head, &request, now).await {
+        let judged = match self.judge(&ground.collection, head, &request, &core, now).await {
             Ok(judged) => Some(judged),
             // The files of a prepared release may be the ones that it is a step from.
             Err(ServiceError::Refused(refusal)) => {
                 if self.store.slot(&ground.collection).await?.is_none() {
+                    // Taking large documents apart takes long, too.
+                    spawn_blocking(move || drop((request, core)));
                     return Err(refusal.into());
                 }
                 None
@@ -134,6 +155,7 @@ impl Publisher {
         {
             return Ok(answer(&request, judged, &BTreeSet::new(), live, now));
         }
+        drop(core);
         self.join(request, judged, now).await
     }
 

@@ -126,6 +126,26 @@ async fn many_small_parts_are_read_in_a_time_that_grows_with_their_number() {
 }
 
 #[actix_web::test]
+async fn no_more_publishes_are_read_at_once_than_there_are_cores() {
+    let mut world = World::start_with(|config| config.limits.queue_seconds = 1).await;
+    let repo = world.collection("acme/app", &[]).await;
+    let unreadable = [("targets".into(), b"{".to_vec())];
+    let mut cores = Vec::new();
+    while let Ok(core) = world.service.publisher.core().await {
+        cores.push(core);
+    }
+    assert_eq!(cores.len(), std::thread::available_parallelism().unwrap().get());
+    let answer = world.publish(&repo, &unreadable).await;
+    assert_eq!(answer.outcome(), (503, "busy".into()));
+    drop(cores);
+    let answer = world.publish(&repo, &unreadable).await;
+    assert_eq!(answer.outcome(), (400, "unreadable".into()));
+    let answer = world.publish(&repo, &[repo.targets(2, &["b.txt"])]).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    world.end().await;
+}
+
+#[actix_web::test]
 async fn refused_parts_are_named_with_a_code() {
     let mut world = World::start().await;
     let mut repo = world.collection("acme/app", &["docs"]).await;
