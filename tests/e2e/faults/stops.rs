@@ -1,5 +1,5 @@
 //! Each stop point of server and signer, followed by a publish of another role, by the refresh task
-//! alone, and by a publish two days later.
+//! alone, and by both two days later.
 
 use chrono::TimeDelta;
 use notary_tests::publisher::Publisher;
@@ -56,9 +56,11 @@ fn goes_on(stop: Stop) {
     wait_for("the refresh task to take it on", || refresh.is_published().then_some(()));
 
     let mut later = Interrupted::at(stop, &mut world, "acme/later");
+    let forgotten = Interrupted::at(stop, &mut world, "acme/forgotten");
     world.clock.advance(TimeDelta::days(2));
     later.publisher.publish_next("b", world.clock.now());
     assert!(later.is_published(), "two days later nobody took it on");
+    wait_for("the refresh task, two days later", || forgotten.is_published().then_some(()));
 
     // Nothing of this has left a collection that its owner cannot publish to.
     for interrupted in [&mut other_role, &mut later] {
