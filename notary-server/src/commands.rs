@@ -12,7 +12,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::config::Config;
 use crate::signer_client::HttpSigner;
 use crate::startup::{Service, serve};
-use crate::store::Database;
+use crate::store::{Database, ServeLock};
 use crate::{Parts, telemetry};
 
 /// Connections for reading: more than cores only wait for each other.
@@ -103,6 +103,7 @@ async fn run_server(
 ) -> Result<(), String> {
     let config = config.load()?;
     telemetry::start(&config.log)?;
+    let _lock = ServeLock::take(&config.database).map_err(|error| error.to_string())?;
     // A first start needs no other command. Tables of an older program are left to `migrate`: they
     // are changed when the operator says so.
     if !config.database.exists() {

@@ -166,6 +166,8 @@ impl ServiceError {
                 StoreError::Corrupt { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
                 StoreError::NoDatabase(_)
                 | StoreError::Open { .. }
+                | StoreError::Locked(_)
+                | StoreError::Lock { .. }
                 | StoreError::NotMigrated
                 | StoreError::Migration(_)
                 | StoreError::Database(_)

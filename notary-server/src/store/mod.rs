@@ -6,6 +6,7 @@
 
 mod database;
 mod dialect;
+mod lock;
 mod queries;
 mod rows;
 mod slots;
@@ -27,6 +28,7 @@ use notary_schema::wire::{CollectionSummary, KeyState, SignerKey};
 
 use crate::signer_client::Release;
 pub use database::Database;
+pub use lock::ServeLock;
 pub use types::{
     Claim, Collection, CollectionId, Committed, FileBytes, NewSlot, Pause, Prepared, Purpose,
     RoleFile, State, Token,
@@ -45,6 +47,20 @@ pub enum StoreError {
         path: PathBuf,
         /// The database's words.
         reason: String,
+    },
+    /// Another server works on it.
+    #[error(
+        "another notary-server uses this database: {0} is locked; stop it first, or give this one a \
+         database of its own"
+    )]
+    Locked(PathBuf),
+    /// The lock file cannot be used.
+    #[error("cannot lock {path}: {error}")]
+    Lock {
+        /// The lock file.
+        path: PathBuf,
+        /// The system's words.
+        error: std::io::Error,
     },
     /// The tables are older than the program.
     #[error("the database is older than this program; run `notary-server migrate`")]
