@@ -101,7 +101,10 @@ impl Watch {
             return found.clone();
         }
         let found = match service.signer.limits().await {
-            Ok(limits) => require_allowed(&service.config.lifetimes, &limits),
+            Ok(limits) => {
+                service.publisher.note_limits(&limits);
+                require_allowed(&service.config.lifetimes, &limits)
+            }
             Err(error) => Err(error.to_string()),
         };
         let before = last.as_ref().map(|(_, found)| found);
@@ -208,6 +211,7 @@ fn write_address(path: &Path, address: SocketAddr) -> std::io::Result<()> {
 pub async fn serve(service: Arc<Service>, address_file: Option<&Path>) -> Result<(), String> {
     if let Ok(limits) = service.signer.limits().await {
         require_allowed(&service.config.lifetimes, &limits)?;
+        service.publisher.note_limits(&limits);
     }
     let (server, address) =
         listen(service.clone(), address_file).map_err(|error| error.to_string())?;

@@ -17,9 +17,6 @@ use crate::refresh::Due;
 use crate::served::{Live, apply};
 use crate::store::{Claim, NewSlot, Prepared, Purpose, RoleFile};
 
-/// Most publishes that share one snapshot and timestamp: a signer lets the version of a role run
-/// ahead of the last one signed by so many at most.
-const MAX_GROUP: usize = notary_schema::online::DEFAULT_MAX_STEP as usize;
 /// How often a group starts again because another process was faster.
 const MAX_MOVES: usize = 8;
 
@@ -100,7 +97,7 @@ impl Publisher {
         loop {
             let mut group: Vec<Waiting> = {
                 let mut waiting = room.waiting();
-                let members = waiting.len().min(MAX_GROUP);
+                let members = waiting.len().min(self.largest_group());
                 waiting.drain(..members).collect()
             };
             if group.is_empty() {

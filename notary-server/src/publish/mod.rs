@@ -17,13 +17,14 @@ mod plan;
 mod roll;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use notary_schema::name::{Gun, RoleName};
-use notary_schema::online::Lifetimes;
-use notary_schema::wire::{PublishAnswer, PublishedRole};
+use notary_schema::online::{DEFAULT_MAX_STEP, Lifetimes};
+use notary_schema::wire::{PublishAnswer, PublishedRole, SignerLimits};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
@@ -55,6 +56,8 @@ pub struct Publisher {
     /// Publishes that are read and judged right now: as many as there are cores.
     checks: Arc<Semaphore>,
     rooms: Mutex<HashMap<Gun, Weak<Room>>>,
+    /// Most publishes that share one snapshot and timestamp; see [`Publisher::note_limits`].
+    largest_group: AtomicU64,
 }
 
 /// Where the publishes of one collection wait.
@@ -99,6 +102,7 @@ impl Publisher {
             places: Semaphore::new(limits.queue),
             checks: Arc::new(Semaphore::new(cores)),
             rooms: Mutex::default(),
+            largest_group: AtomicU64::new(DEFAULT_MAX_STEP),
             store,
             signer,
             served,
@@ -106,6 +110,16 @@ impl Publisher {
             limits,
             parts,
         }
+    }
+
+    /// Notes what the signer says of itself: it lets the version of a role run ahead of the last
+    /// one signed by so many at most, so no more publishes share one snapshot.
+    pub(crate) fn note_limits(&self, limits: &SignerLimits) {
+        self.largest_group.store(limits.max_step.max(1), Ordering::Relaxed);
+    }
+
+    fn largest_group(&self) -> usize {
+        usize::try_from(self.largest_group.load(Ordering::Relaxed)).unwrap_or(usize::MAX)
     }
 
     /// Waits for a core to read and judge a publish on.

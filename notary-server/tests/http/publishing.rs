@@ -247,6 +247,25 @@ async fn many_publishers_of_one_collection_all_succeed() {
 }
 
 #[actix_web::test]
+async fn no_more_publishes_share_a_snapshot_than_the_signer_lets_versions_jump() {
+    let mut world = World::start().await;
+    let names: Vec<String> = (0..20).map(|number| format!("team-{number}")).collect();
+    let teams: Vec<&str> = names.iter().map(String::as_str).collect();
+    let repo = world.collection("acme/app", &teams).await;
+    world.signer.limits.lock().unwrap().max_step = 1;
+    assert_eq!(world.get("/readyz").await.status, 200, "here the signer is asked for its limits");
+    let publish = async |team: &str| {
+        let answer = world.publish(&repo, &[repo.team(team, 2, &["x"])]).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.json()["seq"].as_u64().unwrap()
+    };
+    let mut seqs = futures_util::future::join_all(teams.iter().map(|team| publish(team))).await;
+    seqs.sort_unstable();
+    assert_eq!(seqs, (2..22).collect::<Vec<_>>(), "each by itself");
+    world.end().await;
+}
+
+#[actix_web::test]
 async fn of_two_publishers_of_one_version_one_wins_and_the_same_bytes_both_succeed() {
     let mut world = World::start().await;
     let repo = world.collection("acme/app", &["docs"]).await;

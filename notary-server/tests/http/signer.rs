@@ -227,7 +227,8 @@ impl Signer for MemorySigner {
 
     async fn sign(&self, request: &SignRequest) -> Result<Bytes, SignerError> {
         let now = (self.clock)();
-        let policy = SignerPolicy::default();
+        let max_step = self.limits.lock().unwrap().max_step;
+        let policy = SignerPolicy { max_step, ..SignerPolicy::default() };
         let mut state = self.reached()?;
         let fault = state.faults.get_mut(&request.role).and_then(VecDeque::pop_front);
         let signed = request.signed.get().as_bytes();
