@@ -166,15 +166,37 @@ async fn read_body(
 /// The role that a part is named after.
 fn role_of(field: &Field) -> Result<RoleName, ServiceError> {
     if field.name() != Some("files") {
-        let name: String = field.name().unwrap_or_default().chars().take(80).collect();
+        let name = shortened(field.name().unwrap_or_default());
         return Err(ServiceError::Malformed(format!(
             "the part {name:?} is not known; send each file as a part named \"files\""
         )));
     }
     match field.content_disposition().and_then(|disposition| disposition.get_filename()) {
-        Some(name) => role_name(name),
+        Some(name) => match role_of_file(name) {
+            Some(role) => Err(ServiceError::Malformed(format!(
+                "the filename {:?} is not a role; name the part after its role alone: {:?}",
+                shortened(name),
+                shortened(role)
+            ))),
+            None => role_name(name),
+        },
         None => Err(ServiceError::Malformed("a part has no filename; it names the role".into())),
     }
+}
+
+/// The role that a file name like `2.docs.json` means. No role may have such a name, so it is
+/// always a mistake.
+fn role_of_file(name: &str) -> Option<&str> {
+    let plain = name.strip_suffix(".json").unwrap_or(name);
+    let role = match plain.split_once('.') {
+        Some((version, role)) if Version::parse(version).is_ok() => role,
+        _ => plain,
+    };
+    (role != name).then_some(role)
+}
+
+fn shortened(text: &str) -> String {
+    text.chars().take(80).collect()
 }
 
 async fn read_part(

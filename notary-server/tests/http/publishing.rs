@@ -126,6 +126,23 @@ async fn many_small_parts_are_read_in_a_time_that_grows_with_their_number() {
 }
 
 #[actix_web::test]
+async fn a_filename_that_is_no_role_is_answered_with_the_role_that_it_means() {
+    let mut world = World::start().await;
+    let repo = world.collection("acme/app", &["docs"]).await;
+    let (_, docs) = repo.team("docs", 2, &["x"]);
+    for name in ["docs.json", "2.docs", "2.docs.json"] {
+        let answer = world.publish(&repo, &[(name.into(), docs.clone())]).await;
+        assert_eq!(answer.outcome(), (400, "malformed_request".into()), "{name}");
+        let detail = answer.json()["detail"].to_string();
+        assert!(detail.contains(name) && detail.contains("role alone: \\\"docs\\\""), "{detail}");
+    }
+    let strange = world.publish(&repo, &[("v2.docs".into(), repo.team("docs", 1, &["x"]).1)]).await;
+    assert_eq!(strange.outcome(), (422, "not_delegated".into()));
+    assert_eq!(world.publish(&repo, &[("docs".into(), docs)]).await.status, 200);
+    world.end().await;
+}
+
+#[actix_web::test]
 async fn no_more_publishes_are_read_at_once_than_there_are_cores() {
     let mut world = World::start_with(|config| config.limits.queue_seconds = 1).await;
     let repo = world.collection("acme/app", &[]).await;
