@@ -14,9 +14,15 @@ pub fn register(app: &mut ServiceConfig) {
         path("/tuf/{file:[^/]+}").route(get().to(metadata::file)).route(head().to(metadata::file)),
     )
     .service(path("/tuf/").route(post().to(publish::publish)))
-    .service(path("/").route(get().to(info::collection)))
+    .service(path("/").route(get().to(info::collection)).route(head().to(info::collection)))
     .service(path("/keys/{role}").route(post().to(keys::online_key)))
-    .service(resource("/v2/_trust/collections").route(get().to(info::collections)))
-    .service(resource("/healthz").route(get().to(health::healthz)))
-    .service(resource("/readyz").route(get().to(health::readyz)));
+    .service(
+        resource("/v2/_trust/collections")
+            .route(get().to(info::collections))
+            .route(head().to(info::collections)),
+    )
+    .service(
+        resource("/healthz").route(get().to(health::healthz)).route(head().to(health::healthz)),
+    )
+    .service(resource("/readyz").route(get().to(health::readyz)).route(head().to(health::readyz)));
 }

@@ -236,6 +236,22 @@ async fn the_list_of_collections_has_pages_and_no_reservations() {
 }
 
 #[actix_web::test]
+async fn head_answers_like_get_without_the_body() {
+    let mut world = World::start().await;
+    world.collection("acme/app", &[]).await;
+    for path in ["/healthz", "/readyz", "/v2/_trust/collections", "/v2/acme/app/_trust/"] {
+        let got = world.get(path).await;
+        let head = world.request(Method::HEAD, path, |request| request).await;
+        assert_eq!((head.status.as_u16(), got.status.as_u16()), (200, 200), "{path}");
+        for name in ["content-type", "content-length"] {
+            assert_eq!(head.header(name), got.header(name), "{path}");
+        }
+        assert!(head.bytes.is_empty() && !got.bytes.is_empty(), "{path}");
+    }
+    world.end().await;
+}
+
+#[actix_web::test]
 async fn health_tells_a_signer_that_is_away_from_one_that_allows_too_little() {
     let world = World::start().await;
     assert_eq!(world.get("/healthz").await.status, 200);
