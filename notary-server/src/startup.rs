@@ -111,7 +111,10 @@ impl Watch {
         if before != Some(&found) {
             match &found {
                 Ok(()) => tracing::info!("the signer answers"),
-                Err(reason) => tracing::warn!(reason, "the signer is not ready"),
+                Err(reason) => {
+                    let url = &service.config.signer.url;
+                    tracing::warn!(%url, reason, "the signer is not ready");
+                }
             }
         }
         *last = Some((Instant::now(), found.clone()));

@@ -63,7 +63,6 @@ impl HttpSigner {
 
 /// The body of a successful answer.
 async fn answer(request: RequestBuilder) -> Result<Bytes, SignerError> {
-    let unknown = |error: reqwest::Error| SignerError::Unknown(with_sources(&error));
     let mut response = request.send().await.map_err(unknown)?;
     let status = response.status();
     let mut body: Vec<u8> = Vec::new();
@@ -84,6 +83,11 @@ async fn answer(request: RequestBuilder) -> Result<Bytes, SignerError> {
         Ok(problem) => Err(SignerError::Unknown(format!("{status}: {}", problem.detail))),
         Err(_) => Err(SignerError::Unknown(format!("{status}"))),
     }
+}
+
+/// Without the address of the signer: publishers read this text.
+fn unknown(error: reqwest::Error) -> SignerError {
+    SignerError::Unknown(with_sources(&error.without_url()))
 }
 
 /// An error with its causes: reqwest's own text does not say why a connection failed.
@@ -147,5 +151,24 @@ impl Signer for HttpSigner {
 
     async fn sign(&self, request: &SignRequest) -> Result<Bytes, SignerError> {
         answer(self.call(Method::POST, "v1/sign").json(request)).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[actix_web::test]
+    async fn the_address_of_the_signer_is_not_told() {
+        crate::tls::install_provider();
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        #[expect(clippy::disallowed_methods, reason = "the provider is installed above")]
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let refused = answer(client.get(format!("http://{address}/v1/policy"))).await;
+        let text = refused.unwrap_err().to_string();
+        assert!(text.contains("Connection refused"), "{text}");
+        assert!(!text.contains(&address.to_string()) && !text.contains("v1"), "{text}");
     }
 }
