@@ -83,7 +83,8 @@ async fn database(config: &Config) -> Result<String, String> {
 }
 
 async fn reachable(config: &Config, signer: &HttpSigner) -> Result<String, String> {
-    let limits = signer.limits().await.map_err(|error| error.to_string())?;
+    let limits = signer.limits().await;
+    let limits = limits.map_err(|error| format!("{}: {error}", config.signer.url))?;
     require_allowed(&config.lifetimes, &limits)?;
     Ok("answers, and allows the lifetimes".into())
 }
