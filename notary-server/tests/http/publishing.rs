@@ -143,6 +143,27 @@ async fn a_filename_that_is_no_role_is_answered_with_the_role_that_it_means() {
 }
 
 #[actix_web::test]
+async fn a_sentence_lists_twenty_roles_and_counts_the_others() {
+    let mut world = World::start().await;
+    let repo = world.collection("acme/app", &[]).await;
+    for (count, last, end) in
+        [(20, "team-19", "without need"), (23, "team-19", "(and 3 more, listed in `roles`)")]
+    {
+        let names: Vec<String> =
+            (0..count).map(|number| format!("pending=team-{number:02}")).collect();
+        let query = format!("?{}", names.join("&"));
+        let parts = [repo.targets(2, &["b.txt"])];
+        let problem = world.send(&repo.gun, &query, &world.admin, &parts).await.json();
+        assert_eq!(problem["code"], "named_without_need");
+        assert_eq!(problem["roles"].as_array().unwrap().len(), count);
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.contains(last) && !detail.contains("team-20"), "{detail}");
+        assert!(detail.ends_with(end), "{detail}");
+    }
+    world.end().await;
+}
+
+#[actix_web::test]
 async fn no_more_publishes_are_read_at_once_than_there_are_cores() {
     let mut world = World::start_with(|config| config.limits.queue_seconds = 1).await;
     let repo = world.collection("acme/app", &[]).await;
