@@ -26,8 +26,6 @@ use crate::store::StoreError;
 
 /// Seconds after which a busy server may be asked again.
 const RETRY_SECONDS: u64 = 1;
-/// Most roles that the sentence of an error lists.
-const ROLES_IN_SENTENCE: usize = 20;
 
 /// Why a request is not answered with what it asked for.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -212,27 +210,9 @@ impl ServiceError {
         }
     }
 
-    /// The error in words, with the first of many roles: the body lists all of them as `roles`.
-    fn sentence(&self) -> String {
-        let ServiceError::Refused(refusal) = self else { return self.to_string() };
-        let mut short = refusal.clone();
-        let (Refusal::WouldOrphan(roles)
-        | Refusal::Pending(roles)
-        | Refusal::NamedWithoutNeed { roles, .. }) = &mut short
-        else {
-            return self.to_string();
-        };
-        let left = roles.len().saturating_sub(ROLES_IN_SENTENCE);
-        roles.truncate(ROLES_IN_SENTENCE);
-        match left {
-            0 => short.to_string(),
-            left => format!("{short} (and {left} more, listed in `roles`)"),
-        }
-    }
-
     fn draft(&self) -> Draft {
         let (status, code) = self.status_and_code();
-        let text = self.sentence();
+        let text = self.to_string();
         let opaque = status == StatusCode::INTERNAL_SERVER_ERROR || code == "database_unavailable";
         let (detail, internal) = match opaque {
             true => ("the server failed; tell its operator the request id".to_owned(), Some(text)),

@@ -223,8 +223,14 @@ pub enum Refusal {
     },
 }
 
+/// The roles in words: the first of many.
 fn list(roles: &[RoleName]) -> String {
-    roles.iter().map(RoleName::as_str).collect::<Vec<_>>().join(", ")
+    const SHOWN: usize = 20;
+    let shown = roles.iter().take(SHOWN).map(RoleName::as_str).collect::<Vec<_>>().join(", ");
+    match roles.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
 }
 
 impl Refusal {
