@@ -1,0 +1,52 @@
+//! The changefeed of notary-server.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::name::{Gun, RoleName, Version};
+
+/// One event. Events are numbered in commit order, without gaps over the whole server.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// Its number.
+    pub seq: u64,
+    /// The collection.
+    pub collection: Gun,
+    /// What happened.
+    pub kind: EventKind,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// The id of the token of whoever did it; absent for what the server did by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// The files that it brought, snapshot and timestamp included.
+    #[serde(default)]
+    pub roles: Vec<EventFile>,
+}
+
+/// What happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EventKind {
+    /// New metadata of publishers.
+    Publish,
+    /// New dates for the online roles.
+    Refresh,
+    /// The collection became a tombstone.
+    Delete,
+    /// The tombstone became a collection again.
+    Undelete,
+    /// Its policy changed.
+    Policy,
+}
+
+/// A file of an event.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EventFile {
+    /// The role.
+    pub name: RoleName,
+    /// The version of the file.
+    pub version: Version,
+    /// SHA-256 of the file in hexadecimal.
+    pub sha256: String,
+}

@@ -1,0 +1,49 @@
+//! The bodies that the programs exchange: plain serde types, no rules.
+//!
+//! Metadata files travel as the bytes they are, never inside these types, with two exceptions: what
+//! the signer is asked to sign ([`SignRequest::signed`], raw JSON) and what it remembers
+//! ([`RememberedFile::file`], text).
+
+mod collections;
+mod events;
+mod signer;
+mod tokens;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+pub use collections::*;
+pub use events::*;
+pub use signer::*;
+pub use tokens::*;
+
+/// The media type of [`Problem`].
+pub const PROBLEM_JSON: &str = "application/problem+json";
+
+/// An error of the server or the signer (RFC 9457).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Problem {
+    /// The HTTP status.
+    pub status: u16,
+    /// A stable word for programs: `version_conflict`.
+    pub code: String,
+    /// The status in words.
+    pub title: String,
+    /// What is wrong, with the input named, and what to do next.
+    pub detail: String,
+    /// Finds the request in the log.
+    pub request_id: String,
+    /// Members of single codes, as each code's documentation lists them.
+    #[serde(flatten)]
+    pub more: Map<String, Value>,
+}
+
+/// A page of a list.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Page<T> {
+    /// The items of this page.
+    pub items: Vec<T>,
+    /// Where the next page starts: the `after` of the next request; absent on the last page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}

@@ -1,0 +1,123 @@
+//! Bodies of notary-signer.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::key::Key;
+use crate::name::{Gun, Incarnation, KeyId, Version};
+use crate::online::OnlineRole;
+
+/// Codes of the signer's refusals on which the server acts: it plans anew instead of giving up.
+pub mod refusal_code {
+    /// The document expires by now.
+    pub const EXPIRED: &str = "expired";
+    /// The version was signed with another content.
+    pub const VERSION_USED: &str = "version_used";
+    /// The snapshot lists less than the last one signed.
+    pub const WOULD_LOWER: &str = "would_lower";
+    /// The timestamp names another snapshot than the last one signed.
+    pub const OTHER_SNAPSHOT: &str = "other_snapshot";
+    /// The signer has no such key for this role.
+    pub const UNKNOWN_KEY: &str = "unknown_key";
+    /// The key signs nothing any more.
+    pub const RETIRED_KEY: &str = "retired_key";
+}
+
+/// Where an online key is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum KeyState {
+    /// Made, has signed nothing yet.
+    Pending,
+    /// Has signed.
+    Active,
+    /// A newer key has signed since; may still sign during the overlap.
+    Retiring,
+    /// Signs nothing any more.
+    Retired,
+}
+
+/// Asks for the key of an online role.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyRequest {
+    /// The collection.
+    pub collection: Gun,
+    /// Its life.
+    pub incarnation: Incarnation,
+    /// The role.
+    pub role: OnlineRole,
+    /// Whether a new key is wanted: answers the one pending key, making it if there is none.
+    #[serde(default)]
+    pub rotate: bool,
+}
+
+/// A key that the signer holds.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SignerKey {
+    /// Its id.
+    pub keyid: KeyId,
+    /// The key object.
+    pub key: Key,
+    /// The collection it signs for.
+    pub collection: Gun,
+    /// The life of that collection.
+    pub incarnation: Incarnation,
+    /// The role it signs.
+    pub role: OnlineRole,
+    /// Where it is in its life.
+    pub state: KeyState,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+}
+
+/// Asks for the complete signed file of an online role. The answer is that file; `Repr-Digest`
+/// (RFC 9530) and `Content-Length` carry its SHA-256 and length.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignRequest {
+    /// The collection.
+    pub collection: Gun,
+    /// Its life.
+    pub incarnation: Incarnation,
+    /// The role.
+    pub role: OnlineRole,
+    /// The keys that shall sign: 1 to [`crate::online::MAX_SIGN_KEYS`].
+    pub keyids: Vec<KeyId>,
+    /// The document, canonical.
+    pub signed: Box<RawValue>,
+}
+
+/// What the signer signed last for one collection.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct SignerMemory {
+    /// The last snapshot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<RememberedFile>,
+    /// The last timestamp.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timestamp: Option<RememberedFile>,
+}
+
+/// A file that the signer answered.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RememberedFile {
+    /// Its version.
+    pub version: Version,
+    /// Its SHA-256 in hexadecimal.
+    pub sha256: String,
+    /// The file itself.
+    pub file: String,
+}
+
+/// What the signer allows at most; the server refuses to start with longer lifetimes.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SignerLimits {
+    /// The longest life of a snapshot, in seconds.
+    pub snapshot_max_seconds: u64,
+    /// The longest life of a timestamp, in seconds.
+    pub timestamp_max_seconds: u64,
+    /// How far a version may run ahead of the last one signed.
+    pub max_step: u64,
+}
