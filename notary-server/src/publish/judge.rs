@@ -62,6 +62,7 @@ impl Publisher {
     pub(super) async fn ground_of(
         &self,
         request: &PublishBatch,
+        core: &Core,
         now: DateTime<Utc>,
     ) -> Result<Ground, ServiceError> {
         let is_first = request.batch().root().is_some_and(|root| root.version() == Version::FIRST);
@@ -71,7 +72,8 @@ impl Publisher {
             Err(ServiceError::UnknownCollection(_))
                 if is_first && request.permit().covers_creation() =>
             {
-                check(None, request.batch(), &self.rules(HeldKeys::default()), now)?;
+                let rules = self.rules(HeldKeys::default());
+                check_on(core, None, request.batch().clone(), rules, now).await?;
                 return Err(ServiceError::UnknownCollection(request.gun().clone()));
             }
             Err(error) => return Err(error),
@@ -116,13 +118,7 @@ impl Publisher {
             None => None,
         };
         self.snapshot_fits(head.as_deref(), &batch)?;
-        // Held until the check ends, also when nobody waits for it any more.
-        let core = core.clone();
-        let checked = spawn_blocking(move || {
-            let _core = core;
-            check(loaded.as_deref(), &batch, &rules, now)
-        });
-        let accepted = checked.await.map_err(|e| ServiceError::Internal(e.to_string()))??;
+        let accepted = check_on(core, loaded, batch, rules, now).await?;
         Ok(Judged { ground: head, repeated, accepted: Some(accepted) })
     }
 
@@ -183,4 +179,21 @@ impl Publisher {
             false => Ok(()),
         }
     }
+}
+
+/// Step 4, away from the tasks of the service. The core is held until the check ends, also when
+/// nobody waits for it any more.
+async fn check_on(
+    core: &Core,
+    head: Option<Arc<Head>>,
+    batch: Batch,
+    rules: Rules,
+    now: DateTime<Utc>,
+) -> Result<Accepted, ServiceError> {
+    let core = core.clone();
+    let checked = spawn_blocking(move || {
+        let _core = core;
+        check(head.as_deref(), &batch, &rules, now)
+    });
+    Ok(checked.await.map_err(|error| ServiceError::Internal(error.to_string()))??)
 }

@@ -149,7 +149,7 @@ impl Publisher {
         let place = self.places.try_acquire();
         let _place = place.map_err(|_| ServiceError::Busy("too many publishes are waiting"))?;
         let request = Arc::new(request);
-        let ground = self.ground_of(&request, now).await?;
+        let ground = self.ground_of(&request, &core, now).await?;
         let head = ground.live.as_ref().map(|live| live.head.clone());
         let judged = match self.judge(&ground.collection, head, &request, &core, now).await {
             Ok(judged) => Some(judged),
