@@ -2,25 +2,19 @@
 //!
 //! Use [`ServiceError`] for every answer that is not a success. Errors of libraries and of the
 //! store turn into it with `?`; what nobody can act on becomes `Internal`: its full text goes to the
-//! log once, and the caller gets the request id to quote. [`problems`] writes the bodies, also for
-//! the errors that the HTTP library answers by itself.
+//! log once, and the caller gets the request id to quote. [`crate::problem`] writes the bodies.
 
 use std::sync::Arc;
 
-use actix_web::body::{BoxBody, MessageBody};
-use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
-use actix_web::http::header::{
-    CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
-};
-use actix_web::middleware::Next;
-use actix_web::{HttpMessage, HttpResponse, ResponseError};
+use actix_web::http::header::{HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::{HttpResponse, ResponseError};
 use notary_schema::name::{Gun, RoleName, Version};
 use notary_schema::publish::Refusal;
-use notary_schema::wire::{PROBLEM_JSON, Problem};
 use serde_json::{Map, Value, json};
-use tracing_actix_web::RequestId;
 
+use crate::panics::Ending;
+use crate::problem::Draft;
 use crate::signer_client::SignerError;
 use crate::store::StoreError;
 
@@ -115,6 +109,12 @@ pub enum ServiceError {
     Internal(String),
 }
 
+impl From<Ending> for ServiceError {
+    fn from(_: Ending) -> ServiceError {
+        StoreError::Closing.into()
+    }
+}
+
 impl From<StoreError> for ServiceError {
     fn from(error: StoreError) -> ServiceError {
         ServiceError::Store(Arc::new(error))
@@ -129,16 +129,6 @@ impl From<SignerError> for ServiceError {
             SignerError::Unknown(_) => ServiceError::SignerAway(error.to_string()),
         }
     }
-}
-
-/// The body of an error before the request id is known.
-#[derive(Debug, Clone)]
-struct Draft {
-    code: &'static str,
-    detail: String,
-    more: Map<String, Value>,
-    /// For the log: what the caller is not told.
-    internal: Option<String>,
 }
 
 impl ServiceError {
@@ -213,16 +203,14 @@ impl ServiceError {
     fn draft(&self) -> Draft {
         let (status, code) = self.status_and_code();
         let text = self.to_string();
-        let opaque = status == StatusCode::INTERNAL_SERVER_ERROR || code == "database_unavailable";
-        let (detail, internal) = match opaque {
-            true => ("the server failed; tell its operator the request id".to_owned(), Some(text)),
-            false => (text, None),
-        };
+        if status == StatusCode::INTERNAL_SERVER_ERROR || code == "database_unavailable" {
+            return Draft::opaque(code, text);
+        }
         let more = match self.members() {
             Value::Object(more) => more,
             _ => Map::new(),
         };
-        Draft { code, detail, more, internal }
+        Draft { code, detail: text, more, internal: None }
     }
 }
 
@@ -265,7 +253,7 @@ impl ResponseError for ServiceError {
         self.status_and_code().0
     }
 
-    /// Everything but the body, which [`problems`] writes.
+    /// Everything but the body, which [`crate::problem`] writes.
     fn error_response(&self) -> HttpResponse {
         let mut response = HttpResponse::new(self.status_code());
         let headers = response.headers_mut();
@@ -278,65 +266,6 @@ impl ResponseError for ServiceError {
         response.extensions_mut().insert(self.draft());
         response
     }
-}
-
-/// Marks an error whose body is the documented answer of its handler.
-#[derive(Debug, Clone, Copy)]
-pub struct OwnBody;
-
-/// Gives every error its body: a problem (RFC 9457) with the request id. Bodies that a handler
-/// documents as its own stay.
-pub async fn problems(
-    request: ServiceRequest,
-    next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    let request_id = request.extensions().get::<RequestId>().map(ToString::to_string);
-    let of_root = request.path().ends_with("root.json");
-    let mut response = next.call(request).await?.map_into_boxed_body();
-    let status = response.status();
-    let is_error = status.is_client_error() || status.is_server_error();
-    if is_error && response.response().extensions().get::<OwnBody>().is_none() {
-        let draft = response.response_mut().extensions_mut().remove::<Draft>();
-        let draft = draft.unwrap_or_else(|| foreign(status));
-        if let Some(internal) = &draft.internal {
-            tracing::error!(error = %internal, "request failed");
-        }
-        let problem = Problem {
-            status: status.as_u16(),
-            code: draft.code.to_owned(),
-            title: status.canonical_reason().unwrap_or("Error").to_owned(),
-            detail: draft.detail,
-            request_id: request_id.unwrap_or_default(),
-            more: draft.more,
-        };
-        let body = serde_json::to_vec(&problem).expect("a problem is JSON");
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
-        if status == StatusCode::NOT_FOUND {
-            // A client asks for the next root until there is none: an old "none" would hide one.
-            let kept = if of_root { "no-store" } else { "max-age=1" };
-            headers.insert(CACHE_CONTROL, HeaderValue::from_static(kept));
-        }
-        response = response.map_body(|_, _| BoxBody::new(body));
-    }
-    Ok(response)
-}
-
-/// An error that the HTTP library made by itself.
-fn foreign(status: StatusCode) -> Draft {
-    let (code, detail) = match status {
-        StatusCode::NOT_FOUND => ("unknown_path", ServiceError::UnknownPath.to_string()),
-        StatusCode::METHOD_NOT_ALLOWED => {
-            ("method_not_allowed", "this path takes other methods; see `Allow`".to_owned())
-        }
-        StatusCode::PAYLOAD_TOO_LARGE => ("too_large", "the request is too large".to_owned()),
-        StatusCode::REQUEST_TIMEOUT => ("timeout", "the request took too long".to_owned()),
-        status if status.is_client_error() => {
-            ("malformed_request", "the request is not readable".to_owned())
-        }
-        _ => ("internal", "the server failed; tell its operator the request id".to_owned()),
-    };
-    Draft { code, detail, more: Map::new(), internal: None }
 }
 
 /// Where a role is named in an error of the signer's memory.

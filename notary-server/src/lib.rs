@@ -10,7 +10,7 @@
 //! - [`store`]: what outlives the process
 //! - [`served`]: what GETs are answered from
 //! - [`refresh`]: the work in the background
-//! - [`error`], [`telemetry`], [`tls`]: outcomes, the log, certificates
+//! - [`error`], [`problem`], [`panics`], [`telemetry`], [`tls`]: outcomes, mistakes, the log, certificates
 //! - [`commands`]: the command line
 
 pub mod auth;
@@ -18,6 +18,8 @@ pub mod commands;
 pub mod config;
 pub mod error;
 pub mod handlers;
+pub mod panics;
+pub mod problem;
 pub mod publish;
 pub mod refresh;
 pub mod routes;
@@ -72,5 +74,6 @@ pub fn main() -> ExitCode {
 /// The program with a clock and stop points of the caller.
 pub fn run(parts: Parts) -> ExitCode {
     tls::install_provider();
+    panics::install_hook();
     commands::run(parts)
 }

@@ -16,6 +16,7 @@ use notary_schema::publish::Head;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::error::ServiceError;
+use crate::panics::caught;
 use crate::publish::{Publisher, Unfinished};
 use crate::startup::Service;
 
@@ -31,21 +32,31 @@ pub async fn run(service: Arc<Service>) {
     let mut next_refresh = Instant::now();
     loop {
         slots.tick().await;
-        // Logs when the signer comes or goes.
-        drop(service.watch.look(&service).await);
-        if let Err(error) = roll_all(&service.publisher).await {
-            tracing::error!(%error, "unfinished releases were not looked for");
+        let is_due = Instant::now() >= next_refresh;
+        if is_due {
+            next_refresh = Instant::now() + between;
         }
-        if Instant::now() < next_refresh {
-            continue;
+        if let Err(panic) = caught(round(&service, is_due)).await {
+            tracing::error!(panic, "a round of the background work ended early");
         }
-        next_refresh = Instant::now() + between;
-        if let Err(error) = refresh_all(&service.publisher, service.now()).await {
-            tracing::error!(%error, "expiring metadata was not looked for");
-        }
-        if let Err(error) = service.gate.note_uses().await {
-            tracing::error!(%error, "the last uses of tokens were not noted");
-        }
+    }
+}
+
+/// Finishes releases and, where it is due, refreshes what expires.
+async fn round(service: &Arc<Service>, is_due: bool) {
+    // Logs when the signer comes or goes.
+    drop(service.watch.look(service).await);
+    if let Err(error) = roll_all(&service.publisher).await {
+        tracing::error!(%error, "unfinished releases were not looked for");
+    }
+    if !is_due {
+        return;
+    }
+    if let Err(error) = refresh_all(&service.publisher, service.now()).await {
+        tracing::error!(%error, "expiring metadata was not looked for");
+    }
+    if let Err(error) = service.gate.note_uses().await {
+        tracing::error!(%error, "the last uses of tokens were not noted");
     }
 }
 

@@ -17,7 +17,7 @@ use tracing_actix_web::TracingLogger;
 
 use crate::auth::Gate;
 use crate::config::Config;
-use crate::error::problems;
+use crate::problem::problems;
 use crate::publish::Publisher;
 use crate::served::Served;
 use crate::signer_client::Signer;

@@ -10,6 +10,7 @@ use notary_schema::name::{Gun, KeyId};
 use crate::Parts;
 use crate::commands::{self, Change, CommandError, Output};
 use crate::config::{Config, ConfigError, DEFAULT_PATH};
+use crate::panics;
 use crate::pki::{self, PkiError, Usage};
 use crate::startup::{self, Cause, StartError};
 use crate::tls;
@@ -133,6 +134,7 @@ pub fn main() -> ExitCode {
 /// The program with another clock or with stop points, for tests.
 pub fn run(parts: Parts) -> ExitCode {
     tls::install_provider();
+    panics::install_hook();
     let command = match CommandLine::try_parse() {
         Ok(line) => line.command,
         Err(error) => {

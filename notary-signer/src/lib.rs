@@ -4,7 +4,7 @@
 //! is the service, behind the feature `service`. The path of one request, in reading order:
 //!
 //! - `config`, `startup`: from `signer.toml` to a listener with mutual TLS (`tls`)
-//! - `routes`: every call on one screen; bounded bodies; one form of error (`error`)
+//! - `routes`: every call on one screen; bounded bodies; one form of error (`error`, `panics`)
 //! - `sign`: judge, sign, verify, record, answer
 //! - `online_keys`: pending, active, retiring, retired
 //! - `store`: the only place with SQL: keys, memory, audit
@@ -22,6 +22,8 @@ pub mod config;
 mod error;
 #[cfg(feature = "service")]
 mod online_keys;
+#[cfg(feature = "service")]
+mod panics;
 #[cfg(feature = "service")]
 mod parts;
 #[cfg(feature = "service")]

@@ -19,6 +19,7 @@ use notary_schema::wire::{KeyRequest, Page, SignRequest, SignerKey, SignerLimits
 use ring::digest::{SHA256, digest};
 use serde::Deserialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tracing::Instrument;
 use tracing_actix_web::RequestId;
 
 use crate::config::Limits;
@@ -131,7 +132,7 @@ async fn health(signer: Data<Signer>) -> Result<HttpResponse, Failure> {
 async fn to_the_end<T: 'static>(
     work: impl Future<Output = Result<T, Failure>> + 'static,
 ) -> Result<T, Failure> {
-    let done = rt::spawn(work).await;
+    let done = rt::spawn(work.in_current_span()).await;
     done.map_err(|error| Failure::Broken(Broken::Bug(error.to_string())))?
 }
 
@@ -192,7 +193,7 @@ fn caller(request: &HttpRequest, signer: &Signer) -> Caller {
     }
 }
 
-fn request_id(request: &HttpRequest) -> String {
+pub(crate) fn request_id(request: &HttpRequest) -> String {
     request.extensions().get::<RequestId>().map(ToString::to_string).unwrap_or_default()
 }
 

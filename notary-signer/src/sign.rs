@@ -279,6 +279,7 @@ fn check_keyids(keyids: &[KeyId]) -> Result<(), Refusal> {
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Failure> {
-    let done = tokio::task::spawn_blocking(work).await;
+    let span = tracing::Span::current();
+    let done = tokio::task::spawn_blocking(move || span.in_scope(work)).await;
     done.map_err(|error| Failure::Broken(Broken::Bug(error.to_string())))?
 }

@@ -19,6 +19,7 @@ use crate::Parts;
 use crate::config::{Config, ConfigError, LogFormat};
 use crate::keys::KeyError;
 use crate::keys::software::SoftwareStore;
+use crate::panics::answer_panics;
 use crate::routes::{Intake, answer_failures, routes};
 use crate::sign::{Signer, Turns, memory_cache};
 use crate::store::{self, Database, MemoryLock, StoreError};
@@ -92,6 +93,7 @@ impl Service {
                 .app_data(intake.clone())
                 .configure(routes)
                 .wrap(from_fn(answer_failures))
+                .wrap(from_fn(answer_panics))
                 .wrap(TracingLogger::default())
         };
         let server = HttpServer::new(app)

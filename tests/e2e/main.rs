@@ -6,6 +6,7 @@
 //! - [`interop`]: do other clients read what we read?
 //! - [`main_path`]: does a release go its whole way?
 //! - [`many`]: do many publishers get along on one collection?
+//! - [`panics`]: what does a mistake in a program cost?
 //! - [`properties`]: what holds for every file
 //! - [`stolen`]: what can a stolen part do, and what not?
 //! - [`vectors`]: do python-securesystemslib and we agree, both ways?
@@ -18,6 +19,7 @@ mod formats;
 mod interop;
 mod main_path;
 mod many;
+mod panics;
 mod pitfalls;
 mod properties;
 mod release;

@@ -1,22 +1,29 @@
 //! Whether the process lives, and whether it can do all of its work.
 
-use actix_web::HttpResponse;
 use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
 use chrono::{DateTime, Utc};
 use serde_json::json;
 
-use crate::error::{OwnBody, ServiceError};
+use super::no_query;
+use crate::error::ServiceError;
+use crate::problem::OwnBody;
 use crate::startup::Service;
 
 /// GET `/healthz`: the process answers. Reads work whenever this and the database do.
-pub async fn healthz() -> HttpResponse {
-    HttpResponse::Ok().json(json!({ "status": "ok" }))
+pub async fn healthz(request: HttpRequest) -> Result<HttpResponse, ServiceError> {
+    no_query(&request)?;
+    Ok(HttpResponse::Ok().json(json!({ "status": "ok" })))
 }
 
 /// GET `/readyz`: 200 when a publish can be expected to work: the database answers, and the signer
 /// does and allows the configured lifetimes; else 503 with the same document. Collections with an unfinished release are named and
 /// do not make the others unready.
-pub async fn readyz(service: Data<Service>) -> Result<HttpResponse, ServiceError> {
+pub async fn readyz(
+    service: Data<Service>,
+    request: HttpRequest,
+) -> Result<HttpResponse, ServiceError> {
+    no_query(&request)?;
     let database = service.store.ping().await;
     let signer = service.watch.look(&service).await;
     let slots = match &database {

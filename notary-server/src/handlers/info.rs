@@ -13,7 +13,7 @@ use notary_schema::publish::{Head, StoredFile};
 use notary_schema::role::{DelegatedRole, Role, RoleKeys};
 use notary_schema::wire::{CollectionInfo, CollectionSummary, FileInfo, Page, RoleInfo};
 
-use super::{collection_path, query};
+use super::{collection_path, no_query, query};
 use crate::error::ServiceError;
 use crate::startup::Service;
 
@@ -52,6 +52,7 @@ pub async fn collection(
 ) -> Result<Json<CollectionInfo>, ServiceError> {
     let now = service.now();
     let (gun, _) = collection_path(&request)?;
+    no_query(&request)?;
     let Some(live) = service.served.live(&gun).await? else {
         return Err(ServiceError::UnknownCollection(gun));
     };

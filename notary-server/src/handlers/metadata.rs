@@ -13,7 +13,7 @@ use chrono::{DateTime, Utc};
 use notary_schema::name::{RoleName, Version};
 use percent_encoding::percent_decode_str;
 
-use super::collection_path;
+use super::{collection_path, no_query};
 use crate::config::MAX_CURRENT_AGE_SECONDS;
 use crate::error::ServiceError;
 use crate::served::Representation;
@@ -28,6 +28,7 @@ pub async fn file(
     request: HttpRequest,
 ) -> Result<HttpResponse, ServiceError> {
     let (gun, rest) = collection_path(&request)?;
+    no_query(&request)?;
     let name = rest.strip_prefix("tuf/").ok_or(ServiceError::UnknownPath)?;
     let Some(live) = service.served.live(&gun).await? else {
         return Err(ServiceError::UnknownCollection(gun));

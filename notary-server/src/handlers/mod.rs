@@ -26,12 +26,19 @@ fn collection_path(request: &HttpRequest) -> Result<(Gun, &str), ServiceError> {
 fn query(request: &HttpRequest, known: &[&str]) -> Result<Vec<(String, String)>, ServiceError> {
     let pairs: Vec<(String, String)> =
         form_urlencoded::parse(request.query_string().as_bytes()).into_owned().collect();
-    match pairs.iter().find(|(name, _)| !known.contains(&name.as_str())) {
-        Some((name, _)) => Err(ServiceError::Malformed(format!(
-            "the parameter {:?} is not known here; known are: {}",
-            name.chars().take(80).collect::<String>(),
-            known.join(", ")
-        ))),
-        None => Ok(pairs),
-    }
+    let Some((name, _)) = pairs.iter().find(|(name, _)| !known.contains(&name.as_str())) else {
+        return Ok(pairs);
+    };
+    let name: String = name.chars().take(80).collect();
+    let known = match known {
+        [] => "there is none".to_owned(),
+        known => format!("known are: {}", known.join(", ")),
+    };
+    Err(ServiceError::Malformed(format!("the parameter {name:?} is not known here; {known}")))
+}
+
+/// Refuses a query where there is no parameter: a mistyped one would be ignored, and caches would
+/// keep one file under any number of names.
+fn no_query(request: &HttpRequest) -> Result<(), ServiceError> {
+    query(request, &[]).map(drop)
 }

@@ -6,19 +6,19 @@ use std::time::Duration;
 
 use actix_multipart::{Field, Multipart, MultipartError};
 use actix_web::web::{Data, Json, Payload};
-use actix_web::{HttpRequest, http::header::CONTENT_LENGTH};
+use actix_web::{HttpMessage, HttpRequest, http::header::CONTENT_LENGTH};
 use futures_util::TryStreamExt;
 use notary_schema::name::{Gun, RoleName, Version};
 use notary_schema::publish::{Batch, Refusal};
 use notary_schema::wire::PublishAnswer;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use super::{collection_path, query};
 use crate::auth::{Permit, Wanted};
 use crate::config::Limits;
 use crate::error::ServiceError;
+use crate::panics::blocking;
 use crate::startup::Service;
 
 /// What somebody who may wants to publish: readable, not yet judged. Only [`publish`] makes one.
@@ -93,8 +93,8 @@ pub async fn publish(
     let body = timeout(Duration::from_secs(seconds), body).await;
     let body = body.map_err(|_| ServiceError::TooSlow(seconds))??;
     let core = service.publisher.core().await?;
-    let read = spawn_blocking(move || (PublishBatch::new(gun, permit, body, named), core)).await;
-    let (batch, core) = read.map_err(|error| ServiceError::Internal(error.to_string()))?;
+    let (batch, core) =
+        blocking(move || (PublishBatch::new(gun, permit, body, named), core)).await?;
     let batch = batch?;
     let (gun, token) = (batch.gun().clone(), batch.permit().token().to_owned());
     let answer = service.publisher.publish(batch, core, now).await?;
@@ -139,6 +139,9 @@ async fn read_body(
     let told = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
     if told.and_then(|told| told.parse().ok()).is_some_and(|told: u64| told > limits.body_bytes) {
         return Err(too_long);
+    }
+    if !request.content_type().eq_ignore_ascii_case("multipart/form-data") {
+        return Err(ServiceError::Malformed("the body must be multipart/form-data".into()));
     }
     let mut multipart = Multipart::new(request.headers(), payload);
     let mut body = Body::default();

@@ -8,11 +8,11 @@ use chrono::{DateTime, Utc};
 use notary_schema::name::{Gun, RoleName, Version};
 use notary_schema::online::HeldKeys;
 use notary_schema::publish::{Accepted, Batch, Head, Refusal, Rules, StoredFile, check};
-use tokio::task::spawn_blocking;
 
 use super::{Core, Ground, Publisher};
 use crate::error::ServiceError;
 use crate::handlers::publish::PublishBatch;
+use crate::panics::blocking;
 use crate::store::Collection;
 
 /// Longest that one entry of a snapshot can be beside the name of its role, in bytes.
@@ -191,9 +191,9 @@ async fn check_on(
     now: DateTime<Utc>,
 ) -> Result<Accepted, ServiceError> {
     let core = core.clone();
-    let checked = spawn_blocking(move || {
+    let checked = blocking(move || {
         let _core = core;
         check(head.as_deref(), &batch, &rules, now)
     });
-    Ok(checked.await.map_err(|error| ServiceError::Internal(error.to_string()))??)
+    Ok(checked.await??)
 }

@@ -28,6 +28,7 @@ use notary_schema::wire::{PublishAnswer, PublishedRole, SignerLimits};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
+use tracing::Instrument;
 
 use crate::Parts;
 use crate::config::Limits;
@@ -185,7 +186,7 @@ impl Publisher {
         let sent = BTreeSet::new();
         room.waiting().push_back(Waiting { request: request.clone(), judged, now, sent, answer });
         // A task of its own: it goes on when the client that brought it hangs up.
-        tokio::spawn(self.clone().lead(room.clone()));
+        tokio::spawn(self.clone().lead(room.clone()).in_current_span());
         let patience = Duration::from_secs(self.limits.queue_seconds);
         let answered = match timeout(patience, &mut answered).await {
             Ok(answered) => answered,

@@ -1,8 +1,9 @@
 //! [`Store`] over SQL: one connection that writes, several that read, all used on blocking threads.
 
 use std::collections::BTreeMap;
+use std::ops::{Deref, DerefMut};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -13,13 +14,13 @@ use notary_schema::publish::Head;
 use notary_schema::role::Targets;
 use notary_schema::wire::{CollectionSummary, KeyState, SignerKey};
 use tokio::sync::{Mutex, Semaphore};
-use tokio::task::spawn_blocking;
 
 use super::dialect::{self, Connection};
 use super::{
     Claim, Collection, CollectionId, Committed, FileBytes, NewSlot, Pause, Prepared, RoleFile,
     Store, StoreError, StoreResult, Token, queries, slots, tokens,
 };
+use crate::panics::blocking;
 use crate::signer_client::Release;
 
 /// The database behind the service.
@@ -58,14 +59,10 @@ impl Database {
         let permit = self.free.clone().acquire_owned().await.map_err(|_| StoreError::Closing)?;
         let readers = self.readers.clone();
         let run = move || {
-            let lock = || readers.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            let mut connection = lock().pop().expect("as many connections as permits");
-            let answer = work(&mut connection);
-            lock().push(connection);
-            drop(permit);
-            answer
+            let _permit = permit;
+            work(&mut Lent::from(&readers))
         };
-        spawn_blocking(run).await.map_err(|_| StoreError::Closing)?
+        blocking(run).await.map_err(|_| StoreError::Closing)?
     }
 
     /// A write goes on when its caller has gone away.
@@ -75,7 +72,7 @@ impl Database {
     ) -> StoreResult<T> {
         let mut writer = self.writer.clone().lock_owned().await;
         let run = move || dialect::write_tx(&mut writer, work);
-        spawn_blocking(run).await.map_err(|_| StoreError::Closing)?
+        blocking(run).await.map_err(|_| StoreError::Closing)?
     }
 
     /// Stores a new token.
@@ -91,6 +88,40 @@ impl Database {
     /// Revokes a token; `false` when there is none of this id.
     pub async fn revoke_token(&self, id: String, now: DateTime<Utc>) -> StoreResult<bool> {
         self.write(move |connection| tokens::revoke_token(connection, &id, now)).await
+    }
+}
+
+/// A connection to read with. It goes back whatever becomes of the work.
+struct Lent<'a> {
+    connection: Option<Connection>,
+    readers: &'a std::sync::Mutex<Vec<Connection>>,
+}
+
+impl<'a> Lent<'a> {
+    fn from(readers: &'a std::sync::Mutex<Vec<Connection>>) -> Lent<'a> {
+        let connection = readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        Lent { connection, readers }
+    }
+}
+
+impl Deref for Lent<'_> {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        self.connection.as_ref().expect("as many connections as permits")
+    }
+}
+
+impl DerefMut for Lent<'_> {
+    fn deref_mut(&mut self) -> &mut Connection {
+        self.connection.as_mut().expect("as many connections as permits")
+    }
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        readers.extend(self.connection.take());
     }
 }
 
@@ -237,7 +268,7 @@ impl Store for Database {
             let release = release.clone();
             move || slots::compressed(&release)
         };
-        let outgoing = spawn_blocking(compress).await.map_err(|_| StoreError::Closing)?;
+        let outgoing = blocking(compress).await.map_err(|_| StoreError::Closing)?;
         self.write(move |connection| slots::commit(connection, release.prepared(), &outgoing, now))
             .await
     }
@@ -249,5 +280,24 @@ impl Store for Database {
 
     async fn touch_tokens(&self, used: Vec<(String, DateTime<Utc>)>) -> StoreResult<()> {
         self.write(move |connection| tokens::touch_tokens(connection, used)).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::panics::caught;
+
+    #[tokio::test]
+    async fn a_panic_while_reading_goes_on_in_the_caller_and_costs_no_connection() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("server.sqlite");
+        Database::migrate(&path).unwrap();
+        let database = Database::open(&path, 2).unwrap();
+        for _ in 0..3 {
+            let work = database.read(|_| -> StoreResult<()> { panic!("a mistake") });
+            assert_eq!(caught(work).await.unwrap_err(), "a mistake");
+            database.ping().await.unwrap();
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! What differs between databases: opening, transactions, and statements that the query builder
 //! cannot say for all of them. Nothing else in the crate names a database.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
 
 use diesel::connection::{Connection as _, SimpleConnection};
@@ -62,12 +63,24 @@ pub(super) fn require_current(connection: &mut Connection) -> Result<(), StoreEr
 /// Runs a write transaction: all of `work` or nothing of it. The only way to write.
 ///
 /// The transaction takes the write lock at its start: one that begins as a reader fails at once
-/// when another writer was faster, whatever the busy time-out.
+/// when another writer was faster, whatever the busy time-out. A panic of `work` goes on after the
+/// transaction is rolled back: left open, it would hold all later ones, and none would be durable.
 pub(super) fn write_tx<T>(
     connection: &mut Connection,
     work: impl FnOnce(&mut Connection) -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {
-    connection.immediate_transaction(work)
+    let mut panic = None;
+    let ended = connection.immediate_transaction(|connection| {
+        let worked = catch_unwind(AssertUnwindSafe(|| work(connection)));
+        worked.unwrap_or_else(|payload| {
+            panic = Some(payload);
+            Err(diesel::result::Error::RollbackTransaction.into())
+        })
+    });
+    match panic {
+        Some(payload) => resume_unwind(payload),
+        None => ended,
+    }
 }
 
 /// Makes a file the current one of its role.
@@ -96,4 +109,38 @@ pub(super) fn save_online_key(
         .set(online_keys::state.eq(&row.state))
         .execute(connection)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::rows::collections;
+
+    fn reserve(connection: &mut Connection, gun: &str) -> Result<usize, StoreError> {
+        let row = format!(
+            "INSERT INTO collections (gun, incarnation, state, reserved_at, changed_at)
+             VALUES ('{gun}', '{gun}', 'reserved', 0, 0)"
+        );
+        Ok(diesel::sql_query(row).execute(connection)?)
+    }
+
+    #[test]
+    fn a_panic_in_a_transaction_takes_back_its_own_writes_and_no_later_ones() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("server.sqlite");
+        migrate(&path).unwrap();
+        let mut connection = open(&path).unwrap();
+        let panicked = catch_unwind(AssertUnwindSafe(|| {
+            write_tx(&mut connection, |connection| -> Result<(), StoreError> {
+                reserve(connection, "before")?;
+                panic!("a mistake")
+            })
+        }));
+        assert_eq!(*panicked.unwrap_err().downcast_ref::<&str>().unwrap(), "a mistake");
+        write_tx(&mut connection, |connection| reserve(connection, "after")).unwrap();
+        let mut other = open(&path).unwrap();
+        let guns: Vec<String> =
+            collections::table.select(collections::gun).load(&mut other).unwrap();
+        assert_eq!(guns, ["after"]);
+    }
 }

@@ -5,8 +5,11 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
 
 mod grants;
+mod hostile;
 mod lock;
+mod panics;
 mod publishing;
+mod raw;
 mod reading;
 mod refreshing;
 mod repo;

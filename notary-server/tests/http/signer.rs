@@ -142,6 +142,11 @@ impl MemorySigner {
         self.state.lock().unwrap().signed.len()
     }
 
+    /// How many keys were ever made.
+    pub fn keys(&self) -> usize {
+        self.state.lock().unwrap().keys.len()
+    }
+
     fn reached(&self) -> Result<std::sync::MutexGuard<'_, State>, SignerError> {
         let state = self.state.lock().unwrap();
         match state.away {

@@ -2,7 +2,8 @@
 //! of its own, people who publish, and an update agent that never forgets what it has seen.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use actix_web::dev::ServerHandle;
@@ -33,8 +34,11 @@ pub struct World {
     pub service: Arc<Service>,
     pub admin: String,
     clock: Arc<AtomicI64>,
+    /// Whoever asks for the time panics.
+    clock_is_broken: Arc<AtomicBool>,
     /// The process dies at this point: the task that reaches it panics.
     dies_at: Arc<Mutex<Option<StopPoint>>>,
+    pub address: SocketAddr,
     base: String,
     http: reqwest::Client,
     server: ServerHandle,
@@ -89,9 +93,12 @@ impl World {
             next_commit: Mutex::default(),
         });
         let clock = Arc::new(AtomicI64::new(START));
-        let read = clock.clone();
-        let now: Arc<dyn Fn() -> DateTime<Utc> + Send + Sync> =
-            Arc::new(move || DateTime::from_timestamp(read.load(Ordering::SeqCst), 0).unwrap());
+        let clock_is_broken = Arc::new(AtomicBool::new(false));
+        let (read, broken) = (clock.clone(), clock_is_broken.clone());
+        let now: Arc<dyn Fn() -> DateTime<Utc> + Send + Sync> = Arc::new(move || {
+            assert!(!broken.load(Ordering::SeqCst), "the clock is broken");
+            DateTime::from_timestamp(read.load(Ordering::SeqCst), 0).unwrap()
+        });
         let signer = Arc::new(MemorySigner::new(now.clone()));
         let dies_at: Arc<Mutex<Option<StopPoint>>> = Arc::default();
         let reached = dies_at.clone();
@@ -112,7 +119,9 @@ impl World {
             service,
             admin: String::new(),
             clock,
+            clock_is_broken,
             dies_at,
+            address,
             base: format!("http://{address}"),
             http,
             server: handle,
@@ -139,6 +148,11 @@ impl World {
 
     pub fn pass(&self, time: TimeDelta) {
         self.clock.fetch_add(time.num_seconds(), Ordering::SeqCst);
+    }
+
+    /// From now on, whoever asks for the time panics; or not any more.
+    pub fn break_clock(&self, broken: bool) {
+        self.clock_is_broken.store(broken, Ordering::SeqCst);
     }
 
     /// The process dies when it comes to this point.

@@ -206,7 +206,9 @@ impl Database {
         E: From<StoreError> + From<diesel::result::Error> + Send + 'static,
     {
         let database = self.clone();
-        let done = tokio::task::spawn_blocking(move || database.transaction(work)).await;
+        let span = tracing::Span::current();
+        let work = move || span.in_scope(|| database.transaction(work));
+        let done = tokio::task::spawn_blocking(work).await;
         done.map_err(|_| StoreError::Poisoned)?
     }
 }
