@@ -114,6 +114,16 @@ fn default_signer_timeout() -> u64 {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
+    /// Most connections at once.
+    pub connections: usize,
+    /// Most requests at once.
+    pub requests: usize,
+    /// How long a TLS handshake, and the head of a request, may take to arrive, in seconds.
+    pub header_seconds: u64,
+    /// How long a connection without a request is kept, in seconds.
+    pub idle_seconds: u64,
+    /// How long a request may last, from its head to the last byte of its answer, in seconds.
+    pub request_seconds: u64,
     /// Longest body of a publish, in bytes.
     pub body_bytes: u64,
     /// Longest part of it, in bytes.
@@ -154,6 +164,11 @@ impl Default for Limits {
     fn default() -> Limits {
         let schema = publish::Limits::default();
         Limits {
+            connections: 4_096,
+            requests: 1_024,
+            header_seconds: 10,
+            idle_seconds: 30,
+            request_seconds: 900,
             body_bytes: 256 << 20,
             part_bytes: 32 << 20,
             parts: 20_000,
@@ -288,6 +303,9 @@ impl Config {
         if part_bytes > body_bytes || body_bytes > body_memory_bytes {
             return Err("limits must be part_bytes <= body_bytes <= body_memory_bytes".into());
         }
+        if self.limits.request_seconds <= self.limits.body_seconds {
+            return Err("limits.request_seconds must be more than limits.body_seconds".into());
+        }
         let positive = [
             ("lifetimes.snapshot_seconds", self.lifetimes.snapshot_seconds),
             ("lifetimes.timestamp_seconds", self.lifetimes.timestamp_seconds),
@@ -295,6 +313,11 @@ impl Config {
             ("refresh.slot_interval_seconds", self.refresh.slot_interval_seconds),
             ("signer.timeout_seconds", self.signer.timeout_seconds),
             ("limits.page", u64::from(self.limits.page)),
+            ("limits.connections", self.limits.connections as u64),
+            ("limits.requests", self.limits.requests as u64),
+            ("limits.header_seconds", self.limits.header_seconds),
+            ("limits.idle_seconds", self.limits.idle_seconds),
+            ("limits.body_seconds", self.limits.body_seconds),
         ];
         match positive.iter().find(|(_, value)| *value == 0) {
             Some((key, _)) => Err(format!("{key} must be at least 1")),
@@ -362,6 +385,8 @@ mod tests {
             ("https://", "http://", "signer.url"),
             ("#page = 1000", "page = 0", "limits.page"),
             ("#part_bytes = 33554432", "part_bytes = 536870912", "part_bytes"),
+            ("#idle_seconds = 30", "idle_seconds = 0", "limits.idle_seconds"),
+            ("#request_seconds = 900", "request_seconds = 300", "limits.request_seconds"),
         ] {
             let example = EXAMPLE.replace("#[limits]", "[limits]");
             let text = example.replacen(from, to, 1);

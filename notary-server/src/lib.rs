@@ -2,7 +2,8 @@
 //!
 //! The modules, in the order in which a publish meets them:
 //!
-//! - [`config`], [`startup`], [`routes`]: how the program comes to listen, and to what
+//! - [`config`], [`startup`], [`connections`], [`routes`]: how the program comes to listen, to how
+//!   many, and to what
 //! - [`handlers`]: a request in, one call, an answer out
 //! - [`auth`]: who may do what
 //! - [`publish`]: judge, apply, plan, prepare, sign, commit; the path of one publish
@@ -16,6 +17,7 @@
 pub mod auth;
 pub mod commands;
 pub mod config;
+pub mod connections;
 pub mod error;
 pub mod handlers;
 pub mod panics;

@@ -16,7 +16,8 @@ use tokio::sync::{Mutex, Semaphore};
 use tracing_actix_web::TracingLogger;
 
 use crate::auth::Gate;
-use crate::config::Config;
+use crate::config::{Config, Limits};
+use crate::connections::{Connections, admit, sweep_all};
 use crate::problem::problems;
 use crate::publish::Publisher;
 use crate::served::Served;
@@ -28,6 +29,11 @@ use crate::{Parts, refresh, routes};
 
 /// How long requests in flight may take to end once the process is told to stop, in seconds.
 const SHUTDOWN_SECONDS: u64 = 30;
+/// Files that a connection takes: the socket, and the second handle with which it is ended. As many
+/// connections again may be waiting to be refused.
+const FILES_PER_CONNECTION: usize = 3;
+/// Files beside connections: the database, the log, the way to the signer.
+const OTHER_FILES: usize = 256;
 /// How long what the signer said of itself is believed.
 const WATCH_SECONDS: u64 = 1;
 
@@ -47,6 +53,8 @@ pub struct Service {
     pub publisher: Arc<Publisher>,
     /// Whether the signer is there.
     pub watch: Watch,
+    /// Who is connected.
+    pub connections: Arc<Connections>,
     /// Bytes of bodies that may still be held.
     pub body_memory: Arc<Semaphore>,
     parts: Parts,
@@ -67,6 +75,7 @@ impl Service {
         let memory = usize::try_from(config.limits.body_memory_bytes).unwrap_or(usize::MAX);
         Arc::new(Service {
             body_memory: Arc::new(Semaphore::new(memory.min(Semaphore::MAX_PERMITS))),
+            connections: Arc::new(Connections::new(&config.limits)),
             gate: Gate::new(store.clone()),
             publisher: Arc::new(publisher),
             watch: Watch::default(),
@@ -172,14 +181,27 @@ pub fn listen(
     let listener = TcpListener::bind(wanted).map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     let tls = service.config.tls.clone();
+    let Limits { connections, header_seconds, idle_seconds, .. } = service.config.limits;
+    let header = Duration::from_secs(header_seconds);
+    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    let open = service.connections.clone();
+    tokio::spawn(sweep_all(Arc::downgrade(&open)));
     let data = Data::from(service);
     let server = HttpServer::new(move || {
         App::new()
             .app_data(data.clone())
+            .wrap(from_fn(admit))
             .wrap(from_fn(problems))
             .wrap(TracingLogger::<RequestSpan>::new())
             .configure(routes::register)
     })
+    .on_connect(move |stream, data| open.accept(stream, data))
+    .workers(workers)
+    // Further ones are told so, up to as many again; then the system lets them wait.
+    .max_connections((2 * connections).div_ceil(workers))
+    .client_request_timeout(header)
+    .tls_handshake_timeout(header)
+    .keep_alive(Duration::from_secs(idle_seconds))
     .shutdown_timeout(SHUTDOWN_SECONDS);
     let server = match tls {
         Some(own) => {
@@ -206,6 +228,20 @@ fn write_address(path: &Path, address: SocketAddr) -> std::io::Result<()> {
     Ok(())
 }
 
+/// Lets the process open the files of as many connections as it may have.
+fn raise_file_limit(connections: usize) {
+    let wanted = (connections * FILES_PER_CONNECTION + OTHER_FILES) as u64;
+    match rlimit::increase_nofile_limit(wanted) {
+        Ok(limit) if limit >= wanted => {}
+        Ok(limit) => tracing::warn!(
+            limit,
+            wanted,
+            "the limit of open files is lower than limits.connections needs"
+        ),
+        Err(error) => tracing::warn!(%error, "the limit of open files is not known"),
+    }
+}
+
 /// Serves until the process is told to stop.
 ///
 /// # Errors
@@ -218,6 +254,7 @@ pub async fn serve(service: Arc<Service>, address_file: Option<&Path>) -> Result
     }
     let (server, address) =
         listen(service.clone(), address_file).map_err(|error| error.to_string())?;
+    raise_file_limit(service.config.limits.connections);
     tracing::info!(%address, "listening");
     let background = tokio::spawn(refresh::run(service.clone()));
     let ended = server.await;

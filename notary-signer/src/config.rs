@@ -131,6 +131,14 @@ impl PolicyConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
+    /// How many connections there are at once; further ones wait in the system.
+    pub connections: usize,
+    /// How many requests there are at once; a further one is refused.
+    pub requests: usize,
+    /// How long a TLS handshake, and the head of a request, may take to arrive, in seconds.
+    pub header_seconds: u64,
+    /// How long a connection without a request is kept, in seconds.
+    pub idle_seconds: u64,
     /// The longest body of a request, in bytes: a snapshot of 16 MiB and what is around it.
     pub body_bytes: usize,
     /// How many bodies are held at once; further requests wait.
@@ -149,6 +157,10 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Limits {
         Limits {
+            connections: 256,
+            requests: 128,
+            header_seconds: 10,
+            idle_seconds: 60,
             body_bytes: 17 * 1024 * 1024,
             bodies_at_once: 16,
             body_seconds: 30,
@@ -208,12 +220,17 @@ impl Config {
     }
 
     fn check(&self) -> Result<(), String> {
+        let Limits { connections, requests, header_seconds, idle_seconds, .. } = self.limits;
         let Limits { body_bytes, bodies_at_once, body_seconds, keys_per_collection, .. } =
             self.limits;
         let at_least_one = [
             ("policy.max_step", self.policy.max_step),
             ("policy.snapshot_max_seconds", self.policy.snapshot_max_seconds),
             ("policy.timestamp_max_seconds", self.policy.timestamp_max_seconds),
+            ("limits.connections", connections as u64),
+            ("limits.requests", requests as u64),
+            ("limits.header_seconds", header_seconds),
+            ("limits.idle_seconds", idle_seconds),
             ("limits.body_bytes", body_bytes as u64),
             ("limits.bodies_at_once", bodies_at_once as u64),
             ("limits.body_seconds", body_seconds),

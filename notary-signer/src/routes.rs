@@ -138,6 +138,7 @@ async fn to_the_end<T: 'static>(
 
 /// Where bodies come in: so many bytes each, so many at once, so long.
 pub(crate) struct Intake {
+    requests: Arc<Semaphore>,
     places: Arc<Semaphore>,
     body_bytes: usize,
     wait: Duration,
@@ -158,6 +159,7 @@ impl Body {
 impl Intake {
     pub(crate) fn new(limits: &Limits) -> Intake {
         Intake {
+            requests: Arc::new(Semaphore::new(limits.requests.min(Semaphore::MAX_PERMITS))),
             places: Arc::new(Semaphore::new(limits.bodies_at_once.min(Semaphore::MAX_PERMITS))),
             body_bytes: limits.body_bytes,
             wait: Duration::from_secs(limits.body_seconds),
@@ -180,6 +182,18 @@ impl Intake {
         };
         tokio::time::timeout(self.wait, read).await.unwrap_or(Err(Failure::Busy))
     }
+}
+
+/// Refuses a request at once where there are too many.
+pub(crate) async fn admit<B: MessageBody>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<B>>, actix_web::Error> {
+    let intake = request.app_data::<Data<Intake>>().expect("set at start");
+    let Ok(_place) = intake.requests.clone().try_acquire_owned() else {
+        return Ok(request.error_response(Failure::Busy).map_into_right_body());
+    };
+    Ok(next.call(request).await?.map_into_left_body())
 }
 
 fn caller(request: &HttpRequest, signer: &Signer) -> Caller {

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_tls::accept::rustls_0_23::TlsStream;
 use actix_web::dev::{Server, ServerHandle};
@@ -20,7 +21,7 @@ use crate::config::{Config, ConfigError, LogFormat};
 use crate::keys::KeyError;
 use crate::keys::software::SoftwareStore;
 use crate::panics::answer_panics;
-use crate::routes::{Intake, answer_failures, routes};
+use crate::routes::{Intake, admit, answer_failures, routes};
 use crate::sign::{Signer, Turns, memory_cache};
 use crate::store::{self, Database, MemoryLock, StoreError};
 use crate::tls::{self, ClientIdentity, TlsError};
@@ -87,11 +88,14 @@ impl Service {
         let listen = |source| Cause::Listen { address: config.listen, source };
         let listener = TcpListener::bind(config.listen).map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
+        let workers = std::thread::available_parallelism().map_or(1, usize::from);
+        let header = Duration::from_secs(config.limits.header_seconds);
         let app = move || {
             App::new()
                 .app_data(signer.clone())
                 .app_data(intake.clone())
                 .configure(routes)
+                .wrap(from_fn(admit))
                 .wrap(from_fn(answer_failures))
                 .wrap(from_fn(answer_panics))
                 .wrap(TracingLogger::default())
@@ -105,6 +109,11 @@ impl Service {
                 }
             })
             .disable_signals()
+            .workers(workers)
+            .max_connections(config.limits.connections.div_ceil(workers))
+            .client_request_timeout(header)
+            .tls_handshake_timeout(header)
+            .keep_alive(Duration::from_secs(config.limits.idle_seconds))
             .shutdown_timeout(config.limits.shutdown_seconds)
             .listen_rustls_0_23(listener, tls)
             .map_err(listen)?

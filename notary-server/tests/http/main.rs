@@ -15,5 +15,6 @@ mod refreshing;
 mod repo;
 mod signer;
 mod slots;
+mod slow;
 mod store;
 mod world;

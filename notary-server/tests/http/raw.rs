@@ -22,7 +22,7 @@ pub struct Raw {
 }
 
 impl Raw {
-    fn parse(bytes: &[u8]) -> Raw {
+    pub fn parse(bytes: &[u8]) -> Raw {
         let text = String::from_utf8_lossy(bytes);
         let text = text.strip_prefix("HTTP/1.1 100 Continue\r\n\r\n").unwrap_or(&text);
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or((text, ""));

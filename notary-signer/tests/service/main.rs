@@ -6,6 +6,7 @@ mod access;
 mod client;
 mod commands;
 mod keys;
+mod overload;
 mod refusals;
 mod restart;
 mod signing;

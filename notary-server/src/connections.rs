@@ -1,0 +1,246 @@
+//! How many connections and requests there may be at once, and how long each may last.
+//!
+//! The HTTP library ends a TLS handshake and the head of a first request that do not come, and an
+//! idle connection of HTTP/1. What it leaves open ends here: the head of a later request, HTTP/2 that
+//! only pings, an answer that nobody reads. What is over a limit is refused at once with 503; nobody
+//! waits for a place.
+
+use std::any::Any;
+use std::collections::{BTreeMap, HashMap};
+use std::net::{Shutdown, TcpStream};
+use std::os::fd::AsFd;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use actix_tls::accept::rustls_0_23::TlsStream;
+use actix_web::body::{BodySize, BoxBody, MessageBody};
+use actix_web::dev::{Extensions, ServiceRequest, ServiceResponse};
+use actix_web::http::ConnectionType;
+use actix_web::middleware::Next;
+use actix_web::{ResponseError, rt};
+use bytes::Bytes;
+
+use crate::config::Limits;
+use crate::error::ServiceError;
+
+/// How often connections are looked at.
+const SWEEP: Duration = Duration::from_secs(1);
+/// Longest piece of an answer that is handed to the HTTP library at once. It copies a piece into the
+/// buffer of the connection: a reader that stands still holds so much, and not a whole file.
+const PIECE_BYTES: usize = 64 << 10;
+
+/// All open connections of a server.
+#[derive(Debug)]
+pub struct Connections {
+    most: usize,
+    most_requests: usize,
+    longest_idle: Duration,
+    longest_request: Duration,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    last_id: u64,
+    requests: usize,
+    open: HashMap<u64, Connection>,
+}
+
+/// One connection.
+#[derive(Debug)]
+struct Connection {
+    /// The second handle of the socket; absent where the connection is one too many.
+    socket: Option<TcpStream>,
+    idle_since: Instant,
+    /// When the requests in flight began, by their ids.
+    requests: BTreeMap<u64, Instant>,
+}
+
+impl Connections {
+    /// No connections yet.
+    pub fn new(limits: &Limits) -> Connections {
+        Connections {
+            most: limits.connections,
+            most_requests: limits.requests,
+            longest_idle: Duration::from_secs(limits.idle_seconds + limits.header_seconds),
+            longest_request: Duration::from_secs(limits.request_seconds),
+            state: Mutex::default(),
+        }
+    }
+
+    /// How many are open.
+    pub fn open(&self) -> usize {
+        self.state().open.len()
+    }
+
+    /// How many requests are being answered.
+    pub fn requests(&self) -> usize {
+        self.state().requests
+    }
+
+    /// Notes a connection that the HTTP library has accepted; it is open until the library forgets
+    /// its data.
+    pub fn accept(self: &Arc<Self>, stream: &dyn Any, data: &mut Extensions) {
+        let tls = stream.downcast_ref::<TlsStream<rt::net::TcpStream>>();
+        let plain = tls.map(|tls| tls.get_ref().0).or_else(|| stream.downcast_ref());
+        let fits = self.open() < self.most;
+        let socket = plain.filter(|_| fits).and_then(|stream| {
+            let second = stream.as_fd().try_clone_to_owned();
+            second.map(TcpStream::from).ok()
+        });
+        let mut state = self.state();
+        state.last_id += 1;
+        let id = state.last_id;
+        let connection =
+            Connection { socket, idle_since: Instant::now(), requests: BTreeMap::new() };
+        state.open.insert(id, connection);
+        drop(state);
+        data.insert(Open { id, connections: self.clone() });
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn sweep(&self, now: Instant) {
+        for connection in self.state().open.values() {
+            let first = connection.requests.values().next();
+            let ends_at = match first {
+                Some(first) => *first + self.longest_request,
+                None => connection.idle_since + self.longest_idle,
+            };
+            if let Some(socket) = connection.socket.as_ref().filter(|_| ends_at <= now) {
+                // The error says that it has ended by itself.
+                drop(socket.shutdown(Shutdown::Both));
+            }
+        }
+    }
+}
+
+/// Ends connections that last too long, for as long as there is a server.
+pub async fn sweep_all(connections: Weak<Connections>) {
+    let mut ticks = tokio::time::interval(SWEEP);
+    loop {
+        ticks.tick().await;
+        let Some(connections) = connections.upgrade() else { return };
+        connections.sweep(Instant::now());
+    }
+}
+
+/// Lives as long as a connection, in its data.
+#[derive(Debug)]
+struct Open {
+    id: u64,
+    connections: Arc<Connections>,
+}
+
+impl Open {
+    fn begin(&self) -> Result<InFlight, Refused> {
+        let mut state = self.connections.state();
+        let fits = state.requests < self.connections.most_requests;
+        state.last_id += 1;
+        let id = state.last_id;
+        let connection = state.open.get_mut(&self.id).ok_or(Refused::Connection)?;
+        if connection.socket.is_none() {
+            return Err(Refused::Connection);
+        }
+        if !fits {
+            return Err(Refused::Request);
+        }
+        connection.requests.insert(id, Instant::now());
+        state.requests += 1;
+        Ok(InFlight { id, connection: self.id, connections: self.connections.clone() })
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.connections.state().open.remove(&self.id);
+    }
+}
+
+/// Why a request has no place.
+enum Refused {
+    Connection,
+    Request,
+}
+
+/// The place of a request, until the last byte of its answer is on its way.
+#[derive(Debug)]
+struct InFlight {
+    id: u64,
+    connection: u64,
+    connections: Arc<Connections>,
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        let mut state = self.connections.state();
+        state.requests -= 1;
+        if let Some(connection) = state.open.get_mut(&self.connection) {
+            connection.requests.remove(&self.id);
+            connection.idle_since = Instant::now();
+        }
+    }
+}
+
+/// Gives a request its place, or refuses it at once.
+pub async fn admit(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let place = match request.conn_data::<Open>() {
+        Some(open) => open.begin(),
+        None => Err(Refused::Connection),
+    };
+    match place {
+        Ok(place) => {
+            let response = next.call(request).await?;
+            Ok(response.map_body(|_, body| {
+                BoxBody::new(Answer { body: body.boxed(), rest: Bytes::new(), _place: place })
+            }))
+        }
+        Err(Refused::Request) => {
+            let busy = ServiceError::Busy("too many requests are being answered");
+            Ok(request.into_response(busy.error_response()))
+        }
+        Err(Refused::Connection) => {
+            let busy = ServiceError::Busy("too many connections are open");
+            let mut response = request.into_response(busy.error_response());
+            response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+            Ok(response)
+        }
+    }
+}
+
+/// The body of an answer, in pieces, with the place of its request.
+struct Answer {
+    body: BoxBody,
+    rest: Bytes,
+    _place: InFlight,
+}
+
+impl MessageBody for Answer {
+    type Error = Box<dyn std::error::Error>;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    fn poll_next(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        let this = self.get_mut();
+        if this.rest.is_empty() {
+            match ready!(Pin::new(&mut this.body).poll_next(context)) {
+                Some(Ok(bytes)) => this.rest = bytes,
+                end => return Poll::Ready(end),
+            }
+        }
+        let length = this.rest.len().min(PIECE_BYTES);
+        Poll::Ready(Some(Ok(this.rest.split_to(length))))
+    }
+}
