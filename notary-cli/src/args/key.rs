@@ -1,0 +1,37 @@
+//! Keys of the trust directory.
+
+use std::path::PathBuf;
+
+use clap::{Subcommand, ValueEnum};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeyCommand {
+    /// Make a key in the trust directory
+    Generate {
+        #[arg(long, value_enum, default_value_t = Algorithm::Ed25519)]
+        algorithm: Algorithm,
+        /// A name for people
+        #[arg(long, value_name = "LABEL")]
+        name: Option<String>,
+    },
+    /// List the keys of the trust directory
+    List,
+    /// Write a key: its encrypted file, or its public part
+    Export {
+        /// The id, or its beginning
+        id: String,
+        /// Only the public part
+        #[arg(long)]
+        public: bool,
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Algorithm {
+    Ed25519,
+    EcdsaP256,
+    #[value(name = "rsa-3072")]
+    Rsa3072,
+}
