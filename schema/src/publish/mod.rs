@@ -231,9 +231,10 @@ fn check_content(
         files::check_life(&RoleName::ROOT, root.as_ref(), rules, now)?;
         files::check_root(root, rules)?;
     }
+    // First, so that below every new delegation is one that clients find.
+    chain::delegated(view, batch)?;
     chain::names(view)?;
     chain::depth(view, rules.limits.delegation_depth)?;
-    chain::delegated(view, batch)?;
     chain::paths(view, batch)?;
     chain::orphans(view, batch)?;
     chain::pending(view, batch)

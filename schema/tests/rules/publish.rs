@@ -119,6 +119,21 @@ fn a_role_is_signed_by_the_keys_of_its_delegator() {
     assert_eq!(code(judge_part("stray", &sign(&stray, &[TARGETS]))), "not_delegated");
 }
 
+/// A judge that looked at the names first panicked here.
+#[test]
+fn a_role_that_nobody_delegates_to_is_refused_also_where_it_delegates() {
+    let below = || delegation("below", &["docs/*"], &[DOCS], 1);
+    let delegating = |draft: Draft| draft.with_delegation(below(), &[DOCS]).finish();
+    let judge = |name: &str, file: Vec<u8>| {
+        let below = sign(&Draft::first_targets(in_days(9)).finish(), &[DOCS]);
+        judge(&Collection::new().head(), &batch(&[(name, &file), ("below", &below)]))
+    };
+    let stray = delegating(Draft::first_targets(in_days(9)));
+    assert_eq!(code(judge("stray", sign(&stray, &[TARGETS]))), "not_delegated");
+    let docs = delegating(Collection::new().next("docs"));
+    assert_eq!(code(judge("docs", sign(&docs, &[DOCS]))), "accepted");
+}
+
 #[test]
 fn before_it_is_signed_a_batch_is_judged_by_every_other_rule() {
     let unsigned = |name: &str, draft: Draft| {
