@@ -1,6 +1,7 @@
 //! The end-to-end tests, one binary. Each module asks one question:
 //!
 //! - [`architecture`]: do packages depend on each other, and on others, as the map says?
+//! - [`corpus`]: does any input that fuzzing kept break a rule?
 //! - [`faults`]: does a publish survive whatever ends a process?
 //! - [`formats`]: does schema read and refuse what it must?  (the table: [`pitfalls`])
 //! - [`interop`]: do other clients read what we read?
@@ -14,6 +15,7 @@
 //! What they start from: [`release`], as people make it.
 
 mod architecture;
+mod corpus;
 mod faults;
 mod formats;
 mod interop;
