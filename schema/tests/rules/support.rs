@@ -1,7 +1,7 @@
 //! Hand-signed collections for the tests of this package.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use notary_schema::draft::Draft;
@@ -42,10 +42,13 @@ pub struct Signer {
     pub key: Key,
 }
 
-pub fn signer(seed: u8) -> Signer {
-    let pair = Ed25519KeyPair::from_seed_unchecked(&[seed; 32]).unwrap();
-    let public = PublicKey::Ed25519(pair.public_key().as_ref().try_into().unwrap());
-    Signer { pair, key: Key::new(public) }
+pub fn signer(seed: u8) -> &'static Signer {
+    static DRAWN: [OnceLock<Signer>; 256] = [const { OnceLock::new() }; 256];
+    DRAWN[usize::from(seed)].get_or_init(|| {
+        let pair = Ed25519KeyPair::from_seed_unchecked(&[seed; 32]).unwrap();
+        let public = PublicKey::Ed25519(pair.public_key().as_ref().try_into().unwrap());
+        Signer { pair, key: Key::new(public) }
+    })
 }
 
 impl Signer {

@@ -1,7 +1,7 @@
 //! Batches made by hand on a live collection: what is accepted, a client accepts too.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use notary_schema::draft::Draft;
 use notary_schema::envelope::{Envelope, Unsigned};
@@ -166,9 +166,10 @@ struct Live {
 
 impl Live {
     fn new() -> Live {
-        let collection = Collection::new();
+        static FIRST: LazyLock<Head> = LazyLock::new(|| Collection::new().head());
         let (pending, orphaned) = (BTreeSet::new(), BTreeSet::new());
-        Live { head: collection.head(), roots: vec![collection.root.clone()], pending, orphaned }
+        let roots = vec![FIRST.root.bytes().to_vec()];
+        Live { head: FIRST.clone(), roots, pending, orphaned }
     }
 
     /// What a server does with an accepted batch.
