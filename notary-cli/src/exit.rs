@@ -163,7 +163,7 @@ fn stage_code(error: &StageError) -> u8 {
     match error {
         StageError::SeveralRoles { .. } | StageError::NoRole { .. } => USAGE,
         StageError::NotListed { .. } | StageError::UnknownRole(_) => NOT_FOUND,
-        StageError::OutsidePaths { .. } | StageError::Name(_) => REFUSED,
+        StageError::OutsidePaths { .. } | StageError::Succinct(_) | StageError::Name(_) => REFUSED,
     }
 }
 

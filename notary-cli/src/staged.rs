@@ -47,6 +47,12 @@ pub(crate) enum StageError {
         /// What it covers.
         paths: String,
     },
+    /// A role whose names are divided into succinct bins lists no other roles.
+    #[error(
+        "{0} delegates to succinct bins, beside which no other role can stand (TAP 15); delegate \
+         from another role with --parent"
+    )]
+    Succinct(RoleName),
     /// A target to remove that is not there.
     #[error("{name:?} is neither listed by a role that the keys here may sign nor staged")]
     NotListed {
@@ -151,7 +157,7 @@ impl Staged {
         let Some(changes) = self.roles.get_mut(role) else { return };
         changes.targets.retain(|name, change| current.targets.get(name) != change.wanted());
         changes.delegations.retain(|role, new| {
-            let delegated = current.delegation(role) == Some(&new.delegation);
+            let delegated = current.delegation(role).as_deref() == Some(&new.delegation);
             !delegated || (new.first_file.is_some() && !has_file(role))
         });
         self.roles.retain(|_, changes| !changes.is_empty());
@@ -196,7 +202,8 @@ impl Changes {
 }
 
 /// The role whose next version lists a target: the one that is wanted, or the only one that an
-/// available key may sign and whose paths cover the name.
+/// available key may sign and whose paths cover the name. Where its names are divided into bins, the
+/// bin of the name stands in its place.
 pub(crate) fn role_for(
     view: &View,
     available: &[KeyEntry],
@@ -206,17 +213,20 @@ pub(crate) fn role_for(
     let candidate = Candidate::new(name);
     if let Some(wanted) = wanted {
         let role = view.role(wanted).ok_or_else(|| StageError::UnknownRole(wanted.clone()))?;
-        return inside_paths(role, &candidate).map(|()| wanted.clone());
+        inside_paths(&role, &candidate)?;
+        return Ok(view.bin(&role, &candidate).map_or_else(|| wanted.clone(), |bin| bin.name));
     }
-    let covering = || view.roles().iter().filter(|role| role.covers(&candidate));
+    let mut covering = view.covering(&candidate);
+    covering.retain(|role| view.bin(role, &candidate).is_none());
     let signs = |role: &&KnownRole| !listed(available, view.authority(role)).is_empty();
-    let roles: Vec<RoleName> = covering().filter(signs).map(|role| role.name.clone()).collect();
+    let roles: Vec<RoleName> =
+        covering.iter().filter(signs).map(|role| role.name.clone()).collect();
     let name = name.to_owned();
     match <[RoleName; 1]>::try_from(roles) {
         Ok([role]) => Ok(role),
         Err(roles) if roles.is_empty() => {
             let keys = |role: &KnownRole| view.authority(role).role.keyids.clone();
-            let roles = covering().map(|role| (role.name.clone(), keys(role))).collect();
+            let roles = covering.iter().map(|role| (role.name.clone(), keys(role))).collect();
             Err(StageError::NoRole { name, roles })
         }
         Err(roles) => Err(StageError::SeveralRoles { name, roles }),
@@ -230,15 +240,20 @@ pub(crate) fn role_to_remove_from(
     name: &str,
     wanted: Option<&RoleName>,
 ) -> Result<RoleName, StageError> {
-    if let Some(unknown) = wanted.filter(|wanted| view.role(wanted).is_none()) {
-        return Err(StageError::UnknownRole(unknown.clone()));
-    }
+    let wanted = match wanted {
+        Some(wanted) => {
+            let role = view.role(wanted).ok_or_else(|| StageError::UnknownRole(wanted.clone()))?;
+            let bin = view.bin(&role, &Candidate::new(name)).map(|bin| bin.name);
+            Some([Some(wanted.clone()), bin])
+        }
+        None => None,
+    };
     let lists = |role: &&KnownRole| {
         let file = view.file(&role.name);
         file.is_some_and(|file| file.signed().targets.contains_key(name))
     };
-    let is_wanted = |role: &&KnownRole| match wanted {
-        Some(wanted) => role.name == *wanted,
+    let is_wanted = |role: &&KnownRole| match &wanted {
+        Some(wanted) => wanted.iter().flatten().any(|wanted| role.name == *wanted),
         None => !listed(available, view.authority(role)).is_empty(),
     };
     let roles = view.roles().iter().filter(lists).filter(is_wanted);

@@ -362,6 +362,7 @@ async fn read_request(stream: &mut tokio::net::TcpStream) -> (String, Vec<u8>) {
 }
 
 fn next_answer(table: &mut BTreeMap<String, Vec<Canned>>, path: &str) -> Canned {
+    let path = path.split('?').next().expect("split gives one piece at least");
     match table.get_mut(path) {
         Some(canned) if canned.len() > 1 => canned.remove(0),
         Some(canned) => canned[0].clone(),

@@ -1,5 +1,6 @@
 //! What trusted metadata says about roles: which there are, who delegates to them, what they may list.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -7,7 +8,7 @@ use notary_schema::envelope::Envelope;
 use notary_schema::name::{RoleName, Version};
 use notary_schema::path::{Candidate, PathPattern, PathSet};
 use notary_schema::publish::{Head, StoredFile};
-use notary_schema::role::{Authority, DelegatedRole, Targets};
+use notary_schema::role::{Authority, DelegatedRole, SuccinctRoles, Targets};
 use notary_schema::trusted::TrustedSet;
 
 /// A targets role that delegations lead to.
@@ -18,13 +19,35 @@ pub(crate) struct KnownRole {
     /// Who delegates to it: `root` for `targets`.
     pub(crate) delegator: RoleName,
     /// The delegations on the way from `targets` to it.
-    pub(crate) chain: Vec<DelegatedRole>,
+    pub(crate) chain: Vec<Arc<DelegatedRole>>,
 }
 
 impl KnownRole {
+    fn targets() -> KnownRole {
+        KnownRole { name: RoleName::TARGETS, delegator: RoleName::ROOT, chain: Vec::new() }
+    }
+
+    /// The role that this one delegates to.
+    fn below(&self, delegated: Cow<'_, DelegatedRole>) -> KnownRole {
+        let delegated = Arc::new(delegated.into_owned());
+        let (name, delegator) = (delegated.name.clone(), self.name.clone());
+        let chain = self.chain.iter().cloned().chain([delegated]).collect();
+        KnownRole { name, delegator, chain }
+    }
+
+    /// The roles on the way from `targets` to it, with itself.
+    pub(crate) fn path(&self) -> Vec<RoleName> {
+        self.chain.iter().map(|step| step.name.clone()).collect()
+    }
+
     /// Whether every delegation on the way covers a name.
     pub(crate) fn covers(&self, candidate: &Candidate<'_>) -> bool {
         self.chain.iter().all(|step| step.covers(candidate))
+    }
+
+    /// Whether names come to it by their hash.
+    pub(crate) fn is_bin(&self) -> bool {
+        self.chain.last().is_some_and(|step| matches!(step.paths, PathSet::HashPrefixes(_)))
     }
 }
 
@@ -33,39 +56,93 @@ impl KnownRole {
 pub(crate) struct View {
     trusted: TrustedSet,
     roles: Vec<KnownRole>,
+    positions: BTreeMap<RoleName, usize>,
+    /// Positions of roles that delegate to succinct bins.
+    bin_owners: Vec<usize>,
 }
 
 impl View {
     /// Follows the delegations of the files that are at hand.
     pub(crate) fn new(trusted: TrustedSet) -> View {
-        let mut view = View { trusted, roles: Vec::new() };
-        let first =
-            KnownRole { name: RoleName::TARGETS, delegator: RoleName::ROOT, chain: Vec::new() };
-        let mut stack = vec![first];
+        let (positions, bin_owners) = (BTreeMap::new(), Vec::new());
+        let mut view = View { trusted, roles: Vec::new(), positions, bin_owners };
+        let mut stack = vec![KnownRole::targets()];
         let mut seen = BTreeSet::from([RoleName::TARGETS]);
         while let Some(role) = stack.pop() {
-            if let Some(file) = view.file(&role.name).cloned() {
-                for delegated in file.signed().delegated_roles().iter().rev() {
+            let file = view.file(&role.name).cloned();
+            if let Some(delegations) = file.as_ref().and_then(|f| f.signed().delegations.as_ref()) {
+                if delegations.succinct().is_some() {
+                    view.bin_owners.push(view.roles.len());
+                }
+                let listed = delegations.listed().iter().map(Cow::Borrowed);
+                let at_hand =
+                    view.trusted.targets_roles().filter(|_| delegations.succinct().is_some());
+                let bins = at_hand.filter_map(|bin| delegations.delegation(bin));
+                let below: Vec<_> = listed.chain(bins).collect();
+                for delegated in below.into_iter().rev() {
                     if seen.insert(delegated.name.clone()) {
-                        let chain = role.chain.iter().chain([delegated]).cloned().collect();
-                        let (name, delegator) = (delegated.name.clone(), role.name.clone());
-                        stack.push(KnownRole { name, delegator, chain });
+                        stack.push(role.below(delegated));
                     }
                 }
             }
+            view.positions.insert(role.name.clone(), view.roles.len());
             view.roles.push(role);
         }
         view
     }
 
-    /// Every role, in the order of a look-up.
+    /// Every role, in the order of a look-up; of succinct bins those whose file is at hand.
     pub(crate) fn roles(&self) -> &[KnownRole] {
         &self.roles
     }
 
     /// One role.
-    pub(crate) fn role(&self, name: &RoleName) -> Option<&KnownRole> {
-        self.roles.iter().find(|role| role.name == *name)
+    pub(crate) fn role(&self, name: &RoleName) -> Option<Cow<'_, KnownRole>> {
+        if let Some(position) = self.positions.get(name) {
+            return Some(Cow::Borrowed(&self.roles[*position]));
+        }
+        let mut owners = self.bin_owners.iter().map(|position| &self.roles[*position]);
+        owners.find_map(|owner| {
+            let delegated = self.file(&owner.name)?.signed().delegation(name)?;
+            Some(Cow::Owned(owner.below(delegated)))
+        })
+    }
+
+    /// The succinct bins that names are divided into, with the role whose names those are.
+    pub(crate) fn succinct(&self) -> impl Iterator<Item = (&KnownRole, &SuccinctRoles)> {
+        self.bin_owners.iter().filter_map(|position| {
+            let role = &self.roles[*position];
+            let delegations = self.file(&role.name)?.signed().delegations.as_ref()?;
+            Some((role, delegations.succinct()?))
+        })
+    }
+
+    /// The roles that may list a name, in the order of a look-up.
+    pub(crate) fn covering(&self, candidate: &Candidate<'_>) -> Vec<KnownRole> {
+        let mut covering = Vec::new();
+        let mut seen = BTreeSet::from([RoleName::TARGETS]);
+        let mut stack = vec![KnownRole::targets()];
+        while let Some(role) = stack.pop() {
+            if let Some(file) = self.file(&role.name) {
+                for delegated in file.signed().covering(candidate).into_iter().rev() {
+                    if seen.insert(delegated.name.clone()) {
+                        stack.push(role.below(delegated));
+                    }
+                }
+            }
+            covering.push(role);
+        }
+        covering
+    }
+
+    /// The bin below a role, or below its bins, that a name belongs to by its hash.
+    pub(crate) fn bin(&self, role: &KnownRole, candidate: &Candidate<'_>) -> Option<KnownRole> {
+        let file = self.file(&role.name)?;
+        let below = file.signed().covering(candidate).into_iter().map(|d| role.below(d));
+        let bin = below.into_iter().find(KnownRole::is_bin)?;
+        // A bin that leads back to a role on the way to it would be followed for ever.
+        let is_loop = role.name == bin.name || role.path().contains(&bin.name);
+        if is_loop { None } else { Some(self.bin(&bin, candidate).unwrap_or(bin)) }
     }
 
     /// The file of a role, where it is at hand.
@@ -99,7 +176,13 @@ impl View {
                 None => StoredFile {
                     version: entry.version,
                     length: entry.length.unwrap_or_default(),
-                    sha256: entry.hashes.as_ref()?.sha256().unwrap_or_default().to_owned(),
+                    // Of hash bins the version alone is listed.
+                    sha256: entry
+                        .hashes
+                        .as_ref()
+                        .and_then(|h| h.sha256())
+                        .unwrap_or_default()
+                        .into(),
                     // Not looked at: stored files may be expired.
                     expires: snapshot.expires(),
                     file: None,

@@ -180,6 +180,9 @@ impl ServiceError {
             ServiceError::Refused(Refusal::WouldOrphan(roles) | Refusal::Pending(roles)) => {
                 json!({ "roles": roles })
             }
+            ServiceError::Refused(Refusal::MissingBins { missing, .. }) => {
+                json!({ "roles": missing })
+            }
             ServiceError::Refused(Refusal::NamedWithoutNeed { parameter, roles }) => {
                 json!({ "parameter": parameter, "roles": roles })
             }
@@ -243,6 +246,7 @@ fn refusal_status(refusal: &Refusal) -> StatusCode {
         | Refusal::OutsidePaths { .. }
         | Refusal::WouldOrphan(_)
         | Refusal::Pending(_)
+        | Refusal::MissingBins { .. }
         | Refusal::NamedWithoutNeed { .. }
         | Refusal::TooDeep { .. } => StatusCode::UNPROCESSABLE_ENTITY,
     }

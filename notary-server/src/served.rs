@@ -56,7 +56,7 @@ impl Live {
         // Only files that delegate stay loaded: the rules of the next publish read the others.
         for (role, file) in &mut files {
             let keep = |file: &Arc<Envelope<Targets>>| {
-                *role == RoleName::TARGETS || !file.signed().delegated_roles().is_empty()
+                *role == RoleName::TARGETS || file.signed().delegates()
             };
             file.file = file.file.take().filter(keep);
         }

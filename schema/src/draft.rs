@@ -3,7 +3,7 @@
 //! A draft works on the document as it came, so members that this program does not know survive into
 //! the next version. Whether the result may be published is asked of [`crate::publish::check`].
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use crate::envelope::{Envelope, Unsigned};
 use crate::key::Key;
 use crate::name::{NameError, RoleName, TargetPath, Version};
-use crate::role::{DelegatedRole, Expires, Role, SPEC_VERSION, TargetFile, Targets};
+use crate::role::{DelegatedRole, Expires, Role, SPEC_VERSION, SuccinctRoles, TargetFile, Targets};
 
 /// A document that is being written.
 ///
@@ -80,25 +80,45 @@ impl Draft {
     }
 
     /// Adds a delegation at the end, or replaces the one to the same role in its place.
+    ///
+    /// # Panics
+    /// Where the role delegates to succinct bins, beside which no role is listed.
     pub fn set_delegation(&mut self, role: &DelegatedRole, keys: &[Key]) {
-        let listed = self.delegations().entry("keys").or_insert_with(|| json!({}));
-        if let Some(listed) = listed.as_object_mut() {
-            for key in keys {
-                let object = serde_json::to_value(key).expect("a key is JSON");
-                listed.insert(key.id().to_string(), object);
+        self.set_delegations(std::slice::from_ref(role), keys);
+    }
+
+    /// Does for all of these what [`Draft::set_delegation`] does for one.
+    pub fn set_delegations(&mut self, new: &[DelegatedRole], keys: &[Key]) {
+        self.add_keys(keys);
+        let roles = self.delegated_roles();
+        let position = |(at, old): (usize, &Value)| Some((old["name"].as_str()?.to_owned(), at));
+        let positions: BTreeMap<String, usize> =
+            roles.iter().enumerate().filter_map(position).collect();
+        for role in new {
+            let value = serde_json::to_value(role).expect("a delegation is JSON");
+            match positions.get(role.name.as_str()) {
+                Some(at) => roles[*at] = value,
+                None => roles.push(value),
             }
         }
-        let new = serde_json::to_value(role).expect("a delegation is JSON");
-        let roles = self.delegated_roles();
-        match roles.iter_mut().find(|old| old["name"] == role.name.as_str()) {
-            Some(old) => *old = new,
-            None => roles.push(new),
-        }
+        self.drop_unused_keys();
+    }
+
+    /// Delegates to succinct bins, in place of all other delegations.
+    pub fn set_succinct(&mut self, bins: &SuccinctRoles, keys: &[Key]) {
+        self.add_keys(keys);
+        let bins = serde_json::to_value(bins).expect("succinct roles are JSON");
+        let delegations = self.delegations();
+        delegations.remove("roles");
+        delegations.insert("succinct_roles".into(), bins);
         self.drop_unused_keys();
     }
 
     /// Takes out the delegation to a role; answers whether it was there.
     pub fn remove_delegation(&mut self, role: &RoleName) -> bool {
+        if self.is_succinct() {
+            return false;
+        }
         let roles = self.delegated_roles();
         let before = roles.len();
         roles.retain(|old| old["name"] != role.as_str());
@@ -112,20 +132,41 @@ impl Draft {
         Unsigned::new(&Value::Object(self.document))
     }
 
+    fn add_keys(&mut self, keys: &[Key]) {
+        let listed = self.delegations().entry("keys").or_insert_with(|| json!({}));
+        if let Some(listed) = listed.as_object_mut() {
+            for key in keys {
+                let object = serde_json::to_value(key).expect("a key is JSON");
+                listed.insert(key.id().to_string(), object);
+            }
+        }
+    }
+
     fn drop_unused_keys(&mut self) {
-        let roles = self.delegated_roles().iter();
-        let used: BTreeSet<String> = roles
+        let delegations = self.delegations();
+        let listed = delegations.get("roles").and_then(Value::as_array).into_iter().flatten();
+        let used: BTreeSet<String> = listed
+            .chain(delegations.get("succinct_roles"))
             .flat_map(|role| role["keyids"].as_array().into_iter().flatten())
             .filter_map(|id| id.as_str().map(str::to_owned))
             .collect();
-        if let Some(keys) = self.delegations().get_mut("keys").and_then(Value::as_object_mut) {
+        if let Some(keys) = delegations.get_mut("keys").and_then(Value::as_object_mut) {
             keys.retain(|id, _| used.contains(id));
         }
     }
 
+    fn is_succinct(&mut self) -> bool {
+        self.delegations().get("succinct_roles").is_some_and(|bins| !bins.is_null())
+    }
+
     fn delegated_roles(&mut self) -> &mut Vec<Value> {
-        let roles = self.delegations().entry("roles").or_insert_with(|| json!([]));
-        roles.as_array_mut().expect("the file was read: its roles are an array")
+        assert!(!self.is_succinct(), "no role is listed beside succinct bins");
+        let delegations = self.delegations();
+        if delegations.get("roles").is_none_or(Value::is_null) {
+            delegations.insert("roles".into(), json!([]));
+        }
+        let roles = delegations.get_mut("roles").and_then(Value::as_array_mut);
+        roles.expect("the file was read: its roles are an array")
     }
 
     fn delegations(&mut self) -> &mut Map<String, Value> {

@@ -5,6 +5,7 @@
 //! of the field disagree about everything but `*` and `?`, so these two are all that may be
 //! *published* ([`PathSet::check_publishable`]).
 
+use std::borrow::Cow;
 use std::cell::OnceCell;
 
 use serde::{Deserialize, Serialize};
@@ -12,26 +13,31 @@ use serde::{Deserialize, Serialize};
 use crate::key::sha256_hex;
 
 /// A target name that is looked up; its hash is computed once, when a hash prefix asks for it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Candidate<'a> {
-    name: &'a str,
+    name: Cow<'a, str>,
     sha256: OnceCell<String>,
 }
 
 impl<'a> Candidate<'a> {
     /// A name of any repository.
-    pub fn new(name: &'a str) -> Candidate<'a> {
-        Candidate { name, sha256: OnceCell::new() }
+    pub fn new(name: impl Into<Cow<'a, str>>) -> Candidate<'a> {
+        Candidate { name: name.into(), sha256: OnceCell::new() }
     }
 
     /// The name.
-    pub fn name(&self) -> &'a str {
-        self.name
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// SHA-256 of the name in hexadecimal.
     pub fn sha256(&self) -> &str {
         self.sha256.get_or_init(|| sha256_hex(self.name.as_bytes()))
+    }
+
+    /// The first 32 bits of the SHA-256.
+    pub(crate) fn first_bits(&self) -> u32 {
+        u32::from_str_radix(&self.sha256()[..8], 16).expect("a hash is hexadecimal")
     }
 }
 

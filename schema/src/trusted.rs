@@ -166,6 +166,11 @@ impl TrustedSet {
         self.snapshot.as_ref()
     }
 
+    /// The targets roles that are trusted, in the order of their names.
+    pub fn targets_roles(&self) -> impl Iterator<Item = &RoleName> {
+        self.targets.keys()
+    }
+
     /// A trusted targets role, whoever delegates to it.
     pub fn targets(&self, role: &RoleName) -> Option<&Arc<Envelope<Targets>>> {
         self.targets.get(role).map(|trusted| &trusted.file)

@@ -9,12 +9,15 @@ use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
 use notary_schema::name::RoleName;
+use notary_schema::path::PathSet;
+use notary_schema::role::Delegations;
 use notary_schema::trusted::{Expiry, Source, TrustedSet};
 use notary_schema::updater::{Found, Limits, Step, UpdateError, Updater, local_name};
 use reqwest::Method;
 use secrecy::SecretString;
 use url::Url;
 
+use crate::publishing::wanted::Wanted;
 use crate::remote::{Http, RemoteError, Request, refusal};
 use crate::trust_dir::{MetadataDir, StateError};
 
@@ -165,9 +168,11 @@ impl<'a> Agent<'a> {
 }
 
 /// What the stored files alone say, without a request: for changes that are staged offline. Expired
-/// metadata is used. `None` where the stored files do not reach as far as `targets`.
+/// metadata is used; of bins those that are wanted. `None` where the stored files do not reach as far
+/// as `targets`.
 pub(crate) fn stored(
     files: &MetadataDir,
+    wanted: Wanted<'_>,
     now: DateTime<Utc>,
 ) -> Result<Option<TrustedSet>, AgentError> {
     let load = |role: &RoleName| files.load(&local_name(role));
@@ -188,15 +193,19 @@ pub(crate) fn stored(
     let mut delegators = vec![RoleName::TARGETS];
     while let Some(delegator) = delegators.pop() {
         let Some(file) = trusted.targets(&delegator).cloned() else { continue };
-        for delegated in file.signed().delegated_roles() {
-            let role = &delegated.name;
-            if trusted.targets(role).is_some() {
+        let delegations = file.signed().delegations.as_ref();
+        let listed = delegations.into_iter().flat_map(Delegations::listed);
+        let teams = listed.filter(|role| matches!(role.paths, PathSet::Paths(_)));
+        let mut roles = wanted.below(file.signed());
+        roles.extend(teams.map(|role| role.name.clone()));
+        for role in roles {
+            if trusted.targets(&role).is_some() {
                 continue;
             }
-            let Some(bytes) = load(role)? else { continue };
+            let Some(bytes) = load(&role)? else { continue };
             // A stored file that is not the current one says nothing.
-            if trusted.update_targets(role, &delegator, bytes).is_ok() {
-                delegators.push(role.clone());
+            if trusted.update_targets(&role, &delegator, bytes).is_ok() {
+                delegators.push(role);
             }
         }
     }

@@ -242,16 +242,19 @@ async fn a_target_is_taken_only_when_it_is_the_listed_one() {
 #[tokio::test]
 async fn stored_files_alone_say_what_they_said_when_they_were_trusted() {
     let world = World::new().await;
-    assert!(stored(&world.files, now()).unwrap().is_none(), "a root alone says nothing of targets");
+    assert!(
+        stored(&world.files, Wanted::default(), now()).unwrap().is_none(),
+        "a root alone says nothing of targets"
+    );
     let http = patient();
     let mut agent = agent(&world.files, &world.server, &http);
     agent.refresh().await.unwrap();
     agent.find("docs/de.txt").await.unwrap();
     let later = now() + chrono::TimeDelta::days(1000);
-    let trusted = stored(&world.files, later).unwrap().unwrap();
+    let trusted = stored(&world.files, Wanted::default(), later).unwrap().unwrap();
     assert!(trusted.targets(&role("german")).is_some(), "expired metadata is used");
     world.files.save("german.json", b"{}").unwrap();
-    let trusted = stored(&world.files, now()).unwrap().unwrap();
+    let trusted = stored(&world.files, Wanted::default(), now()).unwrap().unwrap();
     assert!(trusted.targets(&role("german")).is_none(), "damaged metadata is not");
     assert!(trusted.targets(&role("docs")).is_some());
 }

@@ -17,11 +17,13 @@ use notary_schema::trusted::Expiry;
 use notary_schema::wire::DelegationRequest;
 use serde_json::json;
 
+use super::lookup::Visit;
 use super::{publish, stage};
 use crate::agent;
 use crate::args::{DelegationAddArgs, SignArgs, When};
 use crate::exit::{Failure, Outcome};
 use crate::keyring::Purpose;
+use crate::publishing::wanted::Wanted;
 use crate::session::Session;
 use crate::staged::{NewDelegation, StageError, Staged};
 use crate::trust_dir::files;
@@ -64,7 +66,8 @@ pub(crate) async fn request(
 
 /// A role that was published before goes on after its last version.
 fn next_version(session: &Session, gun: &Gun, role: &RoleName) -> Result<Version, Failure> {
-    let stored = agent::stored(&session.collection(gun)?.trusted(), session.now())?;
+    let files = session.collection(gun)?.trusted();
+    let stored = agent::stored(&files, Wanted::default(), session.now())?;
     let last = stored.and_then(|trusted| View::new(trusted).listed(role));
     Ok(last.map_or(Ok(Version::FIRST), Version::next)?)
 }
@@ -88,7 +91,9 @@ pub(crate) async fn add(session: &Session, args: DelegationAddArgs) -> Result<Ou
         changes.delegations.insert(args.role.clone(), new.clone());
         Ok(())
     };
-    stage::stage(session, &args.gun, &collection, &keys, change).await?;
+    let roles = [args.parent.clone(), args.role.clone()];
+    let wanted = Wanted { roles: &roles, names: &[], keys: &keys };
+    stage::stage(session, &args.gun, &collection, wanted, change).await?;
     if args.publish {
         let sign = SignArgs { key: args.sign_keys, expires: args.expires };
         return publish::publish(session, &args.gun, &collection, &sign).await;
@@ -154,7 +159,7 @@ fn check_request(bytes: &[u8], gun: &Gun, role: &RoleName) -> Result<DelegationR
 pub(crate) async fn list(session: &Session, gun: &Gun) -> Result<Outcome, Failure> {
     let (_, _lock) = session.locked(gun).await?;
     let mut agent = session.refreshed(gun, session.now(), Expiry::Reported).await?;
-    super::lookup::visit(session, &mut agent, None).await?;
+    super::lookup::visit(session, &mut agent, Visit::Teams).await?;
     let view = View::new(agent.trusted()?.clone());
     let (mut roles, mut text) = (Vec::new(), String::new());
     for role in view.roles().iter().filter(|role| role.name != RoleName::TARGETS) {
@@ -175,10 +180,30 @@ pub(crate) async fn list(session: &Session, gun: &Gun) -> Result<Outcome, Failur
         )
         .expect("a String takes all");
         roles.push(json!({
-            "delegated_by": role.delegator, "version": version, "delegation": delegation,
+            "delegated_by": role.delegator, "version": version, "delegation": &**delegation,
         }));
     }
-    session.output.result(&json!({ "delegations": roles }), &text)?;
+    let mut bins = Vec::new();
+    for (role, succinct) in view.succinct() {
+        let (divided, signers) = (&succinct.bins, &succinct.signers);
+        let (prefix, count, of) = (divided.name_prefix(), divided.count(), signers.keyids.len());
+        let ids: Vec<&str> = signers.keyids.iter().map(|id| id.as_str()).collect();
+        writeln!(
+            text,
+            "{count} bins {} to {} by {}\n  {} of {of} keys: {}",
+            divided.name(0),
+            divided.name(divided.last()),
+            role.name,
+            signers.threshold,
+            ids.join(", ")
+        )
+        .expect("a String takes all");
+        bins.push(json!({
+            "delegated_by": role.name, "name_prefix": prefix, "count": count,
+            "succinct_roles": succinct,
+        }));
+    }
+    session.output.result(&json!({ "delegations": roles, "bins": bins }), &text)?;
     Ok(Outcome::Done)
 }
 

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use notary_schema::name::RoleName;
-use notary_schema::path::Candidate;
-use notary_schema::role::TargetFile;
+use notary_schema::path::{Candidate, PathSet};
+use notary_schema::role::{DelegatedRole, TargetFile, Targets};
 use notary_schema::trusted::Expiry;
 use serde::Serialize;
 use serde_json::json;
@@ -47,7 +47,8 @@ pub(crate) async fn lookup(session: &Session, args: LookupArgs) -> Result<Outcom
 pub(crate) async fn list(session: &Session, args: ListArgs) -> Result<Outcome, Failure> {
     let (_, _lock) = session.locked(&args.gun).await?;
     let mut agent = session.refreshed(&args.gun, session.now(), Expiry::Enforced).await?;
-    let unread = visit(session, &mut agent, args.role.as_ref()).await?;
+    let what = args.role.as_ref().map_or(Visit::All, Visit::One);
+    let unread = visit(session, &mut agent, what).await?;
     let view = View::new(agent.trusted()?.clone());
     if let Some(role) = args.role.as_ref().filter(|role| view.role(role).is_none()) {
         return Err(StageError::UnknownRole(role.clone()).into());
@@ -63,11 +64,40 @@ pub(crate) async fn list(session: &Session, args: ListArgs) -> Result<Outcome, F
     Ok(if unread.is_empty() { Outcome::Done } else { Outcome::NotVerified })
 }
 
-/// Fetches every role, or those up to one role. Answers the roles that could not be read.
+/// What is visited.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Visit<'a> {
+    /// Every role.
+    All,
+    /// Every role but bins, of which there may be thousands.
+    Teams,
+    /// This role, as soon as a delegation leads there.
+    One(&'a RoleName),
+}
+
+impl Visit<'_> {
+    /// The roles below a file that are visited next, in the order of a look-up.
+    fn below(self, file: &Targets) -> Vec<RoleName> {
+        let Some(delegations) = &file.delegations else { return Vec::new() };
+        if let Visit::One(role) = self
+            && delegations.authority(role).is_some()
+        {
+            return vec![role.clone()];
+        }
+        let is_team = |role: &&DelegatedRole| matches!(role.paths, PathSet::Paths(_));
+        let all = matches!(self, Visit::All);
+        let listed = delegations.listed().iter().filter(|role| all || is_team(role));
+        let bins = delegations.succinct().into_iter().flat_map(|succinct| succinct.bins.names());
+        let bins = bins.take(if all { MAX_ROLES } else { 0 });
+        listed.map(|role| role.name.clone()).chain(bins).collect()
+    }
+}
+
+/// Fetches roles. Answers those that could not be read.
 pub(crate) async fn visit(
     session: &Session,
     agent: &mut Agent<'_>,
-    only: Option<&RoleName>,
+    what: Visit<'_>,
 ) -> Result<BTreeSet<RoleName>, Failure> {
     let (mut visited, mut unread) = (BTreeSet::from([RoleName::TARGETS]), BTreeSet::new());
     let mut waiting = vec![Vec::new()];
@@ -81,13 +111,13 @@ pub(crate) async fn visit(
             unread.insert(role);
             continue;
         }
-        if only == Some(&role) {
+        if matches!(what, Visit::One(wanted) if *wanted == role) {
             break;
         }
         let Some(file) = agent.trusted()?.targets(&role) else { continue };
-        for delegated in file.signed().delegated_roles().iter().rev() {
-            if visited.len() < MAX_ROLES && visited.insert(delegated.name.clone()) {
-                waiting.push(path.iter().cloned().chain([delegated.name.clone()]).collect());
+        for below in what.below(file.signed()).into_iter().rev() {
+            if visited.len() < MAX_ROLES && visited.insert(below.clone()) {
+                waiting.push(path.iter().cloned().chain([below]).collect());
             }
         }
     }
@@ -100,7 +130,7 @@ fn targets(view: &View, only: Option<&RoleName>) -> Vec<ListedTarget> {
         let Some(file) = view.file(&role.name) else { continue };
         for (name, file) in &file.signed().targets {
             // A client takes a name from the first role on its way that lists it.
-            if !role.covers(&Candidate::new(name)) || !seen.insert(name.clone()) {
+            if !role.covers(&Candidate::new(name.as_str())) || !seen.insert(name.clone()) {
                 continue;
             }
             if only.is_none_or(|only| *only == role.name) {

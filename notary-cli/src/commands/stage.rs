@@ -19,6 +19,7 @@ use crate::args::{AddArgs, RemoveArgs, SignArgs, StageArgs};
 use crate::exit::{Failure, Outcome};
 use crate::keyring::{KeyEntry, KeyringError, listed};
 use crate::publishing::in_flight::InFlight;
+use crate::publishing::wanted::Wanted;
 use crate::publishing::{load, plan, reading, save};
 use crate::session::Session;
 use crate::staged::{Staged, TargetChange, role_for, role_to_remove_from};
@@ -55,7 +56,10 @@ pub(crate) async fn add(session: &Session, args: AddArgs) -> Result<Outcome, Fai
         }
         Ok(shown)
     };
-    let shown = stage(session, &args.gun, &collection, &keys, change).await?;
+    let names: Vec<String> = targets.iter().map(|(name, _)| name.to_string()).collect();
+    let roles: Vec<RoleName> = args.role.iter().cloned().collect();
+    let wanted = Wanted { roles: &roles, names: &names, keys: &keys };
+    let shown = stage(session, &args.gun, &collection, wanted, change).await?;
     finish(session, &args.gun, &collection, &args.stage, shown).await
 }
 
@@ -81,7 +85,10 @@ pub(crate) async fn remove(session: &Session, args: RemoveArgs) -> Result<Outcom
         changes.targets.insert(args.name.clone(), TargetChange::Remove);
         Ok(vec![Shown { role, change: "remove", name: args.name.clone() }])
     };
-    let shown = stage(session, &args.gun, &collection, &keys, change).await?;
+    let roles: Vec<RoleName> = args.role.iter().cloned().collect();
+    let names = std::slice::from_ref(&args.name);
+    let wanted = Wanted { roles: &roles, names, keys: &keys };
+    let shown = stage(session, &args.gun, &collection, wanted, change).await?;
     finish(session, &args.gun, &collection, &args.stage, shown).await
 }
 
@@ -122,12 +129,13 @@ pub(crate) async fn reset(session: &Session, gun: &Gun) -> Result<Outcome, Failu
     Ok(Outcome::Done)
 }
 
-/// Makes a change to what is staged, judges all of it, and stores it.
+/// Makes a change to what is staged, judges all of it, and stores it. What is wanted for the change
+/// is read, and what was staged before.
 pub(crate) async fn stage<T>(
     session: &Session,
     gun: &Gun,
     collection: &CollectionDir,
-    keys: &[KeyEntry],
+    wanted: Wanted<'_>,
     change: impl Fn(&View, &mut Staged) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     let now = session.now();
@@ -135,27 +143,26 @@ pub(crate) async fn stage<T>(
     let decide = |view: &View, lifetimes: &Lifetimes| {
         let mut staged = before.clone();
         let result = change(view, &mut staged)?;
-        refuse_unsignable(view, keys, &before, &staged)?;
+        refuse_unsignable(view, wanted.keys, &before, &staged)?;
         let expires = notary_schema::online::expires_after(now, lifetimes.targets_seconds);
         plan::plan(view, &staged, expires)?.check(view, lifetimes, now)?;
         Ok((staged, result))
     };
-    let local = agent::stored(&collection.trusted(), now)?.map(View::new);
+    let roles: Vec<RoleName> = before.roles.keys().chain(wanted.roles).cloned().collect();
+    let wanted = Wanted { roles: &roles, ..wanted };
+    let local = agent::stored(&collection.trusted(), wanted, now)?.map(View::new);
     let decided = match local.map(|view| decide(&view, &Lifetimes::default())) {
         Some(Ok(decided)) => decided,
         Some(Err(failure)) if session.settings.server.is_none() => return Err(failure),
-        Some(Err(failure)) => {
-            match reading::read(session, gun, before.roles.keys().collect(), keys, now).await {
-                Ok(reading) => decide(&reading.view, &reading.lifetimes)?,
-                Err(unread) => {
-                    session.output.warn(format_args!("the server could not be asked: {unread}"));
-                    return Err(failure);
-                }
+        Some(Err(failure)) => match reading::read(session, gun, wanted, now).await {
+            Ok(reading) => decide(&reading.view, &reading.lifetimes)?,
+            Err(unread) => {
+                session.output.warn(format_args!("the server could not be asked: {unread}"));
+                return Err(failure);
             }
-        }
+        },
         None => {
-            let reading =
-                reading::read(session, gun, before.roles.keys().collect(), keys, now).await?;
+            let reading = reading::read(session, gun, wanted, now).await?;
             decide(&reading.view, &reading.lifetimes)?
         }
     };
@@ -175,7 +182,7 @@ fn refuse_unsignable(
         let Some(role) = view.role(name).filter(|_| before.roles.get(name) != Some(changes)) else {
             continue;
         };
-        let authority = view.authority(role);
+        let authority = view.authority(&role);
         if listed(keys, authority).is_empty() {
             let (role, wanted) = (name.clone(), authority.role.keyids.clone());
             return Err(KeyringError::NoKeyFor { role, wanted }.into());

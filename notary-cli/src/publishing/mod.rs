@@ -10,6 +10,7 @@
 pub(crate) mod in_flight;
 pub(crate) mod plan;
 pub(crate) mod reading;
+pub(crate) mod wanted;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -32,6 +33,7 @@ use crate::trust_dir::{CollectionDir, files};
 use in_flight::InFlight;
 use plan::Plan;
 use reading::Reading;
+use wanted::Wanted;
 
 /// The pause before a publish that was overtaken twice is built again; it doubles.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(20);
@@ -191,8 +193,9 @@ impl<'a> Publisher<'a> {
 
     async fn read(&self, staged: &Staged, now: DateTime<Utc>) -> Result<Reading, Failure> {
         let delegated = staged.roles.values().flat_map(|changes| changes.delegations.keys());
-        let roles = staged.roles.keys().chain(delegated).collect();
-        reading::read(self.session, self.gun, roles, &[], now).await
+        let roles: Vec<_> = staged.roles.keys().chain(delegated).cloned().collect();
+        let wanted = Wanted { roles: &roles, ..Wanted::default() };
+        reading::read(self.session, self.gun, wanted, now).await
     }
 
     fn drop_present(&self, staged: &mut Staged, reading: &Reading) {
@@ -248,7 +251,7 @@ impl<'a> Publisher<'a> {
         let mut signed: Vec<(RoleName, Arc<[u8]>)> = Vec::new();
         for part in &plan.parts {
             let role = view.role(&part.role).expect("the plan is made of known roles");
-            let authority = view.authority(role);
+            let authority = view.authority(&role);
             let file = self.keyring.sign(&part.document, &part.role, &self.keys, authority)?;
             signed.push((part.role.clone(), file.into()));
         }

@@ -58,6 +58,11 @@ pub(crate) fn plan(view: &View, staged: &Staged, expires: Expires) -> Result<Pla
                 )));
             }
         };
+        let delegations = view.file(role).and_then(|file| file.signed().delegations.as_ref());
+        let is_succinct = delegations.is_some_and(|all| all.succinct().is_some());
+        if is_succinct && !changes.delegations.is_empty() {
+            return Err(StageError::Succinct(role.clone()).into());
+        }
         changes.apply(&mut draft)?;
         let version = draft.version();
         let document = draft.finish();
@@ -200,7 +205,7 @@ mod tests {
         let first_file = Draft::first_targets(in_days(30)).finish().with_signatures(&[]);
         let first_file = String::from_utf8(first_file).unwrap();
         let delegating = |name: &str, first_file: Option<&String>| {
-            let mut delegation = like_team.clone();
+            let mut delegation = like_team.clone().into_owned();
             delegation.name = role(name);
             let keys = vec![collection.key("team").key];
             let new = NewDelegation { delegation, keys, first_file: first_file.cloned() };

@@ -1,25 +1,27 @@
 //! Reads as much of a collection as a publisher needs: the roles that are changed, and those that
 //! lead to them.
 //!
-//! Which roles lead to a role below `targets` is taken from the server's words and then verified
-//! along the chain; without them only the delegations of `targets` itself are known.
+//! Delegations are followed from `targets` on. Where they do not lead to a changed role by
+//! themselves, the server is asked for the way, which is then verified step by step.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
-use notary_schema::name::{Gun, KeyId, RoleName};
+use notary_schema::name::{Gun, RoleName};
 use notary_schema::online::Lifetimes;
 use notary_schema::trusted::Expiry;
 use notary_schema::wire::CollectionInfo;
 
+use super::wanted::Wanted;
 use crate::agent::{Agent, AgentError};
 use crate::exit::Failure;
-use crate::keyring::KeyEntry;
 use crate::session::Session;
 use crate::view::View;
 
 /// Most delegations between `targets` and a role that are followed.
 const MAX_DEPTH: usize = 32;
+/// Most roles that the server is asked for in one request.
+const ASKED_AT_ONCE: usize = 50;
 
 /// What a publisher knows of a collection.
 pub(crate) struct Reading {
@@ -29,34 +31,107 @@ pub(crate) struct Reading {
     pub(crate) lifetimes: Lifetimes,
 }
 
-/// Reads the collection as it is now: these roles, and every role that one of these keys may sign.
-/// Expired metadata is used.
+/// Reads the collection as it is now, as far as it is wanted. Expired metadata is used.
 pub(crate) async fn read(
     session: &Session,
     gun: &Gun,
-    roles: Vec<&RoleName>,
-    keys: &[KeyEntry],
+    wanted: Wanted<'_>,
     now: DateTime<Utc>,
 ) -> Result<Reading, Failure> {
-    let mut agent = session.refreshed(gun, now, Expiry::Reported).await?;
-    let info = session.server()?.info(gun).await?;
-    let held: BTreeSet<&KeyId> = keys.iter().map(|key| &key.keyid).collect();
-    let of_keys = info.roles.iter().filter(|role| role.keyids.iter().any(|id| held.contains(id)));
-    let wanted = of_keys.map(|role| &role.name).chain(roles.iter().copied()).cloned();
-    let wanted: BTreeSet<RoleName> = wanted.filter(RoleName::is_targets_role).collect();
-    let delegators = delegators(&info);
-    for role in &wanted {
-        let followed = follow(&mut agent, &chain(role, &delegators)).await;
-        match followed {
+    let agent = session.refreshed(gun, now, Expiry::Reported).await?;
+    let mut walk = Walk { session, agent, wanted, reached: BTreeMap::new() };
+    walk.descend(Vec::new()).await?;
+    let mut asked = BTreeSet::new();
+    let lifetimes = loop {
+        let unknown = wanted.roles.iter().filter(|role| !walk.reached.contains_key(role));
+        let unknown = unknown.filter(|role| !role.is_top_level() && !asked.contains(*role));
+        let mut some: Vec<RoleName> = unknown.take(ASKED_AT_ONCE).cloned().collect();
+        let is_last = some.len() < ASKED_AT_ONCE;
+        if some.is_empty() {
+            some.push(RoleName::TARGETS);
+        }
+        let info = session.server()?.info(gun, &some).await?;
+        let delegators = delegators(&info);
+        for role in &some {
+            walk.follow(&chain(role, &delegators)).await?;
+        }
+        if is_last {
+            break info.lifetimes;
+        }
+        asked.extend(some);
+    };
+    let view = View::new(walk.agent.trusted()?.clone());
+    Ok(Reading { view, lifetimes })
+}
+
+/// A walk along delegations.
+struct Walk<'a> {
+    session: &'a Session,
+    agent: Agent<'a>,
+    wanted: Wanted<'a>,
+    /// Whether each role that was tried was read.
+    reached: BTreeMap<RoleName, bool>,
+}
+
+impl Walk<'_> {
+    /// Reads what is wanted below the last role of a path, and below that.
+    async fn descend(&mut self, path: Vec<RoleName>) -> Result<(), Failure> {
+        let mut waiting = vec![path];
+        while let Some(path) = waiting.pop() {
+            let role = path.last().unwrap_or(&RoleName::TARGETS);
+            let Some(file) = self.agent.trusted()?.targets(role).cloned() else { continue };
+            for below in self.wanted.below(file.signed()) {
+                if path.len() < MAX_DEPTH && !self.reached.contains_key(&below) {
+                    let path: Vec<_> = path.iter().cloned().chain([below]).collect();
+                    if self.read(&path).await? {
+                        waiting.push(path);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the roles of a chain as far as they were published and are delegated to, and what is
+    /// wanted below them.
+    async fn follow(&mut self, chain: &[RoleName]) -> Result<(), Failure> {
+        for end in 1..=chain.len() {
+            let path = &chain[..end];
+            let delegator = end.checked_sub(2).map_or(&RoleName::TARGETS, |at| &chain[at]);
+            let file = self.agent.trusted()?.targets(delegator);
+            let is_delegated =
+                file.is_some_and(|f| f.signed().authority(&chain[end - 1]).is_some());
+            if !is_delegated || !self.read(path).await? {
+                break;
+            }
+            self.descend(path.to_vec()).await?;
+        }
+        Ok(())
+    }
+
+    /// Reads the last role of a path; `false` where it is not published or cannot be read.
+    async fn read(&mut self, path: &[RoleName]) -> Result<bool, Failure> {
+        let role = path.last().expect("a path below targets");
+        if let Some(reached) = self.reached.get(role) {
+            return Ok(*reached);
+        }
+        let snapshot = self.agent.trusted()?.snapshot();
+        let is_listed = snapshot.is_some_and(|file| file.signed().entry(role).is_some());
+        let read = match is_listed {
+            true => self.agent.follow(path).await.map(|()| true),
+            false => Ok(false),
+        };
+        let reached = match read {
             // A role that only might be meant does not stand in the way of the others.
-            Err(Failure::Agent(AgentError::Update(error))) if !roles.contains(&role) => {
-                session.output.warn(format_args!("{role} could not be read: {error}"));
+            Err(AgentError::Update(error)) if !self.wanted.roles.contains(role) => {
+                self.session.output.warn(format_args!("{role} could not be read: {error}"));
+                false
             }
             other => other?,
-        }
+        };
+        self.reached.insert(role.clone(), reached);
+        Ok(reached)
     }
-    let view = View::new(agent.trusted()?.clone());
-    Ok(Reading { view, lifetimes: info.lifetimes })
 }
 
 fn delegators(info: &CollectionInfo) -> BTreeMap<&RoleName, &RoleName> {
@@ -75,24 +150,4 @@ fn chain(role: &RoleName, delegators: &BTreeMap<&RoleName, &RoleName>) -> Vec<Ro
     }
     chain.reverse();
     chain
-}
-
-/// Fetches a chain as far as its roles were published and are delegated to.
-async fn follow(agent: &mut Agent<'_>, chain: &[RoleName]) -> Result<(), Failure> {
-    let view = View::new(agent.trusted()?.clone());
-    let mut reach = 0;
-    let mut delegator = RoleName::TARGETS;
-    for role in chain {
-        if view.listed(role).is_none() {
-            break;
-        }
-        if let Some(file) = view.file(&delegator)
-            && file.signed().delegation(role).is_none()
-        {
-            break;
-        }
-        reach += 1;
-        delegator = role.clone();
-    }
-    Ok(agent.follow(&chain[..reach]).await?)
 }

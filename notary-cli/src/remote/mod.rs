@@ -117,9 +117,18 @@ impl<'a> Server<'a> {
         self.call(Method::POST, self.url(gun, &format!("keys/{}", role.name())), &[]).await
     }
 
-    /// What a collection is made of, in the server's words: nothing in it is verified.
-    pub(crate) async fn info(&self, gun: &Gun) -> Result<CollectionInfo, RemoteError> {
-        self.call(Method::GET, self.url(gun, ""), &[]).await
+    /// What a collection is made of, in the server's words: nothing in it is verified. All of it, or
+    /// these roles with those on the way to them.
+    pub(crate) async fn info(
+        &self,
+        gun: &Gun,
+        roles: &[RoleName],
+    ) -> Result<CollectionInfo, RemoteError> {
+        let mut url = self.url(gun, "");
+        for role in roles {
+            url.query_pairs_mut().append_pair("role", role.as_str());
+        }
+        self.call(Method::GET, url, &[]).await
     }
 
     /// Sends signed files as one publish. Repeating it is harmless.

@@ -109,7 +109,7 @@ fn changes_that_are_there_are_dropped_and_the_others_stay() {
 fn a_delegation_is_there_when_its_first_file_is() {
     let view = Collection::new().view();
     let targets = view.file(&RoleName::TARGETS).unwrap().signed().clone();
-    let delegation = targets.delegation(&role("team")).unwrap().clone();
+    let delegation = targets.delegation(&role("team")).unwrap().into_owned();
     let keys = targets.delegations.clone().unwrap().keys.into_values().collect();
     let new = |first_file: Option<&str>, terminating| {
         let delegation = DelegatedRole { terminating, ..delegation.clone() };

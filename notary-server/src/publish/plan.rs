@@ -7,9 +7,9 @@ use chrono::{DateTime, Utc};
 use notary_schema::envelope::Envelope;
 use notary_schema::json;
 use notary_schema::name::{KeyId, RoleName};
-use notary_schema::online::{self, HeldKeys, Lifetimes, OnlineRole, Plan, Versions, entry};
-use notary_schema::publish::{Head, StoredFile, first_unlisted};
-use notary_schema::role::{FileMeta, Root, Snapshot};
+use notary_schema::online::{self, HeldKeys, Lifetimes, OnlineRole, Plan, Versions};
+use notary_schema::publish::{Head, StoredFile, first_unlisted, snapshot_entries};
+use notary_schema::role::{Root, Snapshot, Targets};
 use notary_schema::wire::KeyState;
 
 use super::Publisher;
@@ -36,7 +36,8 @@ pub(super) fn plan(
 ) -> Plan {
     let previous = head.map(|head| head.snapshot.signed());
     let root = next_root(head, files);
-    online::plan(previous, entries(files), (&root, held), lifetimes, versions, now)
+    let entries = snapshot_entries(head, newest(files));
+    online::plan(previous, entries, (&root, held), lifetimes, versions, now)
 }
 
 /// Keys of the signer that would sign.
@@ -57,11 +58,11 @@ pub(super) fn next_root(head: Option<&Head>, files: &[RoleFile]) -> Arc<Root> {
     Arc::new(root.signed().clone())
 }
 
-/// The snapshot entries of files; of two of one role the later one.
-fn entries(files: &[RoleFile]) -> BTreeMap<RoleName, FileMeta> {
+/// The targets roles among files; of two of one role the later one.
+fn newest(files: &[RoleFile]) -> BTreeMap<RoleName, Arc<Envelope<Targets>>> {
     let targets = files.iter().filter_map(|file| match file {
         RoleFile::Root(_) => None,
-        RoleFile::Targets(role, file) => Some((role.clone(), entry(file))),
+        RoleFile::Targets(role, file) => Some((role.clone(), file.clone())),
     });
     targets.collect()
 }

@@ -113,8 +113,7 @@ impl OutgoingFile {
         match file {
             RoleFile::Root(root) => OutgoingFile::online(RoleName::ROOT, root),
             RoleFile::Targets(role, targets) => OutgoingFile {
-                delegates: *role == RoleName::TARGETS
-                    || !targets.signed().delegated_roles().is_empty(),
+                delegates: *role == RoleName::TARGETS || targets.signed().delegates(),
                 ..OutgoingFile::online(role.clone(), targets)
             },
         }

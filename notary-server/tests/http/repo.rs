@@ -66,7 +66,7 @@ impl Repo {
                 paths: PathSet::Paths(vec![PathPattern::new(&format!("{name}/*"))]),
             };
             let roles = self.teams.iter().map(role).collect();
-            targets.delegations = Some(Delegations { keys: keys.collect(), roles });
+            targets.delegations = Some(Delegations::new(keys.collect(), roles).unwrap());
         }
         ("targets".into(), signed(&targets, &self.targets_key))
     }

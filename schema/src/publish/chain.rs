@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::head::{Delegator, View};
+use super::view::{Delegator, View};
 use super::{Batch, Head, Refusal};
 use crate::envelope::Envelope;
 use crate::name::{RoleName, Version};
 use crate::path::Candidate;
-use crate::role::{Root, Targets};
+use crate::role::{Delegations, Root, SuccinctRoles, Targets};
 use crate::threshold::{self, ThresholdNotMet};
 
 /// Every part is the version after the stored one; the first publish is root 1 with targets 1.
@@ -80,7 +80,7 @@ pub(super) fn delegated(view: &View<'_>, batch: &Batch) -> Result<(), Refusal> {
 pub(super) fn delegated_signatures(view: &View<'_>, batch: &Batch) -> Result<(), Refusal> {
     for (role, file) in delegated_parts(batch) {
         for delegator in view.delegators(role) {
-            threshold::require(file, role, &delegator.name, delegator.authority())?;
+            threshold::require(file, role, delegator.name, delegator.authority())?;
         }
     }
     Ok(())
@@ -89,36 +89,6 @@ pub(super) fn delegated_signatures(view: &View<'_>, batch: &Batch) -> Result<(),
 fn delegated_parts(batch: &Batch) -> impl Iterator<Item = (&RoleName, &Envelope<Targets>)> {
     let parts = batch.targets_parts().map(|(role, file)| (role, file.as_ref()));
     parts.filter(|(role, _)| **role != RoleName::TARGETS)
-}
-
-/// A new delegation has a name that may be created and that nobody has.
-pub(super) fn names(view: &View<'_>) -> Result<(), Refusal> {
-    if view.added().next().is_none() {
-        return Ok(());
-    }
-    let mut spellings: BTreeMap<String, BTreeSet<&RoleName>> = BTreeMap::new();
-    for name in view.names_in_use() {
-        spellings.entry(name.as_str().to_ascii_lowercase()).or_default().insert(name);
-    }
-    for (delegator, role) in view.added() {
-        role.check_creatable()
-            .map_err(|error| Refusal::DelegatedName { delegator: delegator.clone(), error })?;
-        let taken = |taken_by| {
-            Err(Refusal::RoleNameTaken {
-                delegator: delegator.clone(),
-                role: role.clone(),
-                taken_by,
-            })
-        };
-        if let Some(other) = view.delegators(role).iter().find(|other| other.name != *delegator) {
-            return taken(format!("{} delegates to it", other.name));
-        }
-        let alike = &spellings[&role.as_str().to_ascii_lowercase()];
-        if let Some(other) = alike.iter().find(|other| **other != role) {
-            return taken(format!("it differs only in case from {other}"));
-        }
-    }
-    Ok(())
 }
 
 /// No role is farther from `targets` than clients follow.
@@ -135,9 +105,12 @@ pub(super) fn paths(view: &View<'_>, batch: &Batch) -> Result<(), Refusal> {
 }
 
 fn inside_paths(view: &View<'_>, role: &RoleName, file: &Envelope<Targets>) -> Result<(), Refusal> {
+    if file.signed().targets.is_empty() {
+        return Ok(());
+    }
     let chain = view.chain(role);
     for name in file.signed().targets.keys() {
-        let candidate = Candidate::new(name);
+        let candidate = Candidate::new(name.as_str());
         if let Some(outside) = chain.iter().find(|step| !step.delegated.covers(&candidate)) {
             return Err(Refusal::OutsidePaths {
                 role: role.clone(),
@@ -169,14 +142,24 @@ fn still_trusted(view: &View<'_>, role: &RoleName) -> bool {
     }
     let file = view.file(role).expect("only stored roles are asked for");
     let edge = |delegator: &Delegator<'_>| (delegator.name.clone(), role.clone());
-    let delegators = view.delegators(role).iter();
+    let delegators = view.delegators(role).into_iter();
     let mut changed = delegators.filter(|delegator| view.changes.contains_key(&edge(delegator)));
     changed.all(|delegator| threshold::count(file, delegator.authority()).is_met())
         && inside_paths(view, role, file).is_ok()
 }
 
-/// New delegations come with the first file of their role, or are named; no others are.
+/// New delegations come with the first file of their role, or are named; no others are. Succinct
+/// bins all have a file (TAP 15).
 pub(super) fn pending(view: &View<'_>, batch: &Batch) -> Result<(), Refusal> {
+    for (delegator, file) in batch.targets_parts() {
+        let succinct = file.signed().delegations.as_ref().and_then(Delegations::succinct);
+        let Some(SuccinctRoles { bins, .. }) = succinct else { continue };
+        let there = view.bins_with_file(bins);
+        if (there.len() as u64) < bins.count() {
+            let missing = bins.names().filter(|bin| !there.contains(bin)).collect();
+            return Err(Refusal::MissingBins { delegator: delegator.clone(), missing });
+        }
+    }
     let added = view.added().map(|(_, role)| role);
     let waiting: BTreeSet<RoleName> = added.filter(|role| !view.has_file(role)).cloned().collect();
     let unnamed: Vec<RoleName> = waiting.difference(&batch.pending).cloned().collect();

@@ -43,7 +43,7 @@ pub(super) fn check_root(file: &Envelope<Root>, rules: &Rules) -> Result<(), Ref
     }
     readable_by_all(file)?;
     let limits = &rules.limits;
-    within(&RoleName::ROOT, "bytes", file.bytes().len(), limits.root_bytes)?;
+    within(&RoleName::ROOT, "bytes", file.bytes().len() as u64, limits.root_bytes)?;
     check_keys(&RoleName::ROOT, &root.keys, limits)?;
     for role in [RoleName::ROOT, RoleName::TARGETS, RoleName::SNAPSHOT, RoleName::TIMESTAMP] {
         let authority = root.authority(&role).expect("a root lists the top-level roles");
@@ -85,14 +85,18 @@ pub(super) fn check_targets(
     limits: &Limits,
 ) -> Result<(), Refusal> {
     let targets = file.signed();
-    within(role, "targets", targets.targets.len(), limits.targets_per_role)?;
+    within(role, "targets", targets.targets.len() as u64, limits.targets_per_role)?;
     for (name, target) in &targets.targets {
         check_target(role, name, target, limits)?;
     }
     let Some(delegations) = &targets.delegations else { return Ok(()) };
-    within(role, "delegations", delegations.roles.len(), limits.delegations_per_role)?;
+    within(role, "delegations", delegations.count(), limits.delegations_per_role)?;
     check_keys(role, &delegations.keys, limits)?;
-    for delegated in &delegations.roles {
+    if let Some(succinct) = delegations.succinct() {
+        let authority = Authority { keys: &delegations.keys, role: &succinct.signers };
+        return check_role_keys(role, &succinct.bins.name(0), authority, limits);
+    }
+    for delegated in delegations.listed() {
         let authority = Authority { keys: &delegations.keys, role: &delegated.signers };
         check_role_keys(role, &delegated.name, authority, limits)?;
         delegated.paths.check_publishable().map_err(|error| Refusal::DelegatedPath {
@@ -125,7 +129,8 @@ fn check_target(
     match &target.custom {
         Some(custom) if custom.is_null() => refuse("has \"custom\": null; leave it out instead"),
         Some(custom) => {
-            within(role, "bytes of custom", json::compact(custom).len(), limits.custom_bytes)
+            let length = json::compact(custom).len() as u64;
+            within(role, "bytes of custom", length, limits.custom_bytes)
         }
         None => Ok(()),
     }
@@ -137,7 +142,7 @@ fn check_keys(
     keys: &BTreeMap<KeyId, Key>,
     limits: &Limits,
 ) -> Result<(), Refusal> {
-    within(role, "keys", keys.len(), limits.keys_per_file)?;
+    within(role, "keys", keys.len() as u64, limits.keys_per_file)?;
     match keys.iter().find(|(listed, key)| *listed != key.id()) {
         Some((listed, key)) => Err(Refusal::KeyIdMismatch {
             role: role.clone(),
@@ -156,7 +161,7 @@ fn check_role_keys(
     limits: &Limits,
 ) -> Result<(), Refusal> {
     let RoleKeys { keyids, threshold } = authority.role;
-    within(listed_in, "keys of one role", keyids.len(), limits.keys_per_role)?;
+    within(listed_in, "keys of one role", keyids.len() as u64, limits.keys_per_role)?;
     let (listed_in, role, threshold) = (listed_in.clone(), role.clone(), threshold.get());
     if let Some(keyid) = keyids.iter().find(|id| !authority.keys.contains_key(*id)) {
         return Err(Refusal::UnknownKey { listed_in, role, keyid: keyid.clone() });
@@ -168,8 +173,7 @@ fn check_role_keys(
     Ok(())
 }
 
-fn within(role: &RoleName, what: &'static str, found: usize, limit: u64) -> Result<(), Refusal> {
-    let found = found as u64;
+fn within(role: &RoleName, what: &'static str, found: u64, limit: u64) -> Result<(), Refusal> {
     if found > limit {
         return Err(Refusal::TooMany { role: role.clone(), what, found, limit });
     }

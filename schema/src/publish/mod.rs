@@ -11,7 +11,9 @@
 mod chain;
 mod files;
 mod head;
+mod names;
 mod refusal;
+mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -25,7 +27,7 @@ use crate::role::{FileMeta, Root, Targets};
 pub use head::{Head, StoredFile, first_unlisted};
 pub use refusal::Refusal;
 
-use head::View;
+use view::View;
 
 /// How much one file may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -170,11 +172,29 @@ impl Accepted {
             |(role, version): (&RoleName, &Option<Version>)| head.version(role) == *version;
         !self.adds_names && self.relied_on.iter().all(relied)
     }
+}
 
-    /// The snapshot entries of the new files.
-    pub fn entries(&self) -> impl Iterator<Item = (RoleName, FileMeta)> {
-        self.files.iter().map(|(role, file)| (role.clone(), crate::online::entry(file)))
-    }
+/// The snapshot entries of accepted files: version, length and SHA-256, and of hash bins the version
+/// alone, since thousands of them are in every snapshot. A role keeps the form that it was listed in
+/// before, so that no entry is ever signed in two forms under one version.
+pub fn snapshot_entries(
+    head: Option<&Head>,
+    files: BTreeMap<RoleName, Arc<Envelope<Targets>>>,
+) -> BTreeMap<RoleName, FileMeta> {
+    let batch = Batch { targets: files, ..Batch::default() };
+    let view = View::new(head, &batch);
+    let is_bin = |role: &RoleName| match head.and_then(|head| head.snapshot.signed().entry(role)) {
+        Some(before) => before.hashes.is_none(),
+        None => view.is_bin(role),
+    };
+    let entry = |(role, file): (&RoleName, &Arc<Envelope<Targets>>)| {
+        let entry = match is_bin(role) {
+            true => FileMeta { version: file.version(), length: None, hashes: None },
+            false => FileMeta::of(file.version(), file.bytes()),
+        };
+        (role.clone(), entry)
+    };
+    batch.targets_parts().map(entry).collect()
 }
 
 /// Judges a batch, from which stored parts are taken out, on the head of its collection; `None` for
@@ -233,7 +253,7 @@ fn check_content(
     }
     // First, so that below every new delegation is one that clients find.
     chain::delegated(view, batch)?;
-    chain::names(view)?;
+    names::names(view, batch)?;
     chain::depth(view, rules.limits.delegation_depth)?;
     chain::paths(view, batch)?;
     chain::orphans(view, batch)?;

@@ -205,6 +205,18 @@ pub enum Refusal {
          `pending=`", list(.0)
     )]
     Pending(Vec<RoleName>),
+    /// A role delegates to succinct bins and some of them have no file.
+    #[error(
+        "{delegator} delegates to bins without a file: {}; publish the first file of each in the \
+         same request",
+        list(missing)
+    )]
+    MissingBins {
+        /// The role with the delegation.
+        delegator: RoleName,
+        /// The bins without a file.
+        missing: Vec<RoleName>,
+    },
     /// `orphan=` or `pending=` names roles for which nothing of the kind happens.
     #[error("`{parameter}=` names {} without need", list(roles))]
     NamedWithoutNeed {
@@ -261,6 +273,7 @@ impl Refusal {
             Refusal::OutsidePaths { .. } => "outside_paths",
             Refusal::WouldOrphan(_) => "would_orphan",
             Refusal::Pending(_) => "pending_role",
+            Refusal::MissingBins { .. } => "missing_bins",
             Refusal::NamedWithoutNeed { .. } => "named_without_need",
             Refusal::TooDeep { .. } => "delegation_too_deep",
         }

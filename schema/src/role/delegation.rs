@@ -1,9 +1,8 @@
-//! Who may sign what: keys and thresholds, and the delegations of a targets role.
+//! Who may sign what: keys and thresholds, and the delegation to one role.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 
-use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use crate::key::Key;
@@ -53,45 +52,6 @@ pub struct Authority<'a> {
     pub keys: &'a BTreeMap<KeyId, Key>,
     /// The ids and the threshold of the role.
     pub role: &'a RoleKeys,
-}
-
-/// The delegations of a role: keys, and roles in their order, which is their priority.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "DelegationsFields")]
-pub struct Delegations {
-    /// The keys of the delegated roles.
-    pub keys: BTreeMap<KeyId, Key>,
-    /// The delegated roles; no name twice.
-    pub roles: Vec<DelegatedRole>,
-}
-
-#[derive(Deserialize)]
-struct DelegationsFields {
-    keys: BTreeMap<KeyId, Key>,
-    #[serde(default)]
-    roles: Option<Vec<DelegatedRole>>,
-    #[serde(default)]
-    succinct_roles: Option<IgnoredAny>,
-}
-
-impl TryFrom<DelegationsFields> for Delegations {
-    type Error = String;
-    fn try_from(fields: DelegationsFields) -> Result<Delegations, String> {
-        if fields.succinct_roles.is_some() {
-            return Err("delegations with \"succinct_roles\" (TAP 15) are not read yet".into());
-        }
-        let roles = fields.roles.ok_or("delegations without \"roles\"")?;
-        let mut seen = BTreeSet::new();
-        for role in &roles {
-            if role.name.is_top_level() {
-                return Err(format!("a delegation to the top-level role {}", role.name));
-            }
-            if !seen.insert(&role.name) {
-                return Err(format!("two delegations to the role {}", role.name));
-            }
-        }
-        Ok(Delegations { keys: fields.keys, roles })
-    }
 }
 
 /// The delegation to one role.

@@ -5,10 +5,13 @@
 //! keeps; what is edited is edited in a [`crate::draft::Draft`]. Stricter rules, for what may be
 //! *published*, stand in [`crate::publish`].
 
+mod bins;
 mod delegation;
+mod delegations;
 mod file;
 mod header;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -17,7 +20,10 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::key::Key;
 use crate::name::{KeyId, RoleName, Version};
-pub use delegation::{Authority, DelegatedRole, Delegations, RoleKeys};
+use crate::path::Candidate;
+pub use bins::{Bins, SuccinctRoles};
+pub use delegation::{Authority, DelegatedRole, RoleKeys};
+pub use delegations::Delegations;
 pub use file::{FileMeta, Hashes, TargetFile};
 pub use header::{Expires, SPEC_VERSION, SpecVersion};
 
@@ -150,21 +156,24 @@ impl Targets {
         }
     }
 
-    /// The delegations of this role in their order, which is their priority.
-    pub fn delegated_roles(&self) -> &[DelegatedRole] {
-        self.delegations.as_ref().map_or(&[], |delegations| &delegations.roles)
+    /// Whether this role delegates to any.
+    pub fn delegates(&self) -> bool {
+        self.delegations.as_ref().is_some_and(|delegations| delegations.count() > 0)
     }
 
     /// The delegation to a role, if this role has one.
-    pub fn delegation(&self, role: &RoleName) -> Option<&DelegatedRole> {
-        self.delegated_roles().iter().find(|delegated| delegated.name == *role)
+    pub fn delegation(&self, role: &RoleName) -> Option<Cow<'_, DelegatedRole>> {
+        self.delegations.as_ref()?.delegation(role)
+    }
+
+    /// The delegations that cover a target name, in the order of their priority.
+    pub fn covering(&self, candidate: &Candidate<'_>) -> Vec<Cow<'_, DelegatedRole>> {
+        self.delegations.as_ref().map_or_else(Vec::new, |all| all.covering(candidate))
     }
 
     /// Whose signatures count for a role that this one delegates to.
     pub fn authority(&self, role: &RoleName) -> Option<Authority<'_>> {
-        let delegations = self.delegations.as_ref()?;
-        let delegated = self.delegation(role)?;
-        Some(Authority { keys: &delegations.keys, role: &delegated.signers })
+        self.delegations.as_ref()?.authority(role)
     }
 }
 

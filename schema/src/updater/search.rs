@@ -24,14 +24,14 @@ enum Goal {
     #[default]
     Nothing,
     /// A target of this name.
-    Target(String),
+    Target(Candidate<'static>),
     /// Each of these roles, the next one last.
     Chain(Vec<RoleName>),
 }
 
 impl Search {
     pub(super) fn for_target(name: &str) -> Search {
-        Search::with(Goal::Target(name.to_owned()))
+        Search::with(Goal::Target(Candidate::new(name.to_owned())))
     }
 
     pub(super) fn for_chain(chain: &[RoleName]) -> Search {
@@ -81,16 +81,13 @@ impl Search {
                     self.stack.push((next, role));
                 }
             }
-            Goal::Target(name) => match targets.targets.get(name) {
+            Goal::Target(wanted) => match targets.targets.get(wanted.name()) {
                 Some(file) => {
-                    let (name, file) = (name.clone(), file.clone());
+                    let (name, file) = (wanted.name().to_owned(), file.clone());
                     self.found = Some(Found { name, role, file });
                     self.stack.clear();
                 }
-                None => {
-                    let candidate = Candidate::new(name);
-                    descend(&mut self.stack, &role, targets, &candidate);
-                }
+                None => descend(&mut self.stack, &role, targets, wanted),
             },
         }
         Ok(())
@@ -106,7 +103,7 @@ fn descend(
     candidate: &Candidate<'_>,
 ) {
     let mut children = Vec::new();
-    for delegated in targets.delegated_roles().iter().filter(|d| d.covers(candidate)) {
+    for delegated in targets.covering(candidate) {
         children.push((delegated.name.clone(), role.clone()));
         if delegated.terminating {
             stack.clear();

@@ -112,9 +112,13 @@ pub struct CollectionInfo {
     pub incarnation: Incarnation,
     /// The number of its last commit.
     pub seq: u64,
-    /// Its roles: the four top-level ones, then delegated roles in the order of a look-up.
+    /// Its roles: the four top-level ones, then delegated roles in the order of a look-up. Bins of
+    /// `bins` are among them only where they are asked for by name.
     pub roles: Vec<RoleInfo>,
-    /// The keys that `roles` refer to.
+    /// The succinct bins of its roles.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bins: Vec<BinsInfo>,
+    /// The keys that `roles` and `bins` refer to.
     pub keys: BTreeMap<KeyId, Key>,
     /// How long its metadata lives.
     pub lifetimes: Lifetimes,
@@ -160,6 +164,29 @@ pub struct RoleInfo {
     /// Whether a look-up that matches its paths ends here.
     #[serde(default)]
     pub terminating: bool,
+}
+
+/// The succinct bins of one role (TAP 15), told as a whole.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct BinsInfo {
+    /// The role whose names they divide.
+    pub delegated_by: RoleName,
+    /// What their names start with, before a hyphen and their number.
+    pub name_prefix: String,
+    /// How many bits of a name's SHA-256 choose the bin.
+    pub bit_length: u32,
+    /// How many there are.
+    pub count: u64,
+    /// Who may sign them.
+    pub keyids: Vec<KeyId>,
+    /// How many of them must.
+    pub threshold: u32,
+    /// When the first of them expires.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<DateTime<Utc>>,
+    /// Whether that was before the answer.
+    #[serde(default)]
+    pub expired: bool,
 }
 
 /// One file.
