@@ -140,6 +140,12 @@ pub struct Limits {
     pub queue_seconds: u64,
     /// Most names that are reserved without a collection.
     pub reservations: u64,
+    /// Longest body of a request that is one JSON document, in bytes.
+    pub document_bytes: u64,
+    /// Most open tokens that come from one token of the server's host.
+    pub tokens_per_origin: u64,
+    /// Most patterns of roles in one token.
+    pub role_globs: usize,
     /// Most items in a page of a list.
     pub page: u32,
     /// Longest root, in bytes.
@@ -177,6 +183,9 @@ impl Default for Limits {
             queue: 256,
             queue_seconds: 10,
             reservations: 1_000,
+            document_bytes: 64 << 10,
+            tokens_per_origin: 1_000,
+            role_globs: 32,
             page: 1_000,
             root_bytes: schema.root_bytes,
             snapshot_bytes: 16 << 20,

@@ -33,6 +33,12 @@ pub enum ServiceError {
     /// No collection of this name, as far as the caller may know.
     #[error("there is no collection {0}; create it with `notary init {0}`")]
     UnknownCollection(Gun),
+    /// No token of this id, as far as the caller may know.
+    #[error("there is no token {0} within the caller's own grant")]
+    UnknownToken(String),
+    /// An origin has too many open tokens.
+    #[error("{0} tokens are open already; revoke those that nobody uses")]
+    TooManyTokens(u64),
     /// The collection has no such file.
     #[error("{gun} has no {name}")]
     UnknownFile {
@@ -138,6 +144,8 @@ impl ServiceError {
             ServiceError::Unauthenticated(_) => (StatusCode::UNAUTHORIZED, "unauthenticated"),
             ServiceError::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden"),
             ServiceError::UnknownCollection(_) => (StatusCode::NOT_FOUND, "unknown_collection"),
+            ServiceError::UnknownToken(_) => (StatusCode::NOT_FOUND, "unknown_token"),
+            ServiceError::TooManyTokens(_) => (StatusCode::FORBIDDEN, "too_many_tokens"),
             ServiceError::UnknownFile { .. } => (StatusCode::NOT_FOUND, "unknown_file"),
             ServiceError::UnknownPath => (StatusCode::NOT_FOUND, "unknown_path"),
             ServiceError::Malformed(_) => (StatusCode::BAD_REQUEST, "malformed_request"),

@@ -4,7 +4,7 @@ use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use actix_web::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{HttpMessage, HttpResponse};
 use notary_schema::wire::{PROBLEM_JSON, Problem};
@@ -77,7 +77,10 @@ pub async fn problems(
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let request_id = request.extensions().get::<RequestId>().map(ToString::to_string);
     let request_id = request_id.unwrap_or_default();
-    let of_root = request.path().ends_with("root.json");
+    // A client asks for the next root until there is none: an old "none" would hide one. What
+    // somebody with a token is told is for nobody else.
+    let may_be_kept =
+        !request.path().ends_with("root.json") && !request.headers().contains_key(AUTHORIZATION);
     let mut response = match caught(next.call(request)).await {
         Ok(answered) => answered?.map_into_boxed_body(),
         Err(panic) => return Err(panicked(&panic, request_id)),
@@ -86,14 +89,15 @@ pub async fn problems(
     let is_error = status.is_client_error() || status.is_server_error();
     if is_error && response.response().extensions().get::<OwnBody>().is_none() {
         let draft = response.response_mut().extensions_mut().remove::<Draft>();
-        let body = draft.unwrap_or_else(|| Draft::foreign(status)).into_body(status, request_id);
+        let draft = draft.unwrap_or_else(|| Draft::foreign(status));
+        let kept = match draft.code {
+            "unknown_file" | "unknown_path" if may_be_kept => "max-age=1",
+            _ => "no-store",
+        };
+        let body = draft.into_body(status, request_id);
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
-        if status == StatusCode::NOT_FOUND {
-            // A client asks for the next root until there is none: an old "none" would hide one.
-            let kept = if of_root { "no-store" } else { "max-age=1" };
-            headers.insert(CACHE_CONTROL, HeaderValue::from_static(kept));
-        }
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static(kept));
         response = response.map_body(|_, _| BoxBody::new(body));
     }
     Ok(response)

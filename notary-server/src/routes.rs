@@ -1,8 +1,8 @@
 //! All paths of the service.
 
-use actix_web::web::{ServiceConfig, get, head, post, resource};
+use actix_web::web::{ServiceConfig, delete, get, head, post, resource};
 
-use crate::handlers::{health, info, keys, metadata, publish};
+use crate::handlers::{health, info, keys, metadata, publish, tokens};
 
 /// Registers every path. A collection's name has slashes and ends before `/_trust/`: none of its
 /// segments starts with `_`.
@@ -20,6 +20,18 @@ pub fn register(app: &mut ServiceConfig) {
         resource("/v2/_trust/collections")
             .route(get().to(info::collections))
             .route(head().to(info::collections)),
+    )
+    .service(
+        resource("/v2/_trust/tokens")
+            .route(post().to(tokens::create))
+            .route(get().to(tokens::list))
+            .route(head().to(tokens::list)),
+    )
+    .service(
+        resource("/v2/_trust/tokens/{id}")
+            .route(get().to(tokens::show))
+            .route(head().to(tokens::show))
+            .route(delete().to(tokens::revoke)),
     )
     .service(
         resource("/healthz").route(get().to(health::healthz)).route(head().to(health::healthz)),

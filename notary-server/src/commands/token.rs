@@ -3,16 +3,15 @@
 use std::path::PathBuf;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use notary_schema::key::sha256_hex;
+use notary_schema::wire::GrantLevel;
 use serde_json::json;
 
 use super::{ConfigFile, open, print};
-use crate::auth::{Grant, Level, draw_token};
-use crate::store::Token;
-
-/// Who made a token that was made on the server's host.
-const CREATED_BY: &str = "notary-server";
+use crate::auth::{Grant, draw_token};
+use crate::store::{Store, Token};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -46,8 +45,8 @@ pub(super) enum Command {
 #[derive(Debug, Args)]
 pub(super) struct NewToken {
     /// What it may do
-    #[arg(long, value_enum)]
-    grant: Level,
+    #[arg(long, value_parser = parse_level())]
+    grant: GrantLevel,
     /// On which collections: `*` stands for text within a segment, `**` also across `/`
     #[arg(long, value_name = "GLOB")]
     collection: String,
@@ -57,6 +56,12 @@ pub(super) struct NewToken {
     /// For how long: 12h, 90d, 4w
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     expires: Option<TimeDelta>,
+}
+
+/// Reads the word of a level, and lists the words in help and errors.
+fn parse_level() -> impl TypedValueParser<Value = GrantLevel> {
+    PossibleValuesParser::new(["read", "sign", "publish", "root", "admin"])
+        .map(|word| serde_json::from_value(word.into()).expect("these are the words of the levels"))
 }
 
 /// Reads `12h`, `90d` or `4w`.
@@ -99,12 +104,14 @@ async fn create(
         sha256: sha256_hex(secret.as_bytes()),
         grant,
         created_at: now,
-        created_by: CREATED_BY.to_owned(),
+        created_by: Token::OF_HOST.to_owned(),
+        origin: id.clone(),
         expires_at,
         last_used_at: None,
         revoked_at: None,
     };
-    store.create_token(token).await.map_err(|error| error.to_string())?;
+    // Limits are for those who are not on the server's host.
+    store.create_token(token, u64::MAX, now).await.map_err(|error| error.to_string())?;
     match as_json {
         true => print(&json!({"id": id, "token": secret, "expires_at": expires_at}).to_string()),
         false => print(&secret),
@@ -169,7 +176,7 @@ fn line(token: &Token) -> String {
 async fn revoke(config: &ConfigFile, id: String, now: DateTime<Utc>) -> Result<(), String> {
     let path: &PathBuf = &config.path;
     let store = open(&config.load()?)?;
-    match store.revoke_token(id.clone(), now).await.map_err(|error| error.to_string())? {
+    match store.revoke_token(&id, now).await.map_err(|error| error.to_string())? {
         true => Ok(()),
         false => Err(format!(
             "there is no token {id}; list them with `notary-server token list --config {}`",

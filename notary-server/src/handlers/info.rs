@@ -9,7 +9,7 @@ use actix_web::web::{Data, Json};
 use notary_schema::name::{Gun, RoleName};
 use notary_schema::wire::{CollectionInfo, CollectionSummary, Page};
 
-use super::{collection_path, no_query, query};
+use super::{collection_path, no_query, page};
 use crate::error::ServiceError;
 use crate::startup::Service;
 use role_list::RoleList;
@@ -22,27 +22,11 @@ pub async fn collections(
     service: Data<Service>,
     request: HttpRequest,
 ) -> Result<Json<Page<CollectionSummary>>, ServiceError> {
-    let malformed = |error: &dyn std::fmt::Display| ServiceError::Malformed(error.to_string());
-    let (mut after, mut limit) = (None, service.config.limits.page);
-    for (name, value) in query(&request, &["after", "limit"])? {
-        match name.as_str() {
-            "after" => after = Some(Gun::parse(&value).map_err(|error| malformed(&error))?),
-            _ => {
-                let wanted: u32 = value
-                    .parse()
-                    .ok()
-                    .filter(|wanted| *wanted > 0)
-                    .ok_or_else(|| malformed(&"limit is a number from 1"))?;
-                limit = wanted.min(limit);
-            }
-        }
-    }
-    // One more than the page tells whether there is another one.
-    let mut items = service.store.collections(after.as_ref(), limit.saturating_add(1)).await?;
-    let has_more = items.len() > limit as usize;
-    items.truncate(limit as usize);
-    let next = items.last().filter(|_| has_more).map(|last| last.gun.to_string());
-    Ok(Json(Page { items, next }))
+    let (after, limit) = page(&request, service.config.limits.page)?;
+    let after = after.map(|after| Gun::parse(&after)).transpose();
+    let after = after.map_err(|error| ServiceError::Malformed(error.to_string()))?;
+    let items = service.store.collections(after.as_ref(), limit.saturating_add(1)).await?;
+    Ok(Json(Page::cut(items, limit as usize, |last| last.gun.to_string())))
 }
 
 /// GET `/v2/{gun}/_trust/?role=…`.

@@ -20,8 +20,7 @@ pub async fn online_key(
 ) -> Result<Json<OnlineKey>, ServiceError> {
     let now = service.now();
     let (gun, rest) = collection_path(&request)?;
-    let is_public = service.served.live(&gun).await?.is_some();
-    service.gate.permit(request.headers(), &gun, Wanted::Admin, is_public, now).await?;
+    service.gate.permit(request.headers(), &gun, Wanted::Admin, now).await?;
     let role = match rest {
         "keys/snapshot" => OnlineRole::Snapshot,
         "keys/timestamp" => OnlineRole::Timestamp,

@@ -83,9 +83,8 @@ pub async fn publish(
 ) -> Result<Json<PublishAnswer>, ServiceError> {
     let now = service.now();
     let (gun, _) = collection_path(&request)?;
-    let is_public = service.served.live(&gun).await?.is_some();
     let gate = &service.gate;
-    let permit = gate.permit(request.headers(), &gun, Wanted::Publish, is_public, now).await?;
+    let permit = gate.permit(request.headers(), &gun, Wanted::Publish, now).await?;
     let named = named_roles(&request)?;
     let limits = &service.config.limits;
     let seconds = limits.body_seconds;
@@ -96,7 +95,7 @@ pub async fn publish(
     let (batch, core) =
         blocking(move || (PublishBatch::new(gun, permit, body, named), core)).await?;
     let batch = batch?;
-    let (gun, token) = (batch.gun().clone(), batch.permit().token().to_owned());
+    let (gun, token) = (batch.gun().clone(), batch.permit().token().id.clone());
     let answer = service.publisher.publish(batch, core, now).await?;
     let published = answer.roles.iter().filter(|role| role.published).count();
     tracing::info!(%gun, token, seq = answer.seq, published, "published");

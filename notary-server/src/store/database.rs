@@ -21,6 +21,7 @@ use super::{
     Store, StoreError, StoreResult, Token, queries, slots, tokens,
 };
 use crate::panics::blocking;
+use crate::auth::Grant;
 use crate::signer_client::Release;
 
 /// The database behind the service.
@@ -75,19 +76,9 @@ impl Database {
         blocking(run).await.map_err(|_| StoreError::Closing)?
     }
 
-    /// Stores a new token.
-    pub async fn create_token(&self, token: Token) -> StoreResult<()> {
-        self.write(move |connection| tokens::create_token(connection, &token)).await
-    }
-
     /// All tokens, the oldest first.
     pub async fn tokens(&self) -> StoreResult<Vec<Token>> {
         self.read(tokens::all_tokens).await
-    }
-
-    /// Revokes a token; `false` when there is none of this id.
-    pub async fn revoke_token(&self, id: String, now: DateTime<Utc>) -> StoreResult<bool> {
-        self.write(move |connection| tokens::revoke_token(connection, &id, now)).await
     }
 }
 
@@ -146,6 +137,11 @@ impl Store for Database {
         let (gun, incarnation) = (gun.clone(), incarnation.clone());
         self.write(move |connection| queries::reserve(connection, &gun, &incarnation, most, now))
             .await
+    }
+
+    async fn is_public(&self, gun: &Gun) -> StoreResult<bool> {
+        let gun = gun.clone();
+        self.read(move |connection| queries::is_public(connection, &gun)).await
     }
 
     async fn collections(
@@ -276,6 +272,30 @@ impl Store for Database {
     async fn token(&self, sha256: &str) -> StoreResult<Option<Token>> {
         let sha256 = sha256.to_owned();
         self.read(move |connection| tokens::token(connection, &sha256)).await
+    }
+
+    async fn token_by_id(&self, id: &str) -> StoreResult<Option<Token>> {
+        let id = id.to_owned();
+        self.read(move |connection| tokens::by_id(connection, &id)).await
+    }
+
+    async fn tokens_within(
+        &self,
+        grant: &Grant,
+        after: &str,
+        limit: u32,
+    ) -> StoreResult<Vec<Token>> {
+        let (grant, after) = (grant.clone(), after.to_owned());
+        self.read(move |connection| tokens::within(connection, &grant, &after, limit)).await
+    }
+
+    async fn create_token(&self, token: Token, most: u64, now: DateTime<Utc>) -> StoreResult<bool> {
+        self.write(move |connection| tokens::create_token(connection, &token, most, now)).await
+    }
+
+    async fn revoke_token(&self, id: &str, now: DateTime<Utc>) -> StoreResult<bool> {
+        let id = id.to_owned();
+        self.write(move |connection| tokens::revoke_token(connection, &id, now)).await
     }
 
     async fn touch_tokens(&self, used: Vec<(String, DateTime<Utc>)>) -> StoreResult<()> {

@@ -26,6 +26,7 @@ use notary_schema::publish::Head;
 use notary_schema::role::Targets;
 use notary_schema::wire::{CollectionSummary, KeyState, SignerKey};
 
+use crate::auth::Grant;
 use crate::signer_client::Release;
 pub use database::Database;
 pub use lock::ServeLock;
@@ -113,6 +114,9 @@ pub trait Store: Send + Sync {
         most: u64,
         now: DateTime<Utc>,
     ) -> StoreResult<Option<Collection>>;
+
+    /// Whether there is a collection of this name, served or a tombstone, that everybody may read.
+    async fn is_public(&self, gun: &Gun) -> StoreResult<bool>;
 
     /// At most `limit` collections after a name, by name.
     async fn collections(
@@ -213,6 +217,24 @@ pub trait Store: Send + Sync {
 
     /// The token with this SHA-256, also when it is expired or revoked.
     async fn token(&self, sha256: &str) -> StoreResult<Option<Token>>;
+
+    /// The token of this id, also when it is expired or revoked.
+    async fn token_by_id(&self, id: &str) -> StoreResult<Option<Token>>;
+
+    /// At most `limit` tokens whose grant a grant includes, by id, after this one.
+    async fn tokens_within(
+        &self,
+        grant: &Grant,
+        after: &str,
+        limit: u32,
+    ) -> StoreResult<Vec<Token>>;
+
+    /// Stores a new token; `false` when its origin has `most` that are neither revoked nor expired.
+    /// Of the others of its origin the newest `most` are kept.
+    async fn create_token(&self, token: Token, most: u64, now: DateTime<Utc>) -> StoreResult<bool>;
+
+    /// Revokes a token; `false` when there is none of this id. The first revocation keeps its date.
+    async fn revoke_token(&self, id: &str, now: DateTime<Utc>) -> StoreResult<bool>;
 
     /// Notes when tokens were last used.
     async fn touch_tokens(&self, used: Vec<(String, DateTime<Utc>)>) -> StoreResult<()>;

@@ -77,6 +77,17 @@ pub(super) fn collection(
     row.map(collection_of).transpose()
 }
 
+pub(super) fn is_public(connection: &mut Connection, gun: &Gun) -> StoreResult<bool> {
+    let found: i64 = collections::table
+        .filter(collections::gun.eq(gun.as_str()))
+        .filter(collections::state.ne("reserved"))
+        .filter(collections::replaced_by.is_null())
+        .filter(collections::is_public)
+        .count()
+        .get_result(connection)?;
+    Ok(found > 0)
+}
+
 pub(super) fn reserve(
     connection: &mut Connection,
     gun: &Gun,

@@ -9,10 +9,14 @@ diesel::table! {
         gun -> Text,
         incarnation -> Text,
         state -> Text,
+        is_public -> Bool,
         fence -> BigInt,
         seq -> BigInt,
         reserved_at -> BigInt,
         changed_at -> BigInt,
+        deleted_at -> Nullable<BigInt>,
+        replaced_by -> Nullable<BigInt>,
+        reserved_by -> Text,
     }
 }
 
@@ -105,6 +109,7 @@ diesel::table! {
         role_globs -> Text,
         created_at -> BigInt,
         created_by -> Text,
+        origin -> Text,
         expires_at -> Nullable<BigInt>,
         last_used_at -> Nullable<BigInt>,
         revoked_at -> Nullable<BigInt>,
@@ -235,6 +240,7 @@ pub(super) struct TokenRow {
     pub(super) role_globs: String,
     pub(super) created_at: i64,
     pub(super) created_by: String,
+    pub(super) origin: String,
     pub(super) expires_at: Option<i64>,
     pub(super) last_used_at: Option<i64>,
     pub(super) revoked_at: Option<i64>,

@@ -1,6 +1,7 @@
 //! What is asked of the table of API tokens.
 
 use chrono::{DateTime, Utc};
+use diesel::connection::DefaultLoadingMode;
 use diesel::prelude::*;
 
 use super::dialect::Connection;
@@ -18,6 +19,11 @@ pub(super) fn token(connection: &mut Connection, sha256: &str) -> StoreResult<Op
     row.map(token_of).transpose()
 }
 
+pub(super) fn by_id(connection: &mut Connection, id: &str) -> StoreResult<Option<Token>> {
+    let row = tokens::table.find(id).select(TokenRow::as_select()).first(connection).optional()?;
+    row.map(token_of).transpose()
+}
+
 pub(super) fn all_tokens(connection: &mut Connection) -> StoreResult<Vec<Token>> {
     let rows: Vec<TokenRow> = tokens::table
         .order((tokens::created_at.asc(), tokens::id.asc()))
@@ -26,7 +32,54 @@ pub(super) fn all_tokens(connection: &mut Connection) -> StoreResult<Vec<Token>>
     rows.into_iter().map(token_of).collect()
 }
 
-pub(super) fn create_token(connection: &mut Connection, token: &Token) -> StoreResult<()> {
+pub(super) fn within(
+    connection: &mut Connection,
+    grant: &Grant,
+    after: &str,
+    limit: u32,
+) -> StoreResult<Vec<Token>> {
+    let rows = tokens::table
+        .filter(tokens::id.gt(after))
+        .order(tokens::id.asc())
+        .select(TokenRow::as_select())
+        .load_iter::<TokenRow, DefaultLoadingMode>(connection)?;
+    let mut found = Vec::new();
+    for row in rows {
+        let token = token_of(row?)?;
+        if grant.includes(&token.grant) {
+            found.push(token);
+        }
+        if found.len() == limit as usize {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+/// Whether it was stored: not where its origin has `most` open ones. Of those that are no longer
+/// open it keeps as many, the newest.
+pub(super) fn create_token(
+    connection: &mut Connection,
+    token: &Token,
+    most: u64,
+    now: DateTime<Utc>,
+) -> StoreResult<bool> {
+    let same_origin: Vec<TokenRow> = tokens::table
+        .filter(tokens::origin.eq(&token.origin))
+        .order((tokens::created_at.desc(), tokens::id.desc()))
+        .select(TokenRow::as_select())
+        .load(connection)?;
+    let is_open = |row: &TokenRow| {
+        row.revoked_at.is_none() && row.expires_at.is_none_or(|at| at > now.timestamp())
+    };
+    let (open, ended): (Vec<_>, Vec<_>) = same_origin.into_iter().partition(is_open);
+    if open.len() as u64 >= most {
+        return Ok(false);
+    }
+    let most = usize::try_from(most).unwrap_or(usize::MAX);
+    for oldest in ended.iter().skip(most) {
+        diesel::delete(tokens::table.find(&oldest.id)).execute(connection)?;
+    }
     let grant = &token.grant;
     let row = TokenRow {
         id: token.id.clone(),
@@ -36,12 +89,13 @@ pub(super) fn create_token(connection: &mut Connection, token: &Token) -> StoreR
         role_globs: column("role globs", serde_json::to_string(&grant.roles))?,
         created_at: token.created_at.timestamp(),
         created_by: token.created_by.clone(),
+        origin: token.origin.clone(),
         expires_at: token.expires_at.map(|time| time.timestamp()),
         last_used_at: None,
         revoked_at: None,
     };
     diesel::insert_into(tokens::table).values(row).execute(connection)?;
-    Ok(())
+    Ok(true)
 }
 
 /// Whether there is such a token. The first revocation keeps its date.
@@ -78,6 +132,7 @@ fn token_of(row: TokenRow) -> StoreResult<Token> {
         sha256: row.sha256,
         created_at: time(row.created_at)?,
         created_by: row.created_by,
+        origin: row.origin,
         expires_at: row.expires_at.map(time).transpose()?,
         last_used_at: row.last_used_at.map(time).transpose()?,
         revoked_at: row.revoked_at.map(time).transpose()?,

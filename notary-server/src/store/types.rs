@@ -257,12 +257,25 @@ pub struct Token {
     pub grant: Grant,
     /// When it was made.
     pub created_at: DateTime<Utc>,
-    /// Who made it.
+    /// The id of the token with which it was made, or [`Token::OF_HOST`].
     pub created_by: String,
+    /// The id of the token of the server's host that it comes from, through whatever tokens are
+    /// between; its own where it was made there.
+    pub origin: String,
     /// From when on it is refused.
     pub expires_at: Option<DateTime<Utc>>,
     /// About when it was last used.
     pub last_used_at: Option<DateTime<Utc>>,
     /// Since when it is refused.
     pub revoked_at: Option<DateTime<Utc>>,
+}
+
+impl Token {
+    /// Who made the tokens that were made on the server's host.
+    pub const OF_HOST: &str = "notary-server";
+
+    /// Whether it is neither revoked nor expired.
+    pub fn is_open(&self, now: DateTime<Utc>) -> bool {
+        self.revoked_at.is_none() && self.expires_at.is_none_or(|at| at > now)
+    }
 }

@@ -1,7 +1,8 @@
 //! Who may do what: every grant against every call.
 
 use chrono::TimeDelta;
-use notary_server::auth::{Level, TOKEN_PREFIX};
+use notary_schema::wire::GrantLevel;
+use notary_server::auth::TOKEN_PREFIX;
 use notary_server::store::Store;
 
 use crate::world::World;
@@ -14,13 +15,13 @@ async fn every_grant_opens_its_calls_and_no_other() {
     // purpose: 409 says that the request was let in.
     let admin = [200, 409, 409, 409];
     for (level, collections, roles, expected) in [
-        (Level::Read, "**", vec![], [403, 403, 403, 403]),
-        (Level::Sign, "**", vec![], [403, 403, 403, 403]),
-        (Level::Publish, "acme/*", vec![], [403, 403, 409, 409]),
-        (Level::Publish, "acme/*", vec!["docs"], [403, 403, 403, 409]),
-        (Level::Root, "acme/app", vec![], [403, 409, 403, 403]),
-        (Level::Admin, "**", vec![], admin),
-        (Level::Admin, "other/**", vec![], [403, 403, 403, 403]),
+        (GrantLevel::Read, "**", vec![], [403, 403, 403, 403]),
+        (GrantLevel::Sign, "**", vec![], [403, 403, 403, 403]),
+        (GrantLevel::Publish, "acme/*", vec![], [403, 403, 409, 409]),
+        (GrantLevel::Publish, "acme/*", vec!["docs"], [403, 403, 403, 409]),
+        (GrantLevel::Root, "acme/app", vec![], [403, 409, 403, 403]),
+        (GrantLevel::Admin, "**", vec![], admin),
+        (GrantLevel::Admin, "other/**", vec![], [403, 403, 403, 403]),
     ] {
         let token = world.token(level, collections, &roles).await;
         let keys = world.post("/v2/acme/app/_trust/keys/snapshot", &token).await;
@@ -38,12 +39,12 @@ async fn every_grant_opens_its_calls_and_no_other() {
 async fn a_stranger_does_not_learn_which_names_are_taken() {
     let world = World::start().await;
     world.reserve("acme/reserved", &[]).await;
-    let stranger = world.token(Level::Admin, "other/**", &[]).await;
+    let stranger = world.token(GrantLevel::Admin, "other/**", &[]).await;
     for gun in ["acme/reserved", "acme/free"] {
         let answer = world.post(&format!("/v2/{gun}/_trust/keys/snapshot"), &stranger).await;
         assert_eq!(answer.outcome(), (404, "unknown_collection".into()));
     }
-    let reader = world.token(Level::Read, "acme/**", &[]).await;
+    let reader = world.token(GrantLevel::Read, "acme/**", &[]).await;
     for gun in ["acme/reserved", "acme/free"] {
         let answer = world.post(&format!("/v2/{gun}/_trust/keys/snapshot"), &reader).await;
         assert_eq!(answer.outcome(), (403, "forbidden".into()));
@@ -62,16 +63,16 @@ async fn a_token_that_is_missing_unknown_expired_or_revoked_is_401() {
     assert_eq!(world.post(path, &unknown).await.status, 401);
     let basic = world.request(reqwest::Method::POST, path, |r| r.basic_auth("a", Some("b"))).await;
     assert_eq!(basic.status, 401);
-    let token = world.token(Level::Admin, "**", &[]).await;
+    let token = world.token(GrantLevel::Admin, "**", &[]).await;
     assert_eq!(world.post(path, &token).await.status, 200);
     world.service.gate.note_uses().await.unwrap();
     let sha256 = notary_schema::key::sha256_hex(token.as_bytes());
     let stored = world.store.token(&sha256).await.unwrap().unwrap();
     assert_eq!(stored.last_used_at, Some(world.now()));
-    assert!(world.store.inner.revoke_token(stored.id, world.now()).await.unwrap());
+    assert!(world.store.revoke_token(&stored.id, world.now()).await.unwrap());
     assert_eq!(world.post(path, &token).await.status, 401);
-    assert!(!world.store.inner.revoke_token("nobody".into(), world.now()).await.unwrap());
-    let expiring = world.token(Level::Admin, "**", &[]).await;
+    assert!(!world.store.revoke_token("nobody", world.now()).await.unwrap());
+    let expiring = world.token(GrantLevel::Admin, "**", &[]).await;
     world.pass(TimeDelta::days(90) - TimeDelta::seconds(1));
     assert_eq!(world.post(path, &expiring).await.status, 200);
     world.pass(TimeDelta::seconds(1));

@@ -17,4 +17,5 @@ mod signer;
 mod slots;
 mod slow;
 mod store;
+mod tokens;
 mod world;

@@ -1,7 +1,7 @@
 //! What a publish does, and what it refuses.
 
 use notary_schema::name::Gun;
-use notary_server::auth::Level;
+use notary_schema::wire::GrantLevel;
 use serde_json::json;
 
 use crate::repo::{Part, Repo};
@@ -353,7 +353,7 @@ async fn a_name_is_reserved_once_and_within_a_limit() {
     assert_eq!(send(&[repo.targets(1, &[])]).await, (404, "unknown_collection".into()));
     let first = [repo.root(1), repo.targets(1, &[])];
     assert_eq!(send(&first).await, (422, "online_keys_not_held".into()));
-    let publisher = world.token(Level::Publish, "**", &[]).await;
+    let publisher = world.token(GrantLevel::Publish, "**", &[]).await;
     let answer = world.send(&repo.gun, "", &publisher, &[repo.targets(1, &[])]).await;
     assert_eq!(answer.outcome(), (404, "unknown_collection".into()));
     world.end().await;

@@ -11,6 +11,7 @@ use notary_schema::online::{OnlineRole, Plan};
 use notary_schema::publish::Head;
 use notary_schema::role::Targets;
 use notary_schema::wire::{CollectionSummary, KeyState, SignerKey};
+use notary_server::auth::Grant;
 use notary_server::signer_client::Release;
 use notary_server::store::{
     Claim, Collection, CollectionId, Committed, Database, FileBytes, NewSlot, Pause, Prepared,
@@ -63,6 +64,9 @@ impl Store for FaultyStore {
         now: DateTime<Utc>,
     ) -> StoreResult<Option<Collection>> {
         self.inner.reserve(gun, incarnation, most, now).await
+    }
+    async fn is_public(&self, gun: &Gun) -> StoreResult<bool> {
+        self.inner.is_public(gun).await
     }
     async fn collections(
         &self,
@@ -142,6 +146,23 @@ impl Store for FaultyStore {
     }
     async fn token(&self, sha256: &str) -> StoreResult<Option<Token>> {
         self.inner.token(sha256).await
+    }
+    async fn token_by_id(&self, id: &str) -> StoreResult<Option<Token>> {
+        self.inner.token_by_id(id).await
+    }
+    async fn tokens_within(
+        &self,
+        grant: &Grant,
+        after: &str,
+        limit: u32,
+    ) -> StoreResult<Vec<Token>> {
+        self.inner.tokens_within(grant, after, limit).await
+    }
+    async fn create_token(&self, token: Token, most: u64, now: DateTime<Utc>) -> StoreResult<bool> {
+        self.inner.create_token(token, most, now).await
+    }
+    async fn revoke_token(&self, id: &str, now: DateTime<Utc>) -> StoreResult<bool> {
+        self.inner.revoke_token(id, now).await
     }
     async fn touch_tokens(&self, used: Vec<(String, DateTime<Utc>)>) -> StoreResult<()> {
         self.inner.touch_tokens(used).await

@@ -12,7 +12,8 @@ use notary_schema::key::{Key, sha256_hex};
 use notary_schema::name::{Gun, Version};
 use notary_schema::trusted::Expiry;
 use notary_schema::updater::{Limits, Step, Updater};
-use notary_server::auth::{Grant, Level, draw_token};
+use notary_schema::wire::GrantLevel;
+use notary_server::auth::{Grant, draw_token};
 use notary_server::config::Config;
 use notary_server::startup::{Service, listen};
 use notary_server::store::{Database, Store, Token};
@@ -128,7 +129,7 @@ impl World {
             agents: HashMap::new(),
             _directory: directory,
         };
-        world.admin = world.token(Level::Admin, "**", &[]).await;
+        world.admin = world.token(GrantLevel::Admin, "**", &[]).await;
         world
     }
 
@@ -168,10 +169,11 @@ impl World {
         refresh::refresh_all(&self.service.publisher, self.now()).await.unwrap()
     }
 
-    pub async fn token(&self, level: Level, collections: &str, roles: &[&str]) -> String {
+    pub async fn token(&self, level: GrantLevel, collections: &str, roles: &[&str]) -> String {
         let (secret, id) = draw_token();
         let roles: Vec<String> = roles.iter().map(|role| (*role).to_owned()).collect();
         let token = Token {
+            origin: id.clone(),
             id,
             sha256: sha256_hex(secret.as_bytes()),
             grant: Grant::new(level, collections, &roles).unwrap(),
@@ -181,7 +183,7 @@ impl World {
             last_used_at: None,
             revoked_at: None,
         };
-        self.store.inner.create_token(token).await.unwrap();
+        assert!(self.store.create_token(token, u64::MAX, self.now()).await.unwrap());
         secret
     }
 
@@ -218,6 +220,19 @@ impl World {
 
     pub async fn post(&self, path: &str, token: &str) -> Answer {
         self.request(Method::POST, path, |request| request.bearer_auth(token)).await
+    }
+
+    pub async fn get_as(&self, path: &str, token: &str) -> Answer {
+        self.request(Method::GET, path, |request| request.bearer_auth(token)).await
+    }
+
+    pub async fn delete(&self, path: &str, token: &str) -> Answer {
+        self.request(Method::DELETE, path, |request| request.bearer_auth(token)).await
+    }
+
+    /// A request with a JSON document.
+    pub async fn send_json(&self, method: Method, path: &str, token: &str, body: &Value) -> Answer {
+        self.request(method, path, |request| request.bearer_auth(token).json(body)).await
     }
 
     /// A publish with a token and a query of its own.

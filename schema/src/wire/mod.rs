@@ -47,3 +47,14 @@ pub struct Page<T> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
 }
+
+impl<T> Page<T> {
+    /// The page of what was read: where that is more than `limit` items, there is a next one, which
+    /// starts after the last item that fits.
+    pub fn cut(mut items: Vec<T>, limit: usize, name: impl Fn(&T) -> String) -> Page<T> {
+        let has_more = items.len() > limit;
+        items.truncate(limit);
+        let next = items.last().filter(|_| has_more).map(name);
+        Page { items, next }
+    }
+}
