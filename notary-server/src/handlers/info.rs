@@ -9,7 +9,7 @@ use actix_web::web::{Data, Json};
 use notary_schema::name::{Gun, RoleName};
 use notary_schema::wire::{CollectionInfo, CollectionSummary, Page};
 
-use super::{collection_path, no_query, page};
+use super::{collection_path, page, query};
 use crate::error::ServiceError;
 use crate::startup::Service;
 use role_list::RoleList;
@@ -36,11 +36,10 @@ pub async fn collection(
 ) -> Result<Json<CollectionInfo>, ServiceError> {
     let now = service.now();
     let (gun, _) = collection_path(&request)?;
-    no_query(&request)?;
+    let wanted = wanted_roles(&request)?;
     let Some(live) = service.served.live(&gun).await? else {
         return Err(ServiceError::UnknownCollection(gun));
     };
-    let wanted = wanted_roles(&request)?;
     let slot = service.store.slot(&live.collection).await?;
     let list = RoleList::of(&live.head, wanted, now);
     Ok(Json(CollectionInfo {

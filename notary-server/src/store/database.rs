@@ -20,8 +20,8 @@ use super::{
     Claim, Collection, CollectionId, Committed, FileBytes, NewSlot, Pause, Prepared, RoleFile,
     Store, StoreError, StoreResult, Token, queries, slots, tokens,
 };
-use crate::panics::blocking;
 use crate::auth::Grant;
+use crate::panics::blocking;
 use crate::signer_client::Release;
 
 /// The database behind the service.
