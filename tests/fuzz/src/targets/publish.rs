@@ -8,7 +8,9 @@ use notary_schema::envelope::{Envelope, Unsigned};
 use notary_schema::name::{RoleName, Version};
 use notary_schema::online;
 use notary_schema::path::{Candidate, PathPattern, PathSet};
-use notary_schema::publish::{Accepted, Batch, Head, Limits, Rules, StoredFile, check};
+use notary_schema::publish::{
+    Accepted, Batch, Head, Limits, Rules, StoredFile, check, snapshot_entries,
+};
 use notary_schema::role::{DelegatedRole, RoleKeys, Root, Targets, TopLevelRoles};
 use notary_schema::trusted::{Expiry, Source, TrustedSet};
 
@@ -49,10 +51,20 @@ pub(super) fn run(data: &[u8]) {
 fn batch_adds(head: &Head, batch: &Batch) -> bool {
     batch.targets_parts().any(|(role, file)| {
         let stored = head.files.get(role).and_then(|stored| stored.file.as_ref());
-        let known = |name| {
-            stored.is_some_and(|old| old.signed().delegated_roles().iter().any(|d| d.name == name))
-        };
-        file.signed().delegated_roles().iter().any(|d| !known(d.name.clone()))
+        let known =
+            |role: &RoleName| stored.is_some_and(|old| old.signed().delegation(role).is_some());
+        delegated_roles(file.signed()).any(|delegated| !known(&delegated.name))
+    })
+}
+
+/// The delegations of a role. The bins that a hostile file claims are too many to name; those of an
+/// accepted one are there.
+fn delegated_roles(targets: &Targets) -> impl Iterator<Item = DelegatedRole> + '_ {
+    let delegations = targets.delegations.iter();
+    delegations.flat_map(|all| {
+        let succinct = all.succinct().into_iter();
+        let bins = succinct.flat_map(|all| (0..=all.bins.last()).map(|at| all.delegation(at)));
+        all.listed().iter().cloned().chain(bins)
     })
 }
 
@@ -174,6 +186,7 @@ impl Live {
 
     /// What a server does with an accepted batch.
     fn apply(&mut self, accepted: &Accepted, batch: &Batch) {
+        let entries = snapshot_entries(Some(&self.head), accepted.files.clone());
         if let Some(root) = &accepted.root {
             self.roots.push(root.bytes().to_vec());
             self.head.root = root.clone();
@@ -186,7 +199,7 @@ impl Live {
         self.orphaned.extend(batch.orphan.iter().cloned());
         let version = self.head.snapshot.version().next().expect("few versions");
         let before = Some(self.head.snapshot.signed());
-        let next = online::next_snapshot(before, accepted.entries(), version, support::in_days(7));
+        let next = online::next_snapshot(before, entries, version, support::in_days(7));
         let next = support::sign(&Unsigned::of(&next), &SEEDS);
         let planned =
             online::PlannedTimestamp { version, expires: support::in_days(1), keyids: Vec::new() };
@@ -225,7 +238,7 @@ impl Live {
         targets: &Targets,
         chain: &mut BTreeMap<RoleName, DelegatedRole>,
     ) {
-        for delegated in targets.delegated_roles() {
+        for delegated in delegated_roles(targets) {
             let role = &delegated.name;
             let Some(stored) = self.head.files.get(role) else {
                 assert!(self.pending.contains(role), "{role} has no file and was not named");
@@ -239,7 +252,7 @@ impl Live {
             trusted.unwrap_or_else(|error| panic!("{delegator} leads to {role}: {error}"));
             chain.insert(role.clone(), delegated.clone());
             for name in file.signed().targets.keys() {
-                let covered = |step: &DelegatedRole| step.covers(&Candidate::new(name));
+                let covered = |step: &DelegatedRole| step.covers(&Candidate::new(name.as_str()));
                 assert!(chain.values().all(covered), "{role} lists {name} outside its paths");
             }
             self.descend(client, role, file.signed(), chain);

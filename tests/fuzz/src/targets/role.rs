@@ -44,12 +44,15 @@ fn value<T: Serialize>(role: &T) -> Value {
 /// Each edit of a draft works on whatever was read.
 fn edit(file: &Envelope<Targets>) {
     let Ok(draft) = Draft::next(file, support::in_days(1)) else { return };
+    if file.signed().delegations.as_ref().is_some_and(|all| all.succinct().is_some()) {
+        return; // no role is listed beside succinct bins
+    }
     let delegation = support::delegation("docs", &["docs/*"], &[support::DOCS], 1);
     let mut draft = draft.with_target("fuzz/a").with_delegation(delegation, &[support::DOCS]);
     let edited = Envelope::<Targets>::parse(draft.clone().finish().with_signatures(&[]));
     let edited = edited.expect("an edited draft is read");
     assert!(edited.signed().targets.contains_key("fuzz/a"));
-    assert!(edited.signed().delegated_roles().iter().any(|d| d.name.as_str() == "docs"));
+    assert!(edited.signed().delegation(&support::role("docs")).is_some());
     let name = TargetPath::parse("fuzz/a").expect("a plain name");
     assert!(draft.remove_target(name.as_str()) && draft.remove_delegation(&support::role("docs")));
 }
