@@ -15,11 +15,13 @@ use serde_json::{Map, Value, json};
 
 use crate::panics::Ending;
 use crate::problem::Draft;
-use crate::signer_client::SignerError;
+use crate::signer_client::{SignerError, Trouble};
 use crate::store::StoreError;
 
 /// Seconds after which a busy server may be asked again.
 const RETRY_SECONDS: u64 = 1;
+/// The stable word for a database that is behind the signer's memory.
+pub(crate) const SIGNER_AHEAD: &str = "signer_ahead";
 
 /// Why a request is not answered with what it asked for.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -73,9 +75,16 @@ pub enum ServiceError {
     /// There are too many reservations.
     #[error("{0} names are reserved without a collection; publish to one of them first")]
     TooManyReservations(u64),
-    /// The signer cannot be asked.
-    #[error("{0}; send the same request again: what is already accepted is found then")]
-    SignerAway(String),
+    /// The signer cannot be asked, or what it answers is none of its answers.
+    #[error(
+        "{trouble}: {reason}; send the same request again: what is already accepted is found then"
+    )]
+    SignerAway {
+        /// What is wrong.
+        trouble: Trouble,
+        /// What was seen of it.
+        reason: String,
+    },
     /// The signer said no, and nothing is kept.
     #[error("{reason}; nothing was published")]
     SignerRefused {
@@ -102,6 +111,8 @@ pub enum ServiceError {
     /// A release of the collection waits for a signer that refuses it.
     #[error("a release of this collection waits: {reason}; it is tried again in {seconds} s")]
     ReleaseWaits {
+        /// The signer's word, or the one for what was wrong with its answer.
+        code: String,
         /// What the signer said.
         reason: String,
         /// When it is tried again.
@@ -132,7 +143,9 @@ impl From<SignerError> for ServiceError {
     fn from(error: SignerError) -> ServiceError {
         match error {
             SignerError::Refused { code, reason } => ServiceError::SignerRefused { code, reason },
-            SignerError::Unknown(_) => ServiceError::SignerAway(error.to_string()),
+            SignerError::Unknown { trouble, reason } => {
+                ServiceError::SignerAway { trouble, reason }
+            }
         }
     }
 }
@@ -156,9 +169,11 @@ impl ServiceError {
             ServiceError::TooManyReservations(_) => {
                 (StatusCode::FORBIDDEN, "too_many_reservations")
             }
-            ServiceError::SignerAway(_) => (StatusCode::SERVICE_UNAVAILABLE, "signer_unavailable"),
+            ServiceError::SignerAway { trouble, .. } => {
+                (StatusCode::SERVICE_UNAVAILABLE, trouble.code())
+            }
             ServiceError::SignerRefused { .. } => (StatusCode::BAD_GATEWAY, "signer_refused"),
-            ServiceError::SignerAhead { .. } => (StatusCode::BAD_GATEWAY, "signer_ahead"),
+            ServiceError::SignerAhead { .. } => (StatusCode::BAD_GATEWAY, SIGNER_AHEAD),
             ServiceError::ReleaseWaits { .. } => (StatusCode::SERVICE_UNAVAILABLE, "release_waits"),
             ServiceError::Store(error) => match **error {
                 StoreError::Corrupt { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
@@ -194,7 +209,9 @@ impl ServiceError {
             ServiceError::Refused(Refusal::NamedWithoutNeed { parameter, roles }) => {
                 json!({ "parameter": parameter, "roles": roles })
             }
-            ServiceError::SignerRefused { code, .. } => json!({ "signer_code": code }),
+            ServiceError::SignerRefused { code, .. } | ServiceError::ReleaseWaits { code, .. } => {
+                json!({ "signer_code": code })
+            }
             ServiceError::SignerAhead { role, remembered, held } => {
                 json!({ "role": role, "remembered_version": remembered, "held_version": held })
             }

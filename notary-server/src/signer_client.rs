@@ -35,9 +35,54 @@ pub enum SignerError {
         /// A sentence.
         reason: String,
     },
-    /// Whether it signed is unknown: it was not reached, took too long, or answered something else.
-    #[error("the signer does not answer: {0}")]
-    Unknown(String),
+    /// Whether it signed is unknown.
+    #[error("{trouble}: {reason}")]
+    Unknown {
+        /// What is wrong with the signer, or with the way to it.
+        trouble: Trouble,
+        /// What was seen of it.
+        reason: String,
+    },
+}
+
+impl SignerError {
+    /// Whether it signed is unknown, for this reason.
+    pub fn unknown(trouble: Trouble, reason: impl Into<String>) -> SignerError {
+        SignerError::Unknown { trouble, reason: reason.into() }
+    }
+}
+
+/// Why a signer did not answer what it was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Trouble {
+    /// No connection, or one that broke off.
+    #[error("the signer is not reached")]
+    Unreachable,
+    /// It did not answer within the time that it has.
+    #[error("the signer does not answer in time")]
+    TimedOut,
+    /// It and this server do not accept each other's certificates.
+    #[error("the signer and this server do not accept each other's certificates")]
+    Certificate,
+    /// It says itself that it failed.
+    #[error("the signer failed")]
+    Failed,
+    /// Something else than a signer's answer came.
+    #[error("the signer answers something else")]
+    WrongAnswer,
+}
+
+impl Trouble {
+    /// The stable word for it.
+    pub fn code(self) -> &'static str {
+        match self {
+            Trouble::Unreachable => "signer_unreachable",
+            Trouble::TimedOut => "signer_timeout",
+            Trouble::Certificate => "signer_certificate",
+            Trouble::Failed => "signer_failed",
+            Trouble::WrongAnswer => "signer_wrong_answer",
+        }
+    }
 }
 
 /// The holder of the online keys.

@@ -9,6 +9,7 @@ use super::no_query;
 use crate::error::ServiceError;
 use crate::problem::OwnBody;
 use crate::startup::Service;
+use crate::store::Pause;
 
 /// GET `/healthz`: the process answers. Reads work whenever this and the database do.
 pub async fn healthz(request: HttpRequest) -> Result<HttpResponse, ServiceError> {
@@ -34,8 +35,8 @@ pub async fn readyz(
     let unfinished: Vec<_> = slots
         .into_iter()
         .map(|(gun, pause)| match pause {
-            Some(pause) => {
-                json!({"gun": gun, "reason": pause.reason, "retry_at": seconds(pause.retry_at)})
+            Some(Pause { code, reason, retry_at }) => {
+                json!({"gun": gun, "code": code, "reason": reason, "retry_at": seconds(retry_at)})
             }
             None => json!({ "gun": gun }),
         })

@@ -19,9 +19,9 @@ use notary_schema::wire::{RememberedFile, SignerMemory, refusal_code};
 use super::plan::{next_root, plan, versions_after};
 use super::{Ground, Publisher};
 use crate::StopPoint;
-use crate::error::{ServiceError, role_of_entry};
+use crate::error::{SIGNER_AHEAD, ServiceError, role_of_entry};
 use crate::served::Live;
-use crate::signer_client::{self, NO_KEY, Release, SignFailure, SignerError};
+use crate::signer_client::{self, NO_KEY, Release, SignFailure, SignerError, Trouble};
 use crate::store::{Pause, Prepared, RoleFile};
 
 /// Longest pause between two attempts at a slot that the signer refuses, in seconds.
@@ -48,28 +48,36 @@ impl<E: Into<ServiceError>> From<E> for Unfinished {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Then {
     /// It stays as it is.
-    Keep(String),
+    Keep(SignerError),
     /// Nothing was recorded and nothing depends on it: it goes.
     Drop { code: String, reason: String },
     /// It gets a new plan.
-    Rebuild(String),
+    Rebuild { code: String, reason: String },
+}
+
+impl Then {
+    fn rebuild(code: &str, reason: impl ToString) -> Then {
+        Then::Rebuild { code: code.to_owned(), reason: reason.to_string() }
+    }
 }
 
 /// What becomes of a slot that is not signed. A slot of which anything may have been recorded is
 /// never dropped: the signer's memory must not get ahead of slot and head together.
 fn consequence(failure: &SignFailure, prepared: &Prepared) -> Then {
     let (role, error) = match failure {
-        SignFailure::Unverified(error) => return Then::Rebuild(error.to_string()),
+        SignFailure::Unverified(error) => {
+            return Then::rebuild(Trouble::WrongAnswer.code(), error);
+        }
         SignFailure::Signer { role, error } => (role, error),
     };
     let SignerError::Refused { code, reason } = error else {
-        return Then::Keep(error.to_string());
+        return Then::Keep(error.clone());
     };
     let has_snapshot = prepared.plan().snapshot.is_some();
     let is_first_request = *role == OnlineRole::Snapshot || !has_snapshot;
     match is_first_request && !is_outdated(code) && prepared.rebuilds() == 0 {
         true => Then::Drop { code: code.clone(), reason: reason.clone() },
-        false => Then::Rebuild(format!("{reason} ({code})")),
+        false => Then::rebuild(code, format!("{reason} ({code})")),
     }
 }
 
@@ -114,9 +122,9 @@ impl Publisher {
         }
         let mut is_new_plan = false;
         loop {
-            let reason = match self.attempt(&prepared, before, now).await {
+            let (code, reason) = match self.attempt(&prepared, before, now).await {
                 Ok(release) => return self.commit(release, before, now).await,
-                Err(Then::Keep(reason)) => return Err(ServiceError::SignerAway(reason).into()),
+                Err(Then::Keep(error)) => return Err(ServiceError::from(error).into()),
                 Err(Then::Drop { code, reason }) => {
                     let dropped = self.store.drop_slot(&prepared).await?;
                     tracing::warn!(gun = %prepared.collection().gun, code, "release dropped");
@@ -125,18 +133,19 @@ impl Publisher {
                         false => Unfinished::Moved,
                     });
                 }
-                Err(Then::Rebuild(reason)) => reason,
+                Err(Then::Rebuild { code, reason }) => (code, reason),
             };
             if is_new_plan {
                 let seconds = 2i64.saturating_pow(prepared.rebuilds());
-                return Err(self.wait(prepared, reason, seconds, now).await);
+                return Err(self.wait(prepared, (code, reason), seconds, now).await);
             }
             prepared = match self.rebuild(&prepared, before, Vec::new(), now).await {
                 Ok(rebuilt) => rebuilt,
                 Err(Unfinished::Failed(error @ ServiceError::SignerAhead { .. })) => {
                     // No plan was stored, so the time since it stands there makes the pauses grow.
                     let seconds = (now - prepared.prepared_at()).num_seconds() + 2;
-                    let waits = self.wait(prepared, error.to_string(), seconds, now).await;
+                    let reason = (SIGNER_AHEAD.to_owned(), error.to_string());
+                    let waits = self.wait(prepared, reason, seconds, now).await;
                     return Err(match waits {
                         Unfinished::Waits(prepared, _) => Unfinished::Waits(prepared, error),
                         other => other,
@@ -156,7 +165,7 @@ impl Publisher {
         now: DateTime<Utc>,
     ) -> Result<Release, Then> {
         if is_past(prepared.plan(), now) {
-            return Err(Then::Rebuild("its dates have passed".into()));
+            return Err(Then::rebuild(refusal_code::EXPIRED, "its dates have passed"));
         }
         let head = before.map(|live| live.head.as_ref());
         let root = next_root(head, prepared.files());
@@ -218,7 +227,7 @@ impl Publisher {
     ) -> Result<Prepared, Unfinished> {
         let collection = prepared.collection();
         let memory = self.signer.memory(&collection.gun, &collection.incarnation).await;
-        let memory = memory.map_err(|error| ServiceError::SignerAway(error.to_string()))?;
+        let memory = memory.map_err(ServiceError::from)?;
         let memory = Remembered::read(memory)?;
         let head = before.map(|live| live.head.as_ref());
         let files: Vec<RoleFile> = prepared.files().iter().chain(&added).cloned().collect();
@@ -244,14 +253,15 @@ impl Publisher {
     async fn wait(
         &self,
         prepared: Prepared,
-        reason: String,
+        (code, reason): (String, String),
         seconds: i64,
         now: DateTime<Utc>,
     ) -> Unfinished {
         let seconds = seconds.clamp(1, MAX_PAUSE_SECONDS);
-        let pause = Pause { reason, retry_at: now + TimeDelta::seconds(seconds) };
+        let pause = Pause { code, reason, retry_at: now + TimeDelta::seconds(seconds) };
         tracing::error!(
             gun = %prepared.collection().gun,
+            code = pause.code,
             reason = pause.reason,
             retry_in_seconds = seconds,
             "the signer refuses a release that must not be dropped"
@@ -266,7 +276,8 @@ impl Publisher {
 
 fn waits(pause: &Pause, now: DateTime<Utc>) -> ServiceError {
     let seconds = (pause.retry_at - now).num_seconds().unsigned_abs();
-    ServiceError::ReleaseWaits { reason: pause.reason.clone(), seconds }
+    let Pause { code, reason, .. } = pause.clone();
+    ServiceError::ReleaseWaits { code, reason, seconds }
 }
 
 /// Whether a plan can no longer be signed, since it expires by now.
@@ -290,7 +301,8 @@ impl Remembered {
         ) -> Result<Option<Envelope<T>>, ServiceError> {
             let parsed = remembered.map(|found| Envelope::parse(found.file.into_bytes()));
             parsed.transpose().map_err(|error| {
-                ServiceError::SignerAway(format!("the signer's memory is not readable: {error}"))
+                let reason = format!("its memory is not readable: {error}");
+                ServiceError::SignerAway { trouble: Trouble::WrongAnswer, reason }
             })
         }
         Ok(Remembered { snapshot: file(memory.snapshot)?, timestamp: file(memory.timestamp)? })

@@ -1,18 +1,21 @@
 //! The signer over HTTP with mutual TLS.
 
+use std::error::Error;
+use std::io;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use notary_schema::name::{Gun, Incarnation};
 use notary_schema::wire::{
-    KeyRequest, Page, Problem, SignRequest, SignerKey, SignerLimits, SignerMemory,
+    KeyRequest, PROBLEM_JSON, Page, Problem, SignRequest, SignerKey, SignerLimits, SignerMemory,
 };
-use reqwest::{Method, RequestBuilder};
+use reqwest::header::CONTENT_TYPE;
+use reqwest::{Method, RequestBuilder, StatusCode};
 use serde::de::DeserializeOwned;
 use url::Url;
 
-use super::{Signer, SignerError};
+use super::{Signer, SignerError, Trouble};
 use crate::config::SignerConfig;
 use crate::tls::{self, TlsError};
 
@@ -65,33 +68,85 @@ impl HttpSigner {
 async fn answer(request: RequestBuilder) -> Result<Bytes, SignerError> {
     let mut response = request.send().await.map_err(unknown)?;
     let status = response.status();
+    let too_long = || wrong_answer(format!("more than {MAX_ANSWER_BYTES} bytes"));
+    if response.content_length().is_some_and(|length| length > MAX_ANSWER_BYTES as u64) {
+        return Err(too_long());
+    }
+    let is_problem = response
+        .headers()
+        .get(CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes() == PROBLEM_JSON.as_bytes());
     let mut body: Vec<u8> = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(unknown)? {
         if body.len() + chunk.len() > MAX_ANSWER_BYTES {
-            return Err(SignerError::Unknown("its answer is too long".into()));
+            return Err(too_long());
         }
         body.extend_from_slice(&chunk);
     }
-    if status.is_success() {
-        return Ok(body.into());
+    match status.is_success() {
+        // It would be read as a memory that is empty.
+        true if is_problem => {
+            return Err(wrong_answer(format!("a problem with the status {status}")));
+        }
+        true => return Ok(body.into()),
+        false => {}
     }
     match serde_json::from_slice::<Problem>(&body) {
         // Only this word says that nothing was recorded; all else is unknown.
         Ok(problem) if problem.more.get("recorded") == Some(&false.into()) => {
             Err(SignerError::Refused { code: problem.code, reason: problem.detail })
         }
-        Ok(problem) => Err(SignerError::Unknown(format!("{status}: {}", problem.detail))),
-        Err(_) => Err(SignerError::Unknown(format!("{status}"))),
+        Ok(problem) => Err(SignerError::unknown(failed(status), problem.detail)),
+        Err(_) => Err(SignerError::unknown(failed(status), status.to_string())),
     }
+}
+
+/// What a status means that comes without the word that nothing was recorded.
+fn failed(status: StatusCode) -> Trouble {
+    if status.is_server_error() { Trouble::Failed } else { Trouble::WrongAnswer }
+}
+
+fn wrong_answer(reason: impl Into<String>) -> SignerError {
+    SignerError::unknown(Trouble::WrongAnswer, reason)
 }
 
 /// Without the address of the signer: publishers read this text.
 fn unknown(error: reqwest::Error) -> SignerError {
-    SignerError::Unknown(with_sources(&error.without_url()))
+    let trouble = trouble(&error);
+    SignerError::unknown(trouble, with_sources(&error.without_url()))
+}
+
+fn trouble(error: &reqwest::Error) -> Trouble {
+    if error.is_timeout() {
+        return Trouble::TimedOut;
+    }
+    let mut next: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(cause) = next {
+        // An I/O error leaves what it was made from out of its sources.
+        let inside = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        next = inside.map(|inside| inside as _).or(cause.source());
+        if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
+            return of_tls(tls);
+        }
+        if cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse) {
+            return Trouble::WrongAnswer;
+        }
+    }
+    Trouble::Unreachable
+}
+
+fn of_tls(error: &rustls::Error) -> Trouble {
+    match error {
+        rustls::Error::InvalidCertificate(_)
+        | rustls::Error::NoCertificatesPresented
+        | rustls::Error::AlertReceived(_) => Trouble::Certificate,
+        // Whatever is there does not speak TLS.
+        _ => Trouble::WrongAnswer,
+    }
 }
 
 /// An error with its causes: reqwest's own text does not say why a connection failed.
-fn with_sources(error: &dyn std::error::Error) -> String {
+fn with_sources(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
@@ -104,7 +159,20 @@ fn with_sources(error: &dyn std::error::Error) -> String {
 async fn value<T: DeserializeOwned>(request: RequestBuilder) -> Result<T, SignerError> {
     let body = answer(request).await?;
     serde_json::from_slice(&body)
-        .map_err(|error| SignerError::Unknown(format!("its answer is not readable: {error}")))
+        .map_err(|error| wrong_answer(format!("its answer is not readable: {error}")))
+}
+
+/// A key of another collection or life is no answer: a root that names it could never be served.
+fn require_own(
+    key: &SignerKey,
+    collection: &Gun,
+    incarnation: &Incarnation,
+) -> Result<(), SignerError> {
+    let is_own = key.collection == *collection && key.incarnation == *incarnation;
+    match is_own && key.keyid == *key.key.id() {
+        true => Ok(()),
+        false => Err(wrong_answer(format!("the key {} is not one of {collection}", key.keyid))),
+    }
 }
 
 #[async_trait]
@@ -114,7 +182,12 @@ impl Signer for HttpSigner {
     }
 
     async fn key(&self, request: &KeyRequest) -> Result<SignerKey, SignerError> {
-        value(self.call(Method::POST, "v1/keys").json(request)).await
+        let key: SignerKey = value(self.call(Method::POST, "v1/keys").json(request)).await?;
+        require_own(&key, &request.collection, &request.incarnation)?;
+        match key.role == request.role {
+            true => Ok(key),
+            false => Err(wrong_answer(format!("the key {} is of another role", key.keyid))),
+        }
     }
 
     async fn keys(
@@ -129,13 +202,16 @@ impl Signer for HttpSigner {
             let page = self.call(Method::GET, "v1/keys").query(&life);
             let page: Page<SignerKey> =
                 value(page.query(&after.map(|key| [("after", key)]))).await?;
-            keys.extend(page.items);
+            for key in page.items {
+                require_own(&key, collection, incarnation)?;
+                keys.push(key);
+            }
             after = page.next;
             if after.is_none() {
                 return Ok(keys);
             }
             if keys.len() > MAX_KEYS {
-                return Err(SignerError::Unknown("its list of keys does not end".into()));
+                return Err(wrong_answer("its list of keys does not end"));
             }
         }
     }

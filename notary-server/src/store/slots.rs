@@ -122,20 +122,27 @@ fn role_file(row: &SlotFileRow) -> StoreResult<RoleFile> {
 }
 
 pub(super) fn waiting(connection: &mut Connection) -> StoreResult<Vec<(Gun, Option<Pause>)>> {
-    let rows: Vec<(String, Option<String>, Option<i64>)> = slots::table
+    type Row = (String, Option<String>, Option<String>, Option<i64>);
+    let rows: Vec<Row> = slots::table
         .inner_join(collections::table)
         .order(slots::prepared_at.asc())
-        .select((collections::gun, slots::reason, slots::retry_at))
+        .select((collections::gun, slots::reason_code, slots::reason, slots::retry_at))
         .load(connection)?;
-    let waiting = |(gun, reason, retry_at): (String, Option<String>, Option<i64>)| {
-        Ok((column("a collection's name", Gun::parse(&gun))?, pause_of(reason, retry_at)?))
+    let waiting = |(gun, code, reason, retry_at): Row| {
+        Ok((column("a collection's name", Gun::parse(&gun))?, pause_of(code, reason, retry_at)?))
     };
     rows.into_iter().map(waiting).collect()
 }
 
-fn pause_of(reason: Option<String>, retry_at: Option<i64>) -> StoreResult<Option<Pause>> {
-    let (Some(reason), Some(retry_at)) = (reason, retry_at) else { return Ok(None) };
-    Ok(Some(Pause { reason, retry_at: time(retry_at)? }))
+fn pause_of(
+    code: Option<String>,
+    reason: Option<String>,
+    retry_at: Option<i64>,
+) -> StoreResult<Option<Pause>> {
+    let (Some(code), Some(reason), Some(retry_at)) = (code, reason, retry_at) else {
+        return Ok(None);
+    };
+    Ok(Some(Pause { code, reason, retry_at: time(retry_at)? }))
 }
 
 pub(super) fn rebuild(
@@ -170,6 +177,7 @@ pub(super) fn pause(
 ) -> StoreResult<bool> {
     let slot = slots::table.find(prepared.collection.id.0).filter(slots::fence.eq(prepared.fence));
     let noted = (
+        slots::reason_code.eq(Some(&pause.code)),
         slots::reason.eq(Some(&pause.reason)),
         slots::retry_at.eq(Some(pause.retry_at.timestamp())),
     );
@@ -296,6 +304,7 @@ fn row_of(prepared: &Prepared) -> StoreResult<SlotRow> {
         timestamp_expires: timestamp.expires.time().timestamp(),
         timestamp_keyids: keyids(&timestamp.keyids)?,
         rebuilds: i64::from(prepared.rebuilds),
+        reason_code: prepared.pause.as_ref().map(|pause| pause.code.clone()),
         reason: prepared.pause.as_ref().map(|pause| pause.reason.clone()),
         retry_at: prepared.pause.as_ref().map(|pause| pause.retry_at.timestamp()),
         prepared_at: prepared.prepared_at.timestamp(),
@@ -329,7 +338,7 @@ fn prepared_of(
         fence: row.fence,
         slot: NewSlot { purpose, files, plan: Plan { snapshot, timestamp } },
         rebuilds: u32::try_from(row.rebuilds).unwrap_or(u32::MAX),
-        pause: pause_of(row.reason, row.retry_at)?,
+        pause: pause_of(row.reason_code, row.reason, row.retry_at)?,
         prepared_at: time(row.prepared_at)?,
     })
 }

@@ -165,6 +165,8 @@ pub enum Claim {
 /// Why a slot waits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pause {
+    /// The stable word for it.
+    pub code: String,
     /// What the signer says.
     pub reason: String,
     /// Not before this time is it tried again.

@@ -261,7 +261,7 @@ async fn health_tells_a_signer_that_is_away_from_one_that_allows_too_little() {
     world.signer.go_away();
     let answer = world.get("/readyz").await;
     assert_eq!((answer.status.as_u16(), answer.header("content-type")), (503, "application/json"));
-    let (found, refused) = (answer.json(), "the signer does not answer: connection refused");
+    let (found, refused) = (answer.json(), "the signer is not reached: connection refused");
     assert_eq!((&found["ready"], &found["database"]), (&false.into(), &"ok".into()));
     assert_eq!((&found["signer"], &found["unfinished_releases"]), (&refused.into(), &json!([])));
     world.end().await;

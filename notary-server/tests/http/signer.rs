@@ -15,7 +15,7 @@ use notary_schema::wire::{
     KeyRequest, KeyState, RememberedFile, SignRequest, SignerKey, SignerLimits, SignerMemory,
     refusal_code,
 };
-use notary_server::signer_client::{Signer, SignerError};
+use notary_server::signer_client::{Signer, SignerError, Trouble};
 use ring::rand::{SecureRandom, SystemRandom};
 use ring::signature::{Ed25519KeyPair, KeyPair};
 
@@ -150,7 +150,7 @@ impl MemorySigner {
     fn reached(&self) -> Result<std::sync::MutexGuard<'_, State>, SignerError> {
         let state = self.state.lock().unwrap();
         match state.away {
-            true => Err(SignerError::Unknown("connection refused".into())),
+            true => Err(SignerError::unknown(Trouble::Unreachable, "connection refused")),
             false => Ok(state),
         }
     }
@@ -238,7 +238,9 @@ impl Signer for MemorySigner {
         let fault = state.faults.get_mut(&request.role).and_then(VecDeque::pop_front);
         let signed = request.signed.get().as_bytes();
         match fault {
-            Some(Fault::Lost) => return Err(SignerError::Unknown("request lost".into())),
+            Some(Fault::Lost) => {
+                return Err(SignerError::unknown(Trouble::Unreachable, "request lost"));
+            }
             Some(Fault::Refused(code)) => return Err(refused(code, "as the test wants it")),
             Some(Fault::Unsigned) => return Ok(assemble(signed, &[]).into()),
             Some(Fault::AnswerLost) | None => {}
@@ -267,7 +269,7 @@ impl Signer for MemorySigner {
             }
         };
         match fault {
-            Some(Fault::AnswerLost) => Err(SignerError::Unknown("answer lost".into())),
+            Some(Fault::AnswerLost) => Err(SignerError::unknown(Trouble::TimedOut, "answer lost")),
             _ => Ok(file),
         }
     }

@@ -45,7 +45,8 @@ async fn an_unknown_answer_leaves_the_slot_and_the_next_publisher_finishes_it() 
         let repo = world.collection("acme/app", &["docs", "code"]).await;
         world.signer.fail(role, &[fault]);
         let outcome = publish_docs(&world, &repo).await;
-        assert_eq!(outcome, (503, "signer_unavailable".into()), "{role:?} {fault:?}");
+        let code = if fault == Lost { "signer_unreachable" } else { "signer_timeout" };
+        assert_eq!(outcome, (503, code.into()), "{role:?} {fault:?}");
         let docs = world.get("/v2/acme/app/_trust/tuf/docs.json").await;
         assert_eq!(
             docs.bytes,

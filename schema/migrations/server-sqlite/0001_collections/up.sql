@@ -59,7 +59,8 @@ CREATE TABLE slots (
     timestamp_expires BIGINT NOT NULL,
     timestamp_keyids  TEXT   NOT NULL,
     rebuilds          BIGINT NOT NULL DEFAULT 0,
-    reason            TEXT,   -- why the signer refuses it
+    reason_code       TEXT,   -- why the signer refuses it, in a stable word
+    reason            TEXT,   -- the same in a sentence
     retry_at          BIGINT, -- not before
     prepared_at       BIGINT NOT NULL
 );
