@@ -22,7 +22,7 @@ fn no_target_breaks_on_its_corpus() {
         assert!(!inputs.is_empty(), "the corpus of {name} is empty");
         for input in inputs {
             // A target that breaks panics; the name of the input stands above its words.
-            println!("{}", input.display());
+            eprintln!("{}", input.display());
             run(&fs::read(&input).unwrap());
         }
     }

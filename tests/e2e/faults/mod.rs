@@ -1,7 +1,9 @@
 //! Does a publish survive whatever ends a process?
 //!
 //! - [`kills`]: server and signer are killed at points that a seed spreads
+//! - [`signer`]: whatever a signer, or the way to it, can do to a publish
 //! - [`stops`]: each named stop point once, and who goes on afterwards
 
 mod kills;
+mod signer;
 mod stops;

@@ -37,32 +37,16 @@ impl Http {
     }
 
     pub(super) fn mutual_tls(base: String, pki: &Path, certificate: &str) -> Http {
-        let certificates = |name: &str| -> Vec<CertificateDer<'static>> {
-            let file = pki.join(format!("{name}.pem"));
-            let read = CertificateDer::pem_file_iter(&file).expect("a PEM file");
-            read.collect::<Result<_, _>>().expect("certificates")
-        };
-        let mut roots = RootCertStore::empty();
-        for ca in certificates("ca") {
-            roots.add(ca).expect("the world's CA");
-        }
-        let key = PrivateKeyDer::from_pem_file(pki.join(format!("{certificate}.key")));
-        let config = trusting(roots)
-            .with_client_auth_cert(certificates(certificate), key.expect("a private key"));
-        Http::new(base, None, config.expect("the key is that of the certificate"))
+        Http::over(mutual_tls_client(pki, certificate), base, None)
     }
 
     fn new(base: String, token: Option<&str>, tls: ClientConfig) -> Http {
-        #[expect(clippy::disallowed_methods, reason = "its TLS, with ring, is given right here")]
-        let client = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
-            .no_proxy()
-            // A connection from before a kill would fail a request that never left.
-            .pool_max_idle_per_host(0)
-            .build();
+        Http::over(client(tls), base, token)
+    }
+
+    fn over(client: reqwest::Client, base: String, token: Option<&str>) -> Http {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let (client, runtime) = (client.expect("a client"), runtime.expect("a runtime"));
-        Http { runtime, client, base, token: token.map(str::to_owned) }
+        Http { runtime: runtime.expect("a runtime"), client, base, token: token.map(str::to_owned) }
     }
 
     /// GET.
@@ -155,6 +139,36 @@ impl Answer {
         assert_eq!(self.header("content-type"), Some("application/problem+json"), "{self:?}");
         self.json()["code"].as_str().expect("a problem has a code").to_owned()
     }
+}
+
+/// The certificates in `NAME.pem`.
+pub(super) fn certificates(pki: &Path, name: &str) -> Vec<CertificateDer<'static>> {
+    let file = pki.join(format!("{name}.pem"));
+    let read = CertificateDer::pem_file_iter(&file).expect("a PEM file");
+    read.collect::<Result<_, _>>().expect("certificates")
+}
+
+/// A client that trusts the CA and shows the certificate of this name.
+pub(super) fn mutual_tls_client(pki: &Path, certificate: &str) -> reqwest::Client {
+    let mut roots = RootCertStore::empty();
+    for ca in certificates(pki, "ca") {
+        roots.add(ca).expect("the world's CA");
+    }
+    let key = PrivateKeyDer::from_pem_file(pki.join(format!("{certificate}.key")));
+    let config = trusting(roots)
+        .with_client_auth_cert(certificates(pki, certificate), key.expect("a private key"));
+    client(config.expect("the key is that of the certificate"))
+}
+
+fn client(tls: ClientConfig) -> reqwest::Client {
+    #[expect(clippy::disallowed_methods, reason = "its TLS, with ring, is given right here")]
+    let client = reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
+        .no_proxy()
+        // A connection from before a kill would fail a request that never left.
+        .pool_max_idle_per_host(0)
+        .build();
+    client.expect("a client")
 }
 
 fn trusting(roots: RootCertStore) -> ConfigBuilder<ClientConfig, WantsClientCert> {

@@ -4,6 +4,7 @@
 //! A world has its own directory, certificates and ports. Its processes are killed when it is
 //! dropped; their logs are printed when the test failed.
 
+mod between;
 mod clock;
 mod http;
 mod person;
@@ -17,11 +18,13 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::Command;
 
+use chrono::TimeDelta;
 use tempfile::TempDir;
 use toml::{Table, toml};
 
 use crate::judge::Question;
 
+pub use between::{Between, Meddling};
 pub use clock::{CLOCK_VARIABLE, Clock, real_time};
 pub use http::{Answer, Http};
 pub use person::{Outcome, Person};
@@ -62,6 +65,33 @@ impl World {
         let mut server = Service::new(Program::Server, directory.path(), config, &clock);
         server.restart();
         World { signer, server, clock, directory }
+    }
+
+    /// Puts a host between server and signer. The server waits at most so long for an answer.
+    pub fn between(&mut self, timeout_seconds: i64) -> Between {
+        let between = Between::start(&self.directory().join("pki"), self.signer.address());
+        let url = between.url();
+        self.server.configure(|config| {
+            let signer = config["signer"].as_table_mut().expect("it is a table");
+            signer.insert("url".into(), url.into());
+            signer.insert("timeout_seconds".into(), timeout_seconds.into());
+        });
+        self.server.restart();
+        between
+    }
+
+    /// Has a CA in the world's directory issue a certificate as it was so long ago.
+    pub fn issue(&self, pki: &str, name: &str, host: &str, ago: TimeDelta) {
+        let past = self.directory().join("past");
+        std::fs::create_dir_all(&past).expect("the world's directory");
+        let clock = Clock::new(&past);
+        clock.advance(-ago);
+        pki_command(self.directory(), &clock, &["issue", pki, name, "--server", host]);
+    }
+
+    /// Makes another CA in the world's directory.
+    pub fn other_ca(&self, pki: &str) {
+        pki_command(self.directory(), &self.clock, &["init", pki]);
     }
 
     /// The directory of the world.
@@ -147,14 +177,15 @@ fn run(command: &mut Command) -> String {
 }
 
 fn make_certificates(directory: &Path, clock: &Clock) {
-    let pki = |arguments: &[&str]| {
-        let mut command = Program::Signer.command();
-        command.arg("pki").args(arguments).current_dir(directory);
-        run(command.env(CLOCK_VARIABLE, clock.file()));
-    };
-    pki(&["init", "pki"]);
-    pki(&["issue", "pki", "signer", "--server"]);
-    pki(&["issue", "pki", "server", "--client"]);
+    pki_command(directory, clock, &["init", "pki"]);
+    pki_command(directory, clock, &["issue", "pki", "signer", "--server"]);
+    pki_command(directory, clock, &["issue", "pki", "server", "--client"]);
+}
+
+fn pki_command(directory: &Path, clock: &Clock, arguments: &[&str]) {
+    let mut command = Program::Signer.command();
+    command.arg("pki").args(arguments).current_dir(directory);
+    run(command.env(CLOCK_VARIABLE, clock.file()));
 }
 
 fn signer_config() -> Table {
