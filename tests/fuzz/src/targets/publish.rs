@@ -5,13 +5,16 @@ use std::sync::{Arc, LazyLock};
 
 use notary_schema::draft::Draft;
 use notary_schema::envelope::{Envelope, Unsigned};
+use notary_schema::key::Key;
 use notary_schema::name::{RoleName, Version};
 use notary_schema::online;
 use notary_schema::path::{Candidate, PathPattern, PathSet};
 use notary_schema::publish::{
-    Accepted, Batch, Head, Limits, Rules, StoredFile, check, snapshot_entries,
+    Accepted, Batch, Head, Limits, Rules, StoredFile, check, first_unlisted, snapshot_entries,
 };
-use notary_schema::role::{DelegatedRole, RoleKeys, Root, Targets, TopLevelRoles};
+use notary_schema::role::{
+    Bins, DelegatedRole, Delegations, RoleKeys, Root, SuccinctRoles, Targets, TopLevelRoles,
+};
 use notary_schema::trusted::{Expiry, Source, TrustedSet};
 
 use super::choices::Choices;
@@ -19,7 +22,7 @@ use super::support::{self, Collection, DAY, Edit};
 
 /// Everybody's keys. The signer holds the ones that `support::held_keys` names.
 const SEEDS: [u8; 6] = [1, 2, 3, 4, 5, 6];
-const ROLES: [&str; 7] = ["targets", "docs", "a", "b", "DOCS", "root", "1.root"];
+const ROLES: [&str; 9] = ["targets", "docs", "a", "b", "DOCS", "root", "1.root", "a-0", "a-1"];
 const PATHS: [&str; 8] = ["docs/*", "*", "a/*", "docs/a*", "docs/*/*", "**", "[d]ocs/*", ""];
 const PREFIXES: [&str; 4] = ["0", "ab", "", "XY"];
 const NAMES: [&str; 6] = ["a.txt", "docs/a", "docs/a/b", "a/x", "docs/b", "z"];
@@ -51,21 +54,17 @@ pub(super) fn run(data: &[u8]) {
 fn batch_adds(head: &Head, batch: &Batch) -> bool {
     batch.targets_parts().any(|(role, file)| {
         let stored = head.files.get(role).and_then(|stored| stored.file.as_ref());
-        let known =
-            |role: &RoleName| stored.is_some_and(|old| old.signed().delegation(role).is_some());
-        delegated_roles(file.signed()).any(|delegated| !known(&delegated.name))
+        let known = |name| stored.is_some_and(|old| old.signed().delegation(name).is_some());
+        delegated_roles(file.signed()).iter().any(|delegated| !known(&delegated.name))
     })
 }
 
-/// The delegations of a role. The bins that a hostile file claims are too many to name; those of an
-/// accepted one are there.
-fn delegated_roles(targets: &Targets) -> impl Iterator<Item = DelegatedRole> + '_ {
-    let delegations = targets.delegations.iter();
-    delegations.flat_map(|all| {
-        let succinct = all.succinct().into_iter();
-        let bins = succinct.flat_map(|all| (0..=all.bins.last()).map(|at| all.delegation(at)));
-        all.listed().iter().cloned().chain(bins)
-    })
+/// The roles that are listed, or the bins, of which there are few here.
+fn delegated_roles(targets: &Targets) -> Vec<DelegatedRole> {
+    let Some(delegations) = &targets.delegations else { return Vec::new() };
+    let bins = delegations.succinct().into_iter();
+    let bins = bins.flat_map(|all| (0..=all.bins.last()).map(|index| all.delegation(index)));
+    delegations.listed().iter().cloned().chain(bins).collect()
 }
 
 fn batch(head: &Head, choices: &mut Choices<'_>) -> Option<Batch> {
@@ -137,13 +136,24 @@ fn targets(head: &Head, role: &RoleName, choices: &mut Choices<'_>) -> Option<Ve
         Some(file) => Draft::with_version(file, next(file.version(), choices)?, expires),
         None => Draft::first_targets(expires),
     };
+    let delegations = stored.and_then(|file| file.signed().delegations.as_ref());
+    let mut is_succinct = delegations.and_then(Delegations::succinct).is_some();
     for _ in 0..choices.below(4) {
         let name = choices.one_of(&NAMES);
         let delegated = RoleName::parse(choices.one_of(&ROLES)).ok()?;
-        match choices.below(4) {
+        match choices.below(5) {
             0 => draft = draft.with_target(name),
             1 => drop(draft.remove_target(name)),
             2 => drop(draft.remove_delegation(&delegated)),
+            3 => {
+                let signers = keys_of(support::role_keys(&[5], 1), choices)?;
+                let bins = Bins::new("a", 1).expect("two bins");
+                let keys: Vec<Key> = support::keys(&SEEDS).into_values().collect();
+                draft.set_succinct(&SuccinctRoles { bins, signers }, &keys);
+                is_succinct = true;
+            }
+            // No role is listed beside succinct bins.
+            _ if is_succinct => {}
             _ => {
                 let delegation = DelegatedRole {
                     signers: keys_of(support::role_keys(&[5], 1), choices)?,
@@ -206,10 +216,7 @@ impl Live {
         self.head.snapshot = Arc::new(Envelope::parse(next).expect("our own file"));
         let timestamp = support::sign(&planned.document(&self.head.snapshot), &SEEDS);
         self.head.timestamp = Arc::new(Envelope::parse(timestamp).expect("our own file"));
-        assert!(
-            notary_schema::publish::first_unlisted(&self.head.files, self.head.snapshot.signed())
-                .is_none()
-        );
+        assert!(first_unlisted(&self.head.files, self.head.snapshot.signed()).is_none());
     }
 
     /// A client that starts with root 1 reaches every role that was not given up on purpose, and
@@ -252,7 +259,7 @@ impl Live {
             trusted.unwrap_or_else(|error| panic!("{delegator} leads to {role}: {error}"));
             chain.insert(role.clone(), delegated.clone());
             for name in file.signed().targets.keys() {
-                let covered = |step: &DelegatedRole| step.covers(&Candidate::new(name.as_str()));
+                let covered = |step: &DelegatedRole| step.covers(&Candidate::new(name));
                 assert!(chain.values().all(covered), "{role} lists {name} outside its paths");
             }
             self.descend(client, role, file.signed(), chain);

@@ -5,9 +5,10 @@ use std::sync::LazyLock;
 
 use notary_schema::draft::Draft;
 use notary_schema::envelope::{Envelope, assemble};
-use notary_schema::name::TargetPath;
+use notary_schema::name::{RoleName, TargetPath};
+use notary_schema::path::Candidate;
 use notary_schema::publish::{Batch, Head, Limits, Rules, check_unsigned};
-use notary_schema::role::{Role, Root, Snapshot, Targets, Timestamp};
+use notary_schema::role::{Delegations, Role, Root, Snapshot, Targets, Timestamp};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -44,8 +45,11 @@ fn value<T: Serialize>(role: &T) -> Value {
 /// Each edit of a draft works on whatever was read.
 fn edit(file: &Envelope<Targets>) {
     let Ok(draft) = Draft::next(file, support::in_days(1)) else { return };
-    if file.signed().delegations.as_ref().is_some_and(|all| all.succinct().is_some()) {
-        return; // no role is listed beside succinct bins
+    if let Some(delegations) = &file.signed().delegations {
+        covers_alike(delegations);
+        if delegations.succinct().is_some() {
+            return;
+        }
     }
     let delegation = support::delegation("docs", &["docs/*"], &[support::DOCS], 1);
     let mut draft = draft.with_target("fuzz/a").with_delegation(delegation, &[support::DOCS]);
@@ -55,6 +59,22 @@ fn edit(file: &Envelope<Targets>) {
     assert!(edited.signed().delegation(&support::role("docs")).is_some());
     let name = TargetPath::parse("fuzz/a").expect("a plain name");
     assert!(draft.remove_target(name.as_str()) && draft.remove_delegation(&support::role("docs")));
+}
+
+/// What the index of delegations finds is what asking each of them finds.
+fn covers_alike(delegations: &Delegations) {
+    for name in ["docs/a", "a", ""] {
+        let candidate = Candidate::new(name);
+        let found = delegations.covering(&candidate);
+        let found: Vec<&RoleName> = found.iter().map(|delegated| &delegated.name).collect();
+        if delegations.succinct().is_some() {
+            let [bin] = found[..] else { panic!("{name} is in {found:?}") };
+            assert!(delegations.delegation(bin).is_some_and(|bin| bin.covers(&candidate)));
+        } else {
+            let each = delegations.listed().iter().filter(|delegated| delegated.covers(&candidate));
+            assert_eq!(found, each.map(|delegated| &delegated.name).collect::<Vec<_>>());
+        }
+    }
 }
 
 /// The rules of publishing answer on whatever was read.
