@@ -13,18 +13,18 @@ use notary_schema::updater::{Limits, Step, UpdateError, Updater};
 use crate::support::*;
 
 /// A client: its stored files, what it asked for, and a repository whose files may fail.
-struct Client {
+pub struct Client {
     local: BTreeMap<String, Vec<u8>>,
     remote: BTreeMap<String, Vec<u8>>,
     failing: Option<&'static str>,
-    requests: Vec<String>,
+    pub requests: Vec<String>,
     limits: Limits,
     expiry: Expiry,
     days: i64,
 }
 
 impl Client {
-    fn new(collection: &Collection) -> Client {
+    pub fn new(collection: &Collection) -> Client {
         Client {
             local: BTreeMap::from([("root.json".to_owned(), collection.root.clone())]),
             remote: collection.repository(),
@@ -75,7 +75,7 @@ impl Client {
     }
 
     /// The role that vouches for a target, in a new session.
-    fn find(&mut self, name: &str) -> Result<Option<String>, UpdateError> {
+    pub fn find(&mut self, name: &str) -> Result<Option<String>, UpdateError> {
         let mut updater = self.refresh()?;
         updater.find(name)?;
         self.drive(&mut updater)?;

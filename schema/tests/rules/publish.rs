@@ -14,7 +14,7 @@ use serde_json::json;
 
 use crate::support::*;
 
-fn rules() -> Rules {
+pub fn rules() -> Rules {
     Rules {
         limits: Limits::default(),
         offline_max_seconds: 400 * DAY as u64,
@@ -22,7 +22,7 @@ fn rules() -> Rules {
     }
 }
 
-fn batch(parts: &[(&str, &[u8])]) -> Batch {
+pub fn batch(parts: &[(&str, &[u8])]) -> Batch {
     let mut batch = Batch::default();
     for (name, bytes) in parts {
         batch.add(role(name), bytes.to_vec().into()).unwrap();
@@ -30,7 +30,7 @@ fn batch(parts: &[(&str, &[u8])]) -> Batch {
     batch
 }
 
-fn judge(head: &Head, batch: &Batch) -> Result<Accepted, Refusal> {
+pub fn judge(head: &Head, batch: &Batch) -> Result<Accepted, Refusal> {
     assert!(head.missing(batch).is_empty(), "these heads hold every file");
     check(Some(head), batch, &rules(), now())
 }
@@ -40,7 +40,7 @@ fn judge_part(name: &str, bytes: &[u8]) -> Result<Accepted, Refusal> {
     judge(&Collection::new().head(), &batch(&[(name, bytes)]))
 }
 
-fn code(result: Result<Accepted, Refusal>) -> &'static str {
+pub fn code(result: Result<Accepted, Refusal>) -> &'static str {
     result.map_or_else(|refusal| refusal.code(), |_| "accepted")
 }
 
