@@ -155,7 +155,9 @@ impl Staged {
         has_file: impl Fn(&RoleName) -> bool,
     ) {
         let Some(changes) = self.roles.get_mut(role) else { return };
-        changes.targets.retain(|name, change| current.targets.get(name) != change.wanted());
+        changes
+            .targets
+            .retain(|name, change| current.targets.get(name).as_ref() != change.wanted());
         changes.delegations.retain(|role, new| {
             let delegated = current.delegation(role).as_deref() == Some(&new.delegation);
             !delegated || (new.first_file.is_some() && !has_file(role))
@@ -186,7 +188,7 @@ impl Changes {
 
     /// What the changed targets are now.
     pub(crate) fn base(&self, current: Option<&Targets>) -> Base {
-        let listed = |name: &String| current.and_then(|file| file.targets.get(name)).cloned();
+        let listed = |name: &String| current.and_then(|file| file.targets.get(name));
         self.targets.keys().map(|name| (name.clone(), listed(name))).collect()
     }
 
@@ -195,7 +197,7 @@ impl Changes {
         let changed = |(name, was): (&String, &Option<TargetFile>)| {
             let wanted = self.targets.get(name)?.wanted();
             let is = current.and_then(|file| file.targets.get(name));
-            (is != was.as_ref() && is != wanted).then(|| name.clone())
+            (is != *was && is.as_ref() != wanted).then(|| name.clone())
         };
         base.iter().filter_map(changed).collect()
     }

@@ -7,10 +7,12 @@
 //! unknown member.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
-use serde::Deserialize;
+use serde::de::{SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use crate::json::{self, JsonError, Reader};
@@ -20,6 +22,33 @@ use crate::role::{Expires, Role};
 
 /// Most signatures in one file.
 pub const MAX_SIGNATURES: usize = 64;
+
+/// Members and items of any file that are built when it is read: names of targets and what is said
+/// of them are not among them.
+const MIN_VALUES: u64 = 400_000;
+/// One more for each so many bytes, so that a large file of many small files stays readable.
+const BYTES_PER_VALUE: u64 = 16;
+
+/// The same for parts of one publish, which are held at the same time.
+const BYTES_PER_PART_VALUE: u64 = 48;
+
+/// How much may be built of files: memory for what they say grows with their length, not with how
+/// cleverly they are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Allowance(u64);
+
+impl Allowance {
+    /// For so many bytes of files.
+    pub fn of_bytes(bytes: u64) -> Allowance {
+        Allowance(MIN_VALUES + bytes / BYTES_PER_VALUE)
+    }
+
+    /// For one of several parts: what those before left, and a share for its own bytes.
+    pub(crate) fn of_part(left: Option<Allowance>, bytes: u64) -> Allowance {
+        let Allowance(left) = left.unwrap_or(Allowance(MIN_VALUES));
+        Allowance(left.saturating_add(bytes / BYTES_PER_PART_VALUE))
+    }
+}
 
 /// Why a file is not readable metadata of the wanted role.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -39,8 +68,8 @@ pub enum EnvelopeError {
         found: String,
     },
     /// More than [`MAX_SIGNATURES`].
-    #[error("the file has {0} signatures, more than {MAX_SIGNATURES}")]
-    TooManySignatures(usize),
+    #[error("the file has more than {MAX_SIGNATURES} signatures")]
+    TooManySignatures,
     /// Two signatures with one key id.
     #[error("two signatures with the key id {0}")]
     RepeatedSignature(KeyId),
@@ -53,6 +82,33 @@ pub struct Signature {
     pub keyid: KeyId,
     /// The signature; absent where the text was not hexadecimal (such a signature never counts).
     pub bytes: Option<Vec<u8>>,
+}
+
+/// No more are kept than show that there are too many.
+struct Signatures(Vec<SignatureFields>);
+
+impl<'de> Deserialize<'de> for Signatures {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Signatures, D::Error> {
+        struct UpToOneTooMany;
+        impl<'de> Visitor<'de> for UpToOneTooMany {
+            type Value = Signatures;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an array of signatures")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Signatures, A::Error> {
+                let mut signatures = Vec::new();
+                while let Some(signature) = items.next_element()? {
+                    if signatures.len() <= MAX_SIGNATURES {
+                        signatures.push(signature);
+                    }
+                }
+                Ok(Signatures(signatures))
+            }
+        }
+        deserializer.deserialize_seq(UpToOneTooMany)
+    }
 }
 
 #[derive(Deserialize)]
@@ -78,8 +134,17 @@ impl<T: Role> Envelope<T> {
     /// Reads a file. Nothing is verified yet.
     pub fn parse(bytes: impl Into<Arc<[u8]>>) -> Result<Envelope<T>, EnvelopeError> {
         let bytes = bytes.into();
-        let mut reader = Reader::new(&bytes)?;
-        let mut signatures: Option<Vec<SignatureFields>> = None;
+        let mut allowance = Allowance::of_bytes(bytes.len() as u64);
+        Envelope::parse_within(bytes, &mut allowance)
+    }
+
+    /// Reads one of several files that share an allowance.
+    pub fn parse_within(
+        bytes: Arc<[u8]>,
+        allowance: &mut Allowance,
+    ) -> Result<Envelope<T>, EnvelopeError> {
+        let mut reader = Reader::new(&bytes, allowance.0)?;
+        let mut signatures: Option<Signatures> = None;
         let mut signed = None;
         reader.object(&["signatures", "signed"], |reader, key| {
             match key {
@@ -90,6 +155,7 @@ impl<T: Role> Envelope<T> {
             Ok(())
         })?;
         reader.end()?;
+        *allowance = Allowance(reader.budget());
         let signatures = signatures.ok_or(EnvelopeError::Missing("signatures"))?;
         let signed = signed.ok_or(EnvelopeError::Missing("signed"))?;
         if signed.value.type_name() != T::TYPE {
@@ -99,9 +165,9 @@ impl<T: Role> Envelope<T> {
         let range = signed.range;
         let canonicalised = match signed.canonical {
             true => None,
-            false => Some(json::canonical(&json::read::<Value>(&bytes[range.clone()])?)),
+            false => Some(json::canonical_text(&bytes[range.clone()])?),
         };
-        let (signatures, signed) = (read_signatures(signatures)?, signed.value);
+        let (signatures, signed) = (read_signatures(signatures.0)?, signed.value);
         Ok(Envelope { sha256: OnceLock::new(), signatures, range, canonicalised, signed, bytes })
     }
 
@@ -150,7 +216,7 @@ impl<T> Envelope<T> {
 
 fn read_signatures(fields: Vec<SignatureFields>) -> Result<Vec<Signature>, EnvelopeError> {
     if fields.len() > MAX_SIGNATURES {
-        return Err(EnvelopeError::TooManySignatures(fields.len()));
+        return Err(EnvelopeError::TooManySignatures);
     }
     let mut seen = BTreeSet::new();
     if let Some(twice) = fields.iter().find(|field| !seen.insert(&field.keyid)) {

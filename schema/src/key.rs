@@ -18,7 +18,7 @@ use spki::der::asn1::BitStringRef;
 use spki::der::{Any, Decode, Encode};
 use spki::{AlgorithmIdentifier, ObjectIdentifier, SubjectPublicKeyInfo};
 
-use crate::json;
+use crate::json::{self, Text};
 use crate::name::KeyId;
 
 const RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
@@ -33,6 +33,8 @@ const MEMBERS: [&str; 3] = ["keytype", "keyval", "scheme"];
 const P256_POINT_BYTES: usize = 65;
 /// Length of an uncompressed point on P-384, in bytes.
 const P384_POINT_BYTES: usize = 97;
+/// Longest key object, in bytes; an RSA key of 8192 bits takes 2,000.
+const MAX_KEY_BYTES: usize = 16 << 10;
 
 /// A public key that we can verify with, whatever its spelling.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -140,7 +142,8 @@ impl PublicKey {
 /// A key object as it stands in `keys`: kept as it came, and the public key in it if we know it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Key {
-    object: Value,
+    /// The object as compact JSON: built, it takes ten times of that.
+    object: Box<str>,
     id: KeyId,
     public: Option<PublicKey>,
 }
@@ -162,6 +165,7 @@ impl Key {
     pub fn from_object(object: Value) -> Key {
         let id = KeyId::parse(&sha256_hex(&json::canonical(&object))).expect("64 digits");
         let public = read_public(&object);
+        let object = String::from_utf8(json::compact(&object)).expect("JSON is UTF-8").into();
         Key { object, id, public }
     }
 
@@ -179,7 +183,8 @@ impl Key {
 
 impl Serialize for Key {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.object.serialize(serializer)
+        let object: Value = serde_json::from_str(&self.object).expect("it was built before");
+        object.serialize(serializer)
     }
 }
 
@@ -187,7 +192,11 @@ impl<'de> Deserialize<'de> for Key {
     /// Only an object with the three members of the specification is a key.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Key, D::Error> {
         use serde::de::Error;
-        let object = Value::deserialize(deserializer)?;
+        let Text(text) = Text::deserialize(deserializer)?;
+        if text.len() > MAX_KEY_BYTES {
+            return Err(D::Error::custom(format!("a key of more than {MAX_KEY_BYTES} bytes")));
+        }
+        let object: Value = json::read(text.as_bytes()).map_err(D::Error::custom)?;
         for name in object.as_object().into_iter().flat_map(|members| members.keys()) {
             json::refuse_look_alike(name, &MEMBERS).map_err(D::Error::custom)?;
         }

@@ -2,11 +2,13 @@
 //!
 //! - [`architecture`]: do packages depend on each other, and on others, as the map says?
 //! - [`corpus`]: does any input that fuzzing kept break a rule?
+//! - [`caching`]: do clients behind a cache of the web get along?
 //! - [`faults`]: does a publish survive whatever ends a process?
 //! - [`formats`]: does schema read and refuse what it must?  (the table: [`pitfalls`])
 //! - [`interop`]: do other clients read what we read?
 //! - [`main_path`]: does a release go its whole way?
 //! - [`many`]: do many publishers get along on one collection?
+//! - [`memory`]: what does a body cost?
 //! - [`panics`]: what does a mistake in a program cost?
 //! - [`properties`]: what holds for every file
 //! - [`stolen`]: what can a stolen part do, and what not?
@@ -15,12 +17,14 @@
 //! What they start from: [`release`], as people make it.
 
 mod architecture;
+mod caching;
 mod corpus;
 mod faults;
 mod formats;
 mod interop;
 mod main_path;
 mod many;
+mod memory;
 mod panics;
 mod pitfalls;
 mod properties;

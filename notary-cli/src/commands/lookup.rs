@@ -128,13 +128,13 @@ fn targets(view: &View, only: Option<&RoleName>) -> Vec<ListedTarget> {
     let (mut seen, mut targets) = (BTreeSet::new(), Vec::new());
     for role in view.roles() {
         let Some(file) = view.file(&role.name) else { continue };
-        for (name, file) in &file.signed().targets {
+        for (name, file) in file.signed().targets.iter() {
             // A client takes a name from the first role on its way that lists it.
-            if !role.covers(&Candidate::new(name.as_str())) || !seen.insert(name.clone()) {
+            if !role.covers(&Candidate::new(name)) || !seen.insert(name.to_owned()) {
                 continue;
             }
             if only.is_none_or(|only| *only == role.name) {
-                let (name, role, file) = (name.clone(), role.name.clone(), file.clone());
+                let (name, role) = (name.to_owned(), role.name.clone());
                 targets.push(ListedTarget { name, role, file });
             }
         }

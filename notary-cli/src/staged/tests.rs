@@ -26,7 +26,8 @@ fn listing(targets: &[(&str, &str)]) -> Targets {
 
 fn contents(draft: Draft) -> Vec<(String, TargetFile)> {
     let file = draft.finish().with_signatures(&[]);
-    Envelope::<Targets>::parse(file).unwrap().signed().targets.clone().into_iter().collect()
+    let file = Envelope::<Targets>::parse(file).unwrap();
+    file.signed().targets.iter().map(|(name, target)| (name.to_owned(), target)).collect()
 }
 
 #[test]

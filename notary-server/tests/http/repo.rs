@@ -88,7 +88,7 @@ impl Repo {
         for name in names {
             let hashes = Hashes::sha256_of(sha256_hex(name.as_bytes()));
             let file = TargetFile { length: name.len() as u64, hashes, custom: None };
-            targets.targets.insert((*name).to_owned(), file);
+            targets.targets.insert(name, &file);
         }
         targets
     }

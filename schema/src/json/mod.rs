@@ -20,8 +20,9 @@ use std::fmt;
 
 use serde::de::{self, DeserializeOwned};
 
-pub(crate) use objects::refuse_look_alike;
+pub(crate) use objects::{Text, refuse_look_alike};
 pub(crate) use reader::Reader;
+pub(crate) use writer::canonical_text;
 pub use writer::{canonical, compact};
 
 /// Deepest nesting of arrays and objects in a file.
@@ -89,7 +90,7 @@ impl de::Error for JsonError {
 /// # Ok::<(), json::JsonError>(())
 /// ```
 pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, JsonError> {
-    let mut reader = Reader::new(bytes)?;
+    let mut reader = Reader::new(bytes, u64::MAX)?;
     let value = reader.value()?;
     reader.end()?;
     Ok(value)
@@ -162,6 +163,27 @@ mod tests {
     }
 
     #[test]
+    fn members_are_put_in_order_at_every_depth_and_repeated_ones_refused() {
+        let text = br#"{"b": [{"z": 1, "\u0061": "\n\""}, {}], "a": {"c": null, "b": -7}}"#;
+        let sorted = b"{\"a\":{\"b\":-7,\"c\":null},\"b\":[{\"a\":\"\n\\\"\",\"z\":1},{}]}";
+        assert_eq!(canonical_text(text).unwrap(), sorted);
+        assert!(canonical_text(br#"{"b": 1, "a": 1, "b": 1}"#).is_err());
+    }
+
+    #[test]
+    fn as_much_is_built_as_the_budget_allows_and_text_is_not_built() {
+        let read = |budget| {
+            let mut reader = Reader::new(br#"{"a":[1,2],"b":{"c":3}}"#, budget).unwrap();
+            reader.value::<Value>().map(|_| reader.budget())
+        };
+        assert_eq!(read(6).unwrap(), 1, "three members and two items");
+        assert_eq!(read(5).unwrap(), 0);
+        assert!(read(4).unwrap_err().to_string().contains("more members and items"));
+        let mut reader = Reader::new(br#"{"a":[1,2]}"#, 0).unwrap();
+        assert_eq!(reader.value::<Text<'_>>().unwrap().0, r#"{"a":[1,2]}"#);
+    }
+
+    #[test]
     fn a_key_that_differs_only_in_case_from_a_known_one_is_refused() {
         #[derive(Debug, Deserialize)]
         struct Known {
@@ -189,7 +211,7 @@ mod tests {
     #[test]
     fn the_reader_knows_canonical_bytes() {
         let canonical = |text: &str| {
-            let mut reader = Reader::new(text.as_bytes()).unwrap();
+            let mut reader = Reader::new(text.as_bytes(), u64::MAX).unwrap();
             reader.spanned::<Value>().unwrap().canonical
         };
         assert!(canonical(r#"{"a":[1,{"b":"\"\\é"}],"b":null}"#));
@@ -226,11 +248,17 @@ mod tests {
         }
 
         #[test]
+        fn text_and_value_have_one_canonical_form(value in any_value()) {
+            let spread = serde_json::to_vec_pretty(&value).unwrap();
+            prop_assert_eq!(canonical_text(&spread).unwrap(), canonical(&value));
+        }
+
+        #[test]
         fn canonical_of_canonical_is_canonical(value in any_value()) {
             let once = canonical(&value);
             if let Ok(again) = read::<Value>(&once) {
                 prop_assert_eq!(canonical(&again), once.clone());
-                let mut reader = Reader::new(&once).unwrap();
+                let mut reader = Reader::new(&once, u64::MAX).unwrap();
                 prop_assert!(reader.spanned::<Value>().unwrap().canonical);
             }
         }

@@ -1,9 +1,11 @@
 //! Values of any type from a [`Reader`]: serde's deserializer, and the rules for the keys of objects.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use serde::de::{self, DeserializeSeed, IntoDeserializer, Visitor};
-use serde::forward_to_deserialize_any;
+use serde::{Deserialize, forward_to_deserialize_any};
+use serde_json::Value;
 
 use super::{JsonError, Reader};
 
@@ -50,10 +52,13 @@ impl<'de> de::Deserializer<'de> for &mut Reader<'de> {
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(
         self,
-        _name: &'static str,
+        name: &'static str,
         visitor: V,
     ) -> Result<V::Value, JsonError> {
-        visitor.visit_newtype_struct(self)
+        match name {
+            Text::NAME => visitor.visit_borrowed_str(self.skip()?),
+            _ => visitor.visit_newtype_struct(self),
+        }
     }
 
     /// Enums are plain words here.
@@ -76,7 +81,9 @@ impl<'de> de::Deserializer<'de> for &mut Reader<'de> {
 pub(super) struct Members<'r, 'a> {
     pub(super) reader: &'r mut Reader<'a>,
     known: Option<&'static [&'static str]>,
-    keys: Vec<Cow<'a, str>>,
+    /// Where the keys stand: as short as can be, for an object may have millions.
+    keys: Vec<u32>,
+    last: Cow<'a, str>,
     ascending: bool,
     open: bool,
 }
@@ -88,7 +95,8 @@ impl<'r, 'a> Members<'r, 'a> {
     ) -> Result<Members<'r, 'a>, JsonError> {
         reader.expect(b'{')?;
         reader.enter()?;
-        Ok(Members { reader, known, keys: Vec::new(), ascending: true, open: true })
+        let last = Cow::Borrowed("");
+        Ok(Members { reader, known, keys: Vec::new(), last, ascending: true, open: true })
     }
 
     fn visit<V: Visitor<'a>>(mut self, visitor: V) -> Result<V::Value, JsonError> {
@@ -108,16 +116,30 @@ impl<'r, 'a> Members<'r, 'a> {
         if !self.keys.is_empty() {
             self.reader.expect(b',')?;
         }
+        self.reader.build()?;
+        self.reader.skip_space();
+        let place = u32::try_from(self.reader.position).expect("a document is below 4 GiB");
         let key = self.reader.string()?;
         if let Some(known) = self.known {
             refuse_look_alike(&key, known).map_err(|problem| self.reader.error(problem))?;
         }
         self.reader.expect(b':')?;
-        if self.keys.last().is_some_and(|last| *last >= key) {
+        if !self.keys.is_empty() && self.last >= key {
             self.ascending = false;
         }
-        self.keys.push(key.clone());
+        self.keys.push(place);
+        self.last = key.clone();
         Ok(Some(key))
+    }
+
+    /// Where the last key stands.
+    pub(super) fn key_place(&self) -> u32 {
+        *self.keys.last().expect("a key was read")
+    }
+
+    /// Whether the keys so far are in the order of the canonical form.
+    pub(super) fn are_ascending(&self) -> bool {
+        self.ascending
     }
 
     /// Keys in strictly ascending order, as in every canonical file, cannot repeat.
@@ -128,9 +150,12 @@ impl<'r, 'a> Members<'r, 'a> {
             return Ok(());
         }
         self.reader.canonical = false;
-        self.keys.sort_unstable();
-        match self.keys.windows(2).find(|pair| pair[0] == pair[1]) {
-            Some(pair) => Err(self.reader.error(format!("the key {:?} is repeated", pair[0]))),
+        let reader = &*self.reader;
+        self.keys.sort_unstable_by(|a, b| reader.string_at(*a).cmp(&reader.string_at(*b)));
+        let keys = self.keys.windows(2).map(|pair| (pair[0], pair[1]));
+        let mut keys = keys.map(|(one, other)| (reader.string_at(one), reader.string_at(other)));
+        match keys.find(|(one, other)| one == other) {
+            Some((key, _)) => Err(reader.error(format!("the key {key:?} is repeated"))),
             None => Ok(()),
         }
     }
@@ -150,25 +175,40 @@ impl<'a> de::MapAccess<'a> for &mut Members<'_, 'a> {
     }
 
     fn next_value_seed<S: DeserializeSeed<'a>>(&mut self, seed: S) -> Result<S::Value, JsonError> {
-        seed.deserialize(&mut *self.reader).map_err(|error| {
-            let key = self.keys.last().map_or("", |key| key.as_ref());
-            error.inside(key, self.reader.position)
-        })
+        seed.deserialize(&mut *self.reader)
+            .map_err(|error| error.inside(&*self.last, self.reader.position))
     }
 }
 
 /// The items of an array that is being read.
-struct Items<'r, 'a> {
-    reader: &'r mut Reader<'a>,
+pub(super) struct Items<'r, 'a> {
+    pub(super) reader: &'r mut Reader<'a>,
     count: usize,
     open: bool,
 }
 
 impl<'r, 'a> Items<'r, 'a> {
-    fn open(reader: &'r mut Reader<'a>) -> Result<Items<'r, 'a>, JsonError> {
+    pub(super) fn open(reader: &'r mut Reader<'a>) -> Result<Items<'r, 'a>, JsonError> {
         reader.expect(b'[')?;
         reader.enter()?;
         Ok(Items { reader, count: 0, open: true })
+    }
+
+    /// Goes on to the next item, if there is one.
+    pub(super) fn has_next(&mut self) -> Result<bool, JsonError> {
+        self.reader.skip_space();
+        if self.reader.peek() == Some(b']') {
+            self.reader.position += 1;
+            self.reader.depth -= 1;
+            self.open = false;
+            return Ok(false);
+        }
+        if self.count > 0 {
+            self.reader.expect(b',')?;
+        }
+        self.count += 1;
+        self.reader.build()?;
+        Ok(true)
     }
 
     fn visit<V: Visitor<'a>>(mut self, visitor: V) -> Result<V::Value, JsonError> {
@@ -187,20 +227,47 @@ impl<'a> de::SeqAccess<'a> for &mut Items<'_, 'a> {
         &mut self,
         seed: S,
     ) -> Result<Option<S::Value>, JsonError> {
-        self.reader.skip_space();
-        if self.reader.peek() == Some(b']') {
-            self.reader.position += 1;
-            self.reader.depth -= 1;
-            self.open = false;
+        if !self.has_next()? {
             return Ok(None);
         }
-        if self.count > 0 {
-            self.reader.expect(b',')?;
-        }
-        self.count += 1;
         seed.deserialize(&mut *self.reader)
             .map(Some)
             .map_err(|error| error.inside((self.count - 1).to_string(), self.reader.position))
+    }
+}
+
+/// The text of one JSON value, as it came: read strictly, not built. From other readers than ours it
+/// is written anew.
+pub(crate) struct Text<'a>(pub(crate) Cow<'a, str>);
+
+impl Text<'_> {
+    /// What [`Reader`] knows it by.
+    const NAME: &'static str = "notary_schema::json::Text";
+}
+
+impl<'de> Deserialize<'de> for Text<'de> {
+    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Text<'de>, D::Error> {
+        struct OfText;
+        impl<'de> Visitor<'de> for OfText {
+            type Value = Text<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON value")
+            }
+
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Text<'de>, E> {
+                Ok(Text(Cow::Borrowed(text)))
+            }
+
+            fn visit_newtype_struct<D: de::Deserializer<'de>>(
+                self,
+                deserializer: D,
+            ) -> Result<Text<'de>, D::Error> {
+                let value = Value::deserialize(deserializer)?;
+                Ok(Text(Cow::Owned(value.to_string())))
+            }
+        }
+        deserializer.deserialize_newtype_struct(Text::NAME, OfText)
     }
 }
 

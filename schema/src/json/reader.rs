@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::objects::Members;
 use super::{JsonError, MAX_DEPTH};
@@ -23,16 +24,22 @@ pub(crate) struct Reader<'a> {
     pub(super) position: usize,
     pub(super) depth: usize,
     pub(super) canonical: bool,
+    /// Members and items that may still be built.
+    budget: u64,
 }
 
 impl<'a> Reader<'a> {
-    pub(crate) fn new(bytes: &'a [u8]) -> Result<Reader<'a>, JsonError> {
+    /// A position at the start of a document, of which so many members and items may be built.
+    pub(crate) fn new(bytes: &'a [u8], budget: u64) -> Result<Reader<'a>, JsonError> {
         if bytes.starts_with(b"\xef\xbb\xbf") {
             return Err(JsonError::at(0, "the document starts with a byte order mark"));
         }
+        if u32::try_from(bytes.len()).is_err() {
+            return Err(JsonError::at(0, "the document is longer than 4 GiB"));
+        }
         let text = std::str::from_utf8(bytes)
             .map_err(|error| JsonError::at(error.valid_up_to(), "the document is not UTF-8"))?;
-        Ok(Reader { text, position: 0, depth: 0, canonical: true })
+        Ok(Reader { text, position: 0, depth: 0, canonical: true, budget })
     }
 
     /// Reads one value of the type that the caller wants.
@@ -47,6 +54,39 @@ impl<'a> Reader<'a> {
         self.canonical = true;
         let value = self.value()?;
         Ok(Spanned { value, range: start..self.position, canonical: self.canonical })
+    }
+
+    /// What is left of the members and items that may be built.
+    pub(crate) fn budget(&self) -> u64 {
+        self.budget
+    }
+
+    /// Counts a member or an item that is built.
+    pub(super) fn build(&mut self) -> Result<(), JsonError> {
+        match self.budget.checked_sub(1) {
+            Some(rest) => {
+                self.budget = rest;
+                Ok(())
+            }
+            None => Err(self.error("more members and items than a file of its length has")),
+        }
+    }
+
+    /// Reads over one value, as strictly as any other, and answers its text. It builds nothing.
+    pub(super) fn skip(&mut self) -> Result<&'a str, JsonError> {
+        self.skip_space();
+        let (start, budget) = (self.position, self.budget);
+        self.budget = u64::MAX;
+        let skipped = self.value::<IgnoredAny>();
+        self.budget = budget;
+        skipped.map(|_| &self.text[start..self.position])
+    }
+
+    /// The string that was read at this place before.
+    pub(super) fn string_at(&self, position: u32) -> Cow<'a, str> {
+        let canonical = self.canonical;
+        let mut again = Reader { position: position as usize, canonical, ..*self };
+        again.string().expect("it was read before")
     }
 
     /// Reads an object, handing each key to `member`, which reads the value.

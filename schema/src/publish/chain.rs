@@ -110,11 +110,11 @@ fn inside_paths(view: &View<'_>, role: &RoleName, file: &Envelope<Targets>) -> R
     }
     let chain = view.chain(role);
     for name in file.signed().targets.keys() {
-        let candidate = Candidate::new(name.as_str());
+        let candidate = Candidate::new(name);
         if let Some(outside) = chain.iter().find(|step| !step.delegated.covers(&candidate)) {
             return Err(Refusal::OutsidePaths {
                 role: role.clone(),
-                target: name.clone(),
+                target: name.to_owned(),
                 delegator: outside.name.clone(),
                 via: outside.delegated.name.clone(),
             });

@@ -41,9 +41,9 @@ pub(super) fn check_root(file: &Envelope<Root>, rules: &Rules) -> Result<(), Ref
     if root.consistent_snapshot != Some(true) {
         return Err(Refusal::NotConsistent);
     }
-    readable_by_all(file)?;
     let limits = &rules.limits;
     within(&RoleName::ROOT, "bytes", file.bytes().len() as u64, limits.root_bytes)?;
+    readable_by_all(file)?;
     check_keys(&RoleName::ROOT, &root.keys, limits)?;
     for role in [RoleName::ROOT, RoleName::TARGETS, RoleName::SNAPSHOT, RoleName::TIMESTAMP] {
         let authority = root.authority(&role).expect("a root lists the top-level roles");
@@ -86,8 +86,8 @@ pub(super) fn check_targets(
 ) -> Result<(), Refusal> {
     let targets = file.signed();
     within(role, "targets", targets.targets.len() as u64, limits.targets_per_role)?;
-    for (name, target) in &targets.targets {
-        check_target(role, name, target, limits)?;
+    for (name, target) in targets.targets.iter() {
+        check_target(role, name, &target, limits)?;
     }
     let Some(delegations) = &targets.delegations else { return Ok(()) };
     within(role, "delegations", delegations.count(), limits.delegations_per_role)?;

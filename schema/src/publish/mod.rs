@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use crate::envelope::{Envelope, EnvelopeError};
+use crate::envelope::{Allowance, Envelope, EnvelopeError};
 use crate::name::{RoleName, Version};
 use crate::online::HeldKeys;
 use crate::role::{FileMeta, Root, Targets};
@@ -78,6 +78,8 @@ pub struct Rules {
 pub struct Batch {
     root: Option<Arc<Envelope<Root>>>,
     targets: BTreeMap<RoleName, Arc<Envelope<Targets>>>,
+    /// What earlier parts left of what may be built.
+    left: Option<Allowance>,
     /// Roles that get a delegation here and no file yet.
     pub pending: BTreeSet<RoleName>,
     /// Stored roles that this batch makes unverifiable on purpose.
@@ -91,12 +93,15 @@ impl Batch {
         if role == RoleName::SNAPSHOT || role == RoleName::TIMESTAMP {
             return Err(Refusal::OnlineRole(role));
         }
+        let mut left = Allowance::of_part(self.left, bytes.len() as u64);
         let repeated = if role == RoleName::ROOT {
-            self.root.replace(Arc::new(Envelope::parse(bytes).map_err(unreadable)?)).is_some()
+            let file = Envelope::parse_within(bytes, &mut left).map_err(unreadable)?;
+            self.root.replace(Arc::new(file)).is_some()
         } else {
-            let file = Arc::new(Envelope::parse(bytes).map_err(unreadable)?);
+            let file = Arc::new(Envelope::parse_within(bytes, &mut left).map_err(unreadable)?);
             self.targets.insert(role.clone(), file).is_some()
         };
+        self.left = Some(left);
         if repeated { Err(Refusal::RepeatedPart(role)) } else { Ok(()) }
     }
 

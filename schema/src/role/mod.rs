@@ -10,6 +10,7 @@ mod delegation;
 mod delegations;
 mod file;
 mod header;
+mod target_map;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -26,6 +27,7 @@ pub use delegation::{Authority, DelegatedRole, RoleKeys};
 pub use delegations::Delegations;
 pub use file::{FileMeta, Hashes, TargetFile};
 pub use header::{Expires, SPEC_VERSION, SpecVersion};
+pub use target_map::{MAX_TARGET_BYTES, TargetMap};
 
 /// The signed part of one kind of metadata file.
 pub trait Role: DeserializeOwned + fmt::Debug {
@@ -132,7 +134,7 @@ pub struct Targets {
     /// When it expires.
     pub expires: Expires,
     /// What this role vouches for itself, by name.
-    pub targets: BTreeMap<String, TargetFile>,
+    pub targets: TargetMap,
     /// Whom it trusts with further names. `null` is refused, as python-tuf does.
     #[serde(default, deserialize_with = "not_null", skip_serializing_if = "Option::is_none")]
     pub delegations: Option<Delegations>,
@@ -151,7 +153,7 @@ impl Targets {
             spec_version: SpecVersion::default(),
             version,
             expires,
-            targets: BTreeMap::new(),
+            targets: TargetMap::default(),
             delegations: None,
         }
     }

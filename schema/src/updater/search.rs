@@ -83,7 +83,7 @@ impl Search {
             }
             Goal::Target(wanted) => match targets.targets.get(wanted.name()) {
                 Some(file) => {
-                    let (name, file) = (wanted.name().to_owned(), file.clone());
+                    let name = wanted.name().to_owned();
                     self.found = Some(Found { name, role, file });
                     self.stack.clear();
                 }

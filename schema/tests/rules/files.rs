@@ -38,7 +38,7 @@ fn a_file_has_signatures_up_to_the_limit_and_none_twice() {
     };
     assert_eq!(parse(with(MAX_SIGNATURES)).unwrap().signatures().len(), MAX_SIGNATURES);
     let refused = parse(with(MAX_SIGNATURES + 1)).unwrap_err();
-    assert_eq!(refused, EnvelopeError::TooManySignatures(MAX_SIGNATURES + 1));
+    assert_eq!(refused, EnvelopeError::TooManySignatures);
     let twice = signer(DOCS).id();
     let file = assemble(document.signed(), &[(twice.clone(), vec![1]), (twice.clone(), vec![2])]);
     assert_eq!(parse(file).unwrap_err(), EnvelopeError::RepeatedSignature(twice));

@@ -114,6 +114,11 @@ impl World {
         Http::plain(self.url(), token)
     }
 
+    /// Requests to what stands in front of the server.
+    pub fn http_at(&self, url: &str) -> Http {
+        Http::plain(url.to_owned(), None)
+    }
+
     /// Requests to the signer, with the certificate of this name.
     pub fn signer_http(&self, certificate: &str) -> Http {
         let url = format!("https://{}", self.signer.address());

@@ -191,7 +191,7 @@ static WORLD: LazyLock<World> = LazyLock::new(|| {
             let parsed = Envelope::<Targets>::parse(file.clone()).expect("our own file");
             assert!(entry(&parsed).describes(file));
             let listed = parsed.signed().targets.iter();
-            world.targets.extend(listed.map(|(name, f)| (role.clone(), name.clone(), f.length)));
+            world.targets.extend(listed.map(|(name, f)| (role.clone(), name.to_owned(), f.length)));
         }
     }
     world
