@@ -8,7 +8,7 @@ use super::{Batch, Limits, Refusal, Rules};
 use crate::envelope::Envelope;
 use crate::json;
 use crate::key::Key;
-use crate::name::{KeyId, RoleName, TargetPath};
+use crate::name::{KeyId, MAX_INTEGER, RoleName, TargetPath};
 use crate::online::{OnlineRole, expires_after};
 use crate::role::{Authority, Role, RoleKeys, Root, TargetFile, Targets};
 use crate::threshold;
@@ -108,7 +108,12 @@ pub(super) fn check_targets(
     Ok(())
 }
 
-fn check_target(
+/// Judges one target of a role: its name, its hashes, and what is said of it. [`super::check`] asks
+/// this of every target that is published; a program that gathers targets may ask before.
+///
+/// # Errors
+/// [`Refusal::TargetName`], [`Refusal::Target`], [`Refusal::TooMany`].
+pub fn check_target(
     role: &RoleName,
     name: &str,
     target: &TargetFile,
@@ -117,6 +122,9 @@ fn check_target(
     TargetPath::parse(name).map_err(|error| Refusal::TargetName { role: role.clone(), error })?;
     let refuse =
         |problem| Err(Refusal::Target { role: role.clone(), target: name.to_owned(), problem });
+    if target.length > MAX_INTEGER {
+        return refuse("has a length above 2^53-1");
+    }
     let digits = |hash: &str| hash.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
     match target.hashes.sha256() {
         Some(hash) if hash.len() == 64 && digits(hash) => {}

@@ -24,6 +24,7 @@ use crate::envelope::{Allowance, Envelope, EnvelopeError};
 use crate::name::{RoleName, Version};
 use crate::online::HeldKeys;
 use crate::role::{FileMeta, Root, Targets};
+pub use files::check_target;
 pub use head::{Head, StoredFile, first_unlisted};
 pub use refusal::Refusal;
 
