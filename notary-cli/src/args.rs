@@ -1,6 +1,7 @@
 //! The command line: what every command takes, and the commands; their own arguments are in files by
 //! theme.
 
+mod bins;
 mod collection;
 mod delegation;
 mod key;
@@ -14,6 +15,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use notary_schema::name::Gun;
 
+pub(crate) use bins::*;
 pub(crate) use collection::*;
 pub(crate) use delegation::*;
 pub(crate) use key::*;

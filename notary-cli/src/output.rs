@@ -98,6 +98,15 @@ impl Output {
         Progress { bar, since: Instant::now(), shown: false }
     }
 
+    /// Progress over so many files.
+    pub(crate) fn files(&self, total: u64, what: &str) -> Progress {
+        let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::hidden());
+        let style = ProgressStyle::with_template("{msg} {pos}/{len}");
+        bar.set_style(style.expect("the template is one of ours"));
+        bar.set_message(escape(what));
+        Progress { bar, since: Instant::now(), shown: false }
+    }
+
     fn line(&self, prefix: &str, text: &str) {
         // A closed stderr is no reason to stop.
         let _ = writeln!(self.stderr.borrow_mut(), "{prefix}{}", plain(text).trim_end());

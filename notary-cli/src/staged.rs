@@ -147,6 +147,31 @@ impl Staged {
         self.roles.values().map(|c| c.targets.len() + c.delegations.len()).sum()
     }
 
+    /// Moves changes to the bins of their names, where the names of a role were divided since they
+    /// were staged. What a role still lists itself is removed from it.
+    pub(crate) fn move_into_bins(&mut self, view: &View) {
+        for role in self.roles.keys().cloned().collect::<Vec<_>>() {
+            let (Some(known), Some(changes)) = (view.role(&role), self.roles.get_mut(&role)) else {
+                continue;
+            };
+            let listed = view.file(&role).map(|file| &file.signed().targets);
+            let (mut stay, mut moved) = (BTreeMap::new(), Vec::new());
+            for (name, change) in std::mem::take(&mut changes.targets) {
+                let is_removal = change == TargetChange::Remove;
+                let stays = is_removal && listed.is_some_and(|targets| targets.contains_key(&name));
+                match view.bin(&known, &Candidate::new(name.as_str())).filter(|_| !stays) {
+                    Some(bin) => moved.push((bin.name, name, change)),
+                    None => drop(stay.insert(name, change)),
+                }
+            }
+            changes.targets = stay;
+            for (bin, name, change) in moved {
+                self.roles.entry(bin).or_default().targets.insert(name, change);
+            }
+        }
+        self.roles.retain(|_, changes| !changes.is_empty());
+    }
+
     /// Drops the changes that a role shows already. `has_file` tells whether a role was published.
     pub(crate) fn drop_present(
         &mut self,

@@ -47,7 +47,7 @@ impl KnownRole {
 
     /// Whether names come to it by their hash.
     pub(crate) fn is_bin(&self) -> bool {
-        self.chain.last().is_some_and(|step| matches!(step.paths, PathSet::HashPrefixes(_)))
+        self.chain.last().is_some_and(|step| step.is_bin())
     }
 }
 

@@ -79,6 +79,15 @@ impl Draft {
         self.object("targets").remove(name).is_some()
     }
 
+    /// Takes out a target and puts it into another draft, with every member that it has; answers
+    /// whether it was there.
+    pub fn move_target(&mut self, name: &str, to: &mut Draft) -> bool {
+        let file = self.object("targets").remove(name);
+        let is_moved = file.is_some();
+        to.object("targets").extend(file.map(|file| (name.to_owned(), file)));
+        is_moved
+    }
+
     /// Adds a delegation at the end, or replaces the one to the same role in its place.
     ///
     /// # Panics

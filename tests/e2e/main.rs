@@ -1,6 +1,7 @@
 //! The end-to-end tests, one binary. Each module asks one question:
 //!
 //! - [`architecture`]: do packages depend on each other, and on others, as the map says?
+//! - [`bins`]: are names in hash bins found, and published by those who may?
 //! - [`corpus`]: does any input that fuzzing kept break a rule?
 //! - [`caching`]: do clients behind a cache of the web get along?
 //! - [`faults`]: does a publish survive whatever ends a process?
@@ -18,6 +19,7 @@
 
 mod architecture;
 mod caching;
+mod bins;
 mod corpus;
 mod faults;
 mod formats;

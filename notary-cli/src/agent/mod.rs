@@ -9,7 +9,6 @@ use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
 use notary_schema::name::RoleName;
-use notary_schema::path::PathSet;
 use notary_schema::role::Delegations;
 use notary_schema::trusted::{Expiry, Source, TrustedSet};
 use notary_schema::updater::{Found, Limits, Step, UpdateError, Updater, local_name};
@@ -195,7 +194,7 @@ pub(crate) fn stored(
         let Some(file) = trusted.targets(&delegator).cloned() else { continue };
         let delegations = file.signed().delegations.as_ref();
         let listed = delegations.into_iter().flat_map(Delegations::listed);
-        let teams = listed.filter(|role| matches!(role.paths, PathSet::Paths(_)));
+        let teams = listed.filter(|role| !role.is_bin());
         let mut roles = wanted.below(file.signed());
         roles.extend(teams.map(|role| role.name.clone()));
         for role in roles {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use notary_schema::name::{Gun, RoleName};
 
-use super::{GunArgs, When};
+use super::{DelegationBinsArgs, GunArgs, When};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum DelegationCommand {
@@ -27,6 +27,8 @@ pub(crate) enum DelegationCommand {
     },
     /// As a manager: stage the delegation of paths to a role
     Add(DelegationAddArgs),
+    /// Divide the names of a role into hash bins, and publish that at once
+    Bins(DelegationBinsArgs),
     /// List the delegations of a collection
     List(GunArgs),
 }

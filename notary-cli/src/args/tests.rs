@@ -104,6 +104,7 @@ fn the_commands_are_these() {
             "lookup",
             "delegation request",
             "delegation add",
+            "delegation bins",
             "delegation list",
             "delegation",
             "trust add",

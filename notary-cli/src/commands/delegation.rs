@@ -92,7 +92,7 @@ pub(crate) async fn add(session: &Session, args: DelegationAddArgs) -> Result<Ou
         Ok(())
     };
     let roles = [args.parent.clone(), args.role.clone()];
-    let wanted = Wanted { roles: &roles, names: &[], keys: &keys };
+    let wanted = Wanted { roles: &roles, keys: &keys, ..Wanted::default() };
     stage::stage(session, &args.gun, &collection, wanted, change).await?;
     if args.publish {
         let sign = SignArgs { key: args.sign_keys, expires: args.expires };

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use notary_schema::name::RoleName;
-use notary_schema::path::{Candidate, PathSet};
-use notary_schema::role::{DelegatedRole, TargetFile, Targets};
+use notary_schema::path::Candidate;
+use notary_schema::role::{TargetFile, Targets};
 use notary_schema::trusted::Expiry;
 use serde::Serialize;
 use serde_json::json;
@@ -84,9 +84,8 @@ impl Visit<'_> {
         {
             return vec![role.clone()];
         }
-        let is_team = |role: &&DelegatedRole| matches!(role.paths, PathSet::Paths(_));
         let all = matches!(self, Visit::All);
-        let listed = delegations.listed().iter().filter(|role| all || is_team(role));
+        let listed = delegations.listed().iter().filter(|role| all || !role.is_bin());
         let bins = delegations.succinct().into_iter().flat_map(|succinct| succinct.bins.names());
         let bins = bins.take(if all { MAX_ROLES } else { 0 });
         listed.map(|role| role.name.clone()).chain(bins).collect()

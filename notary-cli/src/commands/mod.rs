@@ -1,5 +1,6 @@
 //! The commands, one file for each group. A command decides and asks; the rules are elsewhere.
 
+mod bins;
 mod client;
 mod delegation;
 mod info;
@@ -85,6 +86,7 @@ async fn dispatch(session: &Session, command: Command) -> Result<Outcome, Failur
             delegation::request(session, &gun, &role, &key, &output, expires).await
         }
         Command::Delegation(DelegationCommand::Add(args)) => delegation::add(session, args).await,
+        Command::Delegation(DelegationCommand::Bins(args)) => bins::run(session, args).await,
         Command::Delegation(DelegationCommand::List(args)) => {
             delegation::list(session, &args.gun).await
         }

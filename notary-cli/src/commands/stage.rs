@@ -19,7 +19,7 @@ use crate::args::{AddArgs, RemoveArgs, SignArgs, StageArgs};
 use crate::exit::{Failure, Outcome};
 use crate::keyring::{KeyEntry, KeyringError, listed};
 use crate::publishing::in_flight::InFlight;
-use crate::publishing::wanted::Wanted;
+use crate::publishing::wanted::{Names, Wanted};
 use crate::publishing::{load, plan, reading, save};
 use crate::session::Session;
 use crate::staged::{Staged, TargetChange, role_for, role_to_remove_from};
@@ -58,7 +58,7 @@ pub(crate) async fn add(session: &Session, args: AddArgs) -> Result<Outcome, Fai
     };
     let names: Vec<String> = targets.iter().map(|(name, _)| name.to_string()).collect();
     let roles: Vec<RoleName> = args.role.iter().cloned().collect();
-    let wanted = Wanted { roles: &roles, names: &names, keys: &keys };
+    let wanted = Wanted { roles: &roles, names: Names::Open(&names), keys: &keys };
     let shown = stage(session, &args.gun, &collection, wanted, change).await?;
     finish(session, &args.gun, &collection, &args.stage, shown).await
 }
@@ -86,7 +86,7 @@ pub(crate) async fn remove(session: &Session, args: RemoveArgs) -> Result<Outcom
         Ok(vec![Shown { role, change: "remove", name: args.name.clone() }])
     };
     let roles: Vec<RoleName> = args.role.iter().cloned().collect();
-    let names = std::slice::from_ref(&args.name);
+    let names = Names::Open(std::slice::from_ref(&args.name));
     let wanted = Wanted { roles: &roles, names, keys: &keys };
     let shown = stage(session, &args.gun, &collection, wanted, change).await?;
     finish(session, &args.gun, &collection, &args.stage, shown).await

@@ -7,6 +7,7 @@
 //! 5. A definite answer removes them. After `version_conflict` the work starts again at 2 and stops
 //!    only when somebody else changed the same target. Whatever fails, what is staged stays staged.
 
+pub(crate) mod bins;
 pub(crate) mod in_flight;
 pub(crate) mod plan;
 pub(crate) mod reading;
@@ -33,7 +34,7 @@ use crate::trust_dir::{CollectionDir, files};
 use in_flight::InFlight;
 use plan::Plan;
 use reading::Reading;
-use wanted::Wanted;
+use wanted::{Names, Wanted};
 
 /// The pause before a publish that was overtaken twice is built again; it doubles.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(20);
@@ -75,6 +76,7 @@ impl<'a> Publisher<'a> {
         let mut staged = load(self.collection)?;
         let now = self.session.now();
         let reading = self.read(&staged, now).await?;
+        staged.move_into_bins(&reading.view);
         self.drop_present(&mut staged, &reading);
         if staged.is_empty() {
             return Ok(None);
@@ -96,6 +98,7 @@ impl<'a> Publisher<'a> {
             }
             let now = self.session.now();
             let reading = self.read(&staged, now).await?;
+            staged.move_into_bins(&reading.view);
             self.drop_present(&mut staged, &reading);
             if staged.is_empty() {
                 save(self.collection, &staged)?;
@@ -194,7 +197,9 @@ impl<'a> Publisher<'a> {
     async fn read(&self, staged: &Staged, now: DateTime<Utc>) -> Result<Reading, Failure> {
         let delegated = staged.roles.values().flat_map(|changes| changes.delegations.keys());
         let roles: Vec<_> = staged.roles.keys().chain(delegated).cloned().collect();
-        let wanted = Wanted { roles: &roles, ..Wanted::default() };
+        let names = staged.roles.values().flat_map(|changes| changes.targets.keys());
+        let names: Vec<String> = names.cloned().collect();
+        let wanted = Wanted { roles: &roles, names: Names::Placed(&names), keys: &self.keys };
         reading::read(self.session, self.gun, wanted, now).await
     }
 

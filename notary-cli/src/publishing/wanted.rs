@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use notary_schema::name::{KeyId, RoleName};
-use notary_schema::path::{Candidate, PathSet};
+use notary_schema::path::Candidate;
 use notary_schema::role::Targets;
 
 use crate::keyring::KeyEntry;
@@ -13,25 +13,46 @@ use crate::keyring::KeyEntry;
 pub(crate) struct Wanted<'a> {
     /// Roles that are changed.
     pub(crate) roles: &'a [RoleName],
-    /// Targets whose role is still to be found.
-    pub(crate) names: &'a [String],
-    /// The keys that may be used: bins of other keys are of no use for `names`.
+    /// Targets that are changed.
+    pub(crate) names: Names<'a>,
+    /// The keys that may be used: bins of other keys are of no use for a name without a role.
     pub(crate) keys: &'a [KeyEntry],
+}
+
+/// Names of targets.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) enum Names<'a> {
+    /// No names.
+    #[default]
+    None,
+    /// The role of each is still to be found.
+    Open(&'a [String]),
+    /// They belong to `roles`, or to bins below these.
+    Placed(&'a [String]),
 }
 
 impl Wanted<'_> {
     /// The roles among those that a file delegates to that are changed, or might have to be for
-    /// `names`.
+    /// the names.
     pub(crate) fn below(&self, file: &Targets) -> BTreeSet<RoleName> {
         let Some(delegations) = &file.delegations else { return BTreeSet::new() };
         let is_delegated = |role: &&RoleName| delegations.authority(role).is_some();
         let mut below: BTreeSet<RoleName> =
             self.roles.iter().filter(is_delegated).cloned().collect();
+        let (names, is_open) = match self.names {
+            Names::None => return below,
+            Names::Open(names) => (names, true),
+            Names::Placed(names) => (names, false),
+        };
         let held: BTreeSet<&KeyId> = self.keys.iter().map(|key| &key.keyid).collect();
-        for name in self.names {
+        for name in names {
             for delegated in delegations.covering(&Candidate::new(name.as_str())) {
-                let is_held = delegated.signers.keyids.iter().any(|id| held.contains(id));
-                if is_held || matches!(delegated.paths, PathSet::Paths(_)) {
+                let is_held = || delegated.signers.keyids.iter().any(|id| held.contains(id));
+                let is_wanted = match is_open {
+                    true => !delegated.is_bin() || is_held(),
+                    false => delegated.is_bin(),
+                };
+                if is_wanted {
                     below.insert(delegated.name.clone());
                 }
             }

@@ -12,7 +12,6 @@ use super::{Batch, Head, StoredFile};
 use crate::envelope::Envelope;
 use crate::key::Key;
 use crate::name::{KeyId, RoleName};
-use crate::path::PathSet;
 use crate::role::{Authority, Bins, DelegatedRole, Delegations, Root, SuccinctRoles, Targets};
 
 static TARGETS: RoleName = RoleName::TARGETS;
@@ -157,8 +156,7 @@ impl<'a> View<'a> {
     /// Whether the role is a hash bin to everybody who delegates to it.
     pub(super) fn is_bin(&self, role: &RoleName) -> bool {
         let delegators = self.delegators(role);
-        let by_hash = |d: &Delegator<'_>| matches!(d.delegated.paths, PathSet::HashPrefixes(_));
-        !delegators.is_empty() && delegators.iter().all(by_hash)
+        !delegators.is_empty() && delegators.iter().all(|delegator| delegator.delegated.is_bin())
     }
 
     /// Every name in use: delegated, sent, or stored from earlier.

@@ -73,6 +73,11 @@ impl DelegatedRole {
     pub fn covers(&self, candidate: &Candidate<'_>) -> bool {
         self.paths.covers(candidate)
     }
+
+    /// Whether names come to the role by their hash.
+    pub fn is_bin(&self) -> bool {
+        matches!(self.paths, PathSet::HashPrefixes(_))
+    }
 }
 
 #[derive(Serialize, Deserialize)]
