@@ -18,8 +18,8 @@
 //! What they start from: [`release`], as people make it.
 
 mod architecture;
-mod caching;
 mod bins;
+mod caching;
 mod corpus;
 mod faults;
 mod formats;

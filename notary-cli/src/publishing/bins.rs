@@ -146,9 +146,9 @@ impl DividedRole {
         let mut owner = Draft::next(file, expires)?;
         let (mut by_bin, mut moved, mut kept) = (BTreeMap::new(), 0, Vec::new());
         for name in file.signed().targets.keys() {
-            let candidate = Candidate::new(name.as_str());
+            let candidate = Candidate::new(name);
             if !file.signed().covering(&candidate).is_empty() {
-                kept.push(name.clone());
+                kept.push(name.to_owned());
                 continue;
             }
             let index = division.bins.index_of(&candidate);
