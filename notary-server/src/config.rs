@@ -140,6 +140,8 @@ pub struct Limits {
     pub queue_seconds: u64,
     /// Most names that are reserved without a collection.
     pub reservations: u64,
+    /// Most of them that come from one token of the server's host.
+    pub reservations_per_origin: u64,
     /// Longest body of a request that is one JSON document, in bytes.
     pub document_bytes: u64,
     /// Most open tokens that come from one token of the server's host.
@@ -183,6 +185,7 @@ impl Default for Limits {
             queue: 256,
             queue_seconds: 10,
             reservations: 1_000,
+            reservations_per_origin: 250,
             document_bytes: 64 << 10,
             tokens_per_origin: 1_000,
             role_globs: 32,

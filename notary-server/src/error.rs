@@ -35,6 +35,18 @@ pub enum ServiceError {
     /// No collection of this name, as far as the caller may know.
     #[error("there is no collection {0}; create it with `notary init {0}`")]
     UnknownCollection(Gun),
+    /// The collection is a tombstone: what is asked for is not to be had.
+    #[error("{0} is deleted; an administrator can undelete it")]
+    Deleted(Gun),
+    /// The collection is a tombstone: nothing can be done to it.
+    #[error(
+        "{0} is deleted; undelete it, or replace it by a new collection: ?replace= and the SHA-256 \
+         of its newest root, to keys and to the first publish"
+    )]
+    OnTombstone(Gun),
+    /// A name is reserved, or a collection is there, with another policy than is asked for.
+    #[error("{0} is taken with another `private`; leave it out, or change its policy afterwards")]
+    ReservedOtherwise(Gun),
     /// No token of this id, as far as the caller may know.
     #[error("there is no token {0} within the caller's own grant")]
     UnknownToken(String),
@@ -73,7 +85,7 @@ pub enum ServiceError {
     #[error(transparent)]
     Refused(#[from] Refusal),
     /// There are too many reservations.
-    #[error("{0} names are reserved without a collection; publish to one of them first")]
+    #[error("{0} names are reserved without a collection; publish to one of them, or delete it")]
     TooManyReservations(u64),
     /// The signer cannot be asked, or what it answers is none of its answers.
     #[error(
@@ -157,6 +169,9 @@ impl ServiceError {
             ServiceError::Unauthenticated(_) => (StatusCode::UNAUTHORIZED, "unauthenticated"),
             ServiceError::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden"),
             ServiceError::UnknownCollection(_) => (StatusCode::NOT_FOUND, "unknown_collection"),
+            ServiceError::Deleted(_) => (StatusCode::NOT_FOUND, "collection_deleted"),
+            ServiceError::OnTombstone(_) => (StatusCode::CONFLICT, "collection_deleted"),
+            ServiceError::ReservedOtherwise(_) => (StatusCode::CONFLICT, "reserved_otherwise"),
             ServiceError::UnknownToken(_) => (StatusCode::NOT_FOUND, "unknown_token"),
             ServiceError::TooManyTokens(_) => (StatusCode::FORBIDDEN, "too_many_tokens"),
             ServiceError::UnknownFile { .. } => (StatusCode::NOT_FOUND, "unknown_file"),

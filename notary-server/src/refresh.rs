@@ -129,7 +129,7 @@ impl Publisher {
         let ground = self.settle(self.ground(gun).await?, now).await?;
         let Some(live) = ground.live.clone() else { return Ok(false) };
         let Some(due) = self.due(&live.head, now) else { return Ok(false) };
-        self.release_refresh(&ground, &live, due, now).await?;
+        self.release_refresh(&ground, &live, due, None, now).await?;
         Ok(true)
     }
 

@@ -1,8 +1,8 @@
 //! All paths of the service.
 
-use actix_web::web::{ServiceConfig, delete, get, head, post, resource};
+use actix_web::web::{ServiceConfig, delete, get, head, patch, post, resource};
 
-use crate::handlers::{health, info, keys, metadata, publish, tokens};
+use crate::handlers::{changefeed, health, info, keys, life, metadata, policy, publish, tokens};
 
 /// Registers every path. A collection's name has slashes and ends before `/_trust/`: none of its
 /// segments starts with `_`.
@@ -13,7 +13,24 @@ pub fn register(app: &mut ServiceConfig) {
     app.service(
         path("/tuf/{file:[^/]+}").route(get().to(metadata::file)).route(head().to(metadata::file)),
     )
-    .service(path("/tuf/").route(post().to(publish::publish)))
+    .service(path("/tuf/").route(post().to(publish::publish)).route(delete().to(life::delete)))
+    .service(path("/undelete").route(post().to(life::undelete)))
+    .service(
+        path("/policy")
+            .route(get().to(policy::show))
+            .route(head().to(policy::show))
+            .route(patch().to(policy::change)),
+    )
+    .service(
+        path("/changefeed")
+            .route(get().to(changefeed::of_collection))
+            .route(head().to(changefeed::of_collection)),
+    )
+    .service(
+        resource("/v2/_trust/changefeed")
+            .route(get().to(changefeed::all))
+            .route(head().to(changefeed::all)),
+    )
     .service(path("/").route(get().to(info::collection)).route(head().to(info::collection)))
     .service(path("/keys/{role}").route(post().to(keys::online_key)))
     .service(

@@ -19,7 +19,9 @@ use notary_schema::publish::{Head, StoredFile};
 use notary_schema::role::Targets;
 
 use crate::signer_client::Release;
-use crate::store::{Collection, CollectionId, Committed, FileBytes, RoleFile, Store, StoreResult};
+use crate::store::{
+    Collection, CollectionId, Committed, FileBytes, RoleFile, State, Store, StoreResult,
+};
 
 /// What a parsed file takes in memory, as a multiple of its bytes.
 const PARSED_FACTOR: u64 = 6;
@@ -162,6 +164,11 @@ impl Served {
         }
     }
 
+    /// The newest state of a collection, if it is at hand.
+    pub fn in_memory(&self, gun: &Gun) -> Option<Arc<Live>> {
+        self.lives.get(gun)
+    }
+
     /// The newest state of a collection; `None` where there is none, or only a reservation.
     pub async fn live(&self, gun: &Gun) -> StoreResult<Option<Arc<Live>>> {
         if let Some(live) = self.lives.get(gun) {
@@ -173,7 +180,7 @@ impl Served {
             if let Some(live) = self.lives.get(gun) {
                 return Ok(Some(live));
             }
-            let Some((collection, head)) = self.store.load_head(gun).await? else {
+            let Some((collection, head)) = self.store.load_head(gun, State::Live).await? else {
                 return Ok(None);
             };
             let live = Arc::new(Live { collection, head: Arc::new(head) });
@@ -199,6 +206,14 @@ impl Served {
     /// Forgets a state that somebody else has moved on from.
     pub fn forget(&self, gun: &Gun) {
         self.lives.invalidate(gun);
+    }
+
+    /// Forgets a state that an administrator has changed, and refuses every state from before that.
+    pub fn forget_before(&self, collection: &Collection) {
+        let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = newest.entry(collection.gun.clone()).or_default();
+        *last = collection.seq.max(*last);
+        self.lives.invalidate(&collection.gun);
     }
 
     /// A committed file, current or earlier.

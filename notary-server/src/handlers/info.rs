@@ -4,12 +4,12 @@ mod role_list;
 
 use std::collections::BTreeSet;
 
-use actix_web::HttpRequest;
-use actix_web::web::{Data, Json};
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
 use notary_schema::name::{Gun, RoleName};
 use notary_schema::wire::{CollectionInfo, CollectionSummary, Page};
 
-use super::{collection_path, page, query};
+use super::{Readable, collection_path, json_of, page, query, readable_names};
 use crate::error::ServiceError;
 use crate::startup::Service;
 use role_list::RoleList;
@@ -21,28 +21,29 @@ const MAX_NAMED_ROLES: usize = 100;
 pub async fn collections(
     service: Data<Service>,
     request: HttpRequest,
-) -> Result<Json<Page<CollectionSummary>>, ServiceError> {
+) -> Result<HttpResponse, ServiceError> {
+    let readable = readable_names(&service, &request).await?;
     let (after, limit) = page(&request, service.config.limits.page)?;
     let after = after.map(|after| Gun::parse(&after)).transpose();
     let after = after.map_err(|error| ServiceError::Malformed(error.to_string()))?;
-    let items = service.store.collections(after.as_ref(), limit.saturating_add(1)).await?;
-    Ok(Json(Page::cut(items, limit as usize, |last| last.gun.to_string())))
+    let (names, wanted) = (readable.as_ref(), limit.saturating_add(1));
+    let items = service.store.collections(names, after.as_ref(), wanted).await?;
+    let page = Page::cut(items, limit as usize, |last: &CollectionSummary| last.gun.to_string());
+    Ok(json_of(readable.is_none(), &page))
 }
 
 /// GET `/v2/{gun}/_trust/?role=…`.
 pub async fn collection(
     service: Data<Service>,
     request: HttpRequest,
-) -> Result<Json<CollectionInfo>, ServiceError> {
+) -> Result<HttpResponse, ServiceError> {
     let now = service.now();
     let (gun, _) = collection_path(&request)?;
     let wanted = wanted_roles(&request)?;
-    let Some(live) = service.served.live(&gun).await? else {
-        return Err(ServiceError::UnknownCollection(gun));
-    };
+    let live = Readable::find(&service, &request, &gun).await?.live(&gun)?;
     let slot = service.store.slot(&live.collection).await?;
     let list = RoleList::of(&live.head, wanted, now);
-    Ok(Json(CollectionInfo {
+    let info = CollectionInfo {
         gun,
         incarnation: live.collection.incarnation.clone(),
         seq: live.collection.seq,
@@ -55,7 +56,8 @@ pub async fn collection(
             reason: slot.pause().map(|pause| pause.reason.clone()),
             retry_at: slot.pause().map(|pause| pause.retry_at),
         }),
-    }))
+    };
+    Ok(json_of(live.collection.is_public, &info))
 }
 
 /// The roles of `role=`; `None` where all are wanted.

@@ -1,26 +1,30 @@
 //! The online keys of a collection, for the root that will name them.
 
-use actix_web::HttpRequest;
-use actix_web::web::{Data, Json};
+use actix_web::http::StatusCode;
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
 use notary_schema::name::Incarnation;
 use notary_schema::online::OnlineRole;
 use notary_schema::wire::{KeyRequest, OnlineKey};
 use ring::rand::{SecureRandom, SystemRandom};
 
-use super::{collection_path, query};
+use super::{boolean, collection_path, private_json, query, sha256};
 use crate::auth::Wanted;
 use crate::error::ServiceError;
 use crate::startup::Service;
+use crate::store::{NewReservation, Reserved};
 
 /// POST `/v2/{gun}/_trust/keys/{snapshot|timestamp}`: reserves a free name, draws its incarnation,
-/// and answers the key that the signer holds for it. A repeat answers the same.
+/// and answers the key that the signer holds for it. A repeat answers the same. With `private=true`
+/// only those with a grant will read what becomes of it; `replace=` names the newest root of the
+/// tombstone under the name, and does nothing where there is none.
 pub async fn online_key(
     service: Data<Service>,
     request: HttpRequest,
-) -> Result<Json<OnlineKey>, ServiceError> {
+) -> Result<HttpResponse, ServiceError> {
     let now = service.now();
     let (gun, rest) = collection_path(&request)?;
-    service.gate.permit(request.headers(), &gun, Wanted::Admin, now).await?;
+    let permit = service.gate.permit(request.headers(), &gun, Wanted::Admin, now).await?;
     let role = match rest {
         "keys/snapshot" => OnlineRole::Snapshot,
         "keys/timestamp" => OnlineRole::Timestamp,
@@ -30,22 +34,57 @@ pub async fn online_key(
             return Err(ServiceError::Malformed(text.into()));
         }
     };
-    let mut rotate = false;
-    for (_, value) in query(&request, &["rotate"])? {
-        rotate = match value.as_str() {
-            "true" => true,
-            "false" => false,
-            _ => return Err(ServiceError::Malformed("rotate is true or false".into())),
-        };
+    let asked = Asked::read(&request)?;
+    let reservation = NewReservation {
+        gun: gun.clone(),
+        incarnation: Incarnation::from_random(random_bytes()),
+        is_public: !asked.private.unwrap_or(false),
+        origin: permit.token().origin.clone(),
+        replaces: asked.replaces,
+        most: service.config.limits.reservations,
+        most_of_origin: service.config.limits.reservations_per_origin,
+    };
+    let collection = match service.store.reserve(reservation, now).await? {
+        Reserved::As(collection) => collection,
+        Reserved::OnTombstone => return Err(ServiceError::OnTombstone(gun)),
+        Reserved::TooMany(most) => return Err(ServiceError::TooManyReservations(most)),
+    };
+    if asked.private.is_some_and(|private| private == collection.is_public) {
+        return Err(ServiceError::ReservedOtherwise(gun));
     }
-    let mut bytes = [0; 16];
-    SystemRandom::new().fill(&mut bytes).expect("the system gives random bytes");
-    let most = service.config.limits.reservations;
-    let reserved = service.store.reserve(&gun, &Incarnation::from_random(bytes), most, now).await?;
-    let collection = reserved.ok_or(ServiceError::TooManyReservations(most))?;
-    let incarnation = collection.incarnation.clone();
+    let (incarnation, rotate) = (collection.incarnation.clone(), asked.rotate);
     let key =
         service.signer.key(&KeyRequest { collection: gun, incarnation, role, rotate }).await?;
     service.store.save_online_keys(collection.id, std::slice::from_ref(&key)).await?;
-    Ok(Json(OnlineKey { keyid: key.keyid, key: key.key, state: key.state }))
+    let key = OnlineKey { keyid: key.keyid, key: key.key, state: key.state };
+    Ok(private_json(StatusCode::OK, &key))
+}
+
+/// The parameters of the request.
+#[derive(Default)]
+struct Asked {
+    rotate: bool,
+    /// Absent where the name may be either.
+    private: Option<bool>,
+    replaces: Option<String>,
+}
+
+impl Asked {
+    fn read(request: &HttpRequest) -> Result<Asked, ServiceError> {
+        let mut asked = Asked::default();
+        for (name, value) in query(request, &["rotate", "private", "replace"])? {
+            match name.as_str() {
+                "rotate" => asked.rotate = boolean(&name, &value)?,
+                "private" => asked.private = Some(boolean(&name, &value)?),
+                _ => asked.replaces = Some(sha256(value)?),
+            }
+        }
+        Ok(asked)
+    }
+}
+
+fn random_bytes() -> [u8; 16] {
+    let mut bytes = [0; 16];
+    SystemRandom::new().fill(&mut bytes).expect("the system gives random bytes");
+    bytes
 }

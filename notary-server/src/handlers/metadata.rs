@@ -13,7 +13,7 @@ use chrono::{DateTime, Utc};
 use notary_schema::name::{RoleName, Version};
 use percent_encoding::percent_decode_str;
 
-use super::{collection_path, no_query};
+use super::{PRIVATE, Readable, collection_path, no_query};
 use crate::config::MAX_CURRENT_AGE_SECONDS;
 use crate::error::ServiceError;
 use crate::served::Representation;
@@ -30,15 +30,24 @@ pub async fn file(
     let (gun, rest) = collection_path(&request)?;
     no_query(&request)?;
     let name = rest.strip_prefix("tuf/").ok_or(ServiceError::UnknownPath)?;
-    let Some(live) = service.served.live(&gun).await? else {
-        return Err(ServiceError::UnknownCollection(gun));
-    };
+    let found = Readable::find(&service, &request, &gun).await?;
+    let is_public = found.is_public();
     let unknown = || ServiceError::UnknownFile { gun: gun.clone(), name: name.to_owned() };
-    let (role, versioned) = read_name(name).ok_or_else(unknown)?;
-    let version = versioned.or_else(|| live.version(&role)).ok_or_else(unknown)?;
-    let file = service.served.file(live.collection.id, role, version).await?;
+    let asked = read_name(name);
+    let id = match (&found, &asked) {
+        (Readable::Live(live), _) => live.collection.id,
+        // Whoever trusts an old root must be able to follow the chain to its end.
+        (Readable::Deleted(tombstone), Some((role, Some(_)))) if *role == RoleName::ROOT => {
+            tombstone.id
+        }
+        (Readable::Deleted(_), _) => return Err(ServiceError::Deleted(gun)),
+    };
+    let (role, versioned) = asked.ok_or_else(unknown)?;
+    let version = versioned.or_else(|| found.current(&role)).ok_or_else(unknown)?;
+    let file = service.served.file(id, role, version).await?;
     let file = file.ok_or_else(unknown)?;
     let cache_control = match versioned {
+        _ if !is_public => PRIVATE,
         Some(_) => HeaderValue::from_static("public, max-age=31536000, immutable"),
         None => current_cache_control(&file, service.config.cache.max_age_seconds, service.now()),
     };

@@ -1,12 +1,16 @@
 //! Handlers: each takes a request apart, makes one call, and answers.
 
+pub mod changefeed;
 pub mod health;
 pub mod info;
 pub mod keys;
+pub mod life;
 pub mod metadata;
+pub mod policy;
 pub mod publish;
 pub mod tokens;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
@@ -14,14 +18,90 @@ use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use actix_web::web::{BytesMut, Payload};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 use futures_util::TryStreamExt;
-use notary_schema::name::Gun;
+use notary_schema::name::{Gun, RoleName, Version};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 use url::form_urlencoded;
 
+use crate::auth::{Glob, Reader};
 use crate::error::ServiceError;
+use crate::served::Live;
 use crate::startup::Service;
+use crate::store::{Collection, State};
+
+/// A collection or a tombstone that the caller may read.
+enum Readable {
+    Live(Arc<Live>),
+    Deleted(Collection),
+}
+
+impl Readable {
+    /// The collection of a name, if the caller may read it. A private one and none at all are the
+    /// same to everybody else, also in what is asked of the database.
+    ///
+    /// # Errors
+    /// [`ServiceError::UnknownCollection`], or [`ServiceError::Unauthenticated`] for a token that
+    /// is not good.
+    async fn find(
+        service: &Service,
+        request: &HttpRequest,
+        gun: &Gun,
+    ) -> Result<Readable, ServiceError> {
+        let unknown = || ServiceError::UnknownCollection(gun.clone());
+        if let Some(live) = service.served.in_memory(gun).filter(|l| l.collection.is_public) {
+            return Ok(Readable::Live(live));
+        }
+        let reader = service.gate.reader(request.headers(), service.now()).await;
+        let may_read = reader.as_ref().is_ok_and(|reader| reader.may_read(gun));
+        if !may_read && !service.store.is_public(gun).await? {
+            return Err(reader.err().unwrap_or_else(unknown));
+        }
+        let is_readable = |collection: &Collection| collection.is_public || may_read;
+        if let Some(live) = service.served.live(gun).await? {
+            return Some(Readable::Live(live.clone()))
+                .filter(|_| is_readable(&live.collection))
+                .ok_or_else(unknown);
+        }
+        let life = service.store.standing(gun).await?.life;
+        let tombstone = life.filter(|life| life.state == State::Deleted && is_readable(life));
+        tombstone.map(Readable::Deleted).ok_or_else(unknown)
+    }
+
+    fn is_public(&self) -> bool {
+        match self {
+            Readable::Live(live) => live.collection.is_public,
+            Readable::Deleted(tombstone) => tombstone.is_public,
+        }
+    }
+
+    /// The version of a role's file that is served under its name alone.
+    fn current(&self, role: &RoleName) -> Option<Version> {
+        match self {
+            Readable::Live(live) => live.version(role),
+            Readable::Deleted(_) => None,
+        }
+    }
+
+    /// The collection, unless it is a tombstone.
+    fn live(self, gun: &Gun) -> Result<Arc<Live>, ServiceError> {
+        match self {
+            Readable::Live(live) => Ok(live),
+            Readable::Deleted(_) => Err(ServiceError::Deleted(gun.clone())),
+        }
+    }
+}
+
+/// The names beyond the public ones that a caller may read in lists.
+async fn readable_names(
+    service: &Service,
+    request: &HttpRequest,
+) -> Result<Option<Glob>, ServiceError> {
+    Ok(match service.gate.reader(request.headers(), service.now()).await? {
+        Reader::Anybody => None,
+        Reader::Holder(token) => Some(token.grant.collections.clone()),
+    })
+}
 
 /// The collection in a path, and what follows its `/_trust/`. The path is read as it came: a name
 /// has one spelling, so percent-encoding is refused.
@@ -70,6 +150,26 @@ fn page(request: &HttpRequest, most: u32) -> Result<(Option<String>, u32), Servi
     Ok((after, limit))
 }
 
+/// A parameter that is `true` or `false`.
+fn boolean(name: &str, value: &str) -> Result<bool, ServiceError> {
+    match value {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err(ServiceError::Malformed(format!("{name} is true or false"))),
+    }
+}
+
+/// A parameter that is a SHA-256.
+fn sha256(value: String) -> Result<String, ServiceError> {
+    let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    match value.len() == 64 && value.bytes().all(is_digit) {
+        true => Ok(value),
+        false => Err(ServiceError::Malformed(
+            "replace is the SHA-256 of a root in 64 hexadecimal digits".into(),
+        )),
+    }
+}
+
 /// Reads a body that is one small JSON document.
 async fn document<T: DeserializeOwned>(
     service: &Service,
@@ -98,11 +198,22 @@ async fn document<T: DeserializeOwned>(
     serde_json::from_slice(&body).map_err(|error| malformed(&error))
 }
 
+/// An answer in JSON that anybody may be given.
+fn json(status: StatusCode, body: &impl Serialize) -> HttpResponse {
+    HttpResponse::build(status).json(body)
+}
+
 /// An answer in JSON, for its caller alone.
 fn private_json(status: StatusCode, body: &impl Serialize) -> HttpResponse {
-    let mut response = HttpResponse::build(status).json(body);
+    let mut response = json(status, body);
     forbid_keeping(&mut response);
     response
+}
+
+/// An answer in JSON about something that is public or not.
+fn json_of(is_public: bool, body: &impl Serialize) -> HttpResponse {
+    let answer = if is_public { json } else { private_json };
+    answer(StatusCode::OK, body)
 }
 
 /// An answer without a body, for its caller alone.

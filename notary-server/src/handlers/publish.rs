@@ -14,7 +14,7 @@ use notary_schema::wire::PublishAnswer;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-use super::{collection_path, query};
+use super::{collection_path, query, sha256};
 use crate::auth::{Permit, Wanted};
 use crate::config::Limits;
 use crate::error::ServiceError;
@@ -28,6 +28,7 @@ pub struct PublishBatch {
     permit: Permit,
     batch: Batch,
     parts: Vec<(RoleName, Version, String)>,
+    replaces: Option<String>,
     /// The share of the memory for bodies, given back with the batch.
     _memory: Option<OwnedSemaphorePermit>,
 }
@@ -41,6 +42,11 @@ impl PublishBatch {
     /// Who sent it.
     pub fn permit(&self) -> &Permit {
         &self.permit
+    }
+
+    /// The SHA-256 of the newest root of the tombstone that it replaces.
+    pub fn replaces(&self) -> Option<&str> {
+        self.replaces.as_deref()
     }
 
     /// The parsed parts.
@@ -57,10 +63,10 @@ impl PublishBatch {
         gun: Gun,
         permit: Permit,
         body: Body,
-        (pending, orphan): (BTreeSet<RoleName>, BTreeSet<RoleName>),
+        named: Named,
     ) -> Result<PublishBatch, ServiceError> {
         let mut batch = Batch::default();
-        (batch.pending, batch.orphan) = (pending, orphan);
+        (batch.pending, batch.orphan) = (named.pending, named.orphan);
         let mut order = Vec::with_capacity(body.parts.len());
         for (role, bytes) in body.parts {
             order.push(role.clone());
@@ -71,7 +77,14 @@ impl PublishBatch {
         let mut known: BTreeMap<RoleName, (Version, String)> = known.collect();
         let of_role = |role| known.remove(&role).map(|(version, sha256)| (role, version, sha256));
         let parts = order.into_iter().filter_map(of_role).collect();
-        Ok(PublishBatch { gun, permit, batch, parts, _memory: body.memory })
+        Ok(PublishBatch {
+            gun,
+            permit,
+            batch,
+            parts,
+            replaces: named.replaces,
+            _memory: body.memory,
+        })
     }
 }
 
@@ -85,7 +98,7 @@ pub async fn publish(
     let (gun, _) = collection_path(&request)?;
     let gate = &service.gate;
     let permit = gate.permit(request.headers(), &gun, Wanted::Publish, now).await?;
-    let named = named_roles(&request)?;
+    let named = Named::read(&request)?;
     let limits = &service.config.limits;
     let seconds = limits.body_seconds;
     let body = read_body(&request, payload, limits, service.body_memory.clone(), &permit);
@@ -102,16 +115,26 @@ pub async fn publish(
     Ok(Json(answer))
 }
 
-/// The roles of `pending=` and `orphan=`.
-fn named_roles(
-    request: &HttpRequest,
-) -> Result<(BTreeSet<RoleName>, BTreeSet<RoleName>), ServiceError> {
-    let (mut pending, mut orphan) = (BTreeSet::new(), BTreeSet::new());
-    for (parameter, value) in query(request, &["pending", "orphan"])? {
-        let roles = if parameter == "pending" { &mut pending } else { &mut orphan };
-        roles.insert(role_name(&value)?);
+/// What the parameters of a publish name.
+#[derive(Debug, Default)]
+struct Named {
+    pending: BTreeSet<RoleName>,
+    orphan: BTreeSet<RoleName>,
+    replaces: Option<String>,
+}
+
+impl Named {
+    fn read(request: &HttpRequest) -> Result<Named, ServiceError> {
+        let mut named = Named::default();
+        for (parameter, value) in query(request, &["pending", "orphan", "replace"])? {
+            match parameter.as_str() {
+                "pending" => drop(named.pending.insert(role_name(&value)?)),
+                "orphan" => drop(named.orphan.insert(role_name(&value)?)),
+                _ => named.replaces = Some(sha256(value)?),
+            }
+        }
+        Ok(named)
     }
-    Ok((pending, orphan))
 }
 
 fn role_name(text: &str) -> Result<RoleName, ServiceError> {

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use notary_schema::key::sha256_hex;
 use notary_schema::wire::{CreatedToken, GrantLevel, NewToken, Page, TokenInfo};
 
-use super::{document, no_content, page, private_json};
+use super::{document, no_content, no_query, page, private_json};
 use crate::auth::{Grant, draw_token};
 use crate::error::ServiceError;
 use crate::startup::Service;
@@ -25,6 +25,7 @@ pub async fn create(
     payload: Payload,
 ) -> Result<HttpResponse, ServiceError> {
     let now = service.now();
+    no_query(&request)?;
     let caller = service.gate.holder(request.headers(), now).await?;
     require_admin(&caller)?;
     let new: NewToken = document(&service, &request, payload).await?;
@@ -96,6 +97,7 @@ async fn named(
     request: &HttpRequest,
     id: String,
 ) -> Result<Token, ServiceError> {
+    no_query(request)?;
     let caller = service.gate.holder(request.headers(), service.now()).await?;
     if id == SELF || id == caller.id {
         return Ok(caller);

@@ -41,6 +41,18 @@ impl Next {
         self.members.push((waiting, judged));
     }
 
+    /// The tokens of those who bring something new, each once.
+    fn publishers(&self) -> Vec<String> {
+        let mut tokens: Vec<String> = Vec::new();
+        for (waiting, judged) in &self.members {
+            let id = &waiting.request.permit().token().id;
+            if judged.accepted.is_some() && !tokens.contains(id) {
+                tokens.push(id.clone());
+            }
+        }
+        tokens
+    }
+
     /// Answers the members, or puts them back into the group when the ground moved.
     fn end(
         self,
@@ -161,8 +173,13 @@ impl Publisher {
                 next.later.push(waiting);
                 continue;
             }
+            if let Err(error) = ground.admit(&waiting.request) {
+                drop(waiting.answer.send(Err(error)));
+                continue;
+            }
+            let (life, head) = (ground.collection.id, next.head.as_ref());
             let unjudged = waiting.judged.take();
-            let judged = match unjudged.filter(|judged| judged.holds_on(next.head.as_ref())) {
+            let judged = match unjudged.filter(|judged| judged.holds_on(life, head)) {
                 Some(judged) => Ok(judged),
                 None => self.judge_again(ground, next.head.clone(), &waiting).await,
             };
@@ -202,17 +219,19 @@ impl Publisher {
         if let Some(next) = &next.head {
             require_whole(&next.files, &plan)?;
         }
-        let slot = NewSlot { purpose: Purpose::Publish, files: next.files.clone(), plan };
+        let (files, by) = (next.files.clone(), next.publishers());
+        let slot = NewSlot { purpose: Purpose::Publish, files, plan, by };
         let prepared = self.prepare(ground, slot, now).await?;
         self.roll_forward(prepared, ground.live.as_ref(), now).await
     }
 
-    /// Steps 6 to 9 for a refresh: no files, new dates.
+    /// Steps 6 to 9 for a refresh: no files, new dates; by the server itself, or by a token.
     pub(crate) async fn release_refresh(
         &self,
         ground: &Ground,
         live: &Arc<Live>,
         due: Due,
+        by: Option<&str>,
         now: DateTime<Utc>,
     ) -> Result<Arc<Live>, Unfinished> {
         let held = self.held_then(&ground.collection).await?;
@@ -222,7 +241,8 @@ impl Publisher {
         if due == Due::Timestamp {
             plan.snapshot = None;
         }
-        let slot = NewSlot { purpose: Purpose::Refresh, files: Vec::new(), plan };
+        let (files, by) = (Vec::new(), by.map(str::to_owned).into_iter().collect());
+        let slot = NewSlot { purpose: Purpose::Refresh, files, plan, by };
         let prepared = self.prepare(ground, slot, now).await?;
         self.roll_forward(prepared, Some(live), now).await
     }
@@ -265,7 +285,8 @@ impl Publisher {
         // Judged on what the collection will be once the slot is committed.
         let head = Arc::new(with_files(&live.head, prepared.files()));
         let with_slot = Arc::new(Live { collection: live.collection.clone(), head });
-        let joined = Ground { collection: ground.collection.clone(), live: Some(with_slot) };
+        let collection = ground.collection.clone();
+        let joined = Ground { collection, live: Some(with_slot), replaces: None };
         let next = self.apply_all(&joined, roots).await;
         let released = match next.files.is_empty() {
             true => Err(Unfinished::Failed(error)),
@@ -281,7 +302,9 @@ impl Publisher {
         next: &Next,
         now: DateTime<Utc>,
     ) -> Result<Arc<Live>, Unfinished> {
-        let prepared = self.rebuild(prepared, Some(live), next.files.clone(), now).await?;
+        let prepared = self
+            .rebuild(prepared, Some(live), (next.files.clone(), next.publishers()), now)
+            .await?;
         self.roll_forward(prepared, Some(live), now).await
     }
 }

@@ -13,7 +13,7 @@ use super::{Core, Ground, Publisher};
 use crate::error::ServiceError;
 use crate::handlers::publish::PublishBatch;
 use crate::panics::blocking;
-use crate::store::Collection;
+use crate::store::{Collection, CollectionId, Standing};
 
 /// Longest that one entry of a snapshot can be beside the name of its role, in bytes.
 const ENTRY_BYTES: usize = 192;
@@ -23,6 +23,8 @@ const SNAPSHOT_FRAME_BYTES: usize = 2048;
 /// What a request is, on one head.
 #[derive(Debug, Clone)]
 pub(super) struct Judged {
+    /// The life it was judged in: a head of another one may have the same versions.
+    life: CollectionId,
     /// The head it was judged on; absent before the first publish.
     ground: Option<Arc<Head>>,
     /// The roles whose parts were stored before.
@@ -33,7 +35,10 @@ pub(super) struct Judged {
 
 impl Judged {
     /// Whether the judgement also holds on another head.
-    pub(super) fn holds_on(&self, head: Option<&Arc<Head>>) -> bool {
+    pub(super) fn holds_on(&self, life: CollectionId, head: Option<&Arc<Head>>) -> bool {
+        if self.life != life {
+            return false;
+        }
         let Some(accepted) = &self.accepted else { return true };
         match (&self.ground, head) {
             (None, None) => true,
@@ -47,15 +52,25 @@ impl Publisher {
     /// What a release of this collection would be committed on.
     ///
     /// # Errors
-    /// [`ServiceError::UnknownCollection`] where not even a reservation is.
+    /// [`ServiceError::UnknownCollection`] where not even a reservation is;
+    /// [`ServiceError::OnTombstone`] where nothing but a tombstone is.
     pub(crate) async fn ground(&self, gun: &Gun) -> Result<Ground, ServiceError> {
         if let Some(live) = self.served.live(gun).await? {
-            return Ok(Ground { collection: live.collection.clone(), live: Some(live) });
+            let collection = live.collection.clone();
+            return Ok(Ground { collection, live: Some(live), replaces: None });
         }
-        match self.store.collection(gun).await? {
-            Some(collection) => Ok(Ground { collection, live: None }),
-            None => Err(ServiceError::UnknownCollection(gun.clone())),
-        }
+        let Standing { life, reservation } = self.store.standing(gun).await?;
+        let Some(collection) = reservation else {
+            return Err(match life {
+                Some(_) => ServiceError::OnTombstone(gun.clone()),
+                None => ServiceError::UnknownCollection(gun.clone()),
+            });
+        };
+        let replaces = match life {
+            Some(tombstone) => self.store.newest_root(tombstone.id).await?,
+            None => None,
+        };
+        Ok(Ground { collection, live: None, replaces })
     }
 
     /// The ground of a request: making a collection needs a grant, and a name that is reserved.
@@ -81,6 +96,7 @@ impl Publisher {
         if ground.live.is_none() && !request.permit().covers_creation() {
             return Err(ServiceError::UnknownCollection(request.gun().clone()));
         }
+        ground.admit(request)?;
         Ok(ground)
     }
 
@@ -106,7 +122,7 @@ impl Publisher {
     ) -> Result<Judged, ServiceError> {
         let (batch, repeated) = self.without_stored(collection, head.as_deref(), request).await?;
         if batch.is_empty() {
-            return Ok(Judged { ground: head, repeated, accepted: None });
+            return Ok(Judged { life: collection.id, ground: head, repeated, accepted: None });
         }
         let held = match batch.root() {
             Some(_) => self.held_now(collection).await?,
@@ -119,7 +135,7 @@ impl Publisher {
         };
         self.snapshot_fits(head.as_deref(), &batch)?;
         let accepted = check_on(core, loaded, batch, rules, now).await?;
-        Ok(Judged { ground: head, repeated, accepted: Some(accepted) })
+        Ok(Judged { life: collection.id, ground: head, repeated, accepted: Some(accepted) })
     }
 
     /// Takes out the parts that are stored, or stand in the head.

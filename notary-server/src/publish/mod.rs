@@ -6,6 +6,7 @@
 //! | `judge` | 3 and 4: the head, and whether the request is a legal step from it |
 //! | `group` | 5 and 7: requests that wait are applied together and claim the slot |
 //! | `plan` | 6: what must be signed, with which keys |
+//! | `life` | how a tombstone comes back |
 //! | `roll` | 8 and 9: sign, commit, and all that can come between |
 //!
 //! A publish is judged without a lock on any core. Then it waits for the turn of its collection.
@@ -13,6 +14,7 @@
 
 mod group;
 mod judge;
+mod life;
 mod plan;
 mod roll;
 
@@ -24,7 +26,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use notary_schema::name::{Gun, RoleName};
 use notary_schema::online::{DEFAULT_MAX_STEP, Lifetimes};
-use notary_schema::wire::{PublishAnswer, PublishedRole, SignerLimits};
+use notary_schema::wire::{PublishAnswer, PublishedRole, RootPin, SignerLimits};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
@@ -76,6 +78,19 @@ pub(crate) struct Ground {
     pub(crate) collection: Collection,
     /// Absent for a reservation.
     pub(crate) live: Option<Arc<Live>>,
+    /// The newest root of the tombstone that a reservation is to replace.
+    pub(crate) replaces: Option<RootPin>,
+}
+
+impl Ground {
+    /// Whether a publish may be made here: who replaces a tombstone says so.
+    fn admit(&self, request: &PublishBatch) -> Result<(), ServiceError> {
+        let named = |root: &RootPin| request.replaces() == Some(root.sha256.as_str());
+        match self.replaces.as_ref().is_none_or(named) {
+            true => Ok(()),
+            false => Err(ServiceError::OnTombstone(self.collection.gun.clone())),
+        }
+    }
 }
 
 /// A publish that waits for its turn.
@@ -245,12 +260,20 @@ fn answer(
         sha256: sha256.clone(),
         published: !judged.repeated.contains(name) || sent.contains(name),
     };
+    let mut warnings = judged.accepted.as_ref().map_or_else(Vec::new, |a| a.warnings.clone());
+    if request.replaces().is_some() {
+        warnings.push(format!(
+            "{} is a new collection: clients that trust the one before must pin its root 1 anew, \
+             and caches of it must be purged",
+            request.gun()
+        ));
+    }
     PublishAnswer {
         roles: request.parts().iter().map(role).collect(),
         snapshot: live.head.snapshot.version(),
         timestamp: live.head.timestamp.version(),
         seq: live.collection.seq,
         expired: live.head.expired(now),
-        warnings: judged.accepted.as_ref().map_or_else(Vec::new, |a| a.warnings.clone()),
+        warnings,
     }
 }

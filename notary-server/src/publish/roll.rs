@@ -103,7 +103,7 @@ impl Publisher {
     ) -> Result<Ground, Unfinished> {
         let Some(prepared) = self.store.slot(&ground.collection).await? else { return Ok(ground) };
         let live = self.roll_forward(prepared, ground.live.as_ref(), now).await?;
-        Ok(Ground { collection: live.collection.clone(), live: Some(live) })
+        Ok(Ground { collection: live.collection.clone(), live: Some(live), replaces: None })
     }
 
     /// Has a prepared release signed, and commits it on the head it was prepared on.
@@ -139,7 +139,7 @@ impl Publisher {
                 let seconds = 2i64.saturating_pow(prepared.rebuilds());
                 return Err(self.wait(prepared, (code, reason), seconds, now).await);
             }
-            prepared = match self.rebuild(&prepared, before, Vec::new(), now).await {
+            prepared = match self.rebuild(&prepared, before, Default::default(), now).await {
                 Ok(rebuilt) => rebuilt,
                 Err(Unfinished::Failed(error @ ServiceError::SignerAhead { .. })) => {
                     // No plan was stored, so the time since it stands there makes the pauses grow.
@@ -215,14 +215,14 @@ impl Publisher {
     }
 
     /// Gives a slot a plan that the signer can accept by what it remembers. `added` are files that
-    /// join.
+    /// join, `by` the tokens of those who bring them.
     ///
     /// Without the signer's memory nothing is rebuilt, so versions do not drift while it is away.
     pub(super) async fn rebuild(
         &self,
         prepared: &Prepared,
         before: Option<&Arc<Live>>,
-        added: Vec<RoleFile>,
+        (added, by): (Vec<RoleFile>, Vec<String>),
         now: DateTime<Utc>,
     ) -> Result<Prepared, Unfinished> {
         let collection = prepared.collection();
@@ -245,7 +245,7 @@ impl Publisher {
                 _ => {}
             }
         }
-        let rebuilt = self.store.rebuild(prepared, next, added).await?;
+        let rebuilt = self.store.rebuild(prepared, next, (added, by)).await?;
         rebuilt.ok_or(Unfinished::Moved)
     }
 

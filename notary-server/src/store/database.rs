@@ -8,19 +8,20 @@ use std::sync::{Arc, PoisonError};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use notary_schema::envelope::Envelope;
-use notary_schema::name::{Gun, Incarnation, KeyId, RoleName, Version};
+use notary_schema::name::{Gun, KeyId, RoleName, Version};
 use notary_schema::online::{OnlineRole, Plan};
 use notary_schema::publish::Head;
 use notary_schema::role::Targets;
-use notary_schema::wire::{CollectionSummary, KeyState, SignerKey};
+use notary_schema::wire::{CollectionSummary, Event, KeyState, Page, RootPin, SignerKey};
 use tokio::sync::{Mutex, Semaphore};
 
 use super::dialect::{self, Connection};
 use super::{
-    Claim, Collection, CollectionId, Committed, FileBytes, NewSlot, Pause, Prepared, RoleFile,
-    Store, StoreError, StoreResult, Token, queries, slots, tokens,
+    Claim, Collection, CollectionId, Committed, EventQuery, FileBytes, NewReservation, NewSlot,
+    Pause, Prepared, Reserved, RoleFile, Standing, State, Store, StoreError, StoreResult, Token,
+    events, names, queries, slots, tokens,
 };
-use crate::auth::Grant;
+use crate::auth::{Glob, Grant};
 use crate::panics::blocking;
 use crate::signer_client::Release;
 
@@ -122,35 +123,55 @@ impl Store for Database {
         self.read(dialect::require_current).await
     }
 
-    async fn collection(&self, gun: &Gun) -> StoreResult<Option<Collection>> {
+    async fn standing(&self, gun: &Gun) -> StoreResult<Standing> {
         let gun = gun.clone();
-        self.read(move |connection| queries::collection(connection, &gun)).await
+        self.read(move |connection| names::standing(connection, &gun)).await
     }
 
-    async fn reserve(
+    async fn newest_root(&self, id: CollectionId) -> StoreResult<Option<RootPin>> {
+        self.read(move |connection| names::newest_root(connection, id)).await
+    }
+
+    async fn reserve(&self, new: NewReservation, now: DateTime<Utc>) -> StoreResult<Reserved> {
+        self.write(move |connection| names::reserve(connection, &new, now)).await
+    }
+
+    async fn set_public(
         &self,
         gun: &Gun,
-        incarnation: &Incarnation,
-        most: u64,
+        is_public: bool,
+        by: &str,
         now: DateTime<Utc>,
     ) -> StoreResult<Option<Collection>> {
-        let (gun, incarnation) = (gun.clone(), incarnation.clone());
-        self.write(move |connection| queries::reserve(connection, &gun, &incarnation, most, now))
-            .await
+        let (gun, by) = (gun.clone(), by.to_owned());
+        self.write(move |connection| names::set_public(connection, &gun, is_public, &by, now)).await
+    }
+
+    async fn bury(&self, gun: &Gun, by: &str, now: DateTime<Utc>) -> StoreResult<Option<Standing>> {
+        let (gun, by) = (gun.clone(), by.to_owned());
+        self.write(move |connection| names::bury(connection, &gun, &by, now)).await
+    }
+
+    async fn events(&self, query: EventQuery) -> StoreResult<Page<Event>> {
+        self.read(move |connection| events::page(connection, &query)).await
     }
 
     async fn is_public(&self, gun: &Gun) -> StoreResult<bool> {
         let gun = gun.clone();
-        self.read(move |connection| queries::is_public(connection, &gun)).await
+        self.read(move |connection| names::is_public(connection, &gun)).await
     }
 
     async fn collections(
         &self,
+        readable: Option<&Glob>,
         after: Option<&Gun>,
         limit: u32,
     ) -> StoreResult<Vec<CollectionSummary>> {
-        let after = after.cloned();
-        self.read(move |connection| queries::summaries(connection, after.as_ref(), limit)).await
+        let (readable, after) = (readable.cloned(), after.cloned());
+        self.read(move |connection| {
+            queries::summaries(connection, readable.as_ref(), after.as_ref(), limit)
+        })
+        .await
     }
 
     async fn expiring(
@@ -164,9 +185,9 @@ impl Store for Database {
         .await
     }
 
-    async fn load_head(&self, gun: &Gun) -> StoreResult<Option<(Collection, Head)>> {
+    async fn load_head(&self, gun: &Gun, state: State) -> StoreResult<Option<(Collection, Head)>> {
         let gun = gun.clone();
-        self.read(move |connection| queries::load_head(connection, &gun)).await
+        self.read(move |connection| queries::load_head(connection, &gun, state)).await
     }
 
     async fn load_files(
@@ -239,7 +260,7 @@ impl Store for Database {
         &self,
         prepared: &Prepared,
         plan: Plan,
-        added: Vec<RoleFile>,
+        added: (Vec<RoleFile>, Vec<String>),
     ) -> StoreResult<Option<Prepared>> {
         let prepared = prepared.clone();
         self.write(move |connection| slots::rebuild(connection, &prepared, plan, added)).await

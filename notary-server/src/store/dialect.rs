@@ -114,7 +114,8 @@ pub(super) fn save_online_key(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::rows::collections;
+    use crate::store::rows::{collections, slot_files};
+    use crate::store::{EventQuery, events, tokens};
 
     fn reserve(connection: &mut Connection, gun: &str) -> Result<usize, StoreError> {
         let row = format!(
@@ -142,5 +143,62 @@ mod tests {
         let guns: Vec<String> =
             collections::table.select(collections::gun).load(&mut other).unwrap();
         assert_eq!(guns, ["after"]);
+    }
+
+    /// A database as the first release made it, with one collection of two commits.
+    const FIRST: &str = "
+        INSERT INTO collections (id, gun, incarnation, state, seq, reserved_at, changed_at)
+        VALUES (1, 'acme/app', '00000000000000000000000000000000', 'live', 2, 1, 2);
+        INSERT INTO files (collection_id, role, version, sha256, length, expires, seq, bytes)
+        VALUES (1, 'root', 1, 'aa', 1, 9, 1, 'x'), (1, 'timestamp', 1, 'bb', 1, 9, 1, 'x'),
+               (1, 'timestamp', 2, 'cc', 1, 9, 2, 'x');
+        INSERT INTO events (seq, collection_id, kind, at, roles)
+        VALUES (1, 1, 'publish', 1, '[]'), (2, 1, 'refresh', 2, '[]');
+        UPDATE feed SET last_seq = 2;
+        INSERT INTO tokens (id, sha256, grant_name, collection_glob, role_globs, created_at, created_by)
+        VALUES ('t', 'ff', 'admin', '**', '[]', 1, 'notary-server');
+        INSERT INTO slots (collection_id, fence, purpose, timestamp_version, timestamp_expires,
+                           timestamp_keyids, prepared_at)
+        VALUES (1, 1, 'refresh', 3, 9, '[]', 1);
+        INSERT INTO slot_files (collection_id, role, version, bytes) VALUES (1, 'docs', 1, 'x');";
+
+    fn all_events(connection: &mut Connection) -> Vec<(u64, usize)> {
+        let query = EventQuery { of: None, readable: None, after: 0, limit: 10 };
+        let page = events::page(connection, &query).unwrap();
+        page.items.iter().map(|event| (event.seq, event.roles.len())).collect()
+    }
+
+    #[test]
+    fn a_database_of_the_first_release_is_brought_up_to_date_and_back() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut connection = connect(&directory.path().join("server.sqlite")).unwrap();
+        let first = connection.run_next_migration(MIGRATIONS).unwrap();
+        assert_eq!(first.to_string(), "0001");
+        connection.batch_execute(FIRST).unwrap();
+        assert!(matches!(require_current(&mut connection), Err(StoreError::NotMigrated)));
+        for _ in 0..2 {
+            connection.run_pending_migrations(MIGRATIONS).unwrap();
+            require_current(&mut connection).unwrap();
+            assert_eq!(all_events(&mut connection), [(1, 2), (2, 1)]);
+            let token = tokens::by_id(&mut connection, "t").unwrap().unwrap();
+            assert_eq!(
+                (token.origin.as_str(), token.is_open(chrono::DateTime::UNIX_EPOCH)),
+                ("t", true)
+            );
+            let files: i64 = slot_files::table.count().get_result(&mut connection).unwrap();
+            assert_eq!(files, 1);
+            // What the older program does not know does not keep it from its numbers.
+            let last = "INSERT INTO events (seq, collection_id, kind, at, roles)
+                        SELECT last_seq + 1, 1, 'policy', 3, '[]' FROM feed;
+                        DELETE FROM events WHERE seq > 3";
+            connection.batch_execute(last).unwrap();
+            connection.revert_last_migration(MIGRATIONS).unwrap();
+            let kinds: Vec<String> =
+                diesel::dsl::sql::<diesel::sql_types::Text>("SELECT kind FROM events ORDER BY seq")
+                    .load(&mut connection)
+                    .unwrap();
+            assert_eq!(kinds, ["publish", "refresh", "refresh"]);
+            connection.batch_execute("DELETE FROM events WHERE seq = 3").unwrap();
+        }
     }
 }

@@ -1,12 +1,14 @@
 //! What outlives the process: collections, files, the release slot, events, tokens.
 //!
-//! [`Store`] is the seam; [`Database`] keeps it over SQL. `rows` holds the tables; `queries`, `slots`
-//! and `tokens` what is asked of them; `dialect` what differs between databases. Rows are parsed
+//! [`Store`] is the seam; [`Database`] keeps it over SQL. `rows` holds the tables; `names`, `queries`,
+//! `slots`, `events` and `tokens` what is asked of them; `dialect` what differs between databases. Rows are parsed
 //! into the types of `notary_schema` here and nowhere else.
 
 mod database;
 mod dialect;
+mod events;
 mod lock;
+mod names;
 mod queries;
 mod rows;
 mod slots;
@@ -20,19 +22,20 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use notary_schema::envelope::Envelope;
-use notary_schema::name::{Gun, Incarnation, KeyId, RoleName, Version};
+use notary_schema::name::{Gun, KeyId, RoleName, Version};
 use notary_schema::online::{OnlineRole, Plan};
 use notary_schema::publish::Head;
 use notary_schema::role::Targets;
-use notary_schema::wire::{CollectionSummary, KeyState, SignerKey};
+use notary_schema::wire::{CollectionSummary, Event, KeyState, Page, RootPin, SignerKey};
 
-use crate::auth::Grant;
+use crate::auth::{Glob, Grant};
 use crate::signer_client::Release;
 pub use database::Database;
+pub use events::EventQuery;
 pub use lock::ServeLock;
 pub use types::{
-    Claim, Collection, CollectionId, Committed, FileBytes, NewSlot, Pause, Prepared, Purpose,
-    RoleFile, State, Token,
+    Claim, Collection, CollectionId, Committed, FileBytes, NewReservation, NewSlot, Pause,
+    Prepared, Purpose, Reserved, RoleFile, Standing, State, Token,
 };
 
 /// Why the store did not answer.
@@ -102,25 +105,38 @@ pub trait Store: Send + Sync {
 
     // ---- collections
 
-    /// The collection or the reservation under a name.
-    async fn collection(&self, gun: &Gun) -> StoreResult<Option<Collection>>;
+    /// What a name is taken by.
+    async fn standing(&self, gun: &Gun) -> StoreResult<Standing>;
 
-    /// The collection or the reservation under a name, reserving it as `incarnation` if it is free;
-    /// `None` when there are `most` open reservations.
-    async fn reserve(
+    /// The newest root of a collection or tombstone.
+    async fn newest_root(&self, id: CollectionId) -> StoreResult<Option<RootPin>>;
+
+    /// Reserves a name if it is free, or holds the tombstone that was named; else answers what it
+    /// is taken by.
+    async fn reserve(&self, new: NewReservation, now: DateTime<Utc>) -> StoreResult<Reserved>;
+
+    /// Says who may read a collection; `None` when there is none that is served, or that was so.
+    async fn set_public(
         &self,
         gun: &Gun,
-        incarnation: &Incarnation,
-        most: u64,
+        is_public: bool,
+        by: &str,
         now: DateTime<Utc>,
     ) -> StoreResult<Option<Collection>>;
+
+    /// Drops the reservation of a name, or makes its collection a tombstone, also while a release
+    /// is prepared: it is committed only if the tombstone is taken back. Answers what is left;
+    /// `None` where nothing was.
+    async fn bury(&self, gun: &Gun, by: &str, now: DateTime<Utc>) -> StoreResult<Option<Standing>>;
 
     /// Whether there is a collection of this name, served or a tombstone, that everybody may read.
     async fn is_public(&self, gun: &Gun) -> StoreResult<bool>;
 
-    /// At most `limit` collections after a name, by name.
+    /// At most `limit` collections after a name, by name: public ones, and of the others those
+    /// whose name is `readable`.
     async fn collections(
         &self,
+        readable: Option<&Glob>,
         after: Option<&Gun>,
         limit: u32,
     ) -> StoreResult<Vec<CollectionSummary>>;
@@ -136,9 +152,9 @@ pub trait Store: Send + Sync {
     // ---- files
 
     /// Step 3 of a publish: a collection and its head, both of one commit; `None` where there is
-    /// none, or only a reservation. Loaded are root, snapshot, timestamp, targets and the files of
-    /// roles that delegate.
-    async fn load_head(&self, gun: &Gun) -> StoreResult<Option<(Collection, Head)>>;
+    /// none in this state. Loaded are root, snapshot, timestamp, targets and the files of roles
+    /// that delegate.
+    async fn load_head(&self, gun: &Gun, state: State) -> StoreResult<Option<(Collection, Head)>>;
 
     /// Files of targets roles that were committed.
     async fn load_files(
@@ -187,16 +203,17 @@ pub trait Store: Send + Sync {
     /// The prepared release of a collection.
     async fn slot(&self, collection: &Collection) -> StoreResult<Option<Prepared>>;
 
-    /// The collections with a prepared release, and why the signer refuses it, where it does.
+    /// The collections and reservations with a prepared release, and why the signer refuses it,
+    /// where it does. Tombstones are left in peace.
     async fn slots(&self) -> StoreResult<Vec<(Gun, Option<Pause>)>>;
 
-    /// Gives a slot another plan and more files under a new fence; `None` when somebody else went
-    /// on.
+    /// Gives a slot another plan, and more files and those they are of, under a new fence; `None`
+    /// when somebody else went on.
     async fn rebuild(
         &self,
         prepared: &Prepared,
         plan: Plan,
-        added: Vec<RoleFile>,
+        added: (Vec<RoleFile>, Vec<String>),
     ) -> StoreResult<Option<Prepared>>;
 
     /// Notes why the signer refuses a slot; `false` when somebody else went on.
@@ -205,13 +222,19 @@ pub trait Store: Send + Sync {
     /// Frees a slot whose files will never be signed; `false` when somebody else went on.
     async fn drop_slot(&self, prepared: &Prepared) -> StoreResult<bool>;
 
-    /// Makes a release the head of its collection: **the commit point**. `None` when somebody else
-    /// went on.
+    /// Makes a release the head of its collection: **the commit point**. A reservation becomes the
+    /// collection, also in the place of a tombstone; a tombstone whose release it is becomes a
+    /// collection again. `None` when somebody else went on.
     async fn commit(
         &self,
         release: Arc<Release>,
         now: DateTime<Utc>,
     ) -> StoreResult<Option<Committed>>;
+
+    // ---- the changefeed
+
+    /// Events in commit order. A page of events that name very many files has fewer than it may.
+    async fn events(&self, query: EventQuery) -> StoreResult<Page<Event>>;
 
     // ---- tokens
 

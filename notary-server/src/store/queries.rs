@@ -5,10 +5,11 @@ use std::fmt::Display;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use diesel::connection::Connection as _;
+use diesel::connection::{Connection as _, DefaultLoadingMode};
 use diesel::prelude::*;
+use diesel::sql_types::Bool;
 use notary_schema::envelope::Envelope;
-use notary_schema::name::{Gun, Incarnation, KeyId, RoleName, Version};
+use notary_schema::name::{Gun, KeyId, RoleName, Version};
 use notary_schema::online::OnlineRole;
 use notary_schema::publish::{Head, StoredFile};
 use notary_schema::role::{Expires, Role, Targets};
@@ -16,10 +17,11 @@ use notary_schema::wire::{CollectionSummary, KeyState, SignerKey};
 
 use super::dialect::{self, Connection};
 use super::rows::{
-    CollectionRow, CurrentFileRow, FileRow, NewCollection, OnlineKeyRow, collections,
-    current_files, files, online_keys,
+    CollectionRow, CurrentFileRow, FileRow, OnlineKeyRow, collections, current_files, files,
+    online_keys,
 };
-use super::{Collection, CollectionId, FileBytes, State, StoreError, StoreResult};
+use super::{Collection, CollectionId, FileBytes, State, StoreError, StoreResult, names};
+use crate::auth::Glob;
 
 // ---- values of columns
 
@@ -36,7 +38,7 @@ pub(super) fn time(seconds: i64) -> StoreResult<DateTime<Utc>> {
     column("a time", DateTime::from_timestamp(seconds, 0).ok_or("out of range"))
 }
 
-fn role(name: &str) -> StoreResult<RoleName> {
+pub(super) fn role(name: &str) -> StoreResult<RoleName> {
     column("a role name", RoleName::parse(name))
 }
 
@@ -45,89 +47,27 @@ pub(super) fn number(value: u64) -> i64 {
     i64::try_from(value).expect("numbers of metadata are below 2^53")
 }
 
-fn collection_of(row: CollectionRow) -> StoreResult<Collection> {
-    let state = match row.state.as_str() {
-        "reserved" => State::Reserved,
-        "live" => State::Live,
-        other => return column("a state", Err(format!("{other:?} is not known"))),
-    };
-    Ok(Collection {
-        id: CollectionId(row.id),
-        gun: column("a collection's name", Gun::parse(&row.gun))?,
-        incarnation: column("an incarnation", Incarnation::parse(&row.incarnation))?,
-        state,
-        seq: row.seq.unsigned_abs(),
-        changed_at: time(row.changed_at)?,
-    })
-}
-
 // ---- collections
-
-pub(super) fn collection(
-    connection: &mut Connection,
-    gun: &Gun,
-) -> StoreResult<Option<Collection>> {
-    let row = collections::table
-        .filter(collections::gun.eq(gun.as_str()))
-        .filter(collections::state.eq_any(["live", "reserved"]))
-        .order(collections::state.asc())
-        .select(CollectionRow::as_select())
-        .first(connection)
-        .optional()?;
-    row.map(collection_of).transpose()
-}
-
-pub(super) fn is_public(connection: &mut Connection, gun: &Gun) -> StoreResult<bool> {
-    let found: i64 = collections::table
-        .filter(collections::gun.eq(gun.as_str()))
-        .filter(collections::state.ne("reserved"))
-        .filter(collections::replaced_by.is_null())
-        .filter(collections::is_public)
-        .count()
-        .get_result(connection)?;
-    Ok(found > 0)
-}
-
-pub(super) fn reserve(
-    connection: &mut Connection,
-    gun: &Gun,
-    incarnation: &Incarnation,
-    most: u64,
-    now: DateTime<Utc>,
-) -> StoreResult<Option<Collection>> {
-    if let Some(taken) = collection(connection, gun)? {
-        return Ok(Some(taken));
-    }
-    let open: i64 = collections::table
-        .filter(collections::state.eq("reserved"))
-        .count()
-        .get_result(connection)?;
-    if open >= number(most) {
-        return Ok(None);
-    }
-    let row = NewCollection {
-        gun: gun.as_str(),
-        incarnation: incarnation.as_str(),
-        state: "reserved",
-        reserved_at: now.timestamp(),
-        changed_at: now.timestamp(),
-    };
-    diesel::insert_into(collections::table).values(row).execute(connection)?;
-    collection(connection, gun)
-}
 
 pub(super) fn summaries(
     connection: &mut Connection,
+    readable: Option<&Glob>,
     after: Option<&Gun>,
     limit: u32,
 ) -> StoreResult<Vec<CollectionSummary>> {
-    let page: Vec<CollectionRow> = collections::table
+    let rows = collections::table
         .filter(collections::state.eq("live"))
+        .filter(collections::is_public.or(readable.is_some().into_sql::<Bool>()))
         .filter(collections::gun.gt(after.map_or("", Gun::as_str)))
         .order(collections::gun.asc())
-        .limit(i64::from(limit))
         .select(CollectionRow::as_select())
-        .load(connection)?;
+        .load_iter::<CollectionRow, DefaultLoadingMode>(connection)?;
+    let is_readable = |row: &Result<CollectionRow, _>| {
+        let matches = |row: &CollectionRow| readable.is_some_and(|glob| glob.matches(&row.gun));
+        row.as_ref().map_or(true, |row| row.is_public || matches(row))
+    };
+    let page: Vec<CollectionRow> =
+        rows.filter(is_readable).take(limit as usize).collect::<Result<_, _>>()?;
     let ids: Vec<i64> = page.iter().map(|row| row.id).collect();
     let versions: Vec<(i64, String, i64)> = current_files::table
         .filter(current_files::collection_id.eq_any(&ids))
@@ -179,13 +119,12 @@ pub(super) fn expiring(
 pub(super) fn load_head(
     connection: &mut Connection,
     gun: &Gun,
+    state: State,
 ) -> StoreResult<Option<(Collection, Head)>> {
     // One transaction: all rows are of one commit.
     let rows = connection.transaction::<_, StoreError, _>(|connection| {
-        let Some(live) = collection(connection, gun)?.filter(|found| found.state == State::Live)
-        else {
-            return Ok(None);
-        };
+        let life = names::standing(connection, gun)?.life;
+        let Some(live) = life.filter(|found| found.state == state) else { return Ok(None) };
         let current: Vec<CurrentFileRow> = current_files::table
             .filter(current_files::collection_id.eq(live.id.0))
             .select(CurrentFileRow::as_select())

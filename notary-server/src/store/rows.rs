@@ -62,6 +62,7 @@ diesel::table! {
         reason -> Nullable<Text>,
         retry_at -> Nullable<BigInt>,
         prepared_at -> BigInt,
+        done_by -> Nullable<Text>,
     }
 }
 
@@ -80,6 +81,7 @@ diesel::table! {
         collection_id -> BigInt,
         kind -> Text,
         at -> BigInt,
+        done_by -> Nullable<Text>,
         roles -> Text,
     }
 }
@@ -119,7 +121,9 @@ diesel::table! {
 
 diesel::allow_tables_to_appear_in_same_query!(collections, files, current_files, slots);
 diesel::joinable!(current_files -> collections (collection_id));
+diesel::allow_tables_to_appear_in_same_query!(collections, events);
 diesel::joinable!(slots -> collections (collection_id));
+diesel::joinable!(events -> collections (collection_id));
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = collections)]
@@ -128,13 +132,18 @@ pub(super) struct CollectionRow {
     pub(super) gun: String,
     pub(super) incarnation: String,
     pub(super) state: String,
+    pub(super) is_public: bool,
     pub(super) seq: i64,
     pub(super) changed_at: i64,
+    pub(super) deleted_at: Option<i64>,
 }
 
 #[derive(Insertable)]
 #[diesel(table_name = collections)]
 pub(super) struct NewCollection<'a> {
+    pub(super) id: i64,
+    pub(super) is_public: bool,
+    pub(super) reserved_by: &'a str,
     pub(super) gun: &'a str,
     pub(super) incarnation: &'a str,
     pub(super) state: &'a str,
@@ -194,6 +203,7 @@ pub(super) struct SlotRow {
     pub(super) reason: Option<String>,
     pub(super) retry_at: Option<i64>,
     pub(super) prepared_at: i64,
+    pub(super) done_by: Option<String>,
 }
 
 #[derive(Queryable, Selectable)]
@@ -212,13 +222,14 @@ pub(super) struct NewSlotFile<'a> {
     pub(super) bytes: &'a [u8],
 }
 
-#[derive(Insertable)]
+#[derive(Queryable, Selectable, Insertable)]
 #[diesel(table_name = events)]
-pub(super) struct NewEvent<'a> {
+pub(super) struct EventRow {
     pub(super) seq: i64,
     pub(super) collection_id: i64,
-    pub(super) kind: &'a str,
+    pub(super) kind: String,
     pub(super) at: i64,
+    pub(super) done_by: Option<String>,
     pub(super) roles: String,
 }
 

@@ -11,13 +11,16 @@ use flate2::write::GzEncoder;
 use notary_schema::name::{Gun, KeyId, RoleName};
 use notary_schema::online::{Plan, PlannedSnapshot, PlannedTimestamp};
 use notary_schema::role::Expires;
+use notary_schema::wire::EventKind;
 use std::io::Write as _;
 
 use super::dialect::{self, Connection};
+use super::events::record;
+use super::names::{self, collection_of, state_name};
 use super::queries::{column, number, parse, time, version};
 use super::rows::{
-    CurrentFileRow, NewEvent, NewFile, NewSlotFile, SlotFileRow, SlotRow, collections, events,
-    feed, files, slot_files, slots,
+    CollectionRow, CurrentFileRow, NewFile, NewSlotFile, SlotFileRow, SlotRow, collections, files,
+    slot_files, slots,
 };
 use super::types::OutgoingFile;
 use super::{
@@ -59,13 +62,6 @@ pub(super) fn prepare(
     diesel::insert_into(slots::table).values(row_of(&prepared)?).execute(connection)?;
     insert_files(connection, id, &prepared.slot.files)?;
     Ok(Claim::Prepared(Box::new(prepared)))
-}
-
-fn state_name(state: State) -> &'static str {
-    match state {
-        State::Reserved => "reserved",
-        State::Live => "live",
-    }
 }
 
 /// A fence that no slot of the collection had.
@@ -125,6 +121,7 @@ pub(super) fn waiting(connection: &mut Connection) -> StoreResult<Vec<(Gun, Opti
     type Row = (String, Option<String>, Option<String>, Option<i64>);
     let rows: Vec<Row> = slots::table
         .inner_join(collections::table)
+        .filter(collections::state.ne(state_name(State::Deleted)))
         .order(slots::prepared_at.asc())
         .select((collections::gun, slots::reason_code, slots::reason, slots::retry_at))
         .load(connection)?;
@@ -149,7 +146,7 @@ pub(super) fn rebuild(
     connection: &mut Connection,
     prepared: &Prepared,
     plan: Plan,
-    added: Vec<RoleFile>,
+    (added, by): (Vec<RoleFile>, Vec<String>),
 ) -> StoreResult<Option<Prepared>> {
     let id = prepared.collection.id;
     let fence = next_fence(connection, id)?;
@@ -158,6 +155,7 @@ pub(super) fn rebuild(
     rebuilt.slot.plan = plan;
     if !added.is_empty() {
         rebuilt.slot.purpose = Purpose::Publish;
+        rebuilt.slot.by.extend(by);
     }
     let changed = diesel::update(slots::table.find(id.0).filter(slots::fence.eq(prepared.fence)))
         .set(row_of(&rebuilt)?)
@@ -220,14 +218,44 @@ pub(super) fn commit(
     outgoing: &[Compressed],
     now: DateTime<Utc>,
 ) -> StoreResult<Option<Committed>> {
-    if !delete(connection, prepared)? {
+    // A tombstone that came while the signer was asked stays one, and keeps the slot.
+    if !stands(connection, &prepared.collection)? || !delete(connection, prepared)? {
         return Ok(None);
     }
-    let id = prepared.collection.id;
-    let seq: i64 = diesel::update(feed::table.find(1))
-        .set(feed::last_seq.eq(feed::last_seq + 1i64))
-        .returning(feed::last_seq)
+    let before = &prepared.collection;
+    let kind = match (before.state, prepared.purpose()) {
+        (State::Deleted, _) => EventKind::Undelete,
+        (_, Purpose::Publish) => EventKind::Publish,
+        (_, Purpose::Refresh) => EventKind::Refresh,
+    };
+    let brought: Vec<_> = outgoing.iter().map(|outgoing| outgoing.file.event()).collect();
+    let seq = record(connection, before.id, kind, &prepared.slot.by, &brought, now)?;
+    insert_committed(connection, before.id, seq, outgoing)?;
+    match before.state {
+        State::Reserved => names::replace_tombstone(connection, before)?,
+        State::Deleted => names::drop_replacement(connection, &before.gun)?,
+        State::Live => {}
+    }
+    let collection = advance(connection, prepared, seq, now)?;
+    Ok(Some(Committed { collection }))
+}
+
+/// Whether a collection is still where it was in its life.
+fn stands(connection: &mut Connection, collection: &Collection) -> StoreResult<bool> {
+    let same: i64 = collections::table
+        .find(collection.id.0)
+        .filter(collections::state.eq(state_name(collection.state)))
+        .count()
         .get_result(connection)?;
+    Ok(same == 1)
+}
+
+fn insert_committed(
+    connection: &mut Connection,
+    id: CollectionId,
+    seq: i64,
+    outgoing: &[Compressed],
+) -> StoreResult<()> {
     for Compressed { file, gzip } in outgoing {
         let (role, version) = (file.role.as_str(), number(file.version.get()));
         let (length, expires) = (number(file.bytes.len() as u64), file.expires.time().timestamp());
@@ -241,44 +269,31 @@ pub(super) fn commit(
             CurrentFileRow { collection_id, role, version, sha256, length, expires, delegates };
         dialect::set_current(connection, &current)?;
     }
-    let collection = advance(connection, prepared, seq, now)?;
-    let roles: Vec<_> = prepared.files().iter().map(event_role).collect();
-    let event = NewEvent {
-        seq,
-        collection_id: id.0,
-        kind: purpose_name(prepared.purpose()),
-        at: now.timestamp(),
-        roles: serde_json::Value::from(roles).to_string(),
-    };
-    diesel::insert_into(events::table).values(event).execute(connection)?;
-    Ok(Some(Committed { collection }))
+    Ok(())
 }
 
-fn event_role(file: &RoleFile) -> serde_json::Value {
-    let (name, version) = (file.role(), file.version());
-    serde_json::json!({ "name": name, "version": version, "sha256": file.sha256() })
-}
-
+/// The collection as the commit leaves it. What administrators change meanwhile stays as they left
+/// it.
 fn advance(
     connection: &mut Connection,
     prepared: &Prepared,
     seq: i64,
     now: DateTime<Utc>,
 ) -> StoreResult<Collection> {
-    let mut collection = prepared.collection.clone();
-    collection.state = State::Live;
-    collection.seq = seq.unsigned_abs();
-    if prepared.purpose() == Purpose::Publish {
-        collection.changed_at = now;
-    }
-    diesel::update(collections::table.find(collection.id.0))
+    let changed_at = match prepared.purpose() {
+        Purpose::Publish => now,
+        Purpose::Refresh => prepared.collection.changed_at,
+    };
+    let row = diesel::update(collections::table.find(prepared.collection.id.0))
         .set((
-            collections::state.eq(state_name(collection.state)),
+            collections::state.eq(state_name(State::Live)),
             collections::seq.eq(seq),
-            collections::changed_at.eq(collection.changed_at.timestamp()),
+            collections::changed_at.eq(changed_at.timestamp()),
+            collections::deleted_at.eq(None::<i64>),
         ))
-        .execute(connection)?;
-    Ok(collection)
+        .returning(CollectionRow::as_returning())
+        .get_result(connection)?;
+    collection_of(row)
 }
 
 // ---- rows of slots
@@ -308,6 +323,7 @@ fn row_of(prepared: &Prepared) -> StoreResult<SlotRow> {
         reason: prepared.pause.as_ref().map(|pause| pause.reason.clone()),
         retry_at: prepared.pause.as_ref().map(|pause| pause.retry_at.timestamp()),
         prepared_at: prepared.prepared_at.timestamp(),
+        done_by: (!prepared.slot.by.is_empty()).then(|| prepared.slot.by.join(",")),
     })
 }
 
@@ -333,10 +349,11 @@ fn prepared_of(
         "refresh" => Purpose::Refresh,
         other => return column("a slot", Err(format!("{other:?} is no purpose"))),
     };
+    let by = row.done_by.iter().flat_map(|ids| ids.split(',')).map(str::to_owned).collect();
     Ok(Prepared {
         collection: collection.clone(),
         fence: row.fence,
-        slot: NewSlot { purpose, files, plan: Plan { snapshot, timestamp } },
+        slot: NewSlot { purpose, files, plan: Plan { snapshot, timestamp }, by },
         rebuilds: u32::try_from(row.rebuilds).unwrap_or(u32::MAX),
         pause: pause_of(row.reason_code, row.reason, row.retry_at)?,
         prepared_at: time(row.prepared_at)?,

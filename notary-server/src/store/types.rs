@@ -8,6 +8,7 @@ use notary_schema::envelope::Envelope;
 use notary_schema::name::{Gun, Incarnation, RoleName, Version};
 use notary_schema::online::Plan;
 use notary_schema::role::{Expires, Role, Root, Targets};
+use notary_schema::wire::EventFile;
 
 use crate::auth::Grant;
 
@@ -22,6 +23,8 @@ pub enum State {
     Reserved,
     /// It is served.
     Live,
+    /// A tombstone: only its roots are served.
+    Deleted,
 }
 
 /// A name with its life.
@@ -35,10 +38,53 @@ pub struct Collection {
     pub incarnation: Incarnation,
     /// Whether it is served.
     pub state: State,
+    /// Whether everybody may read it.
+    pub is_public: bool,
     /// The number of its last commit; 0 before the first.
     pub seq: u64,
     /// Its last publish.
     pub changed_at: DateTime<Utc>,
+    /// Since when it is a tombstone, if it is one.
+    pub deleted_at: Option<DateTime<Utc>>,
+}
+
+/// What a name is taken by. A reservation may stand beside a tombstone, which it replaces.
+#[derive(Debug, Clone, Default)]
+pub struct Standing {
+    /// The collection or the tombstone.
+    pub life: Option<Collection>,
+    /// The reservation.
+    pub reservation: Option<Collection>,
+}
+
+/// Asks for a name.
+#[derive(Debug, Clone)]
+pub struct NewReservation {
+    /// The name.
+    pub gun: Gun,
+    /// Its life, if it becomes this one's.
+    pub incarnation: Incarnation,
+    /// Whether everybody may read what becomes of it.
+    pub is_public: bool,
+    /// The origin of the token of whoever asks.
+    pub origin: String,
+    /// The SHA-256 of the newest root of the tombstone under the name.
+    pub replaces: Option<String>,
+    /// Most open reservations.
+    pub most: u64,
+    /// Most of them of one origin.
+    pub most_of_origin: u64,
+}
+
+/// What became of asking for a name.
+#[derive(Debug)]
+pub enum Reserved {
+    /// It is this one's, or was: a reservation, or a collection.
+    As(Collection),
+    /// A tombstone is in the way that was not named.
+    OnTombstone,
+    /// There are so many open reservations already, of all or of this origin.
+    TooMany(u64),
 }
 
 /// A file of a publish.
@@ -119,6 +165,11 @@ impl OutgoingFile {
         }
     }
 
+    pub(super) fn event(&self) -> EventFile {
+        let (name, sha256) = (self.role.clone(), self.sha256.clone());
+        EventFile { name, version: self.version, sha256 }
+    }
+
     pub(super) fn online<T: Role>(role: RoleName, file: &Envelope<T>) -> OutgoingFile {
         OutgoingFile {
             role,
@@ -149,6 +200,8 @@ pub struct NewSlot {
     pub files: Vec<RoleFile>,
     /// What must be signed.
     pub plan: Plan,
+    /// The ids of the tokens of those it is done for; none for what the server does by itself.
+    pub by: Vec<String>,
 }
 
 /// Whether a slot was claimed.
@@ -217,6 +270,12 @@ impl Prepared {
     /// How often its plan was made anew.
     pub fn rebuilds(&self) -> u32 {
         self.rebuilds
+    }
+
+    /// The same release, done for somebody else, who brings a tombstone back with it.
+    pub fn on_behalf_of(mut self, token: &str) -> Prepared {
+        self.slot.by = vec![token.to_owned()];
+        self
     }
 
     /// Why it waits, if the signer refused it.

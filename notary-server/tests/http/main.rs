@@ -4,10 +4,14 @@
 #![expect(unreachable_pub, reason = "the modules of a test program have no outside")]
 #![expect(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
 
+mod changefeed;
 mod grants;
 mod hostile;
+mod life;
 mod lock;
+mod names;
 mod panics;
+mod private;
 mod publishing;
 mod raw;
 mod reading;

@@ -70,6 +70,8 @@ struct State {
 pub struct MemorySigner {
     state: Mutex<State>,
     clock: Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>,
+    /// Whoever holds it keeps every request to sign waiting.
+    pub hold: tokio::sync::Mutex<()>,
     pub limits: Mutex<SignerLimits>,
 }
 
@@ -81,7 +83,12 @@ impl MemorySigner {
             timestamp_max_seconds: policy.timestamp_max_seconds,
             max_step: DEFAULT_MAX_STEP,
         };
-        MemorySigner { state: Mutex::default(), clock, limits: Mutex::new(limits) }
+        MemorySigner {
+            state: Mutex::default(),
+            clock,
+            hold: tokio::sync::Mutex::default(),
+            limits: Mutex::new(limits),
+        }
     }
 
     /// The next requests for this role end like this, one after another.
@@ -231,6 +238,7 @@ impl Signer for MemorySigner {
     }
 
     async fn sign(&self, request: &SignRequest) -> Result<Bytes, SignerError> {
+        drop(self.hold.lock().await);
         let now = (self.clock)();
         let max_step = self.limits.lock().unwrap().max_step;
         let policy = SignerPolicy { max_step, ..SignerPolicy::default() };

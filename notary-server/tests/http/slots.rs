@@ -334,7 +334,7 @@ async fn a_commit_whose_answer_is_lost_is_found_and_one_that_failed_is_made_agai
 async fn a_file_is_never_changed_once_committed() {
     let mut world = World::start().await;
     let repo = world.collection("acme/app", &["docs"]).await;
-    let id = world.store.collection(&repo.gun).await.unwrap().unwrap().id;
+    let id = world.store.standing(&repo.gun).await.unwrap().life.unwrap().id;
     let docs = RoleName::parse("docs").unwrap();
     let before = world.store.file(id, &docs, Repo::version(1)).await.unwrap().unwrap();
     assert_eq!(publish_docs(&world, &repo).await.0, 200);

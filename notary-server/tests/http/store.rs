@@ -1,21 +1,23 @@
 //! The real database, with faults at the commit.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use notary_schema::envelope::Envelope;
-use notary_schema::name::{Gun, Incarnation, KeyId, RoleName, Version};
+use notary_schema::name::{Gun, KeyId, RoleName, Version};
 use notary_schema::online::{OnlineRole, Plan};
 use notary_schema::publish::Head;
 use notary_schema::role::Targets;
-use notary_schema::wire::{CollectionSummary, KeyState, SignerKey};
-use notary_server::auth::Grant;
+use notary_schema::wire::{CollectionSummary, Event, KeyState, Page, RootPin, SignerKey};
+use notary_server::auth::{Glob, Grant};
 use notary_server::signer_client::Release;
 use notary_server::store::{
-    Claim, Collection, CollectionId, Committed, Database, FileBytes, NewSlot, Pause, Prepared,
-    RoleFile, Store, StoreError, StoreResult, Token,
+    Claim, Collection, CollectionId, Committed, Database, EventQuery, FileBytes, NewReservation,
+    NewSlot, Pause, Prepared, Reserved, RoleFile, Standing, State, Store, StoreError, StoreResult,
+    Token,
 };
 
 /// How the next commit fails.
@@ -30,6 +32,18 @@ pub enum CommitFault {
 pub struct FaultyStore {
     pub inner: Arc<Database>,
     pub next_commit: Mutex<Option<CommitFault>>,
+    /// How often a token was looked up.
+    pub token_queries: AtomicUsize,
+}
+
+impl FaultyStore {
+    pub async fn slots_of_all(&self) -> Vec<(Gun, Option<Pause>)> {
+        self.inner.slots().await.unwrap()
+    }
+
+    pub async fn standing_of(&self, gun: &str) -> Standing {
+        self.inner.standing(&Gun::parse(gun).unwrap()).await.unwrap()
+    }
 }
 
 #[async_trait]
@@ -53,27 +67,40 @@ impl Store for FaultyStore {
     async fn ping(&self) -> StoreResult<()> {
         self.inner.ping().await
     }
-    async fn collection(&self, gun: &Gun) -> StoreResult<Option<Collection>> {
-        self.inner.collection(gun).await
+    async fn standing(&self, gun: &Gun) -> StoreResult<Standing> {
+        self.inner.standing(gun).await
     }
-    async fn reserve(
+    async fn newest_root(&self, id: CollectionId) -> StoreResult<Option<RootPin>> {
+        self.inner.newest_root(id).await
+    }
+    async fn reserve(&self, new: NewReservation, now: DateTime<Utc>) -> StoreResult<Reserved> {
+        self.inner.reserve(new, now).await
+    }
+    async fn set_public(
         &self,
         gun: &Gun,
-        incarnation: &Incarnation,
-        most: u64,
+        is_public: bool,
+        by: &str,
         now: DateTime<Utc>,
     ) -> StoreResult<Option<Collection>> {
-        self.inner.reserve(gun, incarnation, most, now).await
+        self.inner.set_public(gun, is_public, by, now).await
+    }
+    async fn bury(&self, gun: &Gun, by: &str, now: DateTime<Utc>) -> StoreResult<Option<Standing>> {
+        self.inner.bury(gun, by, now).await
+    }
+    async fn events(&self, query: EventQuery) -> StoreResult<Page<Event>> {
+        self.inner.events(query).await
     }
     async fn is_public(&self, gun: &Gun) -> StoreResult<bool> {
         self.inner.is_public(gun).await
     }
     async fn collections(
         &self,
+        readable: Option<&Glob>,
         after: Option<&Gun>,
         limit: u32,
     ) -> StoreResult<Vec<CollectionSummary>> {
-        self.inner.collections(after, limit).await
+        self.inner.collections(readable, after, limit).await
     }
     async fn expiring(
         &self,
@@ -82,8 +109,8 @@ impl Store for FaultyStore {
     ) -> StoreResult<Vec<Gun>> {
         self.inner.expiring(timestamp_before, snapshot_before).await
     }
-    async fn load_head(&self, gun: &Gun) -> StoreResult<Option<(Collection, Head)>> {
-        self.inner.load_head(gun).await
+    async fn load_head(&self, gun: &Gun, state: State) -> StoreResult<Option<(Collection, Head)>> {
+        self.inner.load_head(gun, state).await
     }
     async fn load_files(
         &self,
@@ -134,7 +161,7 @@ impl Store for FaultyStore {
         &self,
         prepared: &Prepared,
         plan: Plan,
-        added: Vec<RoleFile>,
+        added: (Vec<RoleFile>, Vec<String>),
     ) -> StoreResult<Option<Prepared>> {
         self.inner.rebuild(prepared, plan, added).await
     }
@@ -145,6 +172,7 @@ impl Store for FaultyStore {
         self.inner.drop_slot(prepared).await
     }
     async fn token(&self, sha256: &str) -> StoreResult<Option<Token>> {
+        self.token_queries.fetch_add(1, Ordering::SeqCst);
         self.inner.token(sha256).await
     }
     async fn token_by_id(&self, id: &str) -> StoreResult<Option<Token>> {

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use actix_web::dev::ServerHandle;
@@ -34,6 +34,8 @@ pub struct World {
     pub store: Arc<FaultyStore>,
     pub service: Arc<Service>,
     pub admin: String,
+    /// What update agents send with their requests.
+    pub agent_token: Option<String>,
     clock: Arc<AtomicI64>,
     /// Whoever asks for the time panics.
     clock_is_broken: Arc<AtomicBool>,
@@ -92,6 +94,7 @@ impl World {
         let store = Arc::new(FaultyStore {
             inner: Arc::new(Database::open(&config.database, 2).unwrap()),
             next_commit: Mutex::default(),
+            token_queries: AtomicUsize::default(),
         });
         let clock = Arc::new(AtomicI64::new(START));
         let clock_is_broken = Arc::new(AtomicBool::new(false));
@@ -119,6 +122,7 @@ impl World {
             store,
             service,
             admin: String::new(),
+            agent_token: None,
             clock,
             clock_is_broken,
             dies_at,
@@ -253,8 +257,13 @@ impl World {
 
     /// A reserved name with its online keys, and the people of it.
     pub async fn reserve(&self, name: &str, teams: &[&str]) -> Repo {
+        self.reserve_with(name, "", teams).await
+    }
+
+    /// A name that is reserved with a query.
+    pub async fn reserve_with(&self, name: &str, query: &str, teams: &[&str]) -> Repo {
         let key = async |role: &str| {
-            let path = format!("/v2/{name}/_trust/keys/{role}");
+            let path = format!("/v2/{name}/_trust/keys/{role}{query}");
             let answer = self.post(&path, &self.admin).await;
             assert_eq!(answer.status, 200, "{answer:?}");
             serde_json::from_value::<Key>(answer.json()["key"].clone()).unwrap()
@@ -272,7 +281,16 @@ impl World {
 
     /// A collection with root 1, targets 1 and version 1 of every team.
     pub async fn collection(&mut self, name: &str, teams: &[&str]) -> Repo {
-        let repo = self.reserve(name, teams).await;
+        self.collection_with(name, "", teams).await
+    }
+
+    /// A collection that only those with a grant may read.
+    pub async fn private_collection(&mut self, name: &str, teams: &[&str]) -> Repo {
+        self.collection_with(name, "?private=true", teams).await
+    }
+
+    async fn collection_with(&mut self, name: &str, query: &str, teams: &[&str]) -> Repo {
+        let repo = self.reserve_with(name, query, teams).await;
         let mut parts = vec![repo.root(1), repo.targets(1, &["a.txt"])];
         parts.extend(teams.iter().map(|team| repo.team(team, 1, &["first"])));
         let answer = self.publish(&repo, &parts).await;
@@ -310,7 +328,11 @@ impl World {
             match updater.step() {
                 Step::Load { name } => updater.loaded(stored.get(&name).cloned()).unwrap(),
                 Step::Fetch { name, .. } => {
-                    let answer = self.get(&format!("/v2/{gun}/_trust/tuf/{name}")).await;
+                    let path = format!("/v2/{gun}/_trust/tuf/{name}");
+                    let answer = match &self.agent_token {
+                        Some(token) => self.get_as(&path, token).await,
+                        None => self.get(&path).await,
+                    };
                     match answer.status.as_u16() {
                         200 => updater.fetched(answer.bytes).unwrap(),
                         404 => updater.not_found().unwrap(),

@@ -16,7 +16,8 @@ pub struct Event {
     pub kind: EventKind,
     /// When.
     pub at: DateTime<Utc>,
-    /// The id of the token of whoever did it; absent for what the server did by itself.
+    /// The id of the token of whoever did it; absent for what the server did by itself. Several who
+    /// shared one commit stand side by side, with commas between.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
     /// The files that it brought, snapshot and timestamp included.

@@ -1,0 +1,46 @@
+//! Every commit in its order, for those who follow what happens.
+
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use notary_schema::name::Gun;
+
+use super::{Readable, collection_path, json_of, page, readable_names};
+use crate::error::ServiceError;
+use crate::startup::Service;
+use crate::store::EventQuery;
+
+/// GET `/v2/_trust/changefeed?after=&limit=`: the events of all collections that the caller may
+/// read.
+pub async fn all(
+    service: Data<Service>,
+    request: HttpRequest,
+) -> Result<HttpResponse, ServiceError> {
+    let readable = readable_names(&service, &request).await?;
+    let is_public = readable.is_none();
+    let query = EventQuery { readable, ..asked(&service, &request, None)? };
+    Ok(json_of(is_public, &service.store.events(query).await?))
+}
+
+/// GET `/v2/{gun}/_trust/changefeed?after=&limit=`: the events of one collection; those of a
+/// tombstone, too.
+pub async fn of_collection(
+    service: Data<Service>,
+    request: HttpRequest,
+) -> Result<HttpResponse, ServiceError> {
+    let (gun, _) = collection_path(&request)?;
+    let found = Readable::find(&service, &request, &gun).await?;
+    let readable = readable_names(&service, &request).await.ok().flatten();
+    let query = EventQuery { readable, ..asked(&service, &request, Some(gun))? };
+    Ok(json_of(found.is_public(), &service.store.events(query).await?))
+}
+
+fn asked(
+    service: &Service,
+    request: &HttpRequest,
+    of: Option<Gun>,
+) -> Result<EventQuery, ServiceError> {
+    let (after, limit) = page(request, service.config.limits.page)?;
+    let refuse = || ServiceError::Malformed("after is the number of an event".into());
+    let after = after.map_or(Some(0), |after| after.parse().ok().filter(|after| *after < 1 << 53));
+    Ok(EventQuery { of, readable: None, after: after.ok_or_else(refuse)?, limit })
+}

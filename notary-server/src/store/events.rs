@@ -1,0 +1,95 @@
+//! The changefeed: one row for each commit, numbered without gaps in commit order.
+
+use chrono::{DateTime, Utc};
+use diesel::connection::DefaultLoadingMode;
+use diesel::prelude::*;
+use diesel::sql_types::Bool;
+use notary_schema::name::Gun;
+use notary_schema::wire::{Event, EventFile, EventKind, Page};
+
+use super::dialect::Connection;
+use super::queries::{column, number, time, word, written};
+use super::rows::{EventRow, collections, events, feed};
+use super::{CollectionId, StoreResult};
+use crate::auth::Glob;
+
+/// Most bytes of a page, unless one event alone has more: a publish may bring 20,000 files.
+const MAX_PAGE_BYTES: usize = 8 << 20;
+
+/// Numbers a commit and notes it; answers its number. The row of the feed is locked from here on,
+/// so numbers are in the order of commits.
+pub(super) fn record(
+    connection: &mut Connection,
+    id: CollectionId,
+    kind: EventKind,
+    by: &[String],
+    files: &[EventFile],
+    now: DateTime<Utc>,
+) -> StoreResult<i64> {
+    let seq: i64 = diesel::update(feed::table.find(1))
+        .set(feed::last_seq.eq(feed::last_seq + 1i64))
+        .returning(feed::last_seq)
+        .get_result(connection)?;
+    let row = EventRow {
+        seq,
+        collection_id: id.0,
+        kind: written(&kind)?,
+        at: now.timestamp(),
+        done_by: (!by.is_empty()).then(|| by.join(",")),
+        roles: column("files of an event", serde_json::to_string(files))?,
+    };
+    diesel::insert_into(events::table).values(row).execute(connection)?;
+    Ok(seq)
+}
+
+/// What of the changefeed is asked for.
+#[derive(Debug, Clone)]
+pub struct EventQuery {
+    /// Of one name alone, whatever may be read of others.
+    pub of: Option<Gun>,
+    /// Which names may be read that are not public.
+    pub readable: Option<Glob>,
+    /// After this number.
+    pub after: u64,
+    /// How many at most, at least 1.
+    pub limit: u32,
+}
+
+pub(super) fn page(connection: &mut Connection, query: &EventQuery) -> StoreResult<Page<Event>> {
+    let all = query.of.is_none();
+    let gun = query.of.as_ref().map_or("", Gun::as_str);
+    let rows = events::table
+        .inner_join(collections::table)
+        .filter(events::seq.gt(number(query.after)))
+        .filter(collections::gun.eq(gun).or(all.into_sql::<Bool>()))
+        .filter(collections::is_public.or(query.readable.is_some().into_sql::<Bool>()))
+        .order(events::seq.asc())
+        .select((EventRow::as_select(), collections::gun, collections::is_public))
+        .load_iter::<(EventRow, String, bool), DefaultLoadingMode>(connection)?;
+    let (mut items, mut bytes) = (Vec::new(), 0);
+    for row in rows {
+        let (row, gun, is_public) = row?;
+        if !is_public && !query.readable.as_ref().is_some_and(|glob| glob.matches(&gun)) {
+            continue;
+        }
+        bytes += row.roles.len();
+        let is_full = items.len() == query.limit as usize || bytes > MAX_PAGE_BYTES;
+        if let Some(Event { seq, .. }) = items.last().filter(|_| is_full) {
+            let next = Some(seq.to_string());
+            return Ok(Page { items, next });
+        }
+        items.push(event(row, &gun)?);
+    }
+    Ok(Page { items, next: None })
+}
+
+fn event(row: EventRow, gun: &str) -> StoreResult<Event> {
+    Ok(Event {
+        seq: row.seq.unsigned_abs(),
+        collection: column("a collection's name", Gun::parse(gun))?,
+        kind: word(&row.kind)?,
+        at: time(row.at)?,
+        by: row.done_by,
+        roles: column("files of an event", serde_json::from_str(&row.roles))?,
+    })
+}

@@ -1,0 +1,204 @@
+//! Private collections: whoever may not read one learns nothing of it, by no path.
+
+use chrono::TimeDelta;
+use notary_schema::wire::GrantLevel;
+use reqwest::Method;
+use serde_json::json;
+use std::sync::atomic::Ordering;
+
+use crate::world::{Answer, World};
+
+/// All that could tell two answers apart: not the names, which are equally long, nor the ids.
+fn face(answer: &Answer, gun: &str) -> String {
+    let mut headers: Vec<String> = answer
+        .headers
+        .iter()
+        .filter(|(name, _)| !matches!(name.as_str(), "date" | "connection"))
+        .map(|(name, value)| format!("{name}: {value:?}"))
+        .collect();
+    headers.sort();
+    let body = String::from_utf8(answer.bytes.clone()).unwrap().replace(gun, "NAME");
+    let body = body.split("\"request_id\"").next().unwrap_or_default().to_owned();
+    format!("{} {headers:?} {body}", answer.status)
+}
+
+#[actix_web::test]
+async fn a_private_name_and_an_unknown_one_look_the_same_to_strangers() {
+    let mut world = World::start().await;
+    world.agent_token = Some(world.admin.clone());
+    world.private_collection("acme/hidden", &[]).await;
+    let stranger = world.token(GrantLevel::Admin, "other/**", &[]).await;
+    let whom = [None, Some(stranger.as_str()), Some("notary_unknown")];
+    let (get, head, post) = (Method::GET, Method::HEAD, Method::POST);
+    for (method, path) in [
+        (&get, "tuf/timestamp.json"),
+        (&head, "tuf/timestamp.json"),
+        (&get, "tuf/1.root.json"),
+        (&get, "tuf/2.root.json"),
+        (&get, "tuf/1.snapshot.json"),
+        (&get, "tuf/targets.json"),
+        (&get, "tuf/none"),
+        (&get, ""),
+        (&head, ""),
+        (&get, "policy"),
+        (&get, "changefeed"),
+        (&post, "tuf/"),
+        (&post, "keys/snapshot"),
+        (&post, "undelete"),
+        (&Method::PATCH, "policy"),
+        (&Method::DELETE, "tuf/?confirm=acme/hidden"),
+    ] {
+        for token in whom {
+            let ask = async |gun: &str| {
+                let path = format!("/v2/{gun}/_trust/{}", path.replace("acme/hidden", gun));
+                let edit = |request: reqwest::RequestBuilder| {
+                    let mut request = request.header("if-none-match", "*");
+                    if *method == Method::PATCH {
+                        request = request.json(&json!({}));
+                    }
+                    match token {
+                        Some(token) => request.bearer_auth(token),
+                        None => request,
+                    }
+                };
+                let answer = world.request(method.clone(), &path, edit).await;
+                let expected: &[u16] = match (token, *method == post) {
+                    (None, false) if matches!(*method, Method::GET | Method::HEAD) => &[404],
+                    (Some("notary_unknown") | None, _) => &[401],
+                    _ => &[404],
+                };
+                assert!(expected.contains(&answer.status.as_u16()), "{method} {path} {answer:?}");
+                face(&answer, gun)
+            };
+            let (private, unknown) = (ask("acme/hidden").await, ask("acme/absent").await);
+            assert_eq!(private, unknown, "{method} {path} as {token:?}");
+        }
+    }
+    world.end().await;
+}
+
+#[actix_web::test]
+async fn whoever_has_a_grant_reads_it_and_no_cache_keeps_it() {
+    let mut world = World::start().await;
+    let reader = world.token(GrantLevel::Read, "acme/*", &[]).await;
+    world.agent_token = Some(reader.clone());
+    let repo = world.private_collection("acme/hidden", &["docs"]).await;
+    world.publish(&repo, &[repo.team("docs", 2, &["x"])]).await;
+    world.read(&repo.gun, Some("docs/x")).await;
+    let own = "private, no-store";
+    for path in ["tuf/timestamp.json", "tuf/1.root.json", "", "policy", "changefeed"] {
+        let path = format!("/v2/acme/hidden/_trust/{path}");
+        let answer = world.get_as(&path, &reader).await;
+        assert_eq!((answer.status.as_u16(), answer.header("cache-control")), (200, own), "{path}");
+        assert_eq!(world.get(&path).await.outcome(), (404, "unknown_collection".into()), "{path}");
+    }
+    let timestamp = "/v2/acme/hidden/_trust/tuf/timestamp.json";
+    let etag = world.get_as(timestamp, &reader).await.header("etag").to_owned();
+    let edit = |request: reqwest::RequestBuilder| {
+        request.bearer_auth(&reader).header("if-none-match", &etag)
+    };
+    let same = world.request(Method::GET, timestamp, edit).await;
+    assert_eq!((same.status.as_u16(), same.header("cache-control")), (304, own));
+    let missing = world.get_as("/v2/acme/hidden/_trust/tuf/9.docs.json", &reader).await;
+    assert_eq!(missing.outcome(), (404, "unknown_file".into()));
+    assert_eq!(missing.header("cache-control"), "no-store");
+    world.end().await;
+}
+
+#[actix_web::test]
+async fn lists_show_what_the_caller_may_read() {
+    let mut world = World::start().await;
+    world.agent_token = Some(world.admin.clone());
+    world.private_collection("acme/hidden", &[]).await;
+    world.private_collection("other/hidden", &[]).await;
+    world.collection("acme/public", &[]).await;
+    let reader = world.token(GrantLevel::Read, "acme/*", &[]).await;
+    let list = async |token: Option<&str>, path: &str, member: &str| {
+        let answer = match token {
+            Some(token) => world.get_as(path, token).await,
+            None => world.get(path).await,
+        };
+        assert_eq!(answer.status, 200, "{answer:?}");
+        assert_eq!(answer.header("cache-control") == "private, no-store", token.is_some());
+        let items = answer.json()["items"].as_array().unwrap().clone();
+        items.iter().map(|item| item[member].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let collections = "/v2/_trust/collections";
+    assert_eq!(list(None, collections, "gun").await, ["acme/public"]);
+    let own = ["acme/hidden", "acme/public"];
+    assert_eq!(list(Some(&reader), collections, "gun").await, own);
+    let first = world.get_as(&format!("{collections}?limit=1"), &reader).await.json();
+    assert_eq!(first["next"], own[0]);
+    let rest = format!("{collections}?limit=1&after={}", own[0]);
+    assert_eq!(list(Some(&reader), &rest, "gun").await, own[1..]);
+    let feed = "/v2/_trust/changefeed";
+    assert_eq!(list(None, feed, "collection").await, ["acme/public"]);
+    assert_eq!(list(Some(&reader), feed, "collection").await, own);
+    let all = ["acme/hidden", "other/hidden", "acme/public"];
+    assert_eq!(list(Some(&world.admin), feed, "collection").await, all);
+    assert_eq!(world.get_as(collections, "notary_unknown").await.status, 401);
+    world.end().await;
+}
+
+#[actix_web::test]
+async fn a_token_is_looked_up_once_and_revoked_at_once() {
+    let mut world = World::start().await;
+    world.agent_token = Some(world.admin.clone());
+    world.private_collection("acme/hidden", &[]).await;
+    let reader = world.token(GrantLevel::Read, "acme/*", &[]).await;
+    let path = "/v2/acme/hidden/_trust/tuf/timestamp.json";
+    assert_eq!(world.get_as(path, &reader).await.status, 200);
+    let before = world.store.token_queries.load(Ordering::SeqCst);
+    for _ in 0..20 {
+        assert_eq!(world.get_as(path, &reader).await.status, 200);
+    }
+    let queries = world.store.token_queries.load(Ordering::SeqCst) - before;
+    assert!(queries <= 2, "{queries} queries for 20 requests");
+    assert_eq!(world.delete("/v2/_trust/tokens/self", &reader).await.status, 204);
+    assert_eq!(world.get_as(path, &reader).await.outcome(), (401, "unauthenticated".into()));
+    let expiring = world.token(GrantLevel::Read, "acme/*", &[]).await;
+    assert_eq!(world.get_as(path, &expiring).await.status, 200);
+    world.pass(TimeDelta::days(90));
+    assert_eq!(world.get_as(path, &expiring).await.status, 401);
+    world.pass(TimeDelta::days(-90));
+    world.end().await;
+}
+
+#[actix_web::test]
+async fn an_administrator_says_who_may_read_and_it_holds_from_the_next_request() {
+    let mut world = World::start().await;
+    let repo = world.collection("acme/app", &[]).await;
+    let (policy, timestamp) =
+        ("/v2/acme/app/_trust/policy", "/v2/acme/app/_trust/tuf/timestamp.json");
+    let publisher = world.token(GrantLevel::Publish, "acme/app", &[]).await;
+    assert_eq!(world.get(policy).await.json(), json!({"public": true}));
+    let patch = async |token: &str, body: serde_json::Value| {
+        world.send_json(Method::PATCH, policy, token, &body).await
+    };
+    assert_eq!(patch(&publisher, json!({"public": false})).await.status, 403);
+    assert_eq!(patch(&world.admin, json!({"publik": false})).await.status, 400);
+    assert_eq!(patch(&world.admin, json!({})).await.json(), json!({"public": true}));
+    assert_eq!(world.get(timestamp).await.status, 200);
+    let hidden = patch(&world.admin, json!({"public": false})).await;
+    assert_eq!(hidden.json(), json!({"public": false}));
+    assert_eq!(hidden.header("cache-control"), "private, no-store");
+    assert_eq!(world.get(timestamp).await.status, 404);
+    assert_eq!(world.get(policy).await.status, 404);
+    assert_eq!(world.get_as(timestamp, &publisher).await.status, 200);
+    // A publish does not bring it back to light.
+    assert_eq!(world.publish(&repo, &[repo.targets(2, &["a.txt"])]).await.status, 200);
+    assert_eq!(world.get(timestamp).await.status, 404);
+    patch(&world.admin, json!({"public": true})).await;
+    assert_eq!(world.get(timestamp).await.status, 200);
+    let kinds: Vec<_> = world.get("/v2/acme/app/_trust/changefeed").await.json()["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|event| event["kind"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(kinds, ["publish", "policy", "publish", "policy"]);
+    let missing = "/v2/acme/none/_trust/policy";
+    let unknown = world.send_json(Method::PATCH, missing, &world.admin, &json!({})).await;
+    assert_eq!(unknown.outcome(), (404, "unknown_collection".into()));
+    world.end().await;
+}
