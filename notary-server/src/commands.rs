@@ -1,6 +1,7 @@
-//! The command line: `serve`, `check`, `migrate`, `token`.
+//! The command line: `serve`, `check`, `fsck`, `migrate`, `token`.
 
 mod check;
+pub mod fsck;
 mod token;
 
 use std::path::{Path, PathBuf};
@@ -47,6 +48,14 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Verify everything that is stored, from the first root on; also beside a running server
+    Fsck {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+    },
     /// Create the database, or bring its tables up to date
     Migrate {
         #[command(flatten)]
@@ -80,6 +89,11 @@ pub(crate) fn run(parts: Parts) -> ExitCode {
         Command::Check { config, probe, json } => {
             return block_on(check::run(&config.path, probe, json, (parts.clock)()));
         }
+        Command::Fsck { config, json } => match block_on(fsck::run(&config, json, (parts.clock)()))
+        {
+            Ok(code) => return code,
+            Err(error) => Err(error),
+        },
         Command::Migrate { config } => migrate(&config),
         Command::Token(command) => block_on(token::run(command, (parts.clock)())),
     };

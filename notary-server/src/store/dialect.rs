@@ -83,6 +83,21 @@ pub(super) fn write_tx<T>(
     }
 }
 
+/// What the database finds wrong with its own pages, indexes and references: not more than
+/// a hundred lines and one for each pair of tables.
+pub(super) fn integrity(connection: &mut Connection) -> Result<Vec<String>, StoreError> {
+    use diesel::sql_types::Text;
+    let pages: Vec<String> =
+        diesel::dsl::sql::<Text>("SELECT integrity_check FROM pragma_integrity_check")
+            .load(connection)?;
+    let references: Vec<String> = diesel::dsl::sql::<Text>(
+        "SELECT DISTINCT 'a row of ' || \"table\" || ' refers to a row of ' || parent || ' that is \
+         missing' FROM pragma_foreign_key_check",
+    )
+    .load(connection)?;
+    Ok(pages.into_iter().filter(|line| line != "ok").chain(references).collect())
+}
+
 /// Makes a file the current one of its role.
 pub(super) fn set_current(
     connection: &mut Connection,

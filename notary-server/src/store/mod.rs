@@ -7,6 +7,7 @@
 mod database;
 mod dialect;
 mod events;
+pub mod inspect;
 mod lock;
 mod names;
 mod queries;

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -14,8 +15,10 @@ use notary_schema::trusted::Expiry;
 use notary_schema::updater::{Limits, Step, Updater};
 use notary_schema::wire::GrantLevel;
 use notary_server::auth::{Grant, draw_token};
+use notary_server::commands::fsck::examine;
 use notary_server::config::Config;
 use notary_server::startup::{Service, listen};
+use notary_server::store::inspect::Inspector;
 use notary_server::store::{Database, Store, Token};
 use notary_server::{Parts, StopPoint, refresh, tls};
 use reqwest::header::HeaderMap;
@@ -144,7 +147,24 @@ impl World {
         for gun in self.agents.keys().cloned().collect::<Vec<_>>() {
             self.read(&gun, None).await;
         }
+        self.require_sound().await;
         self.server.stop(false).await;
+    }
+
+    pub fn database(&self) -> &Path {
+        &self.service.config.database
+    }
+
+    /// fsck finds nothing wrong.
+    pub async fn require_sound(&self) {
+        assert_eq!(self.fsck(self.database()).await, [""; 0]);
+    }
+
+    /// What fsck finds wrong with a database, compared with the signer of this world.
+    pub async fn fsck(&self, database: &Path) -> Vec<String> {
+        let mut inspector = Inspector::open(database).unwrap();
+        let (found, _) = examine(&mut inspector, Ok(self.signer.as_ref()), self.now()).await;
+        found.problems.iter().map(ToString::to_string).collect()
     }
 
     pub fn now(&self) -> DateTime<Utc> {

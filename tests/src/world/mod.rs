@@ -1,8 +1,8 @@
 //! The real programs as processes: a signer, a server, people at command lines, and a clock that a
 //! test moves for all of them.
 //!
-//! A world has its own directory, certificates and ports. Its processes are killed when it is
-//! dropped; their logs are printed when the test failed.
+//! A world has its own directory, certificates and ports. When it is dropped, what the server has
+//! stored is verified and its processes are killed; their logs are printed when the test failed.
 
 mod between;
 mod clock;
@@ -40,6 +40,7 @@ pub struct World {
     pub server: Service,
     /// What all programs take for the time.
     pub clock: Clock,
+    ends_sound: bool,
     // Last, so that the processes end before their directory goes.
     directory: TempDir,
 }
@@ -64,7 +65,7 @@ impl World {
         server(&mut config);
         let mut server = Service::new(Program::Server, directory.path(), config, &clock);
         server.restart();
-        World { signer, server, clock, directory }
+        World { signer, server, clock, ends_sound: true, directory }
     }
 
     /// Puts a host between server and signer. The server waits at most so long for an answer.
@@ -155,6 +156,21 @@ impl World {
         run(&mut command)
     }
 
+    /// Verifies everything that the server has stored, beside it if it runs, and compares it with
+    /// the signer's memory if the signer runs.
+    ///
+    /// # Panics
+    /// When anything is not as it must be.
+    #[track_caller]
+    pub fn fsck(&self) {
+        self.operate(Program::Server, "fsck");
+    }
+
+    /// The test damages what is stored, or what the signer remembers: nothing is verified at the end.
+    pub fn will_not_end_sound(&mut self) {
+        self.ends_sound = false;
+    }
+
     /// Asks a judge about a collection, starting from its first root.
     pub fn question(&self, gun: &str, names: &[&str]) -> Question {
         let root = self.http(None).get(&format!("/v2/{gun}/_trust/tuf/1.root.json"));
@@ -170,6 +186,15 @@ impl World {
         let (files, address) =
             Process::listening("e2e-files", command.arg(directory), self.directory());
         (files, format!("http://{address}"))
+    }
+}
+
+/// Whatever a test does, and however its programs ended: what they leave behind is sound.
+impl Drop for World {
+    fn drop(&mut self) {
+        if !std::thread::panicking() && self.ends_sound {
+            self.fsck();
+        }
     }
 }
 

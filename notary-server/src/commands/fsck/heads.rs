@@ -1,0 +1,98 @@
+//! Is each current file the newest one, and the one that the snapshot lists?
+
+use std::collections::BTreeMap;
+
+use notary_schema::envelope::Envelope;
+use notary_schema::role::Snapshot;
+
+use super::RESTORE;
+use super::files::Found;
+use super::report::Report;
+use crate::store::StoreResult;
+use crate::store::inspect::{RawCurrent, RawLife, View};
+
+/// Answers the current versions that stand, by role.
+pub(super) fn check(
+    view: &mut View<'_>,
+    life: &RawLife,
+    found: &Found,
+    report: &mut Report<'_>,
+) -> StoreResult<BTreeMap<String, i64>> {
+    let current = view.current(life.id)?;
+    let mut standing = BTreeMap::new();
+    for row in &current {
+        match check_row(view, life, row, found)? {
+            Ok(()) => drop(standing.insert(row.role.clone(), row.version)),
+            Err(problem) => report.problem(Some(&row.role), Some(row.version), problem, RESTORE),
+        }
+    }
+    for role in ["root", "snapshot", "targets", "timestamp"] {
+        if !current.iter().any(|row| row.role == role) {
+            report.problem(Some(role), None, "it has no current file".into(), RESTORE);
+        }
+    }
+    if let Some(version) = standing.get("snapshot") {
+        let bytes = view.bytes(life.id, "snapshot", *version)?.unwrap_or_default();
+        if let Ok(snapshot) = Envelope::<Snapshot>::parse(bytes) {
+            check_listed(&current, snapshot.signed(), report);
+        }
+    }
+    Ok(standing)
+}
+
+fn check_row(
+    view: &mut View<'_>,
+    life: &RawLife,
+    row: &RawCurrent,
+    found: &Found,
+) -> StoreResult<Result<(), String>> {
+    let columns = view.columns(life.id, &row.role, row.version)?;
+    let Some((sha256, length, expires, _)) = columns else {
+        return Ok(Err("the current version is not among the files".into()));
+    };
+    if (sha256, length, expires) != (row.sha256.clone(), row.length, row.expires) {
+        return Ok(Err("the current file has another hash, length or date than the file".into()));
+    }
+    let highest = view.highest(life.id, &row.role)?;
+    if highest != Some(row.version) {
+        let highest = highest.unwrap_or_default();
+        return Ok(Err(format!("version {highest} is stored and is not the current one")));
+    }
+    let delegates =
+        row.role == "targets" || found.delegating.contains(&(row.role.clone(), row.version));
+    Ok(match row.delegates == delegates {
+        true => Ok(()),
+        false => Err(format!("its row says delegates = {}, which it does not", row.delegates)),
+    })
+}
+
+/// Both ways: a file that is not listed is hidden, one that is listed and not current is missing.
+fn check_listed(current: &[RawCurrent], snapshot: &Snapshot, report: &mut Report<'_>) {
+    let targets = |row: &&RawCurrent| !matches!(&row.role[..], "root" | "snapshot" | "timestamp");
+    let mut unlisted: BTreeMap<String, &RawCurrent> =
+        current.iter().filter(targets).map(|row| (format!("{}.json", row.role), row)).collect();
+    for (name, entry) in &snapshot.meta {
+        let role = name.strip_suffix(".json").unwrap_or(name);
+        let listed = i64::try_from(entry.version.get()).ok();
+        let sha256 = entry.hashes.as_ref().and_then(|hashes| hashes.sha256());
+        match unlisted.remove(name) {
+            Some(row) if Some(row.version) != listed => {
+                let problem = format!("the snapshot lists version {}", entry.version);
+                report.problem(Some(role), Some(row.version), problem, RESTORE);
+            }
+            Some(row) if sha256.is_some_and(|sha256| sha256 != row.sha256) => {
+                let problem = "the snapshot lists another file".to_owned();
+                report.problem(Some(role), Some(row.version), problem, RESTORE);
+            }
+            Some(_) => {}
+            None => {
+                let problem = "the snapshot lists it, and it has no current file".to_owned();
+                report.problem(Some(role), listed, problem, RESTORE);
+            }
+        }
+    }
+    for row in unlisted.into_values() {
+        let problem = "the snapshot does not list it".to_owned();
+        report.problem(Some(&row.role), Some(row.version), problem, RESTORE);
+    }
+}
