@@ -64,7 +64,7 @@ async fn round(service: &Arc<Service>, is_due: bool) {
 /// many were committed.
 pub async fn roll_all(publisher: &Arc<Publisher>) -> Result<usize, ServiceError> {
     let slots = publisher.store.slots().await?;
-    let guns = slots.into_iter().map(|(gun, _)| gun);
+    let guns = slots.into_iter().map(|slot| slot.gun);
     Ok(each(guns, |gun| async move { publisher.roll(&gun).await }).await)
 }
 

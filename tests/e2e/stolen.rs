@@ -30,7 +30,9 @@ struct Thief {
 
 impl Thief {
     fn new() -> Thief {
-        let world = World::start();
+        let mut world = World::start();
+        // The thief has files signed that the server does not know of.
+        world.will_not_end_sound();
         let publisher = Publisher::create(&world, GUN, &["docs"]);
         let signer = world.signer_http("server");
         let info = publisher.http.get(&format!("/v2/{GUN}/_trust/")).json();

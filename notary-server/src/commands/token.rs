@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use notary_schema::key::sha256_hex;
-use notary_schema::wire::GrantLevel;
+use notary_schema::wire::{GrantLevel, TokenInfo};
 use serde_json::json;
 
 use super::{ConfigFile, open, print};
@@ -123,7 +123,7 @@ async fn list(config: &ConfigFile, as_json: bool) -> Result<(), String> {
     let store = open(&config.load()?)?;
     let tokens = store.tokens().await.map_err(|error| error.to_string())?;
     if as_json {
-        let items: Vec<_> = tokens.iter().map(document).collect();
+        let items: Vec<_> = tokens.iter().map(TokenInfo::from).collect();
         print(&json!({ "items": items }).to_string());
         return Ok(());
     }
@@ -131,20 +131,6 @@ async fn list(config: &ConfigFile, as_json: bool) -> Result<(), String> {
         print(&line(token));
     }
     Ok(())
-}
-
-fn document(token: &Token) -> serde_json::Value {
-    json!({
-        "id": token.id,
-        "grant": token.grant.level,
-        "collection": token.grant.collections,
-        "roles": token.grant.roles,
-        "created_at": token.created_at,
-        "created_by": token.created_by,
-        "expires_at": token.expires_at,
-        "last_used_at": token.last_used_at,
-        "revoked_at": token.revoked_at,
-    })
 }
 
 fn line(token: &Token) -> String {

@@ -9,7 +9,7 @@ use super::no_query;
 use crate::error::ServiceError;
 use crate::problem::OwnBody;
 use crate::startup::Service;
-use crate::store::Pause;
+use crate::store::{Pause, Unfinished};
 
 /// GET `/healthz`: the process answers. Reads work whenever this and the database do.
 pub async fn healthz(request: HttpRequest) -> Result<HttpResponse, ServiceError> {
@@ -18,8 +18,9 @@ pub async fn healthz(request: HttpRequest) -> Result<HttpResponse, ServiceError>
 }
 
 /// GET `/readyz`: 200 when a publish can be expected to work: the database answers, and the signer
-/// does and allows the configured lifetimes; else 503 with the same document. Collections with an unfinished release are named and
-/// do not make the others unready.
+/// does and allows the configured lifetimes; else 503 with the same document. Collections with an
+/// unfinished release are named and do not make the others unready; of names that not everybody may
+/// know, it is told how many have one.
 pub async fn readyz(
     service: Data<Service>,
     request: HttpRequest,
@@ -32,9 +33,10 @@ pub async fn readyz(
         Err(_) => Vec::new(),
     };
     let seconds = |time: DateTime<Utc>| time.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
-    let unfinished: Vec<_> = slots
+    let (named, others): (Vec<_>, Vec<_>) = slots.into_iter().partition(|slot| slot.is_public);
+    let unfinished: Vec<_> = named
         .into_iter()
-        .map(|(gun, pause)| match pause {
+        .map(|Unfinished { gun, pause, .. }| match pause {
             Some(Pause { code, reason, retry_at }) => {
                 json!({"gun": gun, "code": code, "reason": reason, "retry_at": seconds(retry_at)})
             }
@@ -47,6 +49,7 @@ pub async fn readyz(
         "database": database.map_or_else(|error| error.to_string(), |()| "ok".into()),
         "signer": signer.map_or_else(|error| error, |()| "ok".into()),
         "unfinished_releases": unfinished,
+        "other_unfinished_releases": others.len(),
     });
     Ok(match ready {
         true => HttpResponse::Ok().json(body),

@@ -48,7 +48,7 @@ pub async fn create(
         return Err(ServiceError::TooManyTokens(most));
     }
     tracing::info!(token = token.id, by = token.created_by, "token created");
-    let body = CreatedToken { token: secret, info: info(&token) };
+    let body = CreatedToken { token: secret, info: TokenInfo::from(&token) };
     Ok(private_json(StatusCode::CREATED, &body))
 }
 
@@ -62,7 +62,7 @@ pub async fn list(
     let (after, limit) = page(&request, service.config.limits.page)?;
     let after = after.unwrap_or_default();
     let tokens = service.store.tokens_within(&caller.grant, &after, limit + 1).await?;
-    let items = tokens.iter().map(info).collect();
+    let items = tokens.iter().map(TokenInfo::from).collect();
     let body = Page::cut(items, limit as usize, |last: &TokenInfo| last.id.clone());
     Ok(private_json(StatusCode::OK, &body))
 }
@@ -74,7 +74,7 @@ pub async fn show(
     id: Path<String>,
 ) -> Result<HttpResponse, ServiceError> {
     let token = named(&service, &request, id.into_inner()).await?;
-    Ok(private_json(StatusCode::OK, &info(&token)))
+    Ok(private_json(StatusCode::OK, &TokenInfo::from(&token)))
 }
 
 /// DELETE `/v2/_trust/tokens/{id}`: revokes a token, the caller's own included. A repeat is fine.
@@ -148,20 +148,5 @@ fn end_within(
         ))),
         // The database keeps whole seconds.
         _ => Ok(DateTime::from_timestamp(wanted.timestamp(), 0)),
-    }
-}
-
-fn info(token: &Token) -> TokenInfo {
-    let grant = &token.grant;
-    TokenInfo {
-        id: token.id.clone(),
-        grant: grant.level,
-        collections: grant.collections.as_str().to_owned(),
-        roles: grant.roles.iter().map(|glob| glob.as_str().to_owned()).collect(),
-        created_at: token.created_at,
-        created_by: token.created_by.clone(),
-        expires_at: token.expires_at,
-        last_used_at: token.last_used_at,
-        revoked_at: token.revoked_at,
     }
 }

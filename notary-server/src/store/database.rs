@@ -19,7 +19,7 @@ use super::dialect::{self, Connection};
 use super::{
     Claim, Collection, CollectionId, Committed, EventQuery, FileBytes, NewReservation, NewSlot,
     Pause, Prepared, Reserved, RoleFile, Standing, State, Store, StoreError, StoreResult, Token,
-    events, names, queries, slots, tokens,
+    Unfinished, events, names, queries, slots, tokens,
 };
 use crate::auth::{Glob, Grant};
 use crate::panics::blocking;
@@ -252,7 +252,7 @@ impl Store for Database {
         self.read(move |connection| slots::slot(connection, &collection)).await
     }
 
-    async fn slots(&self) -> StoreResult<Vec<(Gun, Option<Pause>)>> {
+    async fn slots(&self) -> StoreResult<Vec<Unfinished>> {
         self.read(slots::waiting).await
     }
 

@@ -36,7 +36,7 @@ pub use events::EventQuery;
 pub use lock::ServeLock;
 pub use types::{
     Claim, Collection, CollectionId, Committed, FileBytes, NewReservation, NewSlot, Pause,
-    Prepared, Purpose, Reserved, RoleFile, Standing, State, Token,
+    Prepared, Purpose, Reserved, RoleFile, Standing, State, Token, Unfinished,
 };
 
 /// Why the store did not answer.
@@ -206,7 +206,7 @@ pub trait Store: Send + Sync {
 
     /// The collections and reservations with a prepared release, and why the signer refuses it,
     /// where it does. Tombstones are left in peace.
-    async fn slots(&self) -> StoreResult<Vec<(Gun, Option<Pause>)>>;
+    async fn slots(&self) -> StoreResult<Vec<Unfinished>>;
 
     /// Gives a slot another plan, and more files and those they are of, under a new fence; `None`
     /// when somebody else went on.

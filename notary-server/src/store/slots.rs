@@ -25,7 +25,7 @@ use super::rows::{
 use super::types::OutgoingFile;
 use super::{
     Claim, Collection, CollectionId, Committed, NewSlot, Pause, Prepared, Purpose, RoleFile, State,
-    StoreError, StoreResult,
+    StoreError, StoreResult, Unfinished,
 };
 use crate::signer_client::Release;
 
@@ -117,18 +117,27 @@ fn role_file(row: &SlotFileRow) -> StoreResult<RoleFile> {
     Ok(RoleFile::Targets(role.clone(), parse(&role, &row.bytes)?))
 }
 
-pub(super) fn waiting(connection: &mut Connection) -> StoreResult<Vec<(Gun, Option<Pause>)>> {
-    type Row = (String, Option<String>, Option<String>, Option<i64>);
+pub(super) fn waiting(connection: &mut Connection) -> StoreResult<Vec<Unfinished>> {
+    type Row = (String, String, bool, (Option<String>, Option<String>, Option<i64>));
     let rows: Vec<Row> = slots::table
         .inner_join(collections::table)
         .filter(collections::state.ne(state_name(State::Deleted)))
         .order(slots::prepared_at.asc())
-        .select((collections::gun, slots::reason_code, slots::reason, slots::retry_at))
+        .select((
+            collections::gun,
+            collections::state,
+            collections::is_public,
+            (slots::reason_code, slots::reason, slots::retry_at),
+        ))
         .load(connection)?;
-    let waiting = |(gun, code, reason, retry_at): Row| {
-        Ok((column("a collection's name", Gun::parse(&gun))?, pause_of(code, reason, retry_at)?))
+    let unfinished = |(gun, state, is_public, (code, reason, retry_at)): Row| {
+        Ok(Unfinished {
+            gun: column("a collection's name", Gun::parse(&gun))?,
+            is_public: is_public && state == state_name(State::Live),
+            pause: pause_of(code, reason, retry_at)?,
+        })
     };
-    rows.into_iter().map(waiting).collect()
+    rows.into_iter().map(unfinished).collect()
 }
 
 fn pause_of(

@@ -8,7 +8,7 @@ use notary_schema::envelope::Envelope;
 use notary_schema::name::{Gun, Incarnation, RoleName, Version};
 use notary_schema::online::Plan;
 use notary_schema::role::{Expires, Role, Root, Targets};
-use notary_schema::wire::EventFile;
+use notary_schema::wire::{EventFile, TokenInfo};
 
 use crate::auth::Grant;
 
@@ -226,6 +226,17 @@ pub struct Pause {
     pub retry_at: DateTime<Utc>,
 }
 
+/// A release that is prepared and not yet committed.
+#[derive(Debug, Clone)]
+pub struct Unfinished {
+    /// The collection or reservation.
+    pub gun: Gun,
+    /// Whether everybody may know of it: it is a public collection.
+    pub is_public: bool,
+    /// Why it waits, if the signer refused it.
+    pub pause: Option<Pause>,
+}
+
 /// A release that stands in its slot. Only the store makes one: what is in it is durable, so both
 /// sign requests can be repeated byte for byte by anybody.
 #[derive(Debug, Clone)]
@@ -338,5 +349,22 @@ impl Token {
     /// Whether it is neither revoked nor expired.
     pub fn is_open(&self, now: DateTime<Utc>) -> bool {
         self.revoked_at.is_none() && self.expires_at.is_none_or(|at| at > now)
+    }
+}
+
+impl From<&Token> for TokenInfo {
+    fn from(token: &Token) -> TokenInfo {
+        let grant = &token.grant;
+        TokenInfo {
+            id: token.id.clone(),
+            grant: grant.level,
+            collections: grant.collections.as_str().to_owned(),
+            roles: grant.roles.iter().map(|glob| glob.as_str().to_owned()).collect(),
+            created_at: token.created_at,
+            created_by: token.created_by.clone(),
+            expires_at: token.expires_at,
+            last_used_at: token.last_used_at,
+            revoked_at: token.revoked_at,
+        }
     }
 }

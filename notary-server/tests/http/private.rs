@@ -1,11 +1,13 @@
 //! Private collections: whoever may not read one learns nothing of it, by no path.
 
 use chrono::TimeDelta;
+use notary_schema::online::OnlineRole;
 use notary_schema::wire::GrantLevel;
 use reqwest::Method;
 use serde_json::json;
 use std::sync::atomic::Ordering;
 
+use crate::signer::Fault;
 use crate::world::{Answer, World};
 
 /// All that could tell two answers apart: not the names, which are equally long, nor the ids.
@@ -74,6 +76,23 @@ async fn a_private_name_and_an_unknown_one_look_the_same_to_strangers() {
             assert_eq!(private, unknown, "{method} {path} as {token:?}");
         }
     }
+    world.end().await;
+}
+
+#[actix_web::test]
+async fn readyz_names_public_collections_and_counts_the_others() {
+    let mut world = World::start().await;
+    world.agent_token = Some(world.admin.clone());
+    let hidden = world.private_collection("acme/hidden", &["docs"]).await;
+    let public = world.collection("acme/public", &["docs"]).await;
+    for repo in [&hidden, &public] {
+        world.signer.fail(OnlineRole::Snapshot, &[Fault::Lost]);
+        assert_eq!(world.publish(repo, &[repo.team("docs", 2, &["x"])]).await.status, 503);
+    }
+    let ready = world.get("/readyz").await.json();
+    assert_eq!(ready["unfinished_releases"], json!([{"gun": "acme/public"}]));
+    assert_eq!(ready["other_unfinished_releases"], 1);
+    assert_eq!(world.roll_all().await, 2);
     world.end().await;
 }
 

@@ -17,7 +17,7 @@ use notary_server::signer_client::Release;
 use notary_server::store::{
     Claim, Collection, CollectionId, Committed, Database, EventQuery, FileBytes, NewReservation,
     NewSlot, Pause, Prepared, Reserved, RoleFile, Standing, State, Store, StoreError, StoreResult,
-    Token,
+    Token, Unfinished,
 };
 
 /// How the next commit fails.
@@ -37,7 +37,7 @@ pub struct FaultyStore {
 }
 
 impl FaultyStore {
-    pub async fn slots_of_all(&self) -> Vec<(Gun, Option<Pause>)> {
+    pub async fn slots_of_all(&self) -> Vec<Unfinished> {
         self.inner.slots().await.unwrap()
     }
 
@@ -154,7 +154,7 @@ impl Store for FaultyStore {
     async fn slot(&self, collection: &Collection) -> StoreResult<Option<Prepared>> {
         self.inner.slot(collection).await
     }
-    async fn slots(&self) -> StoreResult<Vec<(Gun, Option<Pause>)>> {
+    async fn slots(&self) -> StoreResult<Vec<Unfinished>> {
         self.inner.slots().await
     }
     async fn rebuild(
