@@ -94,7 +94,7 @@ async fn undelete_brings_all_of_it_back_with_fresh_online_roles() {
     delete(&world).await;
     world.pass(TimeDelta::days(40));
     world.signer.go_away();
-    assert_eq!(undelete(&world).await.outcome(), (503, "signer_unavailable".into()));
+    assert_eq!(undelete(&world).await.outcome(), (503, "signer_unreachable".into()));
     assert_eq!(file(&world, "timestamp.json").await, gone());
     assert_eq!(world.roll_all().await, 0, "what was prepared for it waits for the next undelete");
     world.signer.heal();

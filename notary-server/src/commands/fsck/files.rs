@@ -57,7 +57,7 @@ fn check_file(file: &RawFile, found: &mut Found) -> Result<(), String> {
         "timestamp" => check_header::<Timestamp>(file).map(drop),
         _ => {
             let targets = check_header::<Targets>(file)?;
-            if !targets.signed().delegated_roles().is_empty() {
+            if targets.signed().delegates() {
                 found.delegating.insert((file.role.clone(), file.version));
             }
             Ok(())

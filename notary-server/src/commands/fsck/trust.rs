@@ -10,7 +10,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use notary_schema::envelope::Envelope;
 use notary_schema::name::RoleName;
-use notary_schema::role::Root;
+use notary_schema::role::{Delegations, Root};
 use notary_schema::trusted::{Expiry, Source, TrustError, TrustedSet};
 
 use super::RESTORE;
@@ -109,9 +109,9 @@ fn check_delegations(
             }
         }
         let file = with_role.targets(&role).expect("it was taken").clone();
-        let delegated = file.signed().delegated_roles();
-        if !delegated.is_empty() {
-            queue.extend(delegated.iter().map(|next| (role.clone(), next.name.clone())));
+        if let Some(delegations) = &file.signed().delegations {
+            let next = delegated_roles(delegations, current);
+            queue.extend(next.into_iter().map(|next| (role.clone(), next)));
             *set = with_role;
         } else if let Some((_, expires)) =
             with_role.expired().into_iter().find(|(expired, _)| *expired == role)
@@ -120,6 +120,15 @@ fn check_delegations(
         }
     }
     Ok(())
+}
+
+/// The roles that are delegated to; of succinct bins those that have a file.
+fn delegated_roles(delegations: &Delegations, current: &BTreeMap<String, i64>) -> Vec<RoleName> {
+    if delegations.succinct().is_none() {
+        return delegations.listed().iter().map(|delegated| delegated.name.clone()).collect();
+    }
+    let stored = current.keys().filter_map(|role| RoleName::parse(role).ok());
+    stored.filter(|role| delegations.authority(role).is_some()).collect()
 }
 
 fn refused(error: &TrustError) -> String {
