@@ -15,7 +15,6 @@ use std::time::Duration;
 use notary_schema::name::RoleName;
 use notary_schema::wire::Problem;
 use reqwest::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
-use reqwest::multipart::{Form, Part};
 use reqwest::{Client, ClientBuilder, Method, RequestBuilder, Response, redirect};
 use rustls::crypto::ring;
 use rustls::{ClientConfig, RootCertStore};
@@ -26,7 +25,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 use url::{Host, Origin, Url};
 
-use super::Sink;
+use super::{Sink, multipart};
 use crate::output::Output;
 
 /// The longest body of a refusal that is read.
@@ -223,13 +222,8 @@ impl Http {
             builder = builder.bearer_auth(token.expose_secret());
         }
         if !request.files.is_empty() {
-            let mut form = Form::new();
-            for (role, bytes) in request.files {
-                let part = Part::bytes(bytes.to_vec()).file_name(role.to_string());
-                let part = part.mime_str("application/json").expect("a media type");
-                form = form.part("files", part);
-            }
-            builder = builder.multipart(form);
+            let (kind, body) = multipart::encode(request.files);
+            builder = builder.header(CONTENT_TYPE, kind).body(body);
         }
         Ok(builder)
     }

@@ -1,6 +1,7 @@
 //! notary-server, as this program asks it.
 
 mod http;
+mod multipart;
 
 use std::io;
 use std::sync::Arc;
