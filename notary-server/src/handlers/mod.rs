@@ -1,5 +1,6 @@
 //! Handlers: each takes a request apart, makes one call, and answers.
 
+pub mod body;
 pub mod changefeed;
 pub mod health;
 pub mod info;

@@ -4,6 +4,7 @@
 mod choices;
 mod envelope;
 mod json;
+mod multipart;
 mod path;
 mod publish;
 mod reference;
@@ -23,5 +24,6 @@ pub(crate) const ALL: &[Target] = &[
     ("role", role::run),
     ("path", path::run),
     ("updater", updater::run),
+    ("multipart", multipart::run),
     ("publish", publish::run),
 ];
