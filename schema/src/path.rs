@@ -156,6 +156,8 @@ impl PathPattern {
 fn matches_segment(pattern: &str, text: &str) -> bool {
     let pattern: Vec<char> = pattern.chars().collect();
     let text: Vec<char> = text.chars().collect();
+    // A `[` behind the last `]` is itself; without this each one would look for its end in vain.
+    let classes_end = pattern.iter().rposition(|c| *c == ']').map_or(0, |last| last + 1);
     let (mut p, mut t) = (0, 0);
     let mut star: Option<(usize, usize)> = None;
     while t < text.len() {
@@ -164,7 +166,7 @@ fn matches_segment(pattern: &str, text: &str) -> bool {
             p += 1;
             continue;
         }
-        match match_one(&pattern[p..], text[t]) {
+        match match_one(&pattern[p..], classes_end.saturating_sub(p), text[t]) {
             Some(length) => {
                 p += length;
                 t += 1;
@@ -180,11 +182,11 @@ fn matches_segment(pattern: &str, text: &str) -> bool {
     pattern[p..].iter().all(|c| *c == '*')
 }
 
-/// How many characters of the pattern's start match `c`.
-fn match_one(pattern: &[char], c: char) -> Option<usize> {
+/// How many characters of the pattern's start match `c`. No class ends behind `classes_end`.
+fn match_one(pattern: &[char], classes_end: usize, c: char) -> Option<usize> {
     match pattern.first()? {
         '?' => Some(1),
-        '[' => match class_end(pattern) {
+        '[' => match class_end(pattern, classes_end) {
             Some(end) => class_matches(&pattern[1..end], c).then_some(end + 1),
             None => (c == '[').then_some(1),
         },
@@ -193,7 +195,7 @@ fn match_one(pattern: &[char], c: char) -> Option<usize> {
 }
 
 /// Where the class that starts here ends; a `]` directly after the start is a member.
-fn class_end(pattern: &[char]) -> Option<usize> {
+fn class_end(pattern: &[char], classes_end: usize) -> Option<usize> {
     let mut at = 1;
     if pattern.get(at) == Some(&'!') {
         at += 1;
@@ -201,7 +203,7 @@ fn class_end(pattern: &[char]) -> Option<usize> {
     if pattern.get(at) == Some(&']') {
         at += 1;
     }
-    pattern[at.min(pattern.len())..].iter().position(|c| *c == ']').map(|found| at + found)
+    pattern.get(at..classes_end)?.iter().position(|c| *c == ']').map(|found| at + found)
 }
 
 fn class_matches(class: &[char], c: char) -> bool {
@@ -274,6 +276,15 @@ mod tests {
     fn a_pattern_of_many_stars_is_matched_in_reasonable_time() {
         let pattern = PathPattern::new(&"*a".repeat(200));
         assert!(!pattern.matches(&"a".repeat(1000).replace("aaaaa", "aaaab").replace('a', "c")));
+    }
+
+    #[test]
+    fn a_pattern_of_many_open_brackets_is_matched_in_reasonable_time() {
+        let brackets = "[".repeat(2_000);
+        let pattern = |last| PathPattern::new(&format!("*{brackets}{last}"));
+        assert!(pattern("x").matches(&format!("{brackets}x")));
+        assert!(!pattern("x").matches(&format!("{brackets}{brackets}")));
+        assert!(pattern("]").matches(&format!("a{}", "[")));
     }
 
     #[test]
