@@ -5,6 +5,7 @@
 //! - [`config`], [`startup`], [`connections`], [`routes`]: how the program comes to listen, to how
 //!   many, and to what
 //! - [`handlers`]: a request in, one call, an answer out
+//! - [`openapi`]: the document of all calls
 //! - [`auth`]: who may do what
 //! - [`publish`]: judge, apply, plan, prepare, sign, commit; the path of one publish
 //! - [`signer_client`]: the signer, and what is believed of its answers
@@ -20,6 +21,7 @@ pub mod config;
 pub mod connections;
 pub mod error;
 pub mod handlers;
+pub mod openapi;
 pub mod panics;
 pub mod problem;
 pub mod publish;

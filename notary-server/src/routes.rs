@@ -3,6 +3,7 @@
 use actix_web::web::{ServiceConfig, delete, get, head, patch, post, resource};
 
 use crate::handlers::{changefeed, health, info, keys, life, metadata, policy, publish, tokens};
+use crate::openapi;
 
 /// Registers every path. A collection's name has slashes and ends before `/_trust/`: none of its
 /// segments starts with `_`.
@@ -52,6 +53,11 @@ pub fn register(app: &mut ServiceConfig) {
     )
     .service(
         resource("/healthz").route(get().to(health::healthz)).route(head().to(health::healthz)),
+    )
+    .service(
+        resource("/openapi.json")
+            .route(get().to(openapi::document))
+            .route(head().to(openapi::document)),
     )
     .service(resource("/readyz").route(get().to(health::readyz)).route(head().to(health::readyz)));
 }

@@ -55,6 +55,8 @@ pub mod json;
 pub mod key;
 pub mod name;
 pub mod online;
+#[cfg(feature = "openapi")]
+pub mod openapi;
 pub mod path;
 pub mod publish;
 pub mod role;

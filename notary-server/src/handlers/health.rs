@@ -7,11 +7,13 @@ use serde_json::json;
 
 use super::no_query;
 use crate::error::ServiceError;
+use crate::openapi::Reading;
 use crate::problem::OwnBody;
 use crate::startup::Service;
 use crate::store::{Pause, Unfinished};
 
 /// GET `/healthz`: the process answers. Reads work whenever this and the database do.
+#[utoipa::path(get, path = "/healthz", responses((status = 200, body = Object), Reading))]
 pub async fn healthz(request: HttpRequest) -> Result<HttpResponse, ServiceError> {
     no_query(&request)?;
     Ok(HttpResponse::Ok().json(json!({ "status": "ok" })))
@@ -21,6 +23,14 @@ pub async fn healthz(request: HttpRequest) -> Result<HttpResponse, ServiceError>
 /// does and allows the configured lifetimes; else 503 with the same document. Collections with an
 /// unfinished release are named and do not make the others unready; of names that not everybody may
 /// know, it is told how many have one.
+#[utoipa::path(
+    get, path = "/readyz",
+    responses(
+        (status = 200, body = Object),
+        (status = 503, body = Object, description = "not ready: the same document"),
+        (status = 400, body = notary_schema::wire::Problem, content_type = "application/problem+json"),
+    ),
+)]
 pub async fn readyz(
     service: Data<Service>,
     request: HttpRequest,

@@ -11,6 +11,7 @@ use notary_schema::wire::{CollectionInfo, CollectionSummary, Page};
 
 use super::{Readable, collection_path, json_of, page, query, readable_names};
 use crate::error::ServiceError;
+use crate::openapi::Reading;
 use crate::startup::Service;
 use role_list::RoleList;
 
@@ -18,6 +19,15 @@ use role_list::RoleList;
 const MAX_NAMED_ROLES: usize = 100;
 
 /// GET `/v2/_trust/collections?after=&limit=`.
+#[utoipa::path(
+    get, path = "/v2/_trust/collections",
+    params(
+        ("after" = Option<Gun>, Query, description = "the last name of the page before"),
+        ("limit" = Option<u32>, Query, minimum = 1),
+    ),
+    responses((status = 200, body = Page<CollectionSummary>), Reading),
+    security((), ("token" = [])),
+)]
 pub async fn collections(
     service: Data<Service>,
     request: HttpRequest,
@@ -33,6 +43,15 @@ pub async fn collections(
 }
 
 /// GET `/v2/{gun}/_trust/?role=…`.
+#[utoipa::path(
+    get, path = "/v2/{gun}/_trust/",
+    params(
+        ("gun" = Gun, Path),
+        ("role" = Option<Vec<String>>, Query, description = "only these roles"),
+    ),
+    responses((status = 200, body = CollectionInfo), Reading),
+    security((), ("token" = [])),
+)]
 pub async fn collection(
     service: Data<Service>,
     request: HttpRequest,

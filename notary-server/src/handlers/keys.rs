@@ -11,6 +11,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use super::{boolean, collection_path, private_json, query, sha256};
 use crate::auth::Wanted;
 use crate::error::ServiceError;
+use crate::openapi::Writing;
 use crate::startup::Service;
 use crate::store::{NewReservation, Reserved};
 
@@ -18,6 +19,18 @@ use crate::store::{NewReservation, Reserved};
 /// and answers the key that the signer holds for it. A repeat answers the same. With `private=true`
 /// only those with a grant will read what becomes of it; `replace=` names the newest root of the
 /// tombstone under the name, and does nothing where there is none.
+#[utoipa::path(
+    post, path = "/v2/{gun}/_trust/keys/{role}",
+    params(
+        ("gun" = notary_schema::name::Gun, Path),
+        ("role" = OnlineRole, Path),
+        ("rotate" = Option<bool>, Query, description = "whether a new key is wanted"),
+        ("private" = Option<bool>, Query, description = "whether only those with a grant may read it"),
+        ("replace" = Option<String>, Query, description = "SHA-256 of the newest root of the tombstone"),
+    ),
+    responses((status = 200, body = OnlineKey), Writing),
+    security(("token" = [])),
+)]
 pub async fn online_key(
     service: Data<Service>,
     request: HttpRequest,

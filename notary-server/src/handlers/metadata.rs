@@ -16,6 +16,7 @@ use percent_encoding::percent_decode_str;
 use super::{PRIVATE, Readable, collection_path, no_query};
 use crate::config::MAX_CURRENT_AGE_SECONDS;
 use crate::error::ServiceError;
+use crate::openapi::Reading;
 use crate::served::Representation;
 use crate::startup::Service;
 
@@ -23,6 +24,19 @@ use crate::startup::Service;
 const LIFE_PER_AGE: i64 = 10;
 
 /// GET and HEAD `/v2/{gun}/_trust/tuf/{file}`.
+#[utoipa::path(
+    get, path = "/v2/{gun}/_trust/tuf/{file}",
+    params(
+        ("gun" = notary_schema::name::Gun, Path),
+        ("file" = String, Path, description = "`timestamp.json`, `N.ROLE.json` or `ROLE.json`"),
+    ),
+    responses(
+        (status = 200, body = Object, content_type = "application/json"),
+        (status = 304, description = "the representation is the one that the caller has"),
+        Reading,
+    ),
+    security((), ("token" = [])),
+)]
 pub async fn file(
     service: Data<Service>,
     request: HttpRequest,

@@ -131,7 +131,7 @@ fn query(request: &HttpRequest, known: &[&str]) -> Result<Vec<(String, String)>,
 
 /// Refuses a query where there is no parameter: a mistyped one would be ignored, and caches would
 /// keep one file under any number of names.
-fn no_query(request: &HttpRequest) -> Result<(), ServiceError> {
+pub(crate) fn no_query(request: &HttpRequest) -> Result<(), ServiceError> {
     query(request, &[]).map(drop)
 }
 

@@ -16,6 +16,7 @@ use super::body::{self, Body, role_name};
 use super::{collection_path, query, sha256};
 use crate::auth::{Permit, Wanted};
 use crate::error::ServiceError;
+use crate::openapi::Writing;
 use crate::panics::blocking;
 use crate::startup::Service;
 
@@ -87,6 +88,20 @@ impl PublishBatch {
 }
 
 /// POST `/v2/{gun}/_trust/tuf/`.
+#[utoipa::path(
+    post, path = "/v2/{gun}/_trust/tuf/",
+    params(
+        ("gun" = Gun, Path),
+        ("pending" = Option<Vec<String>>, Query, description = "roles that get a delegation and no file yet"),
+        ("orphan" = Option<Vec<String>>, Query, description = "roles that become unverifiable on purpose"),
+    ),
+    request_body(
+        content = Object, content_type = "multipart/form-data",
+        description = "parts named `files`, each with the role as its filename",
+    ),
+    responses((status = 200, body = PublishAnswer), Writing),
+    security(("token" = [])),
+)]
 pub async fn publish(
     service: Data<Service>,
     request: HttpRequest,

@@ -29,6 +29,7 @@ const DAY: u64 = 24 * 60 * 60;
 
 /// A role whose keys the signer holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum OnlineRole {
     /// snapshot.
@@ -49,6 +50,7 @@ impl OnlineRole {
 
 /// How long metadata lives, in seconds from its signing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Lifetimes {
     /// What `notary` signs a root for.

@@ -12,6 +12,7 @@ use crate::online::Lifetimes;
 
 /// The answer to a publish.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PublishAnswer {
     /// Each part, in the order of the request.
     pub roles: Vec<PublishedRole>,
@@ -31,6 +32,7 @@ pub struct PublishAnswer {
 
 /// One part of a publish.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PublishedRole {
     /// The role.
     pub name: RoleName,
@@ -44,6 +46,7 @@ pub struct PublishedRole {
 
 /// One collection of the list.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CollectionSummary {
     /// Its name.
     pub gun: Gun,
@@ -59,6 +62,7 @@ pub struct CollectionSummary {
 
 /// Where a collection is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum CollectionState {
     /// The name is free: a reservation was dropped.
@@ -71,6 +75,7 @@ pub enum CollectionState {
 
 /// The answer to deleting and undeleting.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CollectionLife {
     /// Its name.
     pub gun: Gun,
@@ -86,6 +91,7 @@ pub struct CollectionLife {
 
 /// Names one root file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RootPin {
     /// Its version.
     pub version: Version,
@@ -96,6 +102,7 @@ pub struct RootPin {
 /// What an administrator decides about a collection. To change it, send what shall change: an
 /// absent member stays as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CollectionPolicy {
     /// Whether everybody may read it.
@@ -105,6 +112,7 @@ pub struct CollectionPolicy {
 
 /// What a collection is made of.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CollectionInfo {
     /// Its name.
     pub gun: Gun,
@@ -129,6 +137,7 @@ pub struct CollectionInfo {
 
 /// A release that is accepted and not yet committed: it is rolled forward by itself.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct UnfinishedRelease {
     /// Since when.
     pub prepared_at: DateTime<Utc>,
@@ -142,6 +151,7 @@ pub struct UnfinishedRelease {
 
 /// One role of a collection.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RoleInfo {
     /// Its name.
     pub name: RoleName,
@@ -168,6 +178,7 @@ pub struct RoleInfo {
 
 /// The succinct bins of one role (TAP 15), told as a whole.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BinsInfo {
     /// The role whose names they divide.
     pub delegated_by: RoleName,
@@ -191,6 +202,7 @@ pub struct BinsInfo {
 
 /// One file.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct FileInfo {
     /// Its version.
     pub version: Version,
@@ -206,6 +218,7 @@ pub struct FileInfo {
 
 /// The public key of an online role, for the next root.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct OnlineKey {
     /// Its id.
     pub keyid: KeyId,

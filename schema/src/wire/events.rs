@@ -7,6 +7,7 @@ use crate::name::{Gun, RoleName, Version};
 
 /// One event. Events are numbered in commit order, without gaps over the whole server.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Event {
     /// Its number.
     pub seq: u64,
@@ -27,6 +28,7 @@ pub struct Event {
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum EventKind {
     /// New metadata of publishers.
@@ -43,6 +45,7 @@ pub enum EventKind {
 
 /// A file of an event.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct EventFile {
     /// The role.
     pub name: RoleName,

@@ -22,6 +22,7 @@ pub const PROBLEM_JSON: &str = "application/problem+json";
 
 /// An error of the server or the signer (RFC 9457).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Problem {
     /// The HTTP status.
     pub status: u16,
@@ -35,11 +36,16 @@ pub struct Problem {
     pub request_id: String,
     /// Members of single codes, as each code's documentation lists them.
     #[serde(flatten)]
+    #[cfg_attr(
+        feature = "openapi",
+        schema(value_type = std::collections::BTreeMap<String, Value>)
+    )]
     pub more: Map<String, Value>,
 }
 
 /// A page of a list.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Page<T> {
     /// The items of this page.
     pub items: Vec<T>,

@@ -26,6 +26,7 @@ pub mod refusal_code {
 
 /// Where an online key is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum KeyState {
     /// Made, has signed nothing yet.
@@ -40,6 +41,7 @@ pub enum KeyState {
 
 /// Asks for the key of an online role.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct KeyRequest {
     /// The collection.
@@ -55,6 +57,7 @@ pub struct KeyRequest {
 
 /// A key that the signer holds.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SignerKey {
     /// Its id.
     pub keyid: KeyId,
@@ -91,6 +94,7 @@ pub struct SignRequest {
 
 /// What the signer signed last for one collection.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SignerMemory {
     /// The last snapshot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -102,6 +106,7 @@ pub struct SignerMemory {
 
 /// A file that the signer answered.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RememberedFile {
     /// Its version.
     pub version: Version,
@@ -113,6 +118,7 @@ pub struct RememberedFile {
 
 /// What the signer allows at most; the server refuses to start with longer lifetimes.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SignerLimits {
     /// The longest life of a snapshot, in seconds.
     pub snapshot_max_seconds: u64,

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// What a token allows on its collections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum GrantLevel {
     /// To read.
@@ -22,6 +23,7 @@ pub enum GrantLevel {
 /// Asks for a token. It is never wider than the caller's own: not in level, collections, roles or
 /// time.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NewToken {
     /// What it may do.
@@ -38,6 +40,7 @@ pub struct NewToken {
 
 /// A token without its secret.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct TokenInfo {
     /// A short id to speak of it.
     pub id: String,
@@ -65,6 +68,7 @@ pub struct TokenInfo {
 
 /// The answer to [`NewToken`]: the only time that the token is shown.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CreatedToken {
     /// The token.
     pub token: String,
