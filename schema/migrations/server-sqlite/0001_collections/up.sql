@@ -59,8 +59,7 @@ CREATE TABLE slots (
     timestamp_expires BIGINT NOT NULL,
     timestamp_keyids  TEXT   NOT NULL,
     rebuilds          BIGINT NOT NULL DEFAULT 0,
-    reason_code       TEXT,   -- why the signer refuses it, in a stable word
-    reason            TEXT,   -- the same in a sentence
+    reason            TEXT,   -- why the signer refuses it
     retry_at          BIGINT, -- not before
     prepared_at       BIGINT NOT NULL
 );

@@ -12,6 +12,7 @@ FROM events;
 DROP TABLE events;
 ALTER TABLE old_events RENAME TO events;
 CREATE INDEX events_by_collection ON events (collection_id, seq);
+ALTER TABLE slots DROP COLUMN reason_code;
 ALTER TABLE slots DROP COLUMN done_by;
 ALTER TABLE tokens DROP COLUMN origin;
 ALTER TABLE collections DROP COLUMN reserved_by;

@@ -21,8 +21,9 @@ DROP TABLE events;
 ALTER TABLE new_events RENAME TO events;
 CREATE INDEX events_by_collection ON events (collection_id, seq);
 
--- The publishers of the release.
+-- The publishers of the release, and the stable word for why the signer refuses it.
 ALTER TABLE slots ADD COLUMN done_by TEXT;
+ALTER TABLE slots ADD COLUMN reason_code TEXT;
 
 -- The token of the server's host that a token comes from, through whatever tokens between: limits
 -- are counted for it, so that nobody gets around them with tokens that make tokens.
