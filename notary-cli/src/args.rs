@@ -7,6 +7,7 @@ mod delegation;
 mod key;
 mod reading;
 mod staging;
+mod token;
 mod trust;
 mod when;
 
@@ -21,6 +22,7 @@ pub(crate) use delegation::*;
 pub(crate) use key::*;
 pub(crate) use reading::*;
 pub(crate) use staging::*;
+pub(crate) use token::*;
 pub(crate) use trust::*;
 pub(crate) use when::When;
 
@@ -76,17 +78,29 @@ pub(crate) struct GlobalOptions {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Make, list and export keys
+    /// Make, list, import, export and remove keys
     #[command(subcommand)]
     Key(KeyCommand),
     /// Create a collection: keys, root 1 and targets 1
     Init(InitArgs),
     /// Show roles, keys, versions and expiries of a collection, as the server tells them
     Info(InfoArgs),
+    /// List the collections that the server shows
+    Collections,
+    /// Show what happened to a collection, as the server tells it
+    Log(LogArgs),
+    /// Compare two stored versions of a role
+    Diff(DiffArgs),
     /// Stage a target, or all files of a directory
     Add(AddArgs),
+    /// Stage a target whose length and hash are known
+    Addhash(AddhashArgs),
+    /// Stage the targets of a list
+    Import(ImportArgs),
     /// Stage the removal of a target
     Remove(RemoveArgs),
+    /// Stage a role as it is, under a new version and date
+    Witness(WitnessArgs),
     /// Show what is staged (exit 7 when something is)
     Status(GunArgs),
     /// Drop what is staged
@@ -97,7 +111,7 @@ pub(crate) enum Command {
     List(ListArgs),
     /// Look up one target
     Lookup(LookupArgs),
-    /// Request, add and list delegations
+    /// Request, add, remove and list delegations
     #[command(subcommand)]
     Delegation(DelegationCommand),
     /// Say which root to trust
@@ -107,6 +121,22 @@ pub(crate) enum Command {
     Verify(VerifyArgs),
     /// Download and verify a target
     Pull(PullArgs),
+    /// Delete a collection: the server keeps its roots, and everything for `undelete`
+    Delete(DeleteArgs),
+    /// Bring a deleted collection back
+    Undelete(GunArgs),
+    /// Show or change what the server does with a collection
+    Policy(PolicyArgs),
+    /// Make, list and revoke API tokens
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// Show what the server takes you for
+    Whoami,
+    /// Print the completion of this command line for a shell
+    Completion {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
     /// A client of any TUF repository (exit 0 or 1 only)
     Client(ClientArgs),
 }

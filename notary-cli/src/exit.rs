@@ -76,6 +76,16 @@ pub(crate) enum Failure {
         /// What the operating system says.
         error: io::Error,
     },
+    /// A line of a list.
+    #[error("{list}, line {line}: {why}")]
+    Line {
+        /// The list.
+        list: String,
+        /// The number of the line, from 1.
+        line: u64,
+        /// What is wrong with it.
+        why: Box<Failure>,
+    },
     /// A name in the arguments.
     #[error(transparent)]
     Name(#[from] NameError),
@@ -122,6 +132,11 @@ impl Failure {
         }
     }
 
+    /// Whether the same request may go better later.
+    pub(crate) fn is_unreachable(&self) -> bool {
+        self.code() == UNREACHABLE
+    }
+
     /// The exit code.
     pub(crate) fn code(&self) -> u8 {
         match self {
@@ -133,6 +148,9 @@ impl Failure {
             Failure::State(_) | Failure::Output(_) => LOCAL_STATE,
             Failure::File { error, .. } if error.kind() == io::ErrorKind::NotFound => NOT_FOUND,
             Failure::File { .. } => LOCAL_STATE,
+            // The command line is in order; what it names is not.
+            Failure::Line { why, .. } if why.code() == USAGE => REFUSED,
+            Failure::Line { why, .. } => why.code(),
             Failure::Keyring(error) => keyring_code(error),
             Failure::Stage(error) => stage_code(error),
             Failure::Remote(error) => remote_code(error),
@@ -150,6 +168,11 @@ fn keyring_code(error: &KeyringError) -> u8 {
             | KeyError::NotAnAlgorithm(_)
             | KeyError::BackendNotAvailable { .. },
         ) => USAGE,
+        KeyringError::Key(KeyError::Io { source, .. })
+            if source.kind() == io::ErrorKind::NotFound =>
+        {
+            NOT_FOUND
+        }
         KeyringError::Key(_)
         | KeyringError::State(_)
         | KeyringError::PassphraseMissing { .. }

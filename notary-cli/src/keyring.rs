@@ -4,6 +4,8 @@
 //! `keys/KEYID.json` beside it is its public part and its label, so that nothing but signing asks for
 //! a passphrase. Only keys that the current metadata lists for a role sign it, never another.
 
+mod changes;
+
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,8 +16,9 @@ use notary_schema::envelope::Unsigned;
 use notary_schema::key::{Key, PublicKey};
 use notary_schema::name::{KeyId, RoleName};
 use notary_schema::role::Authority;
+use notary_signer::keys::file::{self, OpenedFile};
 use notary_signer::keys::private::PrivateKey;
-use notary_signer::keys::{Algorithm, KeyError, KeyRef, file};
+use notary_signer::keys::{Algorithm, KeyError, KeyRef};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
@@ -115,6 +118,14 @@ pub(crate) struct KeyEntry {
     pub(crate) key: Key,
 }
 
+/// Where a key is that a person names.
+enum Reference {
+    /// In the trust directory.
+    Entry(Box<KeyEntry>),
+    /// Not here.
+    Elsewhere(KeyRef),
+}
+
 /// The keys of one user.
 pub(crate) struct Keyring {
     directory: PathBuf,
@@ -205,10 +216,10 @@ impl Keyring {
         reference: &str,
         purpose: Purpose,
     ) -> Result<KeyEntry, KeyringError> {
-        let reference = KeyRef::from_str(reference)?;
-        if let KeyRef::Id(id) = &reference {
-            return self.entry(id.as_str());
-        }
+        let reference = match self.reference(reference)? {
+            Reference::Entry(entry) => return Ok(*entry),
+            Reference::Elsewhere(reference) => reference,
+        };
         let path = reference.file(|id| self.pem_path(id))?;
         let private = self.open_file(&path, None, purpose)?;
         let key = Key::new(private.public().clone());
@@ -217,15 +228,27 @@ impl Keyring {
         Ok(KeyEntry { keyid, label: None, key })
     }
 
+    /// What a person means: the id of a key here, or its beginning where no file has this name.
+    fn reference(&self, text: &str) -> Result<Reference, KeyringError> {
+        let is_id = text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        match KeyRef::from_str(text)? {
+            KeyRef::Id(id) => Ok(Reference::Entry(Box::new(self.entry(id.as_str())?))),
+            KeyRef::File(path) if is_id && !path.exists() => {
+                Ok(Reference::Entry(Box::new(self.entry(text)?)))
+            }
+            other => Ok(Reference::Elsewhere(other)),
+        }
+    }
+
     /// The public key of somebody: a PEM file, or a key of the trust directory.
     pub(crate) fn public(&self, reference: &str) -> Result<Key, KeyringError> {
-        let reference = KeyRef::from_str(reference)?;
-        if let KeyRef::Id(id) = &reference {
-            return Ok(self.entry(id.as_str())?.key);
-        }
+        let reference = match self.reference(reference)? {
+            Reference::Entry(entry) => return Ok(entry.key),
+            Reference::Elsewhere(reference) => reference,
+        };
         let path = reference.file(|id| self.pem_path(id))?;
-        let text =
-            std::fs::read_to_string(&path).map_err(|error| StateError::io("read", &path, error))?;
+        let unreadable = |source| KeyError::Io { action: "read", path: path.clone(), source };
+        let text = std::fs::read_to_string(&path).map_err(unreadable)?;
         let public = PublicKey::from_pem(&text).map_err(|error| KeyError::NotAPrivateKey {
             input: path.display().to_string(),
             problem: error.to_string(),
@@ -279,25 +302,32 @@ impl Keyring {
         wanted: Option<&KeyId>,
         purpose: Purpose,
     ) -> Result<Rc<PrivateKey>, KeyringError> {
-        let mut opened = file::read(path, None, wanted);
-        if let Err(KeyError::PassphraseMissing(_)) = opened {
-            // Before the key is known, any passphrase of the environment may be its own.
-            for passphrase in self.passphrases.values().filter(|_| purpose == Purpose::Any) {
-                opened = file::read(path, Some(passphrase), wanted);
-                if opened.is_ok() {
-                    break;
-                }
-            }
-        }
-        if let Err(KeyError::PassphraseMissing(_)) = opened {
-            let passphrase = self.passphrase(&path.display().to_string(), purpose)?;
-            opened = file::read(path, Some(&passphrase), wanted);
-        }
-        let opened = opened?;
+        let (opened, _) = self.unlock(path, wanted, purpose)?;
         for weakness in opened.weaknesses {
             self.output.warn(format_args!("{}: {weakness}", path.display()));
         }
         Ok(Rc::new(opened.key))
+    }
+
+    /// Opens a key file; answers the passphrase, too, where it has one.
+    fn unlock(
+        &self,
+        path: &Path,
+        wanted: Option<&KeyId>,
+        purpose: Purpose,
+    ) -> Result<(OpenedFile, Option<SecretString>), KeyringError> {
+        match file::read(path, None, wanted) {
+            Err(KeyError::PassphraseMissing(_)) => {}
+            opened => return Ok((opened?, None)),
+        }
+        // Before the key is known, any passphrase of the environment may be its own.
+        for passphrase in self.passphrases.values().filter(|_| purpose == Purpose::Any) {
+            if let Ok(opened) = file::read(path, Some(passphrase), wanted) {
+                return Ok((opened, Some(passphrase.clone())));
+            }
+        }
+        let passphrase = self.passphrase(&path.display().to_string(), purpose)?;
+        Ok((file::read(path, Some(&passphrase), wanted)?, Some(passphrase)))
     }
 
     fn new_passphrase(&self, what: &str, purpose: Purpose) -> Result<SecretString, KeyringError> {
@@ -305,11 +335,7 @@ impl Keyring {
             return not_empty(what, passphrase);
         }
         let passphrase = self.passphrase(what, purpose)?;
-        let again = ask(&format!("passphrase of {what} again: "))?;
-        match passphrase.expose_secret() == again.expose_secret() {
-            true => Ok(passphrase),
-            false => Err(KeyringError::PassphrasesDiffer),
-        }
+        confirmed(what, passphrase)
     }
 
     /// From the environment for the purpose, from the environment for all, or from a person.
@@ -355,6 +381,15 @@ fn not_empty(what: &str, passphrase: SecretString) -> Result<SecretString, Keyri
     match passphrase.expose_secret().is_empty() {
         true => Err(KeyringError::PassphraseEmpty { what: what.to_owned() }),
         false => Ok(passphrase),
+    }
+}
+
+/// A new passphrase is typed twice: a slip would lock the key away.
+fn confirmed(what: &str, passphrase: SecretString) -> Result<SecretString, KeyringError> {
+    let again = ask(&format!("passphrase of {what} again: "))?;
+    match passphrase.expose_secret() == again.expose_secret() {
+        true => Ok(passphrase),
+        false => Err(KeyringError::PassphrasesDiffer),
     }
 }
 

@@ -50,6 +50,26 @@ impl Output {
         stdout.flush()
     }
 
+    /// A result that is bytes of its own, such as a script: with `--json` the value as one document,
+    /// otherwise the bytes as they are.
+    pub(crate) fn document<T: Serialize>(&self, value: &T, bytes: &[u8]) -> io::Result<()> {
+        match self.json.get() {
+            true => self.result(value, ""),
+            false => self.raw(bytes),
+        }
+    }
+
+    /// One of results that come without end: with `--json` the value as one document on a line.
+    pub(crate) fn one_of_many<T: Serialize>(&self, value: &T, text: &str) -> io::Result<()> {
+        match self.json.get() {
+            true => {
+                let line = serde_json::to_string(value).expect("results are JSON") + "\n";
+                self.raw(line.as_bytes())
+            }
+            false => self.raw(plain(text).as_bytes()),
+        }
+    }
+
     /// Bytes that are the result themselves, such as an exported key.
     pub(crate) fn raw(&self, bytes: &[u8]) -> io::Result<()> {
         let mut stdout = self.stdout.borrow_mut();

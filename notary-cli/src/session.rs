@@ -11,9 +11,9 @@ use chrono::{DateTime, Utc};
 use notary_schema::key::sha256_hex;
 use notary_schema::name::{Gun, RoleName, Version};
 use notary_schema::trusted::{Expiry, TrustedSet};
-use notary_schema::updater::{Limits, remote_name};
+use notary_schema::updater::{Limits, UpdateError, remote_name};
 
-use crate::agent::Agent;
+use crate::agent::{Agent, AgentError};
 use crate::args::GlobalOptions;
 use crate::exit::Failure;
 use crate::keyring::Keyring;
@@ -68,6 +68,18 @@ impl Session {
         Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
     }
 
+    /// Asks a person before something that cannot be taken back; where nobody can be asked, only
+    /// `--yes` will do.
+    pub(crate) fn insist(&self, act: &str, consequence: &str) -> Result<(), Failure> {
+        if !self.yes && !self.interactive {
+            return Err(Failure::Usage(format!("{consequence}; to {act}, say --yes")));
+        }
+        match self.confirm(&format!("{act}? {consequence}"))? {
+            true => Ok(()),
+            false => Err(Failure::Refused("nothing was done".into())),
+        }
+    }
+
     /// The connections of this process.
     pub(crate) fn http(&self) -> &Http {
         let Settings { ca, timeout, .. } = &self.settings;
@@ -118,18 +130,32 @@ impl Session {
         expiry: Expiry,
     ) -> Result<Agent<'_>, Failure> {
         let collection = self.collection(gun)?;
-        let server = self.server()?;
-        let (base, token) = (server.metadata_url(gun), server.token().cloned());
-        let trusted = collection.trusted();
-        let mut agent = Agent::new(trusted.clone(), base, token, self.http(), now, expiry);
-        if trusted.load("root.json")?.is_none() {
+        let mut agent = self.agent_with(gun, now, expiry)?;
+        if collection.trusted().load("root.json")?.is_none() {
             self.trust_on_first_use(gun, &collection, &agent).await?;
         }
-        agent.refresh().await?;
+        agent.refresh().await.map_err(|error| unserved(gun, error))?;
         for (role, expires) in agent.trusted()?.expired() {
             self.output.warn(format_args!("{role} of {gun} expired at {expires}"));
         }
         Ok(agent)
+    }
+
+    /// A client of a collection that has read nothing yet, for files that are looked at as they are.
+    pub(crate) fn agent(&self, gun: &Gun, now: DateTime<Utc>) -> Result<Agent<'_>, Failure> {
+        self.agent_with(gun, now, Expiry::Reported)
+    }
+
+    fn agent_with(
+        &self,
+        gun: &Gun,
+        now: DateTime<Utc>,
+        expiry: Expiry,
+    ) -> Result<Agent<'_>, Failure> {
+        let server = self.server()?;
+        let (base, token) = (server.metadata_url(gun), server.token().cloned());
+        let files = self.collection(gun)?.trusted();
+        Ok(Agent::new(files, base, token, self.http(), now, expiry))
     }
 
     /// Pins a root: from then on trust starts with it.
@@ -148,7 +174,10 @@ impl Session {
         let name = remote_name(&RoleName::ROOT, Some(version));
         let found = agent.fetch(&name, Limits::default().small_bytes).await?;
         let root = found.ok_or_else(|| {
-            Failure::NotFound(format!("the server has no root {version} of {gun}"))
+            Failure::NotFound(format!(
+                "the server shows no root {version} of {gun}; `notary collections` lists what it \
+                 shows, and what is private needs a token that may read it"
+            ))
         })?;
         TrustedSet::new(root.clone(), self.now(), Expiry::Reported).map_err(|error| {
             Failure::Refused(format!("what the server has as {name} of {gun} is no root: {error}"))
@@ -174,9 +203,23 @@ impl Session {
         self.pin(collection, &root)
     }
 
-    fn trust_dir(&self) -> Result<TrustDir, Failure> {
+    /// The files of this user.
+    pub(crate) fn trust_dir(&self) -> Result<TrustDir, Failure> {
         let path = self.settings.trust_dir.clone();
         let unknown = || Failure::Usage("no home directory is known; use --trust-dir".into());
         path.map(TrustDir::new).ok_or_else(unknown)
+    }
+}
+
+/// A collection without a timestamp is not there, or not for us.
+fn unserved(gun: &Gun, error: AgentError) -> Failure {
+    match error {
+        AgentError::Update(UpdateError::NotFound(name)) if name == "timestamp.json" => {
+            Failure::NotFound(format!(
+                "the server shows no collection {gun}; `notary collections` lists what it shows, and \
+                 what is private needs a token that may read it"
+            ))
+        }
+        other => other.into(),
     }
 }

@@ -76,8 +76,9 @@ pub(crate) struct Settings {
 }
 
 /// Every variable with a passphrase.
-const PASSPHRASES: [&str; 4] = [
+const PASSPHRASES: [&str; 5] = [
     "NOTARY_PASSPHRASE",
+    "NOTARY_NEW_PASSPHRASE",
     "NOTARY_ROOT_PASSPHRASE",
     "NOTARY_TARGETS_PASSPHRASE",
     "NOTARY_DELEGATION_PASSPHRASE",

@@ -1,11 +1,11 @@
 //! Changes that wait to be published, as values: how they are staged, applied, compared with what
 //! somebody else published meanwhile, and dropped once they are there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use notary_schema::draft::Draft;
 use notary_schema::key::Key;
-use notary_schema::name::{KeyId, NameError, RoleName, TargetPath};
+use notary_schema::name::{KeyId, NameError, RoleName, TargetPath, Version};
 use notary_schema::path::Candidate;
 use notary_schema::role::{DelegatedRole, TargetFile, Targets};
 use serde::{Deserialize, Serialize};
@@ -99,6 +99,21 @@ pub(crate) struct Changes {
     /// Delegations by role.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) delegations: BTreeMap<RoleName, NewDelegation>,
+    /// Roles that are not delegated to any more.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(crate) undelegated: BTreeSet<RoleName>,
+    /// The role is signed anew, also where nothing in it changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) witness: Option<Witness>,
+}
+
+/// Somebody vouches for a role as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Witness {
+    /// The version that was looked at; absent where any will do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) reviewed: Option<Version>,
 }
 
 /// What becomes of a target.
@@ -142,9 +157,53 @@ impl Staged {
         self.roles.values().all(Changes::is_empty)
     }
 
-    /// How many targets and delegations are staged.
+    /// How many changes are staged.
     pub(crate) fn len(&self) -> usize {
-        self.roles.values().map(|c| c.targets.len() + c.delegations.len()).sum()
+        self.roles.values().map(Changes::len).sum()
+    }
+
+    /// Stages what becomes of targets. The last word on a name counts, in whichever role it was staged
+    /// before.
+    pub(crate) fn set_targets(&mut self, targets: Vec<(RoleName, String, TargetChange)>) {
+        let mut staged = HashMap::new();
+        for (role, changes) in &self.roles {
+            staged.extend(changes.targets.keys().map(|name| (name.clone(), role.clone())));
+        }
+        for (role, name, change) in targets {
+            if let Some(other) = staged.get(&name).filter(|other| **other != role)
+                && let Some(changes) = self.roles.get_mut(other)
+            {
+                changes.targets.remove(&name);
+            }
+            self.roles.entry(role).or_default().targets.insert(name, change);
+        }
+        self.roles.retain(|_, changes| !changes.is_empty());
+    }
+
+    /// Takes back what was staged for a target, in one role or in all; answers whether there was
+    /// anything.
+    pub(crate) fn unset_target(&mut self, name: &str, only: Option<&RoleName>) -> bool {
+        let mut was_staged = false;
+        for (role, changes) in &mut self.roles {
+            if only.is_none_or(|wanted| wanted == role) {
+                was_staged |= changes.targets.remove(name).is_some();
+            }
+        }
+        self.roles.retain(|_, changes| !changes.is_empty());
+        was_staged
+    }
+
+    /// The roles that are not delegated to any more.
+    pub(crate) fn undelegated(&self) -> impl Iterator<Item = &RoleName> {
+        self.roles.values().flat_map(|changes| &changes.undelegated)
+    }
+
+    /// A role was published as it was signed here.
+    pub(crate) fn drop_witness(&mut self, role: &RoleName) {
+        if let Some(changes) = self.roles.get_mut(role) {
+            changes.witness = None;
+            self.roles.retain(|_, changes| !changes.is_empty());
+        }
     }
 
     /// Moves changes to the bins of their names, where the names of a role were divided since they
@@ -187,6 +246,7 @@ impl Staged {
             let delegated = current.delegation(role).as_deref() == Some(&new.delegation);
             !delegated || (new.first_file.is_some() && !has_file(role))
         });
+        changes.undelegated.retain(|role| current.delegation(role).is_some());
         self.roles.retain(|_, changes| !changes.is_empty());
     }
 }
@@ -194,7 +254,13 @@ impl Staged {
 impl Changes {
     /// Whether there are none.
     pub(crate) fn is_empty(&self) -> bool {
-        self.targets.is_empty() && self.delegations.is_empty()
+        self.len() == 0
+    }
+
+    /// How many there are.
+    fn len(&self) -> usize {
+        let delegations = self.delegations.len() + self.undelegated.len();
+        self.targets.len() + delegations + usize::from(self.witness.is_some())
     }
 
     /// Writes the changes into the next version of their role.
@@ -204,6 +270,9 @@ impl Changes {
                 TargetChange::Set(file) => draft.set_target(&TargetPath::parse(name)?, file),
                 TargetChange::Remove => drop(draft.remove_target(name)),
             }
+        }
+        for role in &self.undelegated {
+            draft.remove_delegation(role);
         }
         for new in self.delegations.values() {
             draft.set_delegation(&new.delegation, &new.keys);

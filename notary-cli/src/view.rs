@@ -91,6 +91,11 @@ impl View {
         view
     }
 
+    /// All that is trusted.
+    pub(crate) fn trusted(&self) -> &TrustedSet {
+        &self.trusted
+    }
+
     /// Every role, in the order of a look-up; of succinct bins those whose file is at hand.
     pub(crate) fn roles(&self) -> &[KnownRole] {
         &self.roles
@@ -197,6 +202,23 @@ impl View {
             files,
         })
     }
+}
+
+/// Every role that a file delegates to, succinct bins included, in the order of a look-up.
+pub(crate) fn delegated(file: &Targets) -> Vec<RoleName> {
+    let Some(delegations) = &file.delegations else { return Vec::new() };
+    let listed = delegations.listed().iter().map(|role| role.name.clone());
+    let bins = delegations.succinct().into_iter().flat_map(|succinct| succinct.bins.names());
+    listed.chain(bins).collect()
+}
+
+/// The bins among them, of both kinds.
+pub(crate) fn bins(file: &Targets) -> Vec<RoleName> {
+    let Some(delegations) = &file.delegations else { return Vec::new() };
+    let is_bin = |role: &&DelegatedRole| matches!(role.paths, PathSet::HashPrefixes(_));
+    let listed = delegations.listed().iter().filter(is_bin).map(|role| role.name.clone());
+    let bins = delegations.succinct().into_iter().flat_map(|succinct| succinct.bins.names());
+    listed.chain(bins).collect()
 }
 
 /// The paths of a delegation, for people.

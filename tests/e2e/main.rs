@@ -2,6 +2,7 @@
 //!
 //! - [`architecture`]: do packages depend on each other, and on others, as the map says?
 //! - [`bins`]: are names in hash bins found, and published by those who may?
+//! - [`cli`]: does each command print what it must, and exit as it must?
 //! - [`corpus`]: does any input that fuzzing kept break a rule?
 //! - [`caching`]: do clients behind a cache of the web get along?
 //! - [`faults`]: does a publish survive whatever ends a process?
@@ -20,6 +21,7 @@
 mod architecture;
 mod bins;
 mod caching;
+mod cli;
 mod corpus;
 mod faults;
 mod formats;

@@ -17,7 +17,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use crate::publishing::wanted::Wanted;
-use crate::remote::{Http, RemoteError, Request, refusal};
+use crate::remote::{Body, Http, RemoteError, Request, refusal};
 use crate::trust_dir::{MetadataDir, StateError};
 
 /// Why a repository was not read, or a target not taken.
@@ -117,7 +117,7 @@ impl<'a> Agent<'a> {
     ) -> Result<Option<Vec<u8>>, AgentError> {
         let url = target::url_of_encoded(&self.base, name);
         let (method, token) = (Method::GET, self.token.as_ref());
-        let request = Request { method, url: url.clone(), token, files: &[], max_bytes };
+        let request = Request { method, url: url.clone(), token, body: Body::Empty, max_bytes };
         let mut body = Vec::new();
         let answer = self.http.send(&request, &mut body).await.map_err(RemoteError::from)?;
         match answer.status {
@@ -195,7 +195,7 @@ pub(crate) fn stored(
         let delegations = file.signed().delegations.as_ref();
         let listed = delegations.into_iter().flat_map(Delegations::listed);
         let teams = listed.filter(|role| !role.is_bin());
-        let mut roles = wanted.below(file.signed());
+        let mut roles = wanted.below(std::slice::from_ref(&delegator), file.signed());
         roles.extend(teams.map(|role| role.name.clone()));
         for role in roles {
             if trusted.targets(&role).is_some() {

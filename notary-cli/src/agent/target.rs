@@ -15,7 +15,7 @@ use url::Url;
 
 use super::AgentError;
 use crate::output::Progress;
-use crate::remote::{Http, RemoteError, Request, Sink, refusal};
+use crate::remote::{Body, Http, RemoteError, Request, Sink, refusal};
 use crate::trust_dir::files;
 
 /// All but the unreserved characters of RFC 3986.
@@ -68,7 +68,7 @@ impl Measure {
     }
 
     /// What differs from the listed target, if anything.
-    fn difference(&self, listed: &TargetFile) -> Option<String> {
+    pub(crate) fn difference(&self, listed: &TargetFile) -> Option<String> {
         if self.length != listed.length {
             return Some(format!("it has {} bytes, not {}", self.length, listed.length));
         }
@@ -163,8 +163,13 @@ async fn fetch(
     sink: &mut TargetSink,
 ) -> Result<(), AgentError> {
     let (url, max_bytes) = (url.clone(), found.file.length);
-    let request =
-        Request { method: Method::GET, url: url.clone(), token: None, files: &[], max_bytes };
+    let request = Request {
+        method: Method::GET,
+        url: url.clone(),
+        token: None,
+        body: Body::Empty,
+        max_bytes,
+    };
     let answer = http.send(&request, sink).await.map_err(RemoteError::from)?;
     match answer.is_success() {
         true => Ok(()),

@@ -1,7 +1,7 @@
 //! Collections as a whole.
 
-use clap::Args;
-use notary_schema::name::Gun;
+use clap::{Args, Subcommand};
+use notary_schema::name::{Gun, RoleName, Version};
 
 use super::When;
 
@@ -24,16 +24,75 @@ pub(crate) struct InitArgs {
     /// When root and targets expire, such as 2030-01-31 or 90d [default: 365d]
     #[arg(long, value_name = "WHEN")]
     pub(crate) expires: Option<When>,
+    /// Only who has a token that allows it may read the collection
+    #[arg(long)]
+    pub(crate) private: bool,
+    /// Put it in the place of a deleted collection, whose newest root has this SHA-256
+    #[arg(long, value_name = "SHA256")]
+    pub(crate) replace: Option<String>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct InfoArgs {
     /// The collection
     pub(crate) gun: Gun,
-    /// Exit 7 when something expires soon
+    /// Print only what expires soon or is stuck, and exit 7 where something is
     #[arg(long)]
     pub(crate) check: bool,
     /// How soon is soon
     #[arg(long, value_name = "SPAN", default_value = "14d", requires = "check")]
     pub(crate) within: When,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LogArgs {
+    /// The collection
+    pub(crate) gun: Gun,
+    /// Only what came after this number
+    #[arg(long, value_name = "SEQ", default_value_t = 0)]
+    pub(crate) after: u64,
+    /// Wait for what comes; with --json, print one document for each event
+    #[arg(long)]
+    pub(crate) follow: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DiffArgs {
+    /// The collection
+    pub(crate) gun: Gun,
+    /// The role
+    pub(crate) role: RoleName,
+    /// A version
+    #[arg(value_name = "N", value_parser = Version::parse)]
+    pub(crate) from: Version,
+    /// Another version
+    #[arg(value_name = "M", value_parser = Version::parse)]
+    pub(crate) to: Version,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DeleteArgs {
+    /// The collection
+    pub(crate) gun: Gun,
+    /// Only here: forget its root, metadata and staged changes, and ask no server; keys stay
+    #[arg(long)]
+    pub(crate) local: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PolicyArgs {
+    /// The collection
+    pub(crate) gun: Gun,
+    #[command(subcommand)]
+    pub(crate) change: Option<PolicyChange>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PolicyChange {
+    /// Change it: public=true, public=false
+    Set {
+        /// What it shall be
+        #[arg(required = true, value_name = "KEY=VALUE")]
+        assignments: Vec<String>,
+    },
 }

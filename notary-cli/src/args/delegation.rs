@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use notary_schema::name::{Gun, RoleName};
 
-use super::{DelegationBinsArgs, GunArgs, When};
+use super::{DelegationBinsArgs, GunArgs, StageArgs, When};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum DelegationCommand {
@@ -29,6 +29,8 @@ pub(crate) enum DelegationCommand {
     Add(DelegationAddArgs),
     /// Divide the names of a role into hash bins, and publish that at once
     Bins(DelegationBinsArgs),
+    /// As a manager: stage the removal of a delegation; the role's files stay, and nobody trusts them
+    Remove(DelegationRemoveArgs),
     /// List the delegations of a collection
     List(GunArgs),
 }
@@ -69,4 +71,17 @@ pub(crate) struct DelegationAddArgs {
     /// When the delegating role's new version expires, such as 2030-01-31 or 90d
     #[arg(long, value_name = "WHEN", requires = "publish")]
     pub(crate) expires: Option<When>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DelegationRemoveArgs {
+    /// The collection
+    pub(crate) gun: Gun,
+    /// The role
+    pub(crate) role: RoleName,
+    /// The role that delegates [default: the one that does]
+    #[arg(long, value_name = "ROLE")]
+    pub(crate) parent: Option<RoleName>,
+    #[command(flatten)]
+    pub(crate) stage: StageArgs,
 }

@@ -26,6 +26,24 @@ pub(crate) enum KeyCommand {
         #[arg(short, long, value_name = "FILE")]
         output: Option<PathBuf>,
     },
+    /// Take a private key (PEM, PKCS#8) into the trust directory, encrypted anew
+    Import {
+        /// The key file, as `openssl genpkey` writes it
+        file: PathBuf,
+        /// A name for people
+        #[arg(long, value_name = "LABEL")]
+        name: Option<String>,
+    },
+    /// Change the passphrase of a key [env: NOTARY_NEW_PASSPHRASE]
+    Passwd {
+        /// The id, or its beginning
+        id: String,
+    },
+    /// Remove a key, for good
+    Remove {
+        /// The id, or its beginning
+        id: String,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
-use notary_schema::name::{Gun, RoleName};
+use clap::{Args, ValueEnum};
+use notary_schema::name::{Gun, RoleName, Version};
 
 use super::When;
 
@@ -43,6 +43,10 @@ pub(crate) struct AddArgs {
     /// Add every file below the directory
     #[arg(long)]
     pub(crate) recursive: bool,
+    /// Leave out files whose name below the directory matches; * and ? stay within one segment, and
+    /// a pattern without / is compared with the last segment
+    #[arg(long, value_name = "GLOB", requires = "recursive")]
+    pub(crate) exclude: Vec<String>,
     /// The role that lists it [default: the only one that your keys may sign and that covers it]
     #[arg(long)]
     pub(crate) role: Option<RoleName>,
@@ -52,6 +56,77 @@ pub(crate) struct AddArgs {
     /// Copy the file to DIR/…/SHA256.NAME, where clients of consistent snapshots ask for it
     #[arg(long, value_name = "DIR")]
     pub(crate) copy_to: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) stage: StageArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AddhashArgs {
+    /// The collection
+    pub(crate) gun: Gun,
+    /// The name of the target
+    pub(crate) name: String,
+    /// Its length in bytes
+    pub(crate) length: u64,
+    /// Its SHA-256 in hexadecimal
+    #[arg(long, value_name = "HEX")]
+    pub(crate) sha256: String,
+    /// The role that lists it [default: the only one that your keys may sign and that covers it]
+    #[arg(long)]
+    pub(crate) role: Option<RoleName>,
+    /// A JSON file to publish as the target's custom data
+    #[arg(long, value_name = "FILE")]
+    pub(crate) custom: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) stage: StageArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// The collection
+    pub(crate) gun: Gun,
+    /// The list; - is stdin
+    #[arg(long, value_name = "FILE")]
+    pub(crate) from: PathBuf,
+    /// How it is written
+    #[arg(long, value_enum)]
+    pub(crate) format: ListFormat,
+    /// Where the files are: each is read, and must be what its line says
+    #[arg(long, value_name = "DIR", required_if_eq("format", "sha256sum"))]
+    pub(crate) root: Option<PathBuf>,
+    /// Leave out names that match; * and ? stay within one segment, and a pattern without / is
+    /// compared with the last segment
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) exclude: Vec<String>,
+    /// The role that lists them [default: for each the only one that your keys may sign and that
+    /// covers it]
+    #[arg(long)]
+    pub(crate) role: Option<RoleName>,
+    #[command(flatten)]
+    pub(crate) stage: StageArgs,
+}
+
+/// How a list of targets is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ListFormat {
+    /// One JSON object on each line: name, length, sha256 or hashes, custom, role
+    Jsonl,
+    /// What the program sha256sum prints
+    Sha256sum,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WitnessArgs {
+    /// The collection
+    pub(crate) gun: Gun,
+    /// The role
+    pub(crate) role: RoleName,
+    /// Also the hash bins that it delegates to
+    #[arg(long)]
+    pub(crate) bins: bool,
+    /// The version that you have looked at; another one is refused
+    #[arg(long, value_name = "VERSION", value_parser = Version::parse, conflicts_with = "bins")]
+    pub(crate) reviewed: Option<Version>,
     #[command(flatten)]
     pub(crate) stage: StageArgs,
 }

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Subcommand};
 use notary_schema::name::{Gun, Version};
 
+use super::GunArgs;
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum TrustCommand {
     /// Pin the root of a collection, from a file or by its hash
@@ -23,4 +25,10 @@ pub(crate) enum TrustCommand {
             requires = "sha256", conflicts_with = "root")]
         root_version: Version,
     },
+    /// List the collections whose root is pinned here
+    List,
+    /// Show what is trusted of a collection
+    Show(GunArgs),
+    /// Forget the root and the metadata of a collection: nothing of it is trusted any more
+    Remove(GunArgs),
 }

@@ -18,9 +18,10 @@ use notary_schema::wire::DelegationRequest;
 use serde_json::json;
 
 use super::lookup::Visit;
-use super::{publish, stage};
+use super::stage::Shown;
+use super::{bins, publish, stage};
 use crate::agent;
-use crate::args::{DelegationAddArgs, SignArgs, When};
+use crate::args::{DelegationAddArgs, DelegationCommand, DelegationRemoveArgs, SignArgs, When};
 use crate::exit::{Failure, Outcome};
 use crate::keyring::Purpose;
 use crate::publishing::wanted::Wanted;
@@ -29,8 +30,21 @@ use crate::staged::{NewDelegation, StageError, Staged};
 use crate::trust_dir::files;
 use crate::view::{View, spelled};
 
+/// Runs `notary delegation …`.
+pub(crate) async fn run(session: &Session, command: DelegationCommand) -> Result<Outcome, Failure> {
+    match command {
+        DelegationCommand::Request { gun, role, key, output, expires } => {
+            request(session, &gun, &role, &key, &output, expires).await
+        }
+        DelegationCommand::Add(args) => add(session, args).await,
+        DelegationCommand::Bins(args) => bins::run(session, args).await,
+        DelegationCommand::Remove(args) => remove(session, args).await,
+        DelegationCommand::List(args) => list(session, &args.gun).await,
+    }
+}
+
 /// Runs `notary delegation request`.
-pub(crate) async fn request(
+async fn request(
     session: &Session,
     gun: &Gun,
     role: &RoleName,
@@ -73,7 +87,7 @@ fn next_version(session: &Session, gun: &Gun, role: &RoleName) -> Result<Version
 }
 
 /// Runs `notary delegation add`.
-pub(crate) async fn add(session: &Session, args: DelegationAddArgs) -> Result<Outcome, Failure> {
+async fn add(session: &Session, args: DelegationAddArgs) -> Result<Outcome, Failure> {
     let new = new_delegation(session, &args)?;
     if args.pending {
         session.output.warn(format_args!(
@@ -88,6 +102,7 @@ pub(crate) async fn add(session: &Session, args: DelegationAddArgs) -> Result<Ou
             return Err(StageError::UnknownRole(args.parent.clone()).into());
         }
         let changes = staged.roles.entry(args.parent.clone()).or_default();
+        changes.undelegated.remove(&args.role);
         changes.delegations.insert(args.role.clone(), new.clone());
         Ok(())
     };
@@ -103,6 +118,46 @@ pub(crate) async fn add(session: &Session, args: DelegationAddArgs) -> Result<Ou
     session.output.result(&value, &format!("{parent}: delegate {role}\n"))?;
     session.output.message(format_args!("`notary publish {gun}` publishes what is staged"));
     Ok(Outcome::Done)
+}
+
+/// Runs `notary delegation remove`.
+async fn remove(session: &Session, args: DelegationRemoveArgs) -> Result<Outcome, Failure> {
+    let (gun, role) = (&args.gun, &args.role);
+    let (collection, _lock) = session.locked(gun).await?;
+    let keys = session.keyring()?.available(&args.stage.key)?;
+    let change = |view: &View, staged: &mut Staged| {
+        let was_staged = unstage(staged, role, args.parent.as_ref());
+        let parent = match view.role(role) {
+            Some(known) => known.delegator.clone(),
+            None if was_staged => return Ok(Vec::new()),
+            None => return Err(StageError::UnknownRole(role.clone()).into()),
+        };
+        if *role == RoleName::TARGETS
+            || args.parent.as_ref().is_some_and(|wanted| *wanted != parent)
+        {
+            return Err(Failure::NotFound(format!("it is {parent} that delegates to {role}")));
+        }
+        let changes = staged.roles.entry(parent.clone()).or_default();
+        changes.undelegated.insert(role.clone());
+        Ok(vec![Shown::new(&parent, "undelegate", role.as_str())])
+    };
+    let roles: Vec<RoleName> = args.parent.iter().chain([role]).cloned().collect();
+    let subtrees = std::slice::from_ref(role);
+    let wanted = Wanted { roles: &roles, subtrees, keys: &keys, ..Wanted::default() };
+    let shown = stage::stage(session, gun, &collection, wanted, change).await?;
+    stage::finish(session, gun, &collection, &args.stage, shown).await
+}
+
+/// Takes back the staged delegation to a role; answers whether there was one.
+fn unstage(staged: &mut Staged, role: &RoleName, parent: Option<&RoleName>) -> bool {
+    let mut was_staged = false;
+    for (delegator, changes) in &mut staged.roles {
+        if parent.is_none_or(|parent| parent == delegator) {
+            was_staged |= changes.delegations.remove(role).is_some();
+        }
+    }
+    staged.roles.retain(|_, changes| !changes.is_empty());
+    was_staged
 }
 
 fn new_delegation(session: &Session, args: &DelegationAddArgs) -> Result<NewDelegation, Failure> {
@@ -156,7 +211,7 @@ fn check_request(bytes: &[u8], gun: &Gun, role: &RoleName) -> Result<DelegationR
 }
 
 /// Runs `notary delegation list`.
-pub(crate) async fn list(session: &Session, gun: &Gun) -> Result<Outcome, Failure> {
+async fn list(session: &Session, gun: &Gun) -> Result<Outcome, Failure> {
     let (_, _lock) = session.locked(gun).await?;
     let mut agent = session.refreshed(gun, session.now(), Expiry::Reported).await?;
     super::lookup::visit(session, &mut agent, Visit::Teams).await?;

@@ -3,7 +3,10 @@
 use std::fmt::Write;
 
 use chrono::{DateTime, Utc};
-use notary_schema::wire::{BinsInfo, CollectionInfo, RoleInfo};
+use notary_schema::name::Gun;
+use notary_schema::wire::{BinsInfo, CollectionInfo, FileInfo, RoleInfo};
+use serde::Serialize;
+use serde_json::json;
 
 use crate::args::InfoArgs;
 use crate::exit::{Failure, Outcome};
@@ -12,30 +15,70 @@ use crate::session::Session;
 /// Runs `notary info`.
 pub(crate) async fn run(session: &Session, args: InfoArgs) -> Result<Outcome, Failure> {
     let info = session.server()?.info(&args.gun, &[]).await?;
+    if args.check {
+        return check(session, &info, args.within.from(session.now()).time());
+    }
     session.output.result(&info, &text(&info))?;
-    if !args.check {
-        return Ok(Outcome::Done);
-    }
-    let soon = expiring(&info, args.within.from(session.now()).time());
-    for role in &soon {
-        session.output.warn(format_args!("{role} expires soon or is expired"));
-    }
-    Ok(if soon.is_empty() { Outcome::Done } else { Outcome::ToDo })
+    Ok(Outcome::Done)
 }
 
-/// What expires by a time, in words.
-fn expiring(info: &CollectionInfo, by: DateTime<Utc>) -> Vec<String> {
-    // Snapshot and timestamp are short-lived and renewed by the server.
-    let offline = |role: &&RoleInfo| !matches!(role.name.as_str(), "snapshot" | "timestamp");
-    let soon = |role: &&RoleInfo| role.file.as_ref().is_some_and(|f| f.expired || f.expires <= by);
-    let roles = info.roles.iter().filter(|role| soon(role) && (offline(role) || is_expired(role)));
-    let bins = info.bins.iter().filter(|b| b.expired || b.expires.is_some_and(|at| at <= by));
-    let bins = bins.map(|bins| format!("the first of the bins {}-…", bins.name_prefix));
-    roles.map(|role| role.name.to_string()).chain(bins).collect()
+/// Says only what somebody should act on, so that a scheduler stays silent otherwise.
+fn check(session: &Session, info: &CollectionInfo, by: DateTime<Utc>) -> Result<Outcome, Failure> {
+    let due = due(info, by);
+    let stuck = info.unfinished.as_ref().and_then(|unfinished| unfinished.reason.as_ref());
+    let mut text: String = due.iter().map(|due| due.line(&info.gun)).collect();
+    if let Some(reason) = stuck {
+        writeln!(text, "{}: a release waits for the signer: {reason}", info.gun)
+            .expect("a String takes all");
+    }
+    let value = json!({ "collection": info.gun, "by": by, "due": due, "stuck": stuck });
+    session.output.result(&value, &text)?;
+    Ok(if due.is_empty() && stuck.is_none() { Outcome::Done } else { Outcome::ToDo })
 }
 
-fn is_expired(role: &RoleInfo) -> bool {
-    role.file.as_ref().is_some_and(|file| file.expired)
+/// Something that expires soon.
+#[derive(Serialize)]
+struct Due {
+    /// The role, or the prefix of bins.
+    name: String,
+    expires: DateTime<Utc>,
+    expired: bool,
+    /// What to do.
+    #[serde(skip)]
+    next: String,
+}
+
+impl Due {
+    fn line(&self, gun: &Gun) -> String {
+        let what = if self.expired { "EXPIRED at" } else { "expires" };
+        let when = self.expires.format("%Y-%m-%dT%H:%M:%SZ");
+        format!("{gun}: {} {what} {when}; {}\n", self.name, self.next)
+    }
+}
+
+fn due(info: &CollectionInfo, by: DateTime<Utc>) -> Vec<Due> {
+    let gun = &info.gun;
+    let role = |role: &RoleInfo| {
+        let file = role.file.as_ref()?;
+        let (name, FileInfo { expires, expired, .. }) = (role.name.to_string(), file.clone());
+        let (is_due, next) = match name.as_str() {
+            // Short-lived, and renewed by the server.
+            "snapshot" | "timestamp" => {
+                (expired, "see why the server does not renew it: `/readyz`".to_owned())
+            }
+            "root" => (expires <= by, "sign its next version".to_owned()),
+            _ => (expires <= by, format!("`notary witness {gun} {name} --publish` renews it")),
+        };
+        (expired || is_due).then_some(Due { name, expires, expired, next })
+    };
+    let bins = |bins: &BinsInfo| {
+        let (expires, owner) = (bins.expires?, &bins.delegated_by);
+        let name = format!("{}-…", bins.name_prefix);
+        let next = format!("`notary witness {gun} {owner} --bins --publish` renews all of them");
+        let due = Due { name, expires, expired: bins.expired, next };
+        (due.expired || expires <= by).then_some(due)
+    };
+    info.roles.iter().filter_map(role).chain(info.bins.iter().filter_map(bins)).collect()
 }
 
 fn text(info: &CollectionInfo) -> String {

@@ -3,7 +3,7 @@
 //! Own keys are stored before the first request, root 1 and targets 1 are stored byte for byte before
 //! they are sent; so whatever is interrupted goes on when `init` is repeated.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -18,13 +18,13 @@ use notary_schema::wire::OnlineKey;
 use notary_signer::keys::Algorithm;
 use serde_json::json;
 
-use crate::agent::Agent;
 use crate::args::InitArgs;
 use crate::exit::{Failure, Outcome};
 use crate::keyring::{KeyEntry, Keyring, Purpose};
 use crate::publishing::in_flight::InFlight;
+use crate::remote::{Exempt, Reservation};
 use crate::session::Session;
-use crate::trust_dir::{CollectionDir, files};
+use crate::trust_dir::{CollectionDir, StateError, files};
 
 /// Everything that root 1 names.
 struct Keys {
@@ -37,32 +37,70 @@ struct Keys {
 /// Runs `notary init`.
 pub(crate) async fn run(session: &Session, args: InitArgs) -> Result<Outcome, Failure> {
     let gun = &args.gun;
+    let replace = args.replace.as_deref().map(sha256).transpose()?;
+    let reservation = Reservation { private: args.private, replace };
     let (collection, _lock) = session.locked(gun).await?;
     let keyring = session.keyring()?;
-    let root = own_keys(&keyring, &args.root_key, &format!("{gun} root"), Purpose::Root)?;
-    let targets =
-        own_keys(&keyring, &args.targets_key, &format!("{gun} targets"), Purpose::Targets)?;
     if let Some(pinned) = files::read(&collection.pinned_path())? {
-        return already(session, gun, &pinned, &root);
+        match &reservation.replace {
+            None => return already(session, &keyring, &args, &pinned),
+            Some(_) if is_accepted(session, gun, &collection).await? => {}
+            Some(_) => send(session, &keyring, &args, &collection, &reservation).await?,
+        }
+    } else {
+        send(session, &keyring, &args, &collection, &reservation).await?;
     }
+    let sent = InFlight::load(&collection)?.expect("it is kept until here").files();
+    let root = &sent[0].1;
+    if reservation.replace.is_some() {
+        // What was trusted of the collection that is gone; its pin is replaced last.
+        collection.forget_metadata()?;
+    }
+    session.pin(&collection, root)?;
+    // Pinned first: a crash in between repeats the request, which is harmless.
+    InFlight::settle(&collection)?;
+    // So that changes can be staged offline from now on.
+    if let Err(failure) = session.refreshed(gun, session.now(), Expiry::Reported).await {
+        session.output.warn(format_args!("the new collection could not be read yet: {failure}"));
+    }
+    report(session, gun, root)
+}
+
+/// A hash as people write it.
+fn sha256(text: &str) -> Result<String, Failure> {
+    let digits = text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
+    match digits {
+        true => Ok(text.to_ascii_lowercase()),
+        false => Err(Failure::Usage(format!("{text:?} is not 64 hexadecimal digits"))),
+    }
+}
+
+/// Sends root 1 and targets 1. What is in flight stays stored when they are accepted.
+async fn send(
+    session: &Session,
+    keyring: &Keyring,
+    args: &InitArgs,
+    collection: &CollectionDir,
+    reservation: &Reservation,
+) -> Result<(), Failure> {
+    let gun = &args.gun;
     let server = session.server()?;
-    let snapshot = online_key(session, gun, OnlineRole::Snapshot).await?;
-    let timestamp = online_key(session, gun, OnlineRole::Timestamp).await?;
+    let root = own_keys(keyring, &args.root_key, &format!("{gun} root"), Purpose::Root)?;
+    let label = format!("{gun} targets");
+    let targets = own_keys(keyring, &args.targets_key, &label, Purpose::Targets)?;
+    let snapshot = online_key(session, gun, OnlineRole::Snapshot, reservation).await?;
+    let timestamp = online_key(session, gun, OnlineRole::Timestamp, reservation).await?;
     let keys = Keys { root, targets, snapshot, timestamp };
-    let in_flight = match resumable(session, gun, &collection, &keys).await? {
+    let in_flight = match resumable(session, gun, collection, &keys).await? {
         Some(in_flight) => in_flight,
         None => {
-            let in_flight = sign(&keyring, &keys, &args, session.now())?;
-            in_flight.save(&collection)?;
+            let in_flight = sign(keyring, &keys, args, session.now())?;
+            in_flight.save(collection)?;
             in_flight
         }
     };
-    let sent = in_flight.files();
-    match server.publish(gun, &sent, []).await {
+    match server.create(gun, &in_flight.files(), reservation).await {
         Ok(answer) => {
-            // Pinned first: a crash in between repeats the request, which is harmless.
-            session.pin(&collection, &sent[0].1)?;
-            InFlight::settle(&collection)?;
             if answer.warnings.is_empty() && args.root_threshold == 1 {
                 session
                     .output
@@ -71,10 +109,11 @@ pub(crate) async fn run(session: &Session, args: InitArgs) -> Result<Outcome, Fa
             for warning in &answer.warnings {
                 session.output.warn(warning);
             }
+            Ok(())
         }
         Err(error) => {
             if error.is_definite() {
-                InFlight::settle(&collection)?;
+                InFlight::settle(collection)?;
             }
             if error.problem().is_some_and(|problem| problem.code == "version_conflict") {
                 return Err(Failure::Conflict(format!(
@@ -82,37 +121,52 @@ pub(crate) async fn run(session: &Session, args: InitArgs) -> Result<Outcome, Fa
                      its root with `notary trust add`"
                 )));
             }
-            return Err(error.into());
+            Err(error.into())
         }
     }
-    // So that changes can be staged offline from now on.
-    if let Err(failure) = session.refreshed(gun, session.now(), Expiry::Reported).await {
-        session.output.warn(format_args!("the new collection could not be read yet: {failure}"));
-    }
-    report(session, gun, &sent[0].1, &keys.root, &keys.targets)
 }
 
-fn report(
+/// Whether the server has taken the root that is in flight: then a replacement is done, and asking
+/// for it again would be refused.
+async fn is_accepted(
     session: &Session,
     gun: &Gun,
-    root: &[u8],
-    root_keys: &[KeyEntry],
-    targets_keys: &[KeyEntry],
-) -> Result<Outcome, Failure> {
-    let ids = |keys: &[KeyEntry]| keys.iter().map(|key| key.keyid.clone()).collect::<Vec<_>>();
-    let (sha256, root_ids, targets_ids) = (sha256_hex(root), ids(root_keys), ids(targets_keys));
+    collection: &CollectionDir,
+) -> Result<bool, Failure> {
+    let Some(in_flight) = InFlight::load(collection)? else { return Ok(false) };
+    let files = in_flight.files();
+    let Some((_, root)) = files.iter().find(|(role, _)| *role == RoleName::ROOT) else {
+        return Ok(false);
+    };
+    let agent = session.agent(gun, session.now())?;
+    match session.fetch_root(gun, Version::FIRST, &agent).await {
+        Ok(served) => Ok(served == root[..]),
+        Err(Failure::NotFound(_)) => Ok(false),
+        Err(failure) => Err(failure),
+    }
+}
+
+fn report(session: &Session, gun: &Gun, root: &[u8]) -> Result<Outcome, Failure> {
+    let file = read_pinned(session, gun, root)?;
+    let (version, sha256, roles) = (file.version(), sha256_hex(root), &file.signed().roles);
     let join = |ids: &[KeyId]| ids.iter().map(KeyId::as_str).collect::<Vec<_>>().join(", ");
     let text = format!(
-        "created {gun}\nroot 1 has the sha256 {sha256}\nroot keys: {}\ntargets keys: {}\n",
-        join(&root_ids),
-        join(&targets_ids)
+        "created {gun}\nroot {version} has the sha256 {sha256}\nroot keys: {}\ntargets keys: {}\n",
+        join(&roles.root.keyids),
+        join(&roles.targets.keyids)
     );
     let value = json!({
-        "collection": gun, "root_sha256": sha256,
-        "root_keys": root_ids, "targets_keys": targets_ids,
+        "collection": gun, "root_version": version, "root_sha256": sha256,
+        "root_keys": roles.root.keyids, "targets_keys": roles.targets.keyids,
     });
     session.output.result(&value, &text)?;
     Ok(Outcome::Done)
+}
+
+fn read_pinned(session: &Session, gun: &Gun, root: &[u8]) -> Result<Envelope<Root>, Failure> {
+    let path = session.collection(gun)?.pinned_path();
+    Envelope::<Root>::parse(root.to_vec())
+        .map_err(|error| StateError::Corrupt { path, why: error.to_string() }.into())
 }
 
 /// The keys that are named, or the one that an earlier `init` made, or a new one.
@@ -126,34 +180,46 @@ fn own_keys(
         let resolve = |key: &String| keyring.resolve(key, purpose);
         return Ok(named.iter().map(resolve).collect::<Result<_, _>>()?);
     }
-    let made = keyring.list()?.into_iter().find(|key| key.label.as_deref() == Some(label));
-    match made {
+    match labelled(keyring, label)? {
         Some(key) => Ok(vec![key]),
         None => Ok(vec![keyring.create(Algorithm::Ed25519, Some(label.to_owned()), purpose)?]),
     }
 }
 
+fn labelled(keyring: &Keyring, label: &str) -> Result<Option<KeyEntry>, Failure> {
+    Ok(keyring.list()?.into_iter().find(|key| key.label.as_deref() == Some(label)))
+}
+
 /// A collection whose root is pinned here exists: with these root keys it was made here.
 fn already(
     session: &Session,
-    gun: &Gun,
+    keyring: &Keyring,
+    args: &InitArgs,
     pinned: &[u8],
-    root_keys: &[KeyEntry],
 ) -> Result<Outcome, Failure> {
-    let root = Envelope::<Root>::parse(pinned.to_vec())
-        .map_err(|error| Failure::Refused(format!("the pinned root of {gun}: {error}")))?;
+    let gun = &args.gun;
+    let root = read_pinned(session, gun, pinned)?;
+    let own = match args.root_key.is_empty() {
+        true => labelled(keyring, &format!("{gun} root"))?.into_iter().collect(),
+        false => own_keys(keyring, &args.root_key, "", Purpose::Root)?,
+    };
     let listed = &root.signed().roles.root.keyids;
-    if !root_keys.iter().all(|key| listed.contains(&key.keyid)) {
+    if own.is_empty() || !own.iter().all(|key| listed.contains(&key.keyid)) {
         return Err(Failure::Conflict(format!(
             "{gun} exists and its root is not signed by these keys; choose another name"
         )));
     }
     session.output.message(format_args!("{gun} was created before"));
-    report(session, gun, pinned, root_keys, &[])
+    report(session, gun, pinned)
 }
 
-async fn online_key(session: &Session, gun: &Gun, role: OnlineRole) -> Result<OnlineKey, Failure> {
-    let key = session.server()?.online_key(gun, role).await?;
+async fn online_key(
+    session: &Session,
+    gun: &Gun,
+    role: OnlineRole,
+    reservation: &Reservation,
+) -> Result<OnlineKey, Failure> {
+    let key = session.server()?.online_key(gun, role, reservation).await?;
     match key.keyid == *key.key.id() && key.key.public().is_some() {
         true => Ok(key),
         false => Err(Failure::Refused(format!(
@@ -182,11 +248,7 @@ async fn resumable(
     if names(&roles.snapshot, &keys.snapshot) && names(&roles.timestamp, &keys.timestamp) {
         return Ok(Some(in_flight));
     }
-    let server = session.server()?;
-    let (base, token) = (server.metadata_url(gun), server.token().cloned());
-    let now = session.now();
-    let trusted = collection.trusted();
-    let agent = Agent::new(trusted, base, token, session.http(), now, Expiry::Reported);
+    let agent = session.agent(gun, session.now())?;
     match session.fetch_root(gun, Version::FIRST, &agent).await {
         Ok(_) => Ok(Some(in_flight)),
         Err(Failure::NotFound(_)) => Ok(None),
@@ -214,7 +276,7 @@ fn sign(
         (RoleName::TARGETS, sign(&targets, Purpose::Targets, &keys.targets)?),
     ];
     check(&files, keys, now)?;
-    Ok(InFlight::new(&files, BTreeSet::new(), BTreeMap::new()))
+    Ok(InFlight::new(&files, Exempt::default(), BTreeMap::new()))
 }
 
 fn first_root(keys: &Keys, args: &InitArgs, expires: Expires) -> Result<Root, Failure> {

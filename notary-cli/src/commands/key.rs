@@ -1,5 +1,7 @@
 //! `notary key`.
 
+mod usage;
+
 use std::fmt::Write;
 use std::path::Path;
 
@@ -36,8 +38,48 @@ pub(crate) fn run(session: &Session, command: KeyCommand) -> Result<Outcome, Fai
         KeyCommand::Export { id, public, output } => {
             export(session, &id, public, output.as_deref())?;
         }
+        KeyCommand::Import { file, name } => {
+            let (entry, new) = session.keyring()?.import(&file, name)?;
+            if !new {
+                session.output.message("the key was there already and stays as it was");
+            }
+            session.output.result(&entry, &format!("{}\n", entry.keyid))?;
+        }
+        KeyCommand::Passwd { id } => {
+            let keyring = session.keyring()?;
+            let entry = keyring.entry(&id)?;
+            keyring.change_passphrase(&entry)?;
+            let text = format!("{} has another passphrase\n", entry.keyid);
+            session.output.result(&json!({ "keyid": entry.keyid, "changed": true }), &text)?;
+        }
+        KeyCommand::Remove { id } => remove(session, &id)?,
     }
     Ok(Outcome::Done)
+}
+
+/// A key that metadata still lists is removed only by somebody who has heard what that means.
+fn remove(session: &Session, id: &str) -> Result<(), Failure> {
+    let keyring = session.keyring()?;
+    let entry = keyring.entry(id)?;
+    let keyid = &entry.keyid;
+    let uses = usage::uses(session, &entry)?;
+    match uses.is_empty() {
+        true if !session.confirm(&format!("remove {keyid} for good?"))? => {
+            return Err(Failure::Refused("nothing was removed".into()));
+        }
+        true => {}
+        false => session.insist(
+            &format!("remove {keyid} for good"),
+            &format!(
+                "it signs {}; where too few other keys are left, no next version can be signed, and \
+                 a root stays as it is forever",
+                uses.join(", ")
+            ),
+        )?,
+    }
+    keyring.remove(&entry)?;
+    let value = json!({ "keyid": keyid, "removed": true, "was_listed_for": uses });
+    Ok(session.output.result(&value, &format!("removed {keyid}\n"))?)
 }
 
 fn table(entries: &[KeyEntry]) -> String {

@@ -48,7 +48,10 @@ pub(crate) async fn list(session: &Session, args: ListArgs) -> Result<Outcome, F
     let (_, _lock) = session.locked(&args.gun).await?;
     let mut agent = session.refreshed(&args.gun, session.now(), Expiry::Enforced).await?;
     let what = args.role.as_ref().map_or(Visit::All, Visit::One);
-    let unread = visit(session, &mut agent, what).await?;
+    let Visited { unread, pending } = visit(session, &mut agent, what).await?;
+    for role in &pending {
+        session.output.message(format_args!("{role} has published nothing yet"));
+    }
     let view = View::new(agent.trusted()?.clone());
     if let Some(role) = args.role.as_ref().filter(|role| view.role(role).is_none()) {
         return Err(StageError::UnknownRole(role.clone()).into());
@@ -60,7 +63,9 @@ pub(crate) async fn list(session: &Session, args: ListArgs) -> Result<Outcome, F
         writeln!(text, "{} {} {hash} {}", target.role, target.file.length, target.name)
             .expect("a String takes all");
     }
-    session.output.result(&json!({ "targets": targets, "unread": unread }), &text)?;
+    session
+        .output
+        .result(&json!({ "targets": targets, "unread": unread, "pending": pending }), &text)?;
     Ok(if unread.is_empty() { Outcome::Done } else { Outcome::NotVerified })
 }
 
@@ -92,22 +97,36 @@ impl Visit<'_> {
     }
 }
 
-/// Fetches roles. Answers those that could not be read.
+/// The roles that gave no targets.
+#[derive(Debug, Default)]
+pub(crate) struct Visited {
+    /// They could not be read.
+    pub(crate) unread: BTreeSet<RoleName>,
+    /// They are delegated to and have published nothing yet.
+    pub(crate) pending: BTreeSet<RoleName>,
+}
+
+/// Fetches roles.
 pub(crate) async fn visit(
     session: &Session,
     agent: &mut Agent<'_>,
     what: Visit<'_>,
-) -> Result<BTreeSet<RoleName>, Failure> {
-    let (mut visited, mut unread) = (BTreeSet::from([RoleName::TARGETS]), BTreeSet::new());
+) -> Result<Visited, Failure> {
+    let (mut seen, mut visited) = (BTreeSet::from([RoleName::TARGETS]), Visited::default());
     let mut waiting = vec![Vec::new()];
     while let Some(path) = waiting.pop() {
         let role = path.last().unwrap_or(&RoleName::TARGETS).clone();
+        let snapshot = agent.trusted()?.snapshot();
+        if snapshot.is_some_and(|snapshot| snapshot.signed().entry(&role).is_none()) {
+            visited.pending.insert(role);
+            continue;
+        }
         if let Err(error) = agent.follow(&path).await {
             if !matches!(error, AgentError::Update(_)) {
                 return Err(error.into());
             }
             session.output.warn(format_args!("the targets of {role} are not listed: {error}"));
-            unread.insert(role);
+            visited.unread.insert(role);
             continue;
         }
         if matches!(what, Visit::One(wanted) if *wanted == role) {
@@ -115,12 +134,12 @@ pub(crate) async fn visit(
         }
         let Some(file) = agent.trusted()?.targets(&role) else { continue };
         for below in what.below(file.signed()).into_iter().rev() {
-            if visited.len() < MAX_ROLES && visited.insert(below.clone()) {
+            if seen.len() < MAX_ROLES && seen.insert(below.clone()) {
                 waiting.push(path.iter().cloned().chain([below]).collect());
             }
         }
     }
-    Ok(unread)
+    Ok(visited)
 }
 
 fn targets(view: &View, only: Option<&RoleName>) -> Vec<ListedTarget> {

@@ -2,14 +2,19 @@
 
 mod bins;
 mod client;
+mod collections;
+mod completion;
 mod delegation;
+mod diff;
 mod info;
 mod init;
 mod key;
+mod log;
 mod lookup;
 mod publish;
 mod pull;
 mod stage;
+mod token;
 mod trust;
 
 use std::ffi::OsString;
@@ -19,7 +24,7 @@ use std::rc::Rc;
 use clap::{CommandFactory, Parser};
 
 use crate::Parts;
-use crate::args::{Cli, Command, DelegationCommand};
+use crate::args::{Cli, Command};
 use crate::exit::{Failure, Outcome};
 use crate::output::Output;
 use crate::session::Session;
@@ -75,24 +80,29 @@ async fn dispatch(session: &Session, command: Command) -> Result<Outcome, Failur
         Command::Key(command) => key::run(session, command),
         Command::Init(args) => init::run(session, args).await,
         Command::Info(args) => info::run(session, args).await,
+        Command::Collections => collections::list(session).await,
+        Command::Log(args) => log::run(session, args).await,
+        Command::Diff(args) => diff::run(session, args).await,
         Command::Add(args) => stage::add(session, args).await,
+        Command::Addhash(args) => stage::addhash(session, args).await,
+        Command::Import(args) => stage::import(session, args).await,
         Command::Remove(args) => stage::remove(session, args).await,
+        Command::Witness(args) => stage::witness(session, args).await,
         Command::Status(args) => stage::status(session, &args.gun),
         Command::Reset(args) => stage::reset(session, &args.gun).await,
         Command::Publish(args) => publish::run(session, args).await,
         Command::List(args) => lookup::list(session, args).await,
         Command::Lookup(args) => lookup::lookup(session, args).await,
-        Command::Delegation(DelegationCommand::Request { gun, role, key, output, expires }) => {
-            delegation::request(session, &gun, &role, &key, &output, expires).await
-        }
-        Command::Delegation(DelegationCommand::Add(args)) => delegation::add(session, args).await,
-        Command::Delegation(DelegationCommand::Bins(args)) => bins::run(session, args).await,
-        Command::Delegation(DelegationCommand::List(args)) => {
-            delegation::list(session, &args.gun).await
-        }
+        Command::Delegation(command) => delegation::run(session, command).await,
         Command::Trust(command) => trust::run(session, command).await,
         Command::Verify(args) => pull::verify(session, args).await,
         Command::Pull(args) => pull::pull(session, args).await,
+        Command::Delete(args) => collections::delete(session, args).await,
+        Command::Undelete(args) => collections::undelete(session, &args.gun).await,
+        Command::Policy(args) => collections::policy(session, args).await,
+        Command::Token(command) => token::run(session, command).await,
+        Command::Whoami => token::whoami(session).await,
+        Command::Completion { shell } => completion::run(session, shell),
         Command::Client(args) => client::run(session, args).await,
     }
 }

@@ -85,12 +85,16 @@ fn describe(plan: &Plan, warnings: &[String]) -> (serde_json::Value, String) {
         writeln!(text, "{role}: the first file of the team, {} bytes", file.len())
             .expect("a String takes all");
     }
-    for role in &plan.pending {
+    for role in &plan.exempt.pending {
         writeln!(text, "{role}: delegated, without a file yet").expect("a String takes all");
+    }
+    for role in &plan.exempt.orphan {
+        writeln!(text, "{role}: not delegated to any more").expect("a String takes all");
     }
     let first: Vec<_> = plan.first_files.iter().map(|(role, _)| role).collect();
     let value = json!({
-        "roles": roles, "first_files": first, "pending": plan.pending, "warnings": warnings,
+        "roles": roles, "first_files": first, "pending": plan.exempt.pending,
+        "orphan": plan.exempt.orphan, "warnings": warnings,
     });
     (value, text)
 }

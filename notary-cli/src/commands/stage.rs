@@ -1,66 +1,81 @@
-//! `notary add`, `remove`, `status`, `reset`: changes that wait to be published.
+//! `notary add`, `addhash`, `import`, `remove`, `witness`: changes that wait to be published.
 //!
 //! A change is judged when it is staged, on the trusted metadata that is stored here. Only where that
 //! does not suffice is the server asked, if one is named; so a stale copy refuses nothing.
 
+mod exclude;
+mod import;
 mod source;
-
-use std::fmt::Write;
+mod status;
 
 use notary_schema::json;
-use notary_schema::name::{Gun, RoleName};
+use notary_schema::name::{Gun, RoleName, TargetPath};
 use notary_schema::online::Lifetimes;
-use serde::Serialize;
-use serde_json::Value;
+use notary_schema::publish::{Limits, check_target};
+use notary_schema::role::{Hashes, TargetFile};
+use serde_json::{Value, json};
 
 use super::publish;
 use crate::agent;
-use crate::args::{AddArgs, RemoveArgs, SignArgs, StageArgs};
+use crate::args::{AddArgs, AddhashArgs, RemoveArgs, SignArgs, StageArgs, WitnessArgs};
 use crate::exit::{Failure, Outcome};
 use crate::keyring::{KeyEntry, KeyringError, listed};
-use crate::publishing::in_flight::InFlight;
 use crate::publishing::wanted::{Names, Wanted};
 use crate::publishing::{load, plan, reading, save};
 use crate::session::Session;
-use crate::staged::{Staged, TargetChange, role_for, role_to_remove_from};
+use crate::staged::{StageError, Staged, TargetChange, Witness, role_for, role_to_remove_from};
 use crate::trust_dir::CollectionDir;
-use crate::view::View;
-
-/// More staged targets than this are counted, not listed.
-const MOST_LISTED: usize = 20;
-
-/// One staged change, as it is shown.
-#[derive(Debug, Serialize)]
-struct Shown {
-    role: RoleName,
-    change: &'static str,
-    name: String,
-}
+use crate::view::{View, bins};
+use exclude::Exclude;
+pub(crate) use import::import;
+pub(crate) use status::{Shown, reset, status};
 
 /// Runs `notary add`.
 pub(crate) async fn add(session: &Session, args: AddArgs) -> Result<Outcome, Failure> {
     let custom = args.custom.as_deref().map(read_custom).transpose()?;
+    let exclude = Exclude::parse(&args.exclude)?;
     let (collection, _lock) = session.locked(&args.gun).await?;
-    let keys = session.keyring()?.available(&args.stage.key)?;
-    let files = source::collect(&args)?;
+    let files = source::collect(&args, &exclude)?;
     let targets = source::measure(session, &files, custom.as_ref(), args.copy_to.as_deref())?;
+    set(session, &args.gun, &collection, args.role.as_ref(), &args.stage, &targets).await
+}
+
+/// Runs `notary addhash`.
+pub(crate) async fn addhash(session: &Session, args: AddhashArgs) -> Result<Outcome, Failure> {
+    let custom = args.custom.as_deref().map(read_custom).transpose()?;
+    let name = TargetPath::parse(&args.name)?;
+    let hashes = Hashes::sha256_of(args.sha256.to_ascii_lowercase());
+    let targets = [(name, TargetFile { length: args.length, hashes, custom })];
+    let (collection, _lock) = session.locked(&args.gun).await?;
+    set(session, &args.gun, &collection, args.role.as_ref(), &args.stage, &targets).await
+}
+
+/// Stages targets, each in the role that may list it.
+async fn set(
+    session: &Session,
+    gun: &Gun,
+    collection: &CollectionDir,
+    role: Option<&RoleName>,
+    args: &StageArgs,
+    targets: &[(TargetPath, TargetFile)],
+) -> Result<Outcome, Failure> {
+    let keys = session.keyring()?.available(&args.key)?;
     let change = |view: &View, staged: &mut Staged| {
-        let mut shown = Vec::new();
-        for (name, file) in &targets {
-            let role = role_for(view, &keys, name.as_str(), args.role.as_ref())?;
-            shown.push(Shown { role: role.clone(), change: "set", name: name.to_string() });
-            // The last word on a name counts, in whichever role it was staged before.
-            staged.roles.values_mut().for_each(|c| drop(c.targets.remove(name.as_str())));
-            let changes = staged.roles.entry(role).or_default();
-            changes.targets.insert(name.to_string(), TargetChange::Set(file.clone()));
+        let (mut shown, mut changes) = (Vec::new(), Vec::new());
+        for (name, file) in targets {
+            let role = place(view, &keys, role, name, file)?;
+            shown.push(Shown::new(&role, "set", name.as_str()));
+            changes.push((role, name.to_string(), TargetChange::Set(file.clone())));
         }
+        staged.set_targets(changes);
         Ok(shown)
     };
     let names: Vec<String> = targets.iter().map(|(name, _)| name.to_string()).collect();
-    let roles: Vec<RoleName> = args.role.iter().cloned().collect();
-    let wanted = Wanted { roles: &roles, names: Names::Open(&names), keys: &keys };
-    let shown = stage(session, &args.gun, &collection, wanted, change).await?;
-    finish(session, &args.gun, &collection, &args.stage, shown).await
+    let roles: Vec<RoleName> = role.into_iter().cloned().collect();
+    let names = Names::Open(&names);
+    let wanted = Wanted { roles: &roles, names, keys: &keys, ..Wanted::default() };
+    let shown = stage(session, gun, collection, wanted, change).await?;
+    finish(session, gun, collection, args, shown).await
 }
 
 /// Runs `notary remove`.
@@ -68,70 +83,93 @@ pub(crate) async fn remove(session: &Session, args: RemoveArgs) -> Result<Outcom
     let (collection, _lock) = session.locked(&args.gun).await?;
     let keys = session.keyring()?.available(&args.stage.key)?;
     let change = |view: &View, staged: &mut Staged| {
-        let mut was_staged = false;
-        for (role, changes) in &mut staged.roles {
-            if args.role.as_ref().is_none_or(|wanted| wanted == role) {
-                was_staged |= changes.targets.remove(&args.name).is_some();
-            }
-        }
-        staged.roles.retain(|_, changes| !changes.is_empty());
+        let was_staged = staged.unset_target(&args.name, args.role.as_ref());
         let role = match role_to_remove_from(view, &keys, &args.name, args.role.as_ref()) {
             Ok(role) => role,
             // Only staged, never published: taking it back is all there is to do.
             Err(_) if was_staged => return Ok(Vec::new()),
             Err(error) => return Err(error.into()),
         };
-        let changes = staged.roles.entry(role.clone()).or_default();
-        changes.targets.insert(args.name.clone(), TargetChange::Remove);
-        Ok(vec![Shown { role, change: "remove", name: args.name.clone() }])
+        staged.set_targets(vec![(role.clone(), args.name.clone(), TargetChange::Remove)]);
+        Ok(vec![Shown::new(&role, "remove", &args.name)])
     };
     let roles: Vec<RoleName> = args.role.iter().cloned().collect();
     let names = Names::Open(std::slice::from_ref(&args.name));
-    let wanted = Wanted { roles: &roles, names, keys: &keys };
+    let wanted = Wanted { roles: &roles, names, keys: &keys, ..Wanted::default() };
     let shown = stage(session, &args.gun, &collection, wanted, change).await?;
     finish(session, &args.gun, &collection, &args.stage, shown).await
 }
 
-/// Runs `notary status`.
-pub(crate) fn status(session: &Session, gun: &Gun) -> Result<Outcome, Failure> {
-    let collection = session.collection(gun)?;
-    let staged = load(&collection)?;
-    let in_flight = InFlight::load(&collection)?.is_some();
-    let shown = shown(&staged);
-    let mut text = String::new();
-    if in_flight {
-        text.push_str("a publish is in flight; the next `notary publish` sends it first\n");
+/// Runs `notary witness`.
+pub(crate) async fn witness(session: &Session, args: WitnessArgs) -> Result<Outcome, Failure> {
+    if !args.role.is_targets_role() {
+        let role = &args.role;
+        return Err(Failure::Usage(format!(
+            "{role} is not witnessed: a root is followed by another one, and the server signs \
+             snapshot and timestamp anew by itself"
+        )));
     }
-    list(&mut text, &shown, usize::MAX);
-    if text.is_empty() {
-        text.push_str("nothing is staged\n");
-    }
-    let value = serde_json::json!({ "staged": shown, "in_flight": in_flight });
-    session.output.result(&value, &text)?;
-    Ok(if staged.is_empty() && !in_flight { Outcome::Done } else { Outcome::ToDo })
+    let (collection, _lock) = session.locked(&args.gun).await?;
+    let keys = session.keyring()?.available(&args.stage.key)?;
+    let change = |view: &View, staged: &mut Staged| {
+        if view.role(&args.role).is_none() {
+            return Err(StageError::UnknownRole(args.role.clone()).into());
+        }
+        let bins = view.file(&args.role).filter(|_| args.bins).map(|file| bins(file.signed()));
+        let roles: Vec<RoleName> =
+            std::iter::once(args.role.clone()).chain(bins.into_iter().flatten()).collect();
+        for role in &roles {
+            let changes = staged.roles.entry(role.clone()).or_default();
+            changes.witness = Some(Witness { reviewed: args.reviewed });
+        }
+        Ok(roles.iter().map(|role| Shown::of_role(role, "witness")).collect())
+    };
+    // What was reviewed, and which bins there are, is asked of what is there, not of what was there.
+    let is_newest = args.reviewed.is_some() || args.bins;
+    let ground = if is_newest { Ground::Newest } else { Ground::Stored };
+    let role = std::slice::from_ref(&args.role);
+    let bins_of = if args.bins { role } else { &[] };
+    let wanted = Wanted { roles: role, bins_of, keys: &keys, ..Wanted::default() };
+    let shown = stage_on(ground, session, &args.gun, &collection, wanted, change).await?;
+    finish(session, &args.gun, &collection, &args.stage, shown).await
 }
 
-/// Runs `notary reset`. What is in flight stays: its outcome is not known.
-pub(crate) async fn reset(session: &Session, gun: &Gun) -> Result<Outcome, Failure> {
-    let (collection, _lock) = session.locked(gun).await?;
-    let staged = load(&collection)?;
-    let question = format!("drop {} staged changes of {gun}?", staged.len());
-    if !staged.is_empty() && !session.confirm(&question)? {
-        return Err(Failure::Refused("nothing was dropped".into()));
-    }
-    save(&collection, &Staged::default())?;
-    if InFlight::load(&collection)?.is_some() {
-        session.output.warn("a publish is in flight; the next `notary publish` sends it first");
-    }
-    let dropped = staged.len();
-    let value = serde_json::json!({ "dropped": dropped });
-    session.output.result(&value, &format!("dropped {dropped} staged changes\n"))?;
-    Ok(Outcome::Done)
+/// The role that lists a target, which may be listed.
+fn place(
+    view: &View,
+    keys: &[KeyEntry],
+    role: Option<&RoleName>,
+    name: &TargetPath,
+    file: &TargetFile,
+) -> Result<RoleName, Failure> {
+    let role = role_for(view, keys, name.as_str(), role)?;
+    check_target(&role, name.as_str(), file, &Limits::default())?;
+    Ok(role)
+}
+
+/// What a change is judged on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ground {
+    /// What is stored here, where that suffices.
+    Stored,
+    /// What the server has, where one is named.
+    Newest,
 }
 
 /// Makes a change to what is staged, judges all of it, and stores it. What is wanted for the change
 /// is read, and what was staged before.
 pub(crate) async fn stage<T>(
+    session: &Session,
+    gun: &Gun,
+    collection: &CollectionDir,
+    wanted: Wanted<'_>,
+    change: impl Fn(&View, &mut Staged) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    stage_on(Ground::Stored, session, gun, collection, wanted, change).await
+}
+
+async fn stage_on<T>(
+    ground: Ground,
     session: &Session,
     gun: &Gun,
     collection: &CollectionDir,
@@ -149,24 +187,24 @@ pub(crate) async fn stage<T>(
         Ok((staged, result))
     };
     let roles: Vec<RoleName> = before.roles.keys().chain(wanted.roles).cloned().collect();
-    let wanted = Wanted { roles: &roles, ..wanted };
+    let subtrees = before.undelegated().chain(wanted.subtrees).cloned().collect::<Vec<_>>();
+    let wanted = Wanted { roles: &roles, subtrees: &subtrees, ..wanted };
     let local = agent::stored(&collection.trusted(), wanted, now)?.map(View::new);
-    let decided = match local.map(|view| decide(&view, &Lifetimes::default())) {
-        Some(Ok(decided)) => decided,
-        Some(Err(failure)) if session.settings.server.is_none() => return Err(failure),
-        Some(Err(failure)) => match reading::read(session, gun, wanted, now).await {
-            Ok(reading) => decide(&reading.view, &reading.lifetimes)?,
-            Err(unread) => {
+    let local = local.map(|view| decide(&view, &Lifetimes::default()));
+    let is_named = session.settings.server.is_some();
+    let decided = match local {
+        Some(Ok(decided)) if ground == Ground::Stored || !is_named => Ok(decided),
+        Some(Err(failure)) if !is_named => Err(failure),
+        local => match (reading::read(session, gun, wanted, now).await, local) {
+            (Ok(reading), _) => decide(&reading.view, &reading.lifetimes),
+            (Err(unread), None) => Err(unread),
+            (Err(unread), Some(local)) => {
                 session.output.warn(format_args!("the server could not be asked: {unread}"));
-                return Err(failure);
+                local
             }
         },
-        None => {
-            let reading = reading::read(session, gun, wanted, now).await?;
-            decide(&reading.view, &reading.lifetimes)?
-        }
     };
-    let (staged, result) = decided;
+    let (staged, result) = decided?;
     save(collection, &staged)?;
     Ok(result)
 }
@@ -192,7 +230,7 @@ fn refuse_unsignable(
 }
 
 /// Shows what was staged, or publishes it at once.
-async fn finish(
+pub(crate) async fn finish(
     session: &Session,
     gun: &Gun,
     collection: &CollectionDir,
@@ -203,38 +241,14 @@ async fn finish(
         let sign = SignArgs { key: args.key.clone(), expires: args.expires };
         return publish::publish(session, gun, collection, &sign).await;
     }
-    let mut text = String::new();
-    list(&mut text, &shown, MOST_LISTED);
-    session.output.result(&serde_json::json!({ "staged": shown }), &text)?;
-    session.output.message(format_args!("`notary publish {gun}` publishes what is staged"));
+    session.output.result(&json!({ "staged": shown }), &status::brief(&shown))?;
+    match shown.is_empty() {
+        true => session.output.message("it was staged only, and is not any more"),
+        false => {
+            session.output.message(format_args!("`notary publish {gun}` publishes what is staged"));
+        }
+    }
     Ok(Outcome::Done)
-}
-
-fn shown(staged: &Staged) -> Vec<Shown> {
-    let mut shown = Vec::new();
-    for (role, changes) in &staged.roles {
-        for (name, change) in &changes.targets {
-            let change = match change {
-                TargetChange::Set(_) => "set",
-                TargetChange::Remove => "remove",
-            };
-            shown.push(Shown { role: role.clone(), change, name: name.clone() });
-        }
-        for team in changes.delegations.keys() {
-            shown.push(Shown { role: role.clone(), change: "delegate", name: team.to_string() });
-        }
-    }
-    shown
-}
-
-fn list(text: &mut String, shown: &[Shown], most: usize) {
-    if shown.len() > most {
-        writeln!(text, "staged {} changes", shown.len()).expect("a String takes all");
-        return;
-    }
-    for Shown { role, change, name } in shown {
-        writeln!(text, "{role}: {change} {name}").expect("a String takes all");
-    }
 }
 
 fn read_custom(path: &std::path::Path) -> Result<Value, Failure> {

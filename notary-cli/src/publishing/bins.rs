@@ -1,7 +1,7 @@
 //! The division of a role's names into hash bins: the delegation, every bin's first file and the
 //! targets that move into them are one publish, since no client may see a part of it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use notary_schema::draft::Draft;
@@ -18,6 +18,7 @@ use super::wanted::Wanted;
 use super::{Publisher, Sent, load};
 use crate::exit::Failure;
 use crate::keyring::{KeyEntry, KeyringError, Purpose, listed};
+use crate::remote::Exempt;
 use crate::staged::StageError;
 use crate::view::{KnownRole, View};
 
@@ -73,7 +74,7 @@ impl Publisher<'_> {
         let (owner, plan) = self.sign_division(view, &known, draft, &division)?;
         plan.check_signed(std::slice::from_ref(&owner), view, lifetimes, now)?;
         let signed: Vec<_> = plan.first_files.into_iter().chain([owner]).collect();
-        let in_flight = InFlight::new(&signed, BTreeSet::new(), BTreeMap::new());
+        let in_flight = InFlight::new(&signed, Exempt::default(), BTreeMap::new());
         in_flight.save(self.collection)?;
         match self.send(&in_flight).await? {
             Sent::Published(answer) => Ok(Divided { answer, moved, kept }),
@@ -117,7 +118,7 @@ impl Publisher<'_> {
             first_files.push((name, file.into()));
             progress.advance(1);
         }
-        let plan = Plan { parts: vec![part], first_files, pending: BTreeSet::new() };
+        let plan = Plan { parts: vec![part], first_files, exempt: Exempt::default() };
         Ok(((known.name.clone(), file.into()), plan))
     }
 }

@@ -2,12 +2,13 @@
 //! first byte leaves and removed when the server has judged them. As long as they are there, the next
 //! publish sends them first, so that one version never gets two contents.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use notary_schema::name::RoleName;
 use serde::{Deserialize, Serialize};
 
+use crate::remote::Exempt;
 use crate::staged::Base;
 use crate::trust_dir::{CollectionDir, StateError, files};
 
@@ -16,9 +17,9 @@ use crate::trust_dir::{CollectionDir, StateError, files};
 #[serde(deny_unknown_fields)]
 pub(crate) struct InFlight {
     files: Vec<SignedFile>,
-    /// Delegated roles without a file.
+    /// What the publish leaves so on purpose.
     #[serde(default)]
-    pub(crate) pending: BTreeSet<RoleName>,
+    pub(crate) exempt: Exempt,
     /// What the changed targets were before, by role.
     #[serde(default)]
     pub(crate) base: BTreeMap<RoleName, Base>,
@@ -36,7 +37,7 @@ impl InFlight {
     /// These signed files.
     pub(crate) fn new(
         files: &[(RoleName, Arc<[u8]>)],
-        pending: BTreeSet<RoleName>,
+        exempt: Exempt,
         base: BTreeMap<RoleName, Base>,
     ) -> InFlight {
         let text = |bytes: &[u8]| std::str::from_utf8(bytes).expect("JSON is UTF-8").to_owned();
@@ -44,7 +45,7 @@ impl InFlight {
             role: role.clone(),
             file: text(file),
         };
-        InFlight { files: files.iter().map(signed).collect(), pending, base }
+        InFlight { files: files.iter().map(signed).collect(), exempt, base }
     }
 
     /// The signed files.

@@ -161,6 +161,7 @@ impl<'a> Publisher<'a> {
         for (role, bytes) in &files {
             if let Ok(file) = Envelope::<Targets>::parse(bytes.clone()) {
                 staged.drop_present(role, file.signed(), has_file);
+                staged.drop_witness(role);
             }
         }
         save(self.collection, &staged)
@@ -170,7 +171,7 @@ impl<'a> Publisher<'a> {
     async fn send(&self, in_flight: &InFlight) -> Result<Sent, Failure> {
         let sent = in_flight.files();
         let server = self.session.server()?;
-        match server.publish(self.gun, &sent, &in_flight.pending).await {
+        match server.publish(self.gun, &sent, &in_flight.exempt).await {
             Ok(answer) => {
                 InFlight::settle(self.collection)?;
                 Ok(Sent::Published(answer))
@@ -199,7 +200,10 @@ impl<'a> Publisher<'a> {
         let roles: Vec<_> = staged.roles.keys().chain(delegated).cloned().collect();
         let names = staged.roles.values().flat_map(|changes| changes.targets.keys());
         let names: Vec<String> = names.cloned().collect();
-        let wanted = Wanted { roles: &roles, names: Names::Placed(&names), keys: &self.keys };
+        let subtrees: Vec<_> = staged.undelegated().cloned().collect();
+        let (names, subtrees) = (Names::Placed(&names), &subtrees[..]);
+        let wanted =
+            Wanted { roles: &roles, names, subtrees, keys: &self.keys, ..Wanted::default() };
         reading::read(self.session, self.gun, wanted, now).await
     }
 
@@ -268,7 +272,7 @@ impl<'a> Publisher<'a> {
         };
         let base = plan.parts.iter().map(|part| (part.role.clone(), base(&part.role))).collect();
         signed.extend(plan.first_files.iter().cloned());
-        Ok(InFlight::new(&signed, plan.pending.clone(), base))
+        Ok(InFlight::new(&signed, plan.exempt.clone(), base))
     }
 }
 

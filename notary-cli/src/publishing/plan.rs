@@ -12,8 +12,9 @@ use notary_schema::publish::{Batch, Head, Refusal, Rules, check, check_unsigned}
 use notary_schema::role::{Expires, Targets};
 
 use crate::exit::Failure;
-use crate::staged::{StageError, Staged};
-use crate::view::View;
+use crate::remote::Exempt;
+use crate::staged::{StageError, Staged, Witness};
+use crate::view::{View, delegated};
 
 /// The next versions of the changed roles, still to be signed.
 #[derive(Debug)]
@@ -22,8 +23,8 @@ pub(crate) struct Plan {
     pub(crate) parts: Vec<Part>,
     /// First files of delegated roles, signed by their teams.
     pub(crate) first_files: Vec<(RoleName, Arc<[u8]>)>,
-    /// Roles that are delegated to and have no file yet.
-    pub(crate) pending: BTreeSet<RoleName>,
+    /// What the publish leaves so on purpose.
+    pub(crate) exempt: Exempt,
 }
 
 /// The next version of one role.
@@ -44,7 +45,8 @@ pub(crate) struct Part {
 /// # Errors
 /// A role that no delegation leads to, a name that is not published.
 pub(crate) fn plan(view: &View, staged: &Staged, expires: Expires) -> Result<Plan, Failure> {
-    let mut plan = Plan { parts: Vec::new(), first_files: Vec::new(), pending: BTreeSet::new() };
+    let exempt = Exempt { pending: BTreeSet::new(), orphan: orphans(view, staged) };
+    let mut plan = Plan { parts: Vec::new(), first_files: Vec::new(), exempt };
     for (role, changes) in staged.roles.iter().filter(|(_, changes)| !changes.is_empty()) {
         if view.role(role).is_none() {
             return Err(StageError::UnknownRole(role.clone()).into());
@@ -63,6 +65,9 @@ pub(crate) fn plan(view: &View, staged: &Staged, expires: Expires) -> Result<Pla
         if is_succinct && !changes.delegations.is_empty() {
             return Err(StageError::Succinct(role.clone()).into());
         }
+        if let Some(witness) = changes.witness {
+            check_witness(role, current, witness)?;
+        }
         changes.apply(&mut draft)?;
         let version = draft.version();
         let document = draft.finish();
@@ -76,12 +81,69 @@ pub(crate) fn plan(view: &View, staged: &Staged, expires: Expires) -> Result<Pla
                         plan.first_files.push((team.clone(), bytes));
                     }
                 }
-                (None, None) => drop(plan.pending.insert(team.clone())),
+                (None, None) => drop(plan.exempt.pending.insert(team.clone())),
                 (None, Some(_)) => {}
             }
         }
     }
     Ok(plan)
+}
+
+/// What is vouched for is there, and is what was looked at.
+fn check_witness(
+    role: &RoleName,
+    current: Option<Version>,
+    Witness { reviewed }: Witness,
+) -> Result<(), Failure> {
+    let Some(current) = current else {
+        return Err(Failure::Refused(format!("{role} has no file yet that could be witnessed")));
+    };
+    match reviewed.filter(|reviewed| *reviewed != current) {
+        Some(reviewed) => Err(Failure::Conflict(format!(
+            "{role} is at version {current}, and {reviewed} was reviewed; look at what differs with \
+             `notary diff`, then witness it with --reviewed {current}"
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// The published roles that no delegation leads to any more.
+fn orphans(view: &View, staged: &Staged) -> BTreeSet<RoleName> {
+    if staged.undelegated().next().is_none() {
+        return BTreeSet::new();
+    }
+    let before = reached(view, |_, _| true, |_| Vec::new());
+    let changes = |delegator: &RoleName| staged.roles.get(delegator);
+    let stays = |delegator: &RoleName, role: &RoleName| {
+        changes(delegator).is_none_or(|changes| !changes.undelegated.contains(role))
+    };
+    let added = |delegator: &RoleName| {
+        let changes = changes(delegator).into_iter();
+        changes.flat_map(|changes| changes.delegations.keys().cloned()).collect()
+    };
+    let after = reached(view, stays, added);
+    before.difference(&after).filter(|role| view.listed(role).is_some()).cloned().collect()
+}
+
+/// The roles that delegations lead to, of those that stay and those that are added.
+fn reached(
+    view: &View,
+    stays: impl Fn(&RoleName, &RoleName) -> bool,
+    added: impl Fn(&RoleName) -> Vec<RoleName>,
+) -> BTreeSet<RoleName> {
+    let mut reached = BTreeSet::from([RoleName::TARGETS]);
+    let mut waiting = vec![RoleName::TARGETS];
+    while let Some(delegator) = waiting.pop() {
+        let delegated = view.file(&delegator).map(|file| delegated(file.signed()));
+        let mut roles = delegated.unwrap_or_default();
+        roles.retain(|role| stays(&delegator, role));
+        for role in roles.into_iter().chain(added(&delegator)) {
+            if reached.insert(role.clone()) {
+                waiting.push(role);
+            }
+        }
+    }
+    reached
 }
 
 /// Whether a signed first file is the version after the listed one.
@@ -127,7 +189,8 @@ impl Plan {
 
     fn batch(&self, parts: impl Iterator<Item = (RoleName, Arc<[u8]>)>) -> Result<Batch, Failure> {
         let mut batch = Batch::default();
-        batch.pending = self.pending.clone();
+        batch.pending = self.exempt.pending.clone();
+        batch.orphan = self.exempt.orphan.clone();
         for (role, bytes) in parts.chain(self.first_files.iter().cloned()) {
             batch.add(role, bytes)?;
         }
@@ -213,7 +276,7 @@ mod tests {
             let changes = Changes { delegations, ..Changes::default() };
             let staged = Staged { roles: BTreeMap::from([(RoleName::TARGETS, changes)]) };
             let plan = plan(&view, &staged, in_days(30)).unwrap();
-            (plan.first_files.len(), plan.pending.len())
+            (plan.first_files.len(), plan.exempt.pending.len())
         };
         assert_eq!(delegating("new", Some(&first_file)), (1, 0));
         assert_eq!(delegating("new", None), (0, 1));

@@ -79,8 +79,9 @@ impl Walk<'_> {
         let mut waiting = vec![path];
         while let Some(path) = waiting.pop() {
             let role = path.last().unwrap_or(&RoleName::TARGETS);
+            let way = if path.is_empty() { std::slice::from_ref(role) } else { &path[..] };
             let Some(file) = self.agent.trusted()?.targets(role).cloned() else { continue };
-            for below in self.wanted.below(file.signed()) {
+            for below in self.wanted.below(way, file.signed()) {
                 if path.len() < MAX_DEPTH && !self.reached.contains_key(&below) {
                     let path: Vec<_> = path.iter().cloned().chain([below]).collect();
                     if self.read(&path).await? {

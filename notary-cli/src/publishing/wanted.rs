@@ -7,6 +7,7 @@ use notary_schema::path::Candidate;
 use notary_schema::role::Targets;
 
 use crate::keyring::KeyEntry;
+use crate::view::bins;
 
 /// What a change is about.
 #[derive(Debug, Clone, Copy, Default)]
@@ -15,6 +16,10 @@ pub(crate) struct Wanted<'a> {
     pub(crate) roles: &'a [RoleName],
     /// Targets that are changed.
     pub(crate) names: Names<'a>,
+    /// Roles below which all is wanted, but for succinct bins.
+    pub(crate) subtrees: &'a [RoleName],
+    /// Roles whose bins are wanted.
+    pub(crate) bins_of: &'a [RoleName],
     /// The keys that may be used: bins of other keys are of no use for a name without a role.
     pub(crate) keys: &'a [KeyEntry],
 }
@@ -32,13 +37,19 @@ pub(crate) enum Names<'a> {
 }
 
 impl Wanted<'_> {
-    /// The roles among those that a file delegates to that are changed, or might have to be for
-    /// the names.
-    pub(crate) fn below(&self, file: &Targets) -> BTreeSet<RoleName> {
+    /// The roles among those that a file delegates to that are wanted, or might have to be for
+    /// the names. The way leads to the role of the file, which is its last.
+    pub(crate) fn below(&self, way: &[RoleName], file: &Targets) -> BTreeSet<RoleName> {
         let Some(delegations) = &file.delegations else { return BTreeSet::new() };
         let is_delegated = |role: &&RoleName| delegations.authority(role).is_some();
         let mut below: BTreeSet<RoleName> =
             self.roles.iter().filter(is_delegated).cloned().collect();
+        if way.iter().any(|above| self.subtrees.contains(above)) {
+            below.extend(delegations.listed().iter().map(|role| role.name.clone()));
+        }
+        if way.last().is_some_and(|role| self.bins_of.contains(role)) {
+            below.extend(bins(file));
+        }
         let (names, is_open) = match self.names {
             Names::None => return below,
             Names::Open(names) => (names, true),

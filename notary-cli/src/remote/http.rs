@@ -28,6 +28,8 @@ use url::{Host, Origin, Url};
 use super::{Sink, multipart};
 use crate::output::Output;
 
+/// The media type of what is sent.
+const JSON: &str = "application/json";
 /// The longest body of a refusal that is read.
 const MAX_PROBLEM_BYTES: u64 = 64 << 10;
 /// The longest wait for a connection.
@@ -95,16 +97,38 @@ pub(crate) enum HttpError {
 /// What is sent.
 #[derive(Debug, Clone)]
 pub(crate) struct Request<'a> {
-    /// GET or POST.
+    /// GET, POST, PATCH or DELETE.
     pub(crate) method: Method,
     /// Where to.
     pub(crate) url: Url,
     /// Who asks.
     pub(crate) token: Option<&'a SecretString>,
-    /// The signed files of a publish, for a POST.
-    pub(crate) files: &'a [(RoleName, Arc<[u8]>)],
+    /// What is in it.
+    pub(crate) body: Body<'a>,
     /// The longest body of a success.
     pub(crate) max_bytes: u64,
+}
+
+/// The body of a request.
+#[derive(Debug, Clone)]
+pub(crate) enum Body<'a> {
+    /// None.
+    Empty,
+    /// The signed files of a publish.
+    Files(&'a [(RoleName, Arc<[u8]>)]),
+    /// A JSON document.
+    Json(String),
+}
+
+impl Body<'_> {
+    /// About how many bytes are sent.
+    fn length(&self) -> u64 {
+        match self {
+            Body::Empty => 0,
+            Body::Files(files) => files.iter().map(|(_, bytes)| bytes.len() as u64).sum(),
+            Body::Json(text) => text.len() as u64,
+        }
+    }
 }
 
 /// An answer; the body of a success went to the sink.
@@ -194,7 +218,7 @@ impl Http {
         sink: &mut dyn Sink,
         end: Instant,
     ) -> Result<Answer, HttpError> {
-        let upload = request.files.iter().map(|(_, bytes)| bytes.len() as u64).sum();
+        let upload = request.body.length();
         let mut url = request.url.clone();
         for _ in 0..=MAX_REDIRECTS {
             let since = Instant::now();
@@ -221,11 +245,14 @@ impl Http {
         if let Some(token) = request.token {
             builder = builder.bearer_auth(token.expose_secret());
         }
-        if !request.files.is_empty() {
-            let (kind, body) = multipart::encode(request.files);
-            builder = builder.header(CONTENT_TYPE, kind).body(body);
-        }
-        Ok(builder)
+        Ok(match &request.body {
+            Body::Empty => builder,
+            Body::Json(text) => builder.header(CONTENT_TYPE, JSON).body(text.clone()),
+            Body::Files(files) => {
+                let (kind, body) = multipart::encode(files);
+                builder.header(CONTENT_TYPE, kind).body(body)
+            }
+        })
     }
 
     fn client(&self, url: &Url) -> Result<&Client, HttpError> {

@@ -1,8 +1,10 @@
 //! notary-server, as this program asks it.
 
+mod admin;
 mod http;
 mod multipart;
 
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 
@@ -12,9 +14,10 @@ use notary_schema::wire::{CollectionInfo, OnlineKey, Problem, PublishAnswer};
 use reqwest::Method;
 use secrecy::SecretString;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use url::Url;
 
-pub(crate) use http::{Answer, Http, HttpError, Request, is_loopback};
+pub(crate) use http::{Answer, Body, Http, HttpError, Request, is_loopback};
 
 /// The longest answer of a service that is not metadata.
 const MAX_ANSWER_BYTES: u64 = 64 << 20;
@@ -49,7 +52,10 @@ pub(crate) enum RemoteError {
     #[error("{} (request {})", .0.detail, .0.request_id)]
     Problem(Box<Problem>),
     /// A status without a reason of ours.
-    #[error("{url} answers {status}")]
+    #[error(
+        "{url} answers {status} without a reason; is a notary-server there, and does it run? \
+         Its log or that of a proxy before it says more"
+    )]
     Status {
         /// What was asked for.
         url: Url,
@@ -86,6 +92,33 @@ impl RemoteError {
     }
 }
 
+/// Roles that a publish names on purpose: it is not held against it that it leaves them so.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Exempt {
+    /// Delegated to, without a file.
+    pub(crate) pending: BTreeSet<RoleName>,
+    /// With a file that nobody trusts any more.
+    pub(crate) orphan: BTreeSet<RoleName>,
+}
+
+/// How the name of a new collection is reserved.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Reservation {
+    /// Only who has a token that allows it may read the collection.
+    pub(crate) private: bool,
+    /// The SHA-256 of the newest root of the deleted collection that is replaced.
+    pub(crate) replace: Option<String>,
+}
+
+impl Reservation {
+    fn name_replaced(&self, url: &mut Url) {
+        if let Some(sha256) = &self.replace {
+            url.query_pairs_mut().append_pair("replace", sha256);
+        }
+    }
+}
+
 /// One notary-server.
 pub(crate) struct Server<'a> {
     base: Url,
@@ -109,13 +142,20 @@ impl<'a> Server<'a> {
         self.token.as_ref()
     }
 
-    /// The public key of an online role for the next root; the first call reserves the name.
+    /// The public key of an online role for the next root; the first call reserves the name, in
+    /// the way that is named.
     pub(crate) async fn online_key(
         &self,
         gun: &Gun,
         role: OnlineRole,
+        reservation: &Reservation,
     ) -> Result<OnlineKey, RemoteError> {
-        self.call(Method::POST, self.url(gun, &format!("keys/{}", role.name())), &[]).await
+        let mut url = self.url(gun, &format!("keys/{}", role.name()));
+        if reservation.private {
+            url.query_pairs_mut().append_pair("private", "true");
+        }
+        reservation.name_replaced(&mut url);
+        self.call(Method::POST, url, Body::Empty).await
     }
 
     /// What a collection is made of, in the server's words: nothing in it is verified. All of it, or
@@ -129,7 +169,19 @@ impl<'a> Server<'a> {
         for role in roles {
             url.query_pairs_mut().append_pair("role", role.as_str());
         }
-        self.call(Method::GET, url, &[]).await
+        self.call(Method::GET, url, Body::Empty).await
+    }
+
+    /// Sends the first files of a collection. Repeating it is harmless.
+    pub(crate) async fn create(
+        &self,
+        gun: &Gun,
+        files: &[(RoleName, Arc<[u8]>)],
+        reservation: &Reservation,
+    ) -> Result<PublishAnswer, RemoteError> {
+        let mut url = self.metadata_url(gun);
+        reservation.name_replaced(&mut url);
+        self.call(Method::POST, url, Body::Files(files)).await
     }
 
     /// Sends signed files as one publish. Repeating it is harmless.
@@ -137,36 +189,48 @@ impl<'a> Server<'a> {
         &self,
         gun: &Gun,
         files: &[(RoleName, Arc<[u8]>)],
-        pending: impl IntoIterator<Item = &RoleName>,
+        exempt: &Exempt,
     ) -> Result<PublishAnswer, RemoteError> {
         let mut url = self.metadata_url(gun);
-        for role in pending {
-            url.query_pairs_mut().append_pair("pending", role.as_str());
+        for (parameter, roles) in [("pending", &exempt.pending), ("orphan", &exempt.orphan)] {
+            for role in roles {
+                url.query_pairs_mut().append_pair(parameter, role.as_str());
+            }
         }
-        self.call(Method::POST, url, files).await
+        self.call(Method::POST, url, Body::Files(files)).await
     }
 
     async fn call<T: DeserializeOwned>(
         &self,
         method: Method,
         url: Url,
-        files: &[(RoleName, Arc<[u8]>)],
+        body: Body<'_>,
     ) -> Result<T, RemoteError> {
-        let (token, max_bytes) = (self.token.as_ref(), MAX_ANSWER_BYTES);
-        let request = Request { method, url: url.clone(), token, files, max_bytes };
-        let mut body = Vec::new();
-        let answer = self.http.send(&request, &mut body).await?;
-        if !answer.is_success() {
-            return Err(refusal(url, answer));
-        }
-        serde_json::from_slice(&body)
+        let answer = self.send(method, url.clone(), body).await?;
+        serde_json::from_slice(&answer)
             .map_err(|error| RemoteError::OtherAnswer { url, why: error.to_string() })
     }
 
+    /// The body of a success.
+    async fn send(&self, method: Method, url: Url, body: Body<'_>) -> Result<Vec<u8>, RemoteError> {
+        let (token, max_bytes) = (self.token.as_ref(), MAX_ANSWER_BYTES);
+        let request = Request { method, url: url.clone(), token, body, max_bytes };
+        let mut body = Vec::new();
+        let answer = self.http.send(&request, &mut body).await?;
+        match answer.is_success() {
+            true => Ok(body),
+            false => Err(refusal(url, answer)),
+        }
+    }
+
     fn url(&self, gun: &Gun, rest: &str) -> Url {
+        self.url_of(&format!("{gun}/_trust/{rest}"))
+    }
+
+    fn url_of(&self, path: &str) -> Url {
         let mut url = self.base.clone();
         let base = url.path().trim_end_matches('/').to_owned();
-        url.set_path(&format!("{base}/v2/{gun}/_trust/{rest}"));
+        url.set_path(&format!("{base}/v2/{path}"));
         url
     }
 }

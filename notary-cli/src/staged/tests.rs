@@ -10,7 +10,7 @@ fn set(content: &str) -> TargetChange {
 
 fn changes(targets: &[(&str, TargetChange)]) -> Changes {
     let targets = targets.iter().map(|(name, change)| ((*name).to_owned(), change.clone()));
-    Changes { targets: targets.collect(), delegations: BTreeMap::new() }
+    Changes { targets: targets.collect(), ..Changes::default() }
 }
 
 /// A role with these targets, each with this content.
@@ -117,7 +117,7 @@ fn a_delegation_is_there_when_its_first_file_is() {
         let first_file = first_file.map(str::to_owned);
         let new = NewDelegation { delegation, keys: Vec::clone(&keys), first_file };
         let delegations = BTreeMap::from([(role("team"), new)]);
-        let changes = Changes { targets: BTreeMap::new(), delegations };
+        let changes = Changes { delegations, ..Changes::default() };
         Staged { roles: BTreeMap::from([(RoleName::TARGETS, changes)]) }
     };
     for (case, mut staged, published, left) in [

@@ -66,6 +66,33 @@ pub(crate) fn remove(path: &Path) -> Result<(), StateError> {
     }
 }
 
+/// Removes a directory and all in it, durably; none to remove is fine.
+pub(crate) fn remove_all(path: &Path) -> Result<(), StateError> {
+    match std::fs::remove_dir_all(path) {
+        Ok(()) => sync_dir(&parent(path)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(StateError::io("remove", path, error)),
+    }
+}
+
+/// The names of the directories in a directory, as far as they are UTF-8; none where it is not there.
+pub(crate) fn directories(path: &Path) -> Result<Vec<String>, StateError> {
+    let failed = |error| StateError::io("read", path, error);
+    let entries = match std::fs::read_dir(path) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(failed(error)),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(failed)?;
+        if entry.file_type().map_err(failed)?.is_dir() {
+            names.extend(entry.file_name().into_string().ok());
+        }
+    }
+    Ok(names)
+}
+
 /// Makes a directory and those above it, each durably.
 pub(crate) fn create_dir(path: &Path) -> Result<(), StateError> {
     if path.is_dir() {
@@ -103,7 +130,8 @@ pub(crate) fn parent(path: &Path) -> PathBuf {
     }
 }
 
-fn sync_dir(path: &Path) -> Result<(), StateError> {
+/// Makes durable which files a directory holds.
+pub(crate) fn sync_dir(path: &Path) -> Result<(), StateError> {
     // A directory cannot be opened on Windows, where a rename is durable by itself.
     if cfg!(unix) {
         let synced = std::fs::File::open(path).and_then(|directory| directory.sync_all());

@@ -25,7 +25,7 @@ use notary_schema::name::Gun;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StateError {
     /// The operating system refused.
-    #[error("could not {action} {path}: {error}")]
+    #[error("could not {action} {path}: {error}{}", advice(.error))]
     Io {
         /// What was tried: "read".
         action: &'static str,
@@ -35,7 +35,7 @@ pub(crate) enum StateError {
         error: std::io::Error,
     },
     /// A file of ours that cannot be read.
-    #[error("{path} is damaged: {why}; restore it, or remove it to start anew")]
+    #[error("{path} is damaged: {why}; restore it, or {}", way_out(.path))]
     Corrupt {
         /// The file.
         path: PathBuf,
@@ -48,6 +48,39 @@ pub(crate) enum StateError {
         /// The lock file.
         path: PathBuf,
     },
+}
+
+/// What to do about an answer of the operating system, where that is known.
+fn advice(error: &std::io::Error) -> &'static str {
+    use std::io::ErrorKind;
+    match error.kind() {
+        ErrorKind::PermissionDenied => "; it must belong to you, and be writable",
+        ErrorKind::ReadOnlyFilesystem => "; name a directory that can be written with --trust-dir",
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            "; nothing is lost: make room and say the same again"
+        }
+        ErrorKind::NotADirectory | ErrorKind::IsADirectory | ErrorKind::AlreadyExists => {
+            "; move away what stands there, or name another directory with --trust-dir"
+        }
+        _ => "",
+    }
+}
+
+/// What is left to do where a damaged file cannot be restored.
+fn way_out(path: &Path) -> &'static str {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    match name {
+        "_staged.json" => "drop what is staged with `notary reset`",
+        "_in_flight.json" => {
+            "remove it, look with `notary info` whether the server has taken what was sent, and stage \
+             anew what it has not"
+        }
+        "_pinned.json" => "forget it with `notary trust remove` and pin the root again",
+        "root.json" => {
+            "remove the directory that it is in: trust starts again with the pinned root"
+        }
+        _ => "remove it to start anew",
+    }
 }
 
 impl StateError {
@@ -72,6 +105,27 @@ impl TrustDir {
     /// Where private keys are kept.
     pub(crate) fn keys(&self) -> PathBuf {
         self.path.join("keys")
+    }
+
+    /// The collections that have files here, in the order of their names.
+    pub(crate) fn collections(&self) -> Result<Vec<Gun>, StateError> {
+        let top = self.path.join("collections");
+        let (mut found, mut waiting) = (Vec::new(), vec![(top, String::new())]);
+        while let Some((directory, name)) = waiting.pop() {
+            found.extend(Gun::parse(&name).ok());
+            for segment in files::directories(&directory)? {
+                let below = match name.is_empty() {
+                    true => segment.clone(),
+                    false => format!("{name}/{segment}"),
+                };
+                // What starts with `_` belongs to the collection itself.
+                if Gun::parse(&below).is_ok() {
+                    waiting.push((directory.join(segment), below));
+                }
+            }
+        }
+        found.sort();
+        Ok(found)
     }
 
     /// The files of one collection.
@@ -107,6 +161,24 @@ impl CollectionDir {
     /// Signed files of a publish whose outcome is not known.
     pub(crate) fn in_flight_path(&self) -> PathBuf {
         self.path.join("_in_flight.json")
+    }
+
+    /// Forgets the trusted metadata: trust starts again with the pinned root.
+    pub(crate) fn forget_metadata(&self) -> Result<(), StateError> {
+        files::remove_all(&self.path.join("_trusted"))
+    }
+
+    /// Forgets the pinned root and the trusted metadata. The root goes last: without it, nothing is
+    /// trusted.
+    pub(crate) fn forget_trust(&self) -> Result<(), StateError> {
+        self.forget_metadata()?;
+        files::remove(&self.pinned_path())
+    }
+
+    /// Forgets what waits to be published, and what was sent without an answer.
+    pub(crate) fn forget_changes(&self) -> Result<(), StateError> {
+        files::remove(&self.staged_path())?;
+        files::remove(&self.in_flight_path())
     }
 
     /// Waits so long for the collection and keeps other processes out until it is dropped.

@@ -39,7 +39,7 @@ pub enum KeyError {
         reference: String,
     },
     /// The file system refused.
-    #[error("{action} {}: {source}", path.display())]
+    #[error("could not {action} {}: {source}", path.display())]
     Io {
         /// What was tried: `read`, `write`.
         action: &'static str,

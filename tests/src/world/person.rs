@@ -5,6 +5,7 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
+use super::program::clean;
 use super::{CLOCK_VARIABLE, Clock, Program};
 
 /// Protects the keys of every person.
@@ -66,8 +67,29 @@ impl Person {
     /// A command of theirs; arguments may be added before [`Person::run`].
     pub fn command(&self, arguments: &str) -> Command {
         let mut command = Program::Notary.command();
-        command.args(arguments.split_whitespace()).current_dir(&self.directory);
-        command.env(CLOCK_VARIABLE, self.clock.file()).envs(self.environment.iter().cloned());
+        command.args(arguments.split_whitespace());
+        self.surround(command)
+    }
+
+    /// A line of a shell of theirs, in which `notary` is the program under test.
+    pub fn shell(&self, line: &str) -> Command {
+        let programs = self.directory.with_file_name("bin");
+        if !programs.exists() {
+            std::fs::create_dir(&programs).expect("the world's directory");
+            std::os::unix::fs::symlink(Program::Notary.path(), programs.join("notary"))
+                .expect("a new link");
+        }
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let path = std::iter::once(programs).chain(std::env::split_paths(&path));
+        let path = std::env::join_paths(path).expect("the world has a plain name");
+        let mut command = clean(Command::new("sh"));
+        command.arg("-c").arg(line).env("PATH", path);
+        self.surround(command)
+    }
+
+    fn surround(&self, mut command: Command) -> Command {
+        command.current_dir(&self.directory).env(CLOCK_VARIABLE, self.clock.file());
+        command.envs(self.environment.iter().cloned());
         command
     }
 

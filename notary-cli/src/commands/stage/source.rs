@@ -9,6 +9,7 @@ use notary_schema::role::TargetFile;
 use notary_schema::updater::target_location;
 use serde_json::Value;
 
+use super::exclude::Exclude;
 use crate::agent::target;
 use crate::args::AddArgs;
 use crate::exit::Failure;
@@ -18,7 +19,7 @@ use crate::trust_dir::files;
 
 /// A file on this machine and the name under which it is published.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Source {
+pub(super) struct Source {
     name: TargetPath,
     path: PathBuf,
     /// Its length in bytes when it was found, for the progress.
@@ -26,7 +27,7 @@ pub(crate) struct Source {
 }
 
 /// The files that the arguments name, in the order of their names.
-pub(crate) fn collect(args: &AddArgs) -> Result<Vec<Source>, Failure> {
+pub(super) fn collect(args: &AddArgs, exclude: &Exclude) -> Result<Vec<Source>, Failure> {
     let path = args.file.clone();
     let kind = std::fs::metadata(&path).map_err(|error| Failure::file("read", &path, error))?;
     if !args.recursive {
@@ -47,7 +48,14 @@ pub(crate) fn collect(args: &AddArgs) -> Result<Vec<Source>, Failure> {
         )));
     };
     let mut sources = Vec::new();
-    walk(&path, prefix, &mut sources)?;
+    walk(&path, "", exclude, &mut |below, path, length| {
+        let name = match prefix.is_empty() {
+            true => TargetPath::parse(below)?,
+            false => TargetPath::parse(&format!("{prefix}/{below}"))?,
+        };
+        sources.push(Source { name, path, length });
+        Ok(())
+    })?;
     sources.sort_by(|a, b| a.name.cmp(&b.name));
     if sources.is_empty() {
         return Err(Failure::NotFound(format!("no file is below {}", path.display())));
@@ -55,7 +63,13 @@ pub(crate) fn collect(args: &AddArgs) -> Result<Vec<Source>, Failure> {
     Ok(sources)
 }
 
-fn walk(directory: &Path, prefix: &str, sources: &mut Vec<Source>) -> Result<(), Failure> {
+/// Hands over every file below a directory: its name below it, its path and its length.
+fn walk(
+    directory: &Path,
+    above: &str,
+    exclude: &Exclude,
+    found: &mut dyn FnMut(&str, PathBuf, u64) -> Result<(), Failure>,
+) -> Result<(), Failure> {
     let failed = |error| Failure::file("read", directory, error);
     for entry in std::fs::read_dir(directory).map_err(failed)? {
         let entry = entry.map_err(failed)?;
@@ -63,19 +77,23 @@ fn walk(directory: &Path, prefix: &str, sources: &mut Vec<Source>) -> Result<(),
         let refuse = |why: &str| Failure::Refused(format!("{} {why}", path.display()));
         let file_name = entry.file_name();
         let segment = file_name.to_str().ok_or_else(|| refuse("has a name that is not UTF-8"))?;
-        let name = match prefix.is_empty() {
+        let below = match above.is_empty() {
             true => segment.to_owned(),
-            false => format!("{prefix}/{segment}"),
+            false => format!("{above}/{segment}"),
         };
+        if exclude.matches(&below) {
+            continue;
+        }
         let kind = entry.file_type().map_err(failed)?;
         if kind.is_dir() {
-            walk(&path, &name, sources)?;
+            walk(&path, &below, exclude, found)?;
         } else if kind.is_file() {
             let length = entry.metadata().map_err(failed)?.len();
-            sources.push(Source { name: TargetPath::parse(&name)?, path, length });
+            found(&below, path, length)?;
         } else {
             return Err(refuse(
-                "is neither a file nor a directory; add what it stands for by name",
+                "is neither a file nor a directory; add what it stands for by name, or leave it \
+                 out with --exclude",
             ));
         }
     }
@@ -83,7 +101,7 @@ fn walk(directory: &Path, prefix: &str, sources: &mut Vec<Source>) -> Result<(),
 }
 
 /// Reads every file once: its length and hash, and its copy where one is wanted.
-pub(crate) fn measure(
+pub(super) fn measure(
     session: &Session,
     sources: &[Source],
     custom: Option<&Value>,
@@ -122,12 +140,15 @@ fn copy(source: &Source, directory: &Path, progress: &mut Progress) -> Result<Ta
     let below = source.name.as_str().rsplit_once('/').map_or("", |(below, _)| below);
     let place = directory.join(below);
     let failed = |error| Failure::file("write below", directory, error);
-    std::fs::create_dir_all(&place).map_err(failed)?;
+    files::create_dir(&place)?;
     let mut temporary = files::temporary_in(&place).map_err(failed)?;
     let file = hash(source, progress, |bytes| temporary.write_all(bytes))?;
     let location = target_location(source.name.as_str(), &file, true);
     let location = location.expect("a sha256 was computed");
+    // Published metadata must not name a file that a power cut takes back.
+    temporary.as_file().sync_all().map_err(failed)?;
     temporary.persist(directory.join(location)).map_err(|error| failed(error.error))?;
+    files::sync_dir(&place)?;
     Ok(file)
 }
 
@@ -141,7 +162,9 @@ mod tests {
         let mut line = vec!["notary", "add", "acme/app", name, path];
         line.extend(recursive.then_some("--recursive"));
         match crate::args::Cli::try_parse_from(line).unwrap().command {
-            crate::args::Command::Add(args) => collect(&args),
+            crate::args::Command::Add(args) => {
+                collect(&args, &Exclude::parse(&args.exclude).unwrap())
+            }
             other => panic!("{other:?}"),
         }
     }

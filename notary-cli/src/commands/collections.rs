@@ -1,0 +1,105 @@
+//! `notary collections`, `delete`, `undelete`, `policy`: collections as a whole, in the server's words.
+
+use std::fmt::Write;
+
+use notary_schema::name::Gun;
+use notary_schema::wire::{CollectionLife, CollectionPolicy};
+use serde_json::json;
+
+use crate::args::{DeleteArgs, PolicyArgs, PolicyChange};
+use crate::exit::{Failure, Outcome};
+use crate::session::Session;
+
+/// Runs `notary collections`.
+pub(crate) async fn list(session: &Session) -> Result<Outcome, Failure> {
+    let collections = session.server()?.collections().await?;
+    let mut text = String::new();
+    for collection in &collections {
+        let changed = collection.changed_at.format("%Y-%m-%dT%H:%M:%SZ");
+        writeln!(
+            text,
+            "{} root {}, snapshot {}, changed {changed}",
+            collection.gun, collection.root, collection.snapshot
+        )
+        .expect("a String takes all");
+    }
+    session.output.result(&json!({ "collections": collections }), &text)?;
+    Ok(Outcome::Done)
+}
+
+/// Runs `notary delete`.
+pub(crate) async fn delete(session: &Session, args: DeleteArgs) -> Result<Outcome, Failure> {
+    let gun = &args.gun;
+    if args.local {
+        return delete_here(session, gun).await;
+    }
+    session.insist(
+        &format!("delete {gun}"),
+        "everybody who uses it stops at once, until `notary undelete`",
+    )?;
+    let life = session.server()?.delete(gun).await?;
+    let mut text = format!("deleted {gun}\n");
+    if let Some(root) = &life.root {
+        let (version, sha256) = (root.version, &root.sha256);
+        writeln!(text, "its newest root {version} has the sha256 {sha256}")
+            .expect("a String takes all");
+    }
+    session.output.result(&life, &text)?;
+    session.output.message(format_args!(
+        "`notary undelete {gun}` brings it back; `notary init {gun} --replace SHA256` puts another \
+         one in its place"
+    ));
+    Ok(Outcome::Done)
+}
+
+/// Forgets a collection in the trust directory. Keys stay: they may be needed elsewhere.
+async fn delete_here(session: &Session, gun: &Gun) -> Result<Outcome, Failure> {
+    let (collection, _lock) = session.locked(gun).await?;
+    session.insist(
+        &format!("forget {gun} here"),
+        "its staged changes are lost, and its root must be pinned again before it is used; the \
+         server keeps it",
+    )?;
+    collection.forget_changes()?;
+    collection.forget_trust()?;
+    let value = json!({ "collection": gun, "forgotten": true });
+    session.output.result(&value, &format!("forgot {gun} here; the server was not asked\n"))?;
+    Ok(Outcome::Done)
+}
+
+/// Runs `notary undelete`.
+pub(crate) async fn undelete(session: &Session, gun: &Gun) -> Result<Outcome, Failure> {
+    let life: CollectionLife = session.server()?.undelete(gun).await?;
+    session.output.result(&life, &format!("{gun} is there again\n"))?;
+    Ok(Outcome::Done)
+}
+
+/// Runs `notary policy`.
+pub(crate) async fn policy(session: &Session, args: PolicyArgs) -> Result<Outcome, Failure> {
+    let server = session.server()?;
+    let policy = match &args.change {
+        None => server.policy(&args.gun).await?,
+        Some(PolicyChange::Set { assignments }) => {
+            server.set_policy(&args.gun, &change(assignments)?).await?
+        }
+    };
+    let public = policy.public.map(|public| format!("public={public}\n")).unwrap_or_default();
+    session.output.result(&policy, &public)?;
+    Ok(Outcome::Done)
+}
+
+fn change(assignments: &[String]) -> Result<CollectionPolicy, Failure> {
+    let mut change = CollectionPolicy::default();
+    for assignment in assignments {
+        change.public = Some(match assignment.as_str() {
+            "public=true" => true,
+            "public=false" => false,
+            other => {
+                return Err(Failure::Usage(format!(
+                    "{other:?} is no policy; there are public=true and public=false"
+                )));
+            }
+        });
+    }
+    Ok(change)
+}

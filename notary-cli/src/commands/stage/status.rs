@@ -1,0 +1,120 @@
+//! `notary status` and `reset`: what is staged, and how it is shown.
+
+use notary_schema::name::{Gun, RoleName};
+use serde::Serialize;
+use serde_json::json;
+
+use crate::exit::{Failure, Outcome};
+use crate::publishing::in_flight::InFlight;
+use crate::publishing::{load, save};
+use crate::session::Session;
+use crate::staged::{Staged, TargetChange};
+use crate::trust_dir::{StateError, files};
+
+/// Where so many changes were staged at once, they are counted, not listed.
+const MOST_LISTED: usize = 20;
+
+/// One staged change, as it is shown.
+#[derive(Debug, Serialize)]
+pub(crate) struct Shown {
+    role: RoleName,
+    change: &'static str,
+    /// The target or delegated role; absent where the whole role is meant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+}
+
+impl Shown {
+    /// A change in a role.
+    pub(crate) fn new(role: &RoleName, change: &'static str, name: &str) -> Shown {
+        Shown { role: role.clone(), change, name: Some(name.to_owned()) }
+    }
+
+    /// A change of a role as a whole.
+    pub(crate) fn of_role(role: &RoleName, change: &'static str) -> Shown {
+        Shown { role: role.clone(), change, name: None }
+    }
+}
+
+/// Runs `notary status`.
+pub(crate) fn status(session: &Session, gun: &Gun) -> Result<Outcome, Failure> {
+    let collection = session.collection(gun)?;
+    let staged = load(&collection)?;
+    let in_flight = InFlight::load(&collection)?.is_some();
+    let shown = shown(&staged);
+    let mut text = String::new();
+    if in_flight {
+        text.push_str("a publish is in flight; the next `notary publish` sends it first\n");
+    }
+    text += &lines(&shown);
+    if text.is_empty() {
+        text.push_str("nothing is staged\n");
+    }
+    let value = json!({ "staged": shown, "in_flight": in_flight });
+    session.output.result(&value, &text)?;
+    Ok(if staged.is_empty() && !in_flight { Outcome::Done } else { Outcome::ToDo })
+}
+
+/// Runs `notary reset`. What is in flight stays: its outcome is not known.
+pub(crate) async fn reset(session: &Session, gun: &Gun) -> Result<Outcome, Failure> {
+    let (collection, _lock) = session.locked(gun).await?;
+    let staged = match load(&collection) {
+        // Dropping what cannot be read is the way out.
+        Err(Failure::State(StateError::Corrupt { .. })) => {
+            session.insist(
+                &format!("drop what is staged of {gun}"),
+                "it is damaged, so nobody can say what is lost",
+            )?;
+            files::remove(&collection.staged_path())?;
+            Staged::default()
+        }
+        other => other?,
+    };
+    let question = format!("drop {} staged changes of {gun}?", staged.len());
+    if !staged.is_empty() && !session.confirm(&question)? {
+        return Err(Failure::Refused("nothing was dropped".into()));
+    }
+    save(&collection, &Staged::default())?;
+    if InFlight::load(&collection)?.is_some() {
+        session.output.warn("a publish is in flight; the next `notary publish` sends it first");
+    }
+    let dropped = staged.len();
+    let value = json!({ "dropped": dropped });
+    session.output.result(&value, &format!("dropped {dropped} staged changes\n"))?;
+    Ok(Outcome::Done)
+}
+
+fn shown(staged: &Staged) -> Vec<Shown> {
+    let mut shown = Vec::new();
+    for (role, changes) in &staged.roles {
+        for (name, change) in &changes.targets {
+            let change = match change {
+                TargetChange::Set(_) => "set",
+                TargetChange::Remove => "remove",
+            };
+            shown.push(Shown::new(role, change, name));
+        }
+        let delegate = |team: &RoleName| Shown::new(role, "delegate", team.as_str());
+        shown.extend(changes.delegations.keys().map(delegate));
+        let undelegate = |team: &RoleName| Shown::new(role, "undelegate", team.as_str());
+        shown.extend(changes.undelegated.iter().map(undelegate));
+        shown.extend(changes.witness.map(|_| Shown::of_role(role, "witness")));
+    }
+    shown
+}
+
+/// What was just staged.
+pub(super) fn brief(shown: &[Shown]) -> String {
+    match shown.len() {
+        0..=MOST_LISTED => lines(shown),
+        many => format!("staged {many} changes\n"),
+    }
+}
+
+fn lines(shown: &[Shown]) -> String {
+    let line = |Shown { role, change, name }: &Shown| match name {
+        Some(name) => format!("{role}: {change} {name}\n"),
+        None => format!("{role}: {change}\n"),
+    };
+    shown.iter().map(line).collect()
+}

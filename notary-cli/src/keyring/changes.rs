@@ -1,0 +1,81 @@
+//! Keys that come from elsewhere, change their passphrase, or go.
+
+use std::path::Path;
+
+use notary_schema::key::Key;
+use notary_signer::keys::file::{self, Weakness};
+use secrecy::SecretString;
+
+use super::{KeyEntry, Keyring, KeyringError, Purpose, ask, confirmed, not_empty};
+use crate::trust_dir::files;
+
+/// The passphrase that replaces another one.
+pub(super) const NEW_PASSPHRASE: &str = "NOTARY_NEW_PASSPHRASE";
+
+impl Keyring {
+    /// Takes in the private key of a file, encrypted as we do. Answers its entry, and whether it is
+    /// new here. The passphrase stays, unless `NOTARY_NEW_PASSPHRASE` names another one.
+    pub(crate) fn import(
+        &self,
+        path: &Path,
+        label: Option<String>,
+    ) -> Result<(KeyEntry, bool), KeyringError> {
+        let (opened, passphrase) = self.unlock(path, None, Purpose::Any)?;
+        let private = opened.key;
+        for weakness in &opened.weaknesses {
+            let copied = match weakness {
+                Weakness::OthersMayRead(_) => "",
+                _ => "; the copy in the trust directory is better protected, remove this one",
+            };
+            self.output.warn(format_args!("{}: {weakness}{copied}", path.display()));
+        }
+        let keyid = private.id();
+        if let Some(entry) = self.list()?.into_iter().find(|entry| entry.keyid == keyid) {
+            return Ok((entry, false));
+        }
+        let what = format!("the key {keyid}");
+        let passphrase = match (self.next_passphrase(&what)?, passphrase) {
+            (Some(next), _) => next,
+            (None, Some(same)) => same,
+            (None, None) => self.new_passphrase(&what, Purpose::Any)?,
+        };
+        let entry = KeyEntry { keyid, label, key: Key::new(private.public().clone()) };
+        files::create_dir(&self.directory)?;
+        let pem = file::to_pem(&private, &passphrase, &what)?;
+        files::write_private(&self.pem_path(&entry.keyid), pem.as_bytes())?;
+        files::write_json(&self.entry_path(&entry.keyid), &entry)?;
+        Ok((entry, true))
+    }
+
+    /// Encrypts a key under another passphrase. The file is replaced at once or not at all, and only
+    /// by one that was seen to open.
+    pub(crate) fn change_passphrase(&self, entry: &KeyEntry) -> Result<(), KeyringError> {
+        let path = self.pem_path(&entry.keyid);
+        let (opened, _) = self.unlock(&path, Some(&entry.keyid), Purpose::Any)?;
+        let what = format!("the key {}", entry.keyid);
+        let passphrase = match self.next_passphrase(&what)? {
+            Some(next) => next,
+            None if !self.interactive => {
+                return Err(KeyringError::PassphraseMissing { what, variable: "NEW_" });
+            }
+            None => {
+                let what = format!("{what}, the new one");
+                confirmed(&what, not_empty(&what, ask(&format!("passphrase of {what}: "))?)?)?
+            }
+        };
+        let pem = file::to_pem(&opened.key, &passphrase, &what)?;
+        file::from_pem(pem.as_bytes(), Some(&passphrase), Some(&entry.keyid), &what)?;
+        Ok(files::write_private(&path, pem.as_bytes())?)
+    }
+
+    /// Removes a key. What lists it goes first, so that no key is ever listed that is not there.
+    pub(crate) fn remove(&self, entry: &KeyEntry) -> Result<(), KeyringError> {
+        files::remove(&self.entry_path(&entry.keyid))?;
+        Ok(files::remove(&self.pem_path(&entry.keyid))?)
+    }
+
+    fn next_passphrase(&self, what: &str) -> Result<Option<SecretString>, KeyringError> {
+        let next = self.passphrases.get(NEW_PASSPHRASE).cloned();
+        next.map(|next| not_empty(what, next)).transpose()
+    }
+}

@@ -1,0 +1,229 @@
+//! Scripts of commands with what they print and how they exit.
+//!
+//! ```text
+//! # A comment.
+//! @ manager admin --collection acme/**     somebody with a token of this grant
+//! @ agent                                  somebody without a token
+//! manager$ notary init acme/app            a line of a shell; `notary` is the program under test
+//! | created acme/app                       stdout
+//! ! warning: …                             stderr
+//! = 3                                      the exit code, where it is not 0
+//! world$ later 2d                          the clock of all programs moves on
+//! world$ kill server                       also: start server, kill signer, start signer
+//! world$ tls                               the server starts again with TLS, at $TLS
+//! world$ settle acme/app                   waits until its timestamp is not expired
+//! ```
+//! What differs from run to run is written as a placeholder. Those with a number stand for one value
+//! in the whole script, which later commands may name: `<id1>` (64 hexadecimal digits), `<token1>`, `<who1>` (its id).
+//!
+//! A run must give the very text of the script. With `NOTARY_TEST_BLESS=1` it replaces the text
+//! instead; read the difference before it is committed.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use chrono::TimeDelta;
+use notary_schema::envelope::Envelope;
+use notary_schema::role::Timestamp;
+use notary_tests::tree;
+use notary_tests::world::{Person, Service, World, wait_for};
+use regex::{Captures, Regex};
+use toml::toml;
+
+const BLESS: &str = "NOTARY_TEST_BLESS";
+
+/// Runs a script in a world of its own.
+#[track_caller]
+pub(crate) fn run(name: &str, script: &str) {
+    let mut stage = Stage::new();
+    let mut transcript = String::new();
+    for line in script.lines().filter(|line| !is_outcome(line)) {
+        transcript += line;
+        transcript.push('\n');
+        transcript += &stage.perform(line);
+    }
+    if std::env::var_os(BLESS).is_some() {
+        let file = format!("{}/e2e/cli/{name}.script", env!("CARGO_MANIFEST_DIR"));
+        return std::fs::write(file, transcript).expect("the script is in the tree");
+    }
+    let mut pairs = script.lines().zip(transcript.lines()).enumerate();
+    let differs = pairs.find(|(_, (wanted, found))| wanted != found);
+    let shorter = script.lines().count().min(transcript.lines().count());
+    let at = differs.map_or(shorter, |(at, _)| at);
+    if script != transcript {
+        let around = |text: &str| {
+            let lines = text.lines().skip(at.saturating_sub(3)).take(12);
+            lines.map(|line| format!("{line}\n")).collect::<String>()
+        };
+        panic!(
+            "{name}.script differs from line {}\n--- wanted\n{}--- found\n{}",
+            at + 1,
+            around(script),
+            around(&transcript)
+        );
+    }
+}
+
+fn is_outcome(line: &str) -> bool {
+    ["|", "!", "="].iter().any(|mark| line == *mark || line.starts_with(&format!("{mark} ")))
+}
+
+/// The commands of a script: who runs them, and the words after the prompt.
+pub(crate) fn commands(script: &str) -> impl Iterator<Item = (&str, &str)> {
+    script.lines().filter_map(|line| line.split_once("$ "))
+}
+
+/// The world of a script and the people in it.
+struct Stage {
+    world: World,
+    people: BTreeMap<String, Person>,
+    values: Values,
+}
+
+impl Stage {
+    fn new() -> Stage {
+        let world = World::start();
+        let values = Values::new(world.directory());
+        Stage { world, people: BTreeMap::new(), values }
+    }
+
+    /// Does what a line says, and answers the lines of its outcome.
+    fn perform(&mut self, line: &str) -> String {
+        if let Some(who) = line.strip_prefix("@ ") {
+            let (name, grant) = who.split_once(' ').unwrap_or((who, ""));
+            let person = match grant {
+                "" => self.world.stranger(name),
+                grant => self.world.person(name, grant),
+            };
+            self.people.insert(name.to_owned(), person);
+            return String::new();
+        }
+        let Some((who, command)) = line.split_once("$ ") else {
+            assert!(line.is_empty() || line.starts_with('#'), "what is {line:?}?");
+            return String::new();
+        };
+        if who == "world" {
+            self.change(command);
+            return String::new();
+        }
+        let person = self.people.get(who).unwrap_or_else(|| panic!("nobody is called {who}"));
+        let mut shell = person.shell(&self.values.spelled_out(command));
+        shell.env("TERMINAL", tree::root().join("tests/python/terminal.py"));
+        shell.env("TLS", format!("https://{}", self.world.server.address()));
+        let outcome = person.run(shell);
+        let mut text = String::new();
+        for (mark, printed) in [('|', outcome.stdout()), ('!', outcome.stderr())] {
+            for line in self.values.placeholders(&printed).lines() {
+                text += format!("{mark} {line}").trim_end();
+                text.push('\n');
+            }
+        }
+        match outcome.code() {
+            0 => text,
+            code => text + &format!("= {code}\n"),
+        }
+    }
+
+    fn change(&mut self, command: &str) {
+        if command == "tls" {
+            let server = &mut self.world.server;
+            // The certificate of the signer names this machine.
+            server.configure(|config| {
+                let tls = toml! {
+                    certificate = "pki/signer.pem"
+                    key = "pki/signer.key"
+                };
+                config.insert("tls".into(), tls.into());
+            });
+            return server.restart();
+        }
+        let mut service = |name: &str, change: fn(&mut Service)| match name {
+            "server" => change(&mut self.world.server),
+            "signer" => change(&mut self.world.signer),
+            other => panic!("no service is called {other}"),
+        };
+        match command.split_once(' ') {
+            Some(("kill", name)) => service(name, Service::kill),
+            Some(("start", name)) => service(name, Service::restart),
+            Some(("settle", gun)) => self.settle(gun),
+            Some(("later", span)) => {
+                let days = span.strip_suffix('d').and_then(|days| days.parse().ok());
+                self.world.clock.advance(TimeDelta::days(days.expect("a span like 2d")));
+            }
+            _ => panic!("the world does not know {command:?}"),
+        }
+    }
+
+    fn settle(&self, gun: &str) {
+        let path = format!("/v2/{gun}/_trust/tuf/timestamp.json");
+        let http = self.world.http(None);
+        wait_for("a timestamp that is not expired", || {
+            let file = Envelope::<Timestamp>::parse(http.get(&path).body).ok()?;
+            (!file.expires().is_past(self.world.clock.now())).then_some(())
+        });
+    }
+}
+
+/// What differs from run to run.
+struct Values {
+    pattern: Regex,
+    directory: String,
+    /// By placeholder.
+    known: BTreeMap<String, String>,
+}
+
+impl Values {
+    fn new(directory: &Path) -> Values {
+        let pattern = Regex::new(
+            r"(?x)
+            (?P<id>\b[0-9a-f]{64}\b)
+            | (?P<token>\bnotary_[A-Za-z0-9_-]{43})
+            | (?P<time>\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z)
+            | (?P<request>\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b)
+            | (?P<hex>\b[0-9a-f]{32}\b)
+            | (?P<who>\b[0-9a-f]{12}\b)
+            | (?P<temporary>\.(notary-|tmp)[A-Za-z0-9]{6}(\.tmp)?)
+            | (?P<unreached>could\ not\ be\ reached:\ .*)
+            | (?P<port>127\.0\.0\.1:\d+)
+            ",
+        );
+        let (pattern, known) = (pattern.expect("a regular expression"), BTreeMap::new());
+        Values { pattern, directory: directory.display().to_string(), known }
+    }
+
+    fn placeholders(&mut self, text: &str) -> String {
+        let text = text.replace(&self.directory, "<dir>");
+        let Values { pattern, known, .. } = self;
+        let replaced = pattern.replace_all(&text, |found: &Captures<'_>| {
+            let kind =
+                ["id", "token", "who", "time", "request", "hex", "temporary", "unreached", "port"]
+                    .iter();
+            let kind = kind.copied().find(|kind| found.name(kind).is_some());
+            match kind.expect("one of them was found") {
+                "unreached" => "could not be reached: <why>".to_owned(),
+                "port" => "127.0.0.1:<port>".to_owned(),
+                kind @ ("id" | "token" | "who") => numbered(known, kind, &found[0]),
+                kind => format!("<{kind}>"),
+            }
+        });
+        replaced.into_owned()
+    }
+
+    fn spelled_out(&self, command: &str) -> String {
+        let mut command = command.replace("<dir>", &self.directory);
+        for (placeholder, value) in &self.known {
+            command = command.replace(placeholder, value);
+        }
+        command
+    }
+}
+
+fn numbered(known: &mut BTreeMap<String, String>, kind: &str, value: &str) -> String {
+    if let Some((placeholder, _)) = known.iter().find(|(_, known)| *known == value) {
+        return placeholder.clone();
+    }
+    let number = known.keys().filter(|placeholder| placeholder[1..].starts_with(kind)).count();
+    let placeholder = format!("<{kind}{}>", number + 1);
+    known.insert(placeholder.clone(), value.to_owned());
+    placeholder
+}
