@@ -18,6 +18,7 @@ mod token;
 mod trust;
 
 use std::ffi::OsString;
+use std::io::ErrorKind;
 use std::process::ExitCode;
 use std::rc::Rc;
 
@@ -61,6 +62,8 @@ pub(crate) fn run(parts: Parts) -> ExitCode {
     let outcome = session.and_then(|session| runtime.block_on(dispatch(&session, cli.command)));
     match outcome {
         Ok(outcome) => outcome.code(),
+        // Whoever reads the result has seen enough of it: what was to be done is done.
+        Err(Failure::Output(error)) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(failure) => {
             output.failure(&failure);
             code(&failure)
