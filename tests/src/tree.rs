@@ -44,8 +44,14 @@ pub fn dependencies(package: &str) -> Vec<TreeNode> {
 
 /// `cargo metadata`, with the packages of all platforms.
 pub fn metadata() -> Value {
-    let text = cargo(&["metadata", "--locked", "--format-version", "1"]);
-    serde_json::from_str(&text).expect("cargo metadata is JSON")
+    metadata_of("Cargo.toml")
+}
+
+/// The same of another workspace of the tree, by the path of its manifest. It asserts that its lock
+/// file is up to date.
+pub fn metadata_of(manifest: &str) -> Value {
+    let arguments = ["metadata", "--locked", "--format-version", "1", "--manifest-path", manifest];
+    serde_json::from_str(&cargo(&arguments)).expect("cargo metadata is JSON")
 }
 
 fn cargo(arguments: &[&str]) -> String {

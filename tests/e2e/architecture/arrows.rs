@@ -51,6 +51,13 @@ fn members_depend_on_each_other_only_along_the_arrows() {
     }
 }
 
+/// They are built with flags of their own, so they are no member, and have a lock file of their own.
+#[test]
+fn the_fuzz_targets_have_a_lock_file_of_today() {
+    let metadata = tree::metadata_of("tests/fuzz/Cargo.toml");
+    assert!(items(&metadata["packages"]).iter().any(|package| package["name"] == "notary-fuzz"));
+}
+
 #[test]
 fn schema_stands_on_formats_and_cryptography_alone() {
     let members = members();
