@@ -157,7 +157,7 @@ fn signatures() -> Vec<Case> {
             c.targets.edit_signatures(move |signatures| signatures[0]["keyid"] = json!(id));
         }),
         reads("64 signatures", with_extra_signatures(63)),
-        refuses("targets", "65 signatures", "more than 64 signatures", with_extra_signatures(64)),
+        refuses("targets", "more than 64 signatures", "65 signatures", with_extra_signatures(64)),
         refuses("targets", "two signatures with the key id", "the same signature twice", |c| {
             c.targets.edit_signatures(|signatures| signatures.push(signatures[0].clone()));
         }),
