@@ -22,6 +22,8 @@ pub fn start(config: &LogConfig) -> Result<(), String> {
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        // They would be printed where nothing can be written, and a failed print is a panic.
+        .log_internal_errors(false)
         .with_ansi(std::io::stderr().is_terminal());
     // The error says that a log was started before, by a test in the same process.
     drop(match config.format {

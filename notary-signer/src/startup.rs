@@ -218,6 +218,8 @@ fn start_log(config: &Config) -> Result<(), Cause> {
     let filter = EnvFilter::try_new(level)
         .map_err(|error| Cause::Log { level: level.clone(), problem: error.to_string() })?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    // They would be printed where nothing can be written, and a failed print is a panic.
+    let log = log.log_internal_errors(false);
     match config.log.format {
         LogFormat::Text => log.with_ansi(false).init(),
         LogFormat::Json => log.json().init(),

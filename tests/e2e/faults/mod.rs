@@ -1,9 +1,11 @@
 //! Does a publish survive whatever ends a process?
 //!
 //! - [`kills`]: server and signer are killed at points that a seed spreads
+//! - [`log`]: nobody takes the log any more
 //! - [`signer`]: whatever a signer, or the way to it, can do to a publish
 //! - [`stops`]: each named stop point once, and who goes on afterwards
 
 mod kills;
+mod log;
 mod signer;
 mod stops;

@@ -28,9 +28,12 @@ impl Process {
     pub fn start(name: &str, command: &mut Command, directory: &Path) -> Process {
         let log = directory.join(format!("{name}.log"));
         let open = || File::options().create(true).append(true).open(&log).expect("a log file");
-        let command = command.stdin(Stdio::null()).stdout(open()).stderr(open());
-        let child =
-            command.spawn().unwrap_or_else(|error| panic!("{name} does not start: {error}"));
+        Process::spawn(name, command.stdout(open()).stderr(open()), log)
+    }
+
+    fn spawn(name: &str, command: &mut Command, log: PathBuf) -> Process {
+        let child = command.stdin(Stdio::null()).spawn();
+        let child = child.unwrap_or_else(|error| panic!("{name} does not start: {error}"));
         Process { name: name.to_owned(), child, log }
     }
 
@@ -41,14 +44,39 @@ impl Process {
     /// When it ends instead, or does not listen in time.
     pub fn listening(name: &str, command: &mut Command, directory: &Path) -> (Process, String) {
         let file = directory.join(format!("{name}.address"));
+        Process::with_address(&file, command, |command| Process::start(name, command, directory))
+    }
+
+    /// [`Process::listening`], on a disk that has no room for the log.
+    ///
+    /// # Panics
+    /// When it ends instead, or does not listen in time.
+    pub fn listening_without_log(
+        name: &str,
+        command: &mut Command,
+        directory: &Path,
+    ) -> (Process, String) {
+        let full = || File::options().write(true).open("/dev/full").expect("the system has it");
+        let log = directory.join(format!("{name}.log"));
+        let file = directory.join(format!("{name}.address"));
+        let command = command.stdout(full()).stderr(full());
+        Process::with_address(&file, command, |command| Process::spawn(name, command, log))
+    }
+
+    fn with_address(
+        file: &Path,
+        command: &mut Command,
+        start: impl FnOnce(&mut Command) -> Process,
+    ) -> (Process, String) {
         // What an earlier start wrote is not where this one listens.
-        let _ = std::fs::remove_file(&file);
-        let mut process = Process::start(name, command.arg("--address-file").arg(&file), directory);
+        let _ = std::fs::remove_file(file);
+        let mut process = start(command.arg("--address-file").arg(file));
+        let name = process.name.clone();
         let address = wait_for(&format!("the address of {name}"), || {
             if let Some(status) = process.ended() {
                 panic!("{name} ended with {status} instead of listening:\n{}", process.log());
             }
-            address_file::read(&file)
+            address_file::read(file)
         });
         (process, address)
     }

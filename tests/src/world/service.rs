@@ -1,6 +1,7 @@
 //! A service of the world: it can be stopped, killed and started again, always at the same address.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use toml::Table;
 
@@ -80,17 +81,32 @@ impl Service {
         std::fs::read_to_string(log).unwrap_or_default()
     }
 
+    /// Kills it if it runs, and starts it on a disk that has no room for its log.
+    pub fn restart_without_log(&mut self) {
+        let mut command = self.command();
+        let name = self.program.name();
+        self.started(Process::listening_without_log(name, &mut command, &self.directory));
+    }
+
     fn start_with(&mut self, stop: Option<&str>) {
+        let mut command = self.command();
+        if let Some(stop) = stop {
+            command.env(STOP_VARIABLE, stop);
+        }
+        self.started(Process::listening(self.program.name(), &mut command, &self.directory));
+    }
+
+    /// What starts it, once it is ended.
+    fn command(&mut self) -> Command {
         self.kill();
         self.write_config();
         let mut command = self.program.command();
         command.arg("serve").arg("--config").arg(self.config_file());
         command.env(CLOCK_VARIABLE, self.clock.file());
-        if let Some(stop) = stop {
-            command.env(STOP_VARIABLE, stop);
-        }
-        let (process, address) =
-            Process::listening(self.program.name(), &mut command, &self.directory);
+        command
+    }
+
+    fn started(&mut self, (process, address): (Process, String)) {
         self.process = Some(process);
         self.address = address;
     }
