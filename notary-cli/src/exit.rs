@@ -211,7 +211,7 @@ fn agent_code(error: &AgentError) -> u8 {
 
 fn http_code(error: &HttpError) -> u8 {
     match error {
-        HttpError::Unreachable { .. } => UNREACHABLE,
+        HttpError::Unreachable { .. } | HttpError::Untrusted { .. } => UNREACHABLE,
         HttpError::TooLong { .. } | HttpError::Redirect { .. } => REFUSED,
         HttpError::Insecure { .. } => USAGE,
         HttpError::Certificates(_) | HttpError::Store { .. } => LOCAL_STATE,

@@ -14,6 +14,8 @@ use crate::args::GlobalOptions;
 
 /// How long tries go on, in seconds.
 const DEFAULT_TIMEOUT_SECONDS: u64 = 120;
+/// Ten years: who asks for longer means "without end", and clocks can hold no more than so much.
+const MAX_TIMEOUT_SECONDS: u64 = 10 * 365 * 24 * 60 * 60;
 
 /// A setting that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +43,14 @@ pub(crate) enum SettingsError {
         text: String,
         /// What is wrong.
         error: url::ParseError,
+    },
+    /// A token that no server has made; its text stays secret.
+    #[error(
+        "{place} holds no API token: it is empty, or has a space or a character beyond ASCII in it"
+    )]
+    Token {
+        /// The file, or the name of the variable.
+        place: String,
     },
 }
 
@@ -109,7 +119,7 @@ impl Settings {
         let token = match options.token_file.as_ref() {
             Some(path) => Some(read_token(path)?),
             None => match (text("NOTARY_TOKEN"), file.token_file) {
-                (Some(token), _) => Some(SecretString::from(token)),
+                (Some(token), _) => Some(check_token(&token, "NOTARY_TOKEN")?),
                 (None, Some(path)) => Some(read_token(&path)?),
                 (None, None) => None,
             },
@@ -123,7 +133,7 @@ impl Settings {
             ca: options.ca.clone().or(file.ca),
             token,
             targets_url: file.targets_url.as_deref().map(parse_url).transpose()?,
-            timeout: Duration::from_secs(seconds),
+            timeout: Duration::from_secs(seconds.min(MAX_TIMEOUT_SECONDS)),
             passphrases: PASSPHRASES.into_iter().filter_map(passphrase).collect(),
         })
     }
@@ -145,7 +155,16 @@ fn read_config(path: &Path) -> Result<ConfigFile, SettingsError> {
 }
 
 fn read_token(path: &Path) -> Result<SecretString, SettingsError> {
-    read_text(path).map(|text| SecretString::from(text.trim()))
+    check_token(&read_text(path)?, &path.display().to_string())
+}
+
+/// A token as a header can carry it. What surrounds it, such as a line feed, is dropped.
+fn check_token(text: &str, place: &str) -> Result<SecretString, SettingsError> {
+    let token = text.trim();
+    match !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        true => Ok(SecretString::from(token)),
+        false => Err(SettingsError::Token { place: place.to_owned() }),
+    }
 }
 
 fn read_text(path: &Path) -> Result<String, SettingsError> {
@@ -225,6 +244,28 @@ mod tests {
         };
         assert_eq!(token(&option), "from-file");
         assert_eq!(token(&none), "from-variable");
+    }
+
+    #[test]
+    fn a_token_that_no_header_can_carry_is_refused_before_it_is_sent() {
+        for text in ["notary_abc", " notary_abc\n", "notary_abc\r\n"] {
+            assert_eq!(check_token(text, "here").unwrap().expose_secret(), "notary_abc");
+        }
+        for text in ["", "\n", "one\ntwo", "one two", "é", "a\u{1b}"] {
+            let error = check_token(text, "here").unwrap_err().to_string();
+            assert!(error.starts_with("here holds no API token"), "{error}");
+            assert!(text.trim().is_empty() || !error.contains(text), "a secret was printed");
+        }
+    }
+
+    #[test]
+    fn a_timeout_beyond_all_clocks_is_one_without_end() {
+        let timeout = |seconds| {
+            let options = GlobalOptions { timeout: Some(seconds), ..GlobalOptions::default() };
+            Settings::new(&options, &environment(&[])).unwrap().timeout
+        };
+        assert_eq!(timeout(3), Duration::from_secs(3));
+        let _ = std::time::Instant::now() + timeout(u64::MAX);
     }
 
     #[test]

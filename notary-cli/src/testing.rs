@@ -271,6 +271,7 @@ pub(crate) struct Server {
     pub(crate) url: url::Url,
     answers: Arc<Mutex<BTreeMap<String, Vec<Canned>>>>,
     asked: Arc<Mutex<Vec<String>>>,
+    heads: Arc<Mutex<Vec<String>>>,
     sent: Arc<Mutex<Vec<Vec<u8>>>>,
     task: tokio::task::JoinHandle<()>,
 }
@@ -282,13 +283,17 @@ impl Server {
         let answers: Arc<Mutex<BTreeMap<String, Vec<Canned>>>> = Arc::default();
         let asked: Arc<Mutex<Vec<String>>> = Arc::default();
         let sent: Arc<Mutex<Vec<Vec<u8>>>> = Arc::default();
+        let heads: Arc<Mutex<Vec<String>>> = Arc::default();
         let (table, log, bodies) = (answers.clone(), asked.clone(), sent.clone());
+        let all_heads = heads.clone();
         let task = tokio::spawn(async move {
             loop {
                 let (mut stream, _) = listener.accept().await.unwrap();
-                let (line, body) = read_request(&mut stream).await;
+                let (request, body) = read_request(&mut stream).await;
+                let line = request.lines().next().unwrap_or_default();
                 let path = line.split(' ').nth(1).unwrap_or_default().to_owned();
                 log.lock().unwrap().push(path.clone());
+                all_heads.lock().unwrap().push(request.clone());
                 if line.starts_with("POST") {
                     bodies.lock().unwrap().push(body);
                 }
@@ -303,7 +308,7 @@ impl Server {
                 let _ = stream.write_all(&canned.body).await;
             }
         });
-        Server { url, answers, asked, sent, task }
+        Server { url, answers, asked, heads, sent, task }
     }
 
     /// Serves the files of a collection at their names.
@@ -328,6 +333,11 @@ impl Server {
         self.sent.lock().unwrap().clone()
     }
 
+    /// The request lines and headers of all requests so far.
+    pub(crate) fn heads(&self) -> Vec<String> {
+        self.heads.lock().unwrap().clone()
+    }
+
     /// The paths of all requests so far.
     pub(crate) fn asked(&self) -> Vec<String> {
         self.asked.lock().unwrap().clone()
@@ -340,7 +350,7 @@ impl Drop for Server {
     }
 }
 
-/// The request line and the body.
+/// The request line with the headers, and the body.
 async fn read_request(stream: &mut tokio::net::TcpStream) -> (String, Vec<u8>) {
     let (mut request, mut buffer) = (Vec::new(), [0; 4096]);
     loop {
@@ -350,8 +360,8 @@ async fn read_request(stream: &mut tokio::net::TcpStream) -> (String, Vec<u8>) {
             let length = head.split("content-length: ").nth(1).and_then(|rest| rest.lines().next());
             let length: usize = length.map_or(0, |length| length.parse().unwrap());
             if request.len() >= end + 4 + length {
-                let line = String::from_utf8_lossy(&request).lines().next().unwrap().to_owned();
-                return (line, request[end + 4..].to_vec());
+                let head = String::from_utf8_lossy(&request[..end]).into_owned();
+                return (head, request[end + 4..].to_vec());
             }
         }
         match stream.read(&mut buffer).await {

@@ -128,11 +128,17 @@ fn with_repository(test: impl FnOnce(&Collection, &Server)) {
 }
 
 fn with(collection: Collection, test: impl FnOnce(&Collection, &Server)) {
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let server = runtime.block_on(Server::start());
+    let (_runtime, server) = serving();
     server.serve(&collection);
     test(&collection, &server);
+}
+
+/// A server, for as long as its runtime is there.
+fn serving() -> (tokio::runtime::Runtime, Server) {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(1).enable_all().build().unwrap();
+    let server = runtime.block_on(Server::start());
+    (runtime, server)
 }
 
 #[test]
@@ -237,6 +243,37 @@ fn a_file_is_verified_and_pulled_against_the_collection() {
         std::fs::copy(&wrong, place("served/app.bin")).unwrap();
         notary(&format!("{line} pull acme/app app.bin {from} --plain-names -o {out}")).expect(1);
         assert_eq!(std::fs::read(&out).unwrap(), b"app.bin", "what is there stays");
+    });
+}
+
+#[test]
+fn a_pull_shows_the_token_to_the_notary_server_alone() {
+    with_repository(|collection, server| {
+        published(collection, server);
+        let (_runtime, files) = serving();
+        let here = tempfile::tempdir().unwrap();
+        let place = |name: &str| here.path().join(name).display().to_string();
+        std::fs::write(place("token"), "notary_secret\n").unwrap();
+        let sha256 = notary_schema::key::sha256_hex(b"app.bin");
+        files.answer(&format!("{sha256}.app.bin"), Canned::status("302 Found\r\nlocation: /there"));
+        files.answer("there", Canned::ok("app.bin"));
+        notary(&format!(
+            "--server {} --trust-dir {} --token-file {} --tofu pull acme/app app.bin -o {} \
+             --targets-url {}",
+            server.url,
+            place("trust"),
+            place("token"),
+            place("out"),
+            files.url,
+        ))
+        .expect(0);
+        let told = |server: &Server| {
+            let heads = server.heads();
+            (heads.iter().filter(|head| head.contains("notary_secret")).count(), heads.len())
+        };
+        let (with_token, all) = told(server);
+        assert!(all > 3 && with_token == all, "{with_token} of {all}");
+        assert_eq!(told(&files), (0, 2));
     });
 }
 

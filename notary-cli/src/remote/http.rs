@@ -1,13 +1,12 @@
-//! HTTP with the rules of this program: TLS with ring, plain HTTP on loopback only, bodies of bounded
-//! length, no redirect to another origin, and a second try for what may pass.
+//! HTTP with the rules of this program: bodies of bounded length, no redirect to another origin, and
+//! a second try for what may pass. Whom we talk to is the rule of [`super::connections`].
 //!
 //! A refusal (4xx) is an answer and comes back at once. A broken connection, a time-out, 429 and the
 //! answers of a service that is not well (5xx) are tried again, with growing pauses, as long as
-//! `--timeout` lasts; `Retry-After` is obeyed. There is no pause before the first try.
+//! `--timeout` lasts; `Retry-After` is obeyed. A certificate that is not trusted stays so: it ends the
+//! request at once. There is no pause before the first try.
 
-use std::cell::OnceCell;
-use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,27 +14,19 @@ use std::time::Duration;
 use notary_schema::name::RoleName;
 use notary_schema::wire::Problem;
 use reqwest::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
-use reqwest::{Client, ClientBuilder, Method, RequestBuilder, Response, redirect};
-use rustls::crypto::ring;
-use rustls::{ClientConfig, RootCertStore};
-use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject;
-use rustls_platform_verifier::BuilderVerifierExt;
+use reqwest::{Method, RequestBuilder, Response};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
-use url::{Host, Origin, Url};
+use url::{Origin, Url};
 
+use super::connections::{Connections, certificate_refused};
 use super::{Sink, multipart};
 use crate::output::Output;
 
 /// The media type of what is sent.
 const JSON: &str = "application/json";
-/// The longest body of a refusal that is read.
-const MAX_PROBLEM_BYTES: u64 = 64 << 10;
-/// The longest wait for a connection.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// The longest wait for the next bytes of a body.
-const READ_TIMEOUT: Duration = Duration::from_secs(30);
+/// The longest body of a refusal that is read: it may name every bin of a role.
+const MAX_PROBLEM_BYTES: u64 = 4 << 20;
 /// Most redirects of one request.
 const MAX_REDIRECTS: usize = 5;
 /// The pause before the second try; it doubles.
@@ -57,6 +48,17 @@ pub(crate) enum HttpError {
         /// What was asked for.
         url: Url,
         /// What went wrong last.
+        why: String,
+    },
+    /// It shows a certificate that is not trusted.
+    #[error(
+        "{url} shows a certificate that is not trusted: {why}; where its CA is your own, name the \
+         CA's certificate with --ca"
+    )]
+    Untrusted {
+        /// What was asked for.
+        url: Url,
+        /// What is wrong with the certificate.
         why: String,
     },
     /// The body is longer than it may be.
@@ -158,20 +160,17 @@ impl Answer {
     }
 }
 
-/// The connections of this process.
+/// Sends the requests of this process.
 pub(crate) struct Http {
-    ca: Option<PathBuf>,
+    connections: Connections,
     timeout: Duration,
     output: Rc<Output>,
-    /// For loopback: no certificates are loaded, no proxy is asked.
-    plain: OnceCell<Client>,
-    secure: OnceCell<Client>,
 }
 
 impl Http {
-    /// Connections that trust the certificates of this file, or those of the system.
+    /// Requests over connections that trust the certificates of this file, or those of the system.
     pub(crate) fn new(ca: Option<PathBuf>, timeout: Duration, output: Rc<Output>) -> Http {
-        Http { ca, timeout, output, plain: OnceCell::new(), secure: OnceCell::new() }
+        Http { connections: Connections::new(ca), timeout, output }
     }
 
     /// Sends a request until it is answered or the time is over; a success goes to the sink.
@@ -193,7 +192,8 @@ impl Http {
                 }
                 _ => return outcome,
             };
-            if Instant::now() + wait >= end {
+            // Compared, not added up: a server may ask for a wait that no clock can hold.
+            if wait >= end.saturating_duration_since(Instant::now()) {
                 return outcome;
             }
             if !told && start.elapsed() + wait > SILENCE {
@@ -240,7 +240,7 @@ impl Http {
     }
 
     fn build(&self, request: &Request<'_>, url: Url) -> Result<RequestBuilder, HttpError> {
-        let client = self.client(&url)?;
+        let client = self.connections.client(&url)?;
         let mut builder = client.request(request.method.clone(), url);
         if let Some(token) = request.token {
             builder = builder.bearer_auth(token.expose_secret());
@@ -253,34 +253,6 @@ impl Http {
                 builder.header(CONTENT_TYPE, kind).body(body)
             }
         })
-    }
-
-    fn client(&self, url: &Url) -> Result<&Client, HttpError> {
-        let (cell, secure) = match url.scheme() {
-            "https" => (&self.secure, true),
-            "http" if is_loopback(url) => (&self.plain, false),
-            _ => return Err(HttpError::Insecure { url: url.clone() }),
-        };
-        if let Some(client) = cell.get() {
-            return Ok(client);
-        }
-        let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
-        let config = config.with_safe_default_protocol_versions().expect("ring has all of them");
-        let failed = |error: rustls::Error| HttpError::Certificates(error.to_string());
-        let config = match (secure, &self.ca) {
-            (true, None) => config.with_platform_verifier().map_err(failed)?,
-            (true, Some(ca)) => config.with_root_certificates(certificates(ca)?),
-            (false, _) => config.with_root_certificates(RootCertStore::empty()),
-        };
-        let builder = ClientBuilder::new()
-            .tls_backend_preconfigured(config.with_no_client_auth())
-            .redirect(redirect::Policy::none())
-            .user_agent(concat!("notary/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(CONNECT_TIMEOUT)
-            .read_timeout(READ_TIMEOUT);
-        let builder = if secure { builder } else { builder.no_proxy() };
-        let client = builder.build().map_err(|e| HttpError::Certificates(e.to_string()))?;
-        Ok(cell.get_or_init(|| client))
     }
 
     fn trace(&self, request: &Request<'_>, url: &Url, status: &str, bytes: u64, since: Instant) {
@@ -338,7 +310,10 @@ async fn in_time<T>(
     let end = end + Duration::from_secs(bytes / MIN_BYTES_PER_SECOND);
     let why = match tokio::time::timeout_at(end, step).await {
         Ok(Ok(value)) => return Ok(value),
-        Ok(Err(error)) => causes(&error.without_url()),
+        Ok(Err(error)) => match certificate_refused(&error) {
+            Some(why) => return Err(HttpError::Untrusted { url: request.url.clone(), why }),
+            None => causes(&error.without_url()),
+        },
         Err(_) => "the time is over (--timeout)".to_owned(),
     };
     Err(HttpError::Unreachable { url: request.url.clone(), why })
@@ -355,30 +330,6 @@ fn follow(request: &Request<'_>, from: &Url, response: &Response) -> Result<Url,
     target
         .filter(|target| follows && same(target))
         .ok_or(HttpError::Redirect { url: request.url.clone(), to })
-}
-
-/// Whether a URL names this machine, whatever a name server says.
-pub(crate) fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => IpAddr::V4(address).is_loopback(),
-        Some(Host::Ipv6(address)) => IpAddr::V6(address).is_loopback(),
-        None => false,
-    }
-}
-
-fn certificates(path: &Path) -> Result<RootCertStore, HttpError> {
-    let failed = |why: String| HttpError::Certificates(format!("{}: {why}", path.display()));
-    let mut store = RootCertStore::empty();
-    let read = CertificateDer::pem_file_iter(path).map_err(|error| failed(error.to_string()))?;
-    for certificate in read {
-        let certificate = certificate.map_err(|error| failed(error.to_string()))?;
-        store.add(certificate).map_err(|error| failed(error.to_string()))?;
-    }
-    match store.is_empty() {
-        true => Err(failed("no certificate in it".into())),
-        false => Ok(store),
-    }
 }
 
 /// Between half of the pause and all of it, so that many who wait do not come back together.

@@ -1,6 +1,7 @@
 //! notary-server, as this program asks it.
 
 mod admin;
+mod connections;
 mod http;
 mod multipart;
 
@@ -17,7 +18,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-pub(crate) use http::{Answer, Body, Http, HttpError, Request, is_loopback};
+pub(crate) use connections::is_loopback;
+pub(crate) use http::{Answer, Body, Http, HttpError, Request};
 
 /// The longest answer of a service that is not metadata.
 const MAX_ANSWER_BYTES: u64 = 64 << 20;
@@ -243,3 +245,6 @@ pub(crate) fn refusal(url: Url, answer: Answer) -> RemoteError {
         None => RemoteError::Status { url, status },
     }
 }
+
+#[cfg(test)]
+mod tests;

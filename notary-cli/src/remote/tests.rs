@@ -1,0 +1,97 @@
+use std::time::Duration;
+
+use reqwest::Method;
+use secrecy::SecretString;
+use url::Url;
+
+use super::*;
+use crate::testing::{Canned, Server as Answering, silent};
+
+const TOKEN: &str = "notary_secret";
+
+fn http(seconds: u64) -> Http {
+    Http::new(None, Duration::from_secs(seconds), silent())
+}
+
+async fn get(http: &Http, url: Url, token: Option<&SecretString>) -> Result<Answer, HttpError> {
+    let request = Request { method: Method::GET, url, token, body: Body::Empty, max_bytes: 100 };
+    http.send(&request, &mut Vec::new()).await
+}
+
+#[tokio::test]
+async fn a_wait_that_no_clock_can_hold_ends_the_request() {
+    let server = Answering::start().await;
+    for seconds in ["5", "999999999999", "18446744073709551615"] {
+        let head = format!("503 Busy\r\nretry-after: {seconds}");
+        server.answer("a", Canned::status(&head));
+        let answer = get(&http(2), server.url.join("a").unwrap(), None).await.unwrap();
+        assert_eq!(answer.status, 503);
+    }
+    assert_eq!(server.asked().len(), 3, "none of them was waited for");
+    let soon = Canned::status("503 Busy\r\nretry-after: 0");
+    server.answer_in_turn("a", vec![soon, Canned::ok("now")]);
+    assert_eq!(get(&http(60), server.url.join("a").unwrap(), None).await.unwrap().status, 200);
+}
+
+/// The requests that carried the token.
+fn with_token(server: &Answering) -> usize {
+    server.heads().iter().filter(|head| head.contains(TOKEN)).count()
+}
+
+#[tokio::test]
+async fn the_token_stays_with_the_origin_that_it_is_for() {
+    let (server, other) = (Answering::start().await, Answering::start().await);
+    let token = SecretString::from(TOKEN);
+    server.answer("a", Canned::status("302 Found\r\nlocation: /b"));
+    server.answer("b", Canned::ok("here"));
+    let from = |path: &str| server.url.join(path).unwrap();
+    let answer = get(&http(60), from("a"), Some(&token)).await.unwrap();
+    assert!(answer.is_success());
+    assert_eq!(with_token(&server), 2, "a redirect within the origin is followed");
+    let port = other.url.port().unwrap();
+    for (status, to) in [
+        (301, other.url.to_string()),
+        (302, format!("//127.0.0.1:{port}/b")),
+        (303, format!("http://localhost:{}/b", server.url.port().unwrap())),
+        (307, format!("http://x@127.0.0.1:{port}/b")),
+        (308, "https://127.0.0.1/b".to_owned()),
+        (300, format!("http:\\\\127.0.0.1:{port}\\b")),
+    ] {
+        server.answer("a", Canned::status(&format!("{status} Away\r\nlocation: {to}")));
+        let refused = get(&http(60), from("a"), Some(&token)).await.unwrap_err();
+        assert!(matches!(refused, HttpError::Redirect { .. }), "{to}: {refused}");
+    }
+    assert!(other.asked().is_empty(), "the other origin was asked");
+}
+
+#[tokio::test]
+async fn nothing_that_changes_something_is_sent_along_a_redirect() {
+    let server = Answering::start().await;
+    server.answer("a", Canned::status("307 Away\r\nlocation: /b"));
+    for method in [Method::POST, Method::DELETE, Method::PATCH] {
+        let url = server.url.join("a").unwrap();
+        let (body, token) = (Body::Json("{}".into()), None);
+        let request = Request { method, url, token, body, max_bytes: 100 };
+        let refused = http(60).send(&request, &mut Vec::new()).await.unwrap_err();
+        assert!(matches!(refused, HttpError::Redirect { .. }), "{refused}");
+    }
+    assert_eq!(server.asked(), ["/a", "/a", "/a"]);
+}
+
+#[tokio::test]
+async fn a_list_is_asked_of_the_server_whatever_its_next_page_says() {
+    let (server, other) = (Answering::start().await, Answering::start().await);
+    let event = serde_json::json!({
+        "gun": "acme/app", "root": 1, "snapshot": 1, "timestamp": 1,
+        "changed_at": "2030-01-01T00:00:00Z",
+    });
+    let page = |next: Option<&str>| {
+        Canned::ok(serde_json::json!({ "items": [event], "next": next }).to_string())
+    };
+    let next = other.url.to_string();
+    server.answer_in_turn("v2/_trust/collections", vec![page(Some(&next)), page(None)]);
+    let http = http(60);
+    let remote = Server::new(server.url.clone(), Some(SecretString::from(TOKEN)), &http);
+    assert_eq!(remote.collections().await.unwrap().len(), 2);
+    assert_eq!((with_token(&server), other.asked().len()), (2, 0));
+}
