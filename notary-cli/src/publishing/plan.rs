@@ -43,7 +43,8 @@ pub(crate) struct Part {
 /// Builds the next versions.
 ///
 /// # Errors
-/// A role that no delegation leads to, a name that is not published.
+/// A role that no delegation leads to, a name that is not published, more roles left behind than one
+/// request can name.
 pub(crate) fn plan(view: &View, staged: &Staged, expires: Expires) -> Result<Plan, Failure> {
     let exempt = Exempt { pending: BTreeSet::new(), orphan: orphans(view, staged) };
     let mut plan = Plan { parts: Vec::new(), first_files: Vec::new(), exempt };
@@ -86,7 +87,22 @@ pub(crate) fn plan(view: &View, staged: &Staged, expires: Expires) -> Result<Pla
             }
         }
     }
-    Ok(plan)
+    match plan.exempt.fits() {
+        true => Ok(plan),
+        false => Err(too_many(staged, &plan.exempt)),
+    }
+}
+
+/// The server wants every role named that is left behind, and a request has room for so many names.
+fn too_many(staged: &Staged, exempt: &Exempt) -> Failure {
+    let removed: Vec<&str> = staged.undelegated().map(RoleName::as_str).collect();
+    let (behind, pending) = (exempt.orphan.len(), exempt.pending.len());
+    Failure::Refused(format!(
+        "one publish can name about 2,500 roles that it leaves without a delegation or without a \
+         file; this one has {behind} and {pending}, below {}: take back some delegations below it \
+         first, in publishes of their own, or leave it with `notary reset`",
+        removed.join(", ")
+    ))
 }
 
 /// What is vouched for is there, and is what was looked at.
@@ -282,5 +298,30 @@ mod tests {
         assert_eq!(delegating("new", None), (0, 1));
         assert_eq!(delegating("docs", Some(&first_file)), (0, 0), "docs goes on after version 1");
         assert_eq!(delegating("docs", None), (0, 0));
+    }
+
+    #[test]
+    fn more_roles_than_one_request_can_name_are_refused_before_anything_is_signed() {
+        let collection = Collection::new();
+        let view = collection.view();
+        let targets = view.file(&RoleName::TARGETS).unwrap().signed();
+        let like_team = targets.delegation(&role("team")).unwrap();
+        let pending = |count: usize| {
+            let delegation = |number: usize| {
+                let name = role(&format!("a-team-of-many-{number:05}"));
+                let mut delegation = like_team.clone().into_owned();
+                delegation.name = name.clone();
+                let keys = vec![collection.key("team").key];
+                (name, NewDelegation { delegation, keys, first_file: None })
+            };
+            let delegations = (0..count).map(delegation).collect();
+            let changes = Changes { delegations, ..Changes::default() };
+            plan(&view, &Staged { roles: [(RoleName::TARGETS, changes)].into() }, in_days(30))
+        };
+        // Each takes 29 bytes of a query: `pending=` and the name, and & between them.
+        assert_eq!(pending(2_069).unwrap().exempt.pending.len(), 2_069);
+        let refused = pending(2_070).unwrap_err();
+        assert!(matches!(refused, Failure::Refused(_)), "{refused}");
+        assert!(refused.to_string().contains("2070"), "{refused}");
     }
 }

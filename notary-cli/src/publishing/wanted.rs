@@ -16,7 +16,7 @@ pub(crate) struct Wanted<'a> {
     pub(crate) roles: &'a [RoleName],
     /// Targets that are changed.
     pub(crate) names: Names<'a>,
-    /// Roles below which all is wanted, but for succinct bins.
+    /// Roles that are wanted with all below them, but for succinct bins.
     pub(crate) subtrees: &'a [RoleName],
     /// Roles whose bins are wanted.
     pub(crate) bins_of: &'a [RoleName],
@@ -43,7 +43,7 @@ impl Wanted<'_> {
         let Some(delegations) = &file.delegations else { return BTreeSet::new() };
         let is_delegated = |role: &&RoleName| delegations.authority(role).is_some();
         let mut below: BTreeSet<RoleName> =
-            self.roles.iter().filter(is_delegated).cloned().collect();
+            self.roles.iter().chain(self.subtrees).filter(is_delegated).cloned().collect();
         if way.iter().any(|above| self.subtrees.contains(above)) {
             below.extend(delegations.listed().iter().map(|role| role.name.clone()));
         }

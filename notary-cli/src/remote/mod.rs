@@ -24,6 +24,9 @@ pub(crate) use http::{Answer, Body, Http, HttpError, Request};
 /// The longest answer of a service that is not metadata.
 const MAX_ANSWER_BYTES: u64 = 64 << 20;
 
+/// The longest query of a publish: with path and host it fits into the 65,534 bytes that a URL may have.
+const MAX_QUERY_BYTES: usize = 60_000;
+
 /// Where the body of a success goes.
 pub(crate) trait Sink {
     /// The next bytes.
@@ -102,6 +105,23 @@ pub(crate) struct Exempt {
     pub(crate) pending: BTreeSet<RoleName>,
     /// With a file that nobody trusts any more.
     pub(crate) orphan: BTreeSet<RoleName>,
+}
+
+impl Exempt {
+    /// Whether one request has room for all of the names.
+    pub(crate) fn fits(&self) -> bool {
+        let mut url = Url::parse("http://localhost/").expect("it is one");
+        self.name_in(&mut url);
+        url.query().unwrap_or_default().len() <= MAX_QUERY_BYTES
+    }
+
+    fn name_in(&self, url: &mut Url) {
+        for (parameter, roles) in [("pending", &self.pending), ("orphan", &self.orphan)] {
+            for role in roles {
+                url.query_pairs_mut().append_pair(parameter, role.as_str());
+            }
+        }
+    }
 }
 
 /// How the name of a new collection is reserved.
@@ -194,11 +214,7 @@ impl<'a> Server<'a> {
         exempt: &Exempt,
     ) -> Result<PublishAnswer, RemoteError> {
         let mut url = self.metadata_url(gun);
-        for (parameter, roles) in [("pending", &exempt.pending), ("orphan", &exempt.orphan)] {
-            for role in roles {
-                url.query_pairs_mut().append_pair(parameter, role.as_str());
-            }
-        }
+        exempt.name_in(&mut url);
         self.call(Method::POST, url, Body::Files(files)).await
     }
 
