@@ -1,7 +1,8 @@
 //! The only place that prints: results to stdout, messages and progress to stderr.
 //!
-//! With `--json` stdout gets exactly one document, also when the command fails. Control characters of
-//! names that come from a repository are shown escaped, so that they cannot steer a terminal.
+//! With `--json` stdout gets exactly one document, also when the command fails. Nothing that comes from
+//! a server or a repository steers a terminal, also in JSON, forges a line, or reorders what is read:
+//! such characters are shown escaped.
 
 use std::cell::{Cell, RefCell};
 use std::fmt::Display;
@@ -42,7 +43,7 @@ impl Output {
     /// ends with a line feed or is empty.
     pub(crate) fn result<T: Serialize>(&self, value: &T, text: &str) -> io::Result<()> {
         let text = match self.json.get() {
-            true => serde_json::to_string_pretty(value).expect("results are JSON") + "\n",
+            true => json_text(serde_json::to_string_pretty(value)) + "\n",
             false => plain(text),
         };
         let mut stdout = self.stdout.borrow_mut();
@@ -63,7 +64,7 @@ impl Output {
     pub(crate) fn one_of_many<T: Serialize>(&self, value: &T, text: &str) -> io::Result<()> {
         match self.json.get() {
             true => {
-                let line = serde_json::to_string(value).expect("results are JSON") + "\n";
+                let line = json_text(serde_json::to_string(value)) + "\n";
                 self.raw(line.as_bytes())
             }
             false => self.raw(plain(text).as_bytes()),
@@ -79,24 +80,30 @@ impl Output {
 
     /// Something that a person may want to know.
     pub(crate) fn message(&self, text: impl Display) {
-        self.line("", &text.to_string());
+        self.line("", &one_line(text.to_string().trim_end()));
     }
 
     /// Something that a person should act on.
     pub(crate) fn warn(&self, text: impl Display) {
-        self.line("warning: ", &text.to_string());
+        self.line("warning: ", &one_line(text.to_string().trim_end()));
     }
 
     /// One request, where `-v` asks for it.
     pub(crate) fn trace(&self, text: impl FnOnce() -> String) {
         if self.verbose.get() {
-            self.line("", &text());
+            self.line("", &one_line(&text()));
         }
     }
 
     /// Why the command failed.
     pub(crate) fn failure(&self, failure: &Failure) {
-        self.line("error: ", &failure.to_string());
+        // Of the command line and the configuration file alone more than a line is told.
+        match failure {
+            Failure::Usage(_) | Failure::Settings(_) => {
+                self.line("error: ", &plain(&failure.to_string()));
+            }
+            other => self.line("error: ", &one_line(&other.to_string())),
+        }
         if self.json.get() {
             let body = json!({
                 "error": failure.to_string(),
@@ -105,7 +112,7 @@ impl Output {
                 "request_id": failure.problem().map(|problem| &problem.request_id),
             });
             // There is nobody left to tell when this fails.
-            let _ = self.raw(format!("{body:#}\n").as_bytes());
+            let _ = self.result(&body, "");
         }
     }
 
@@ -114,7 +121,7 @@ impl Output {
         let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::hidden());
         let style = ProgressStyle::with_template("{msg} {bytes}/{total_bytes} {bytes_per_sec}");
         bar.set_style(style.expect("the template is one of ours"));
-        bar.set_message(escape(what));
+        bar.set_message(one_line(what));
         Progress { bar, since: Instant::now(), shown: false }
     }
 
@@ -123,13 +130,13 @@ impl Output {
         let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::hidden());
         let style = ProgressStyle::with_template("{msg} {pos}/{len}");
         bar.set_style(style.expect("the template is one of ours"));
-        bar.set_message(escape(what));
+        bar.set_message(one_line(what));
         Progress { bar, since: Instant::now(), shown: false }
     }
 
     fn line(&self, prefix: &str, text: &str) {
         // A closed stderr is no reason to stop.
-        let _ = writeln!(self.stderr.borrow_mut(), "{prefix}{}", plain(text).trim_end());
+        let _ = writeln!(self.stderr.borrow_mut(), "{prefix}{}", text.trim_end());
     }
 }
 
@@ -164,18 +171,30 @@ impl Drop for Progress {
 
 /// Text of several lines in which no character but the line feed steers a terminal.
 fn plain(text: &str) -> String {
-    text.split_inclusive('\n')
-        .map(|line| match line.strip_suffix('\n') {
-            Some(line) => escape(line) + "\n",
-            None => escape(line),
-        })
-        .collect()
+    text.split('\n').map(one_line).collect::<Vec<_>>().join("\n")
 }
 
-/// A name on one line.
-fn escape(text: &str) -> String {
-    let escaped = |c: char| match c.is_control() {
-        true => c.escape_default().to_string(),
+/// A name or text of somebody else as a part of one line.
+pub(crate) fn one_line(text: &str) -> String {
+    let escaped = |c: char| match is_steering(c) {
+        true => c.escape_unicode().to_string(),
+        false => c.to_string(),
+    };
+    text.chars().map(escaped).collect()
+}
+
+/// Controls, and what ends a line or reorders text (Unicode UAX 9).
+fn is_steering(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// JSON in which such characters are escaped, too: the format itself asks that of a few only. Outside
+/// of strings there are none but line feeds.
+fn json_text(text: serde_json::Result<String>) -> String {
+    let text = text.expect("results are JSON");
+    let escaped = |c: char| match is_steering(c) && c != '\n' {
+        true => format!("\\u{:04x}", u32::from(c)),
         false => c.to_string(),
     };
     text.chars().map(escaped).collect()
@@ -188,5 +207,17 @@ mod tests {
     #[test]
     fn a_name_cannot_steer_the_terminal() {
         assert_eq!(plain("a\u{1b}[2Jb\nc é\n"), "a\\u{1b}[2Jb\nc é\n");
+        assert_eq!(one_line("a\nerror: \u{9b}31m\r"), "a\\u{a}error: \\u{9b}31m\\u{d}");
+        assert_eq!(one_line("gpj.\u{202e}exe é 語 \u{200d}"), "gpj.\\u{202e}exe é 語 \u{200d}");
+    }
+
+    #[test]
+    fn json_cannot_steer_the_terminal_either_and_says_the_same() {
+        let value = json!({ "a\u{7f}": ["\u{9b}2J\u{1b}[2J\n\u{202e}é"] });
+        for text in [serde_json::to_string(&value), serde_json::to_string_pretty(&value)] {
+            let text = json_text(text);
+            assert!(!text.replace('\n', "").contains(is_steering), "{text:?}");
+            assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);
+        }
     }
 }

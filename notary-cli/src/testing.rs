@@ -261,6 +261,11 @@ impl Canned {
         Canned { head, body: body.to_string().into_bytes(), announced: Announced::Truly }
     }
 
+    /// No answer: the connection is closed.
+    pub(crate) fn dropped() -> Canned {
+        Canned::status("")
+    }
+
     pub(crate) fn status(head: &str) -> Canned {
         Canned { head: head.into(), body: Vec::new(), announced: Announced::Truly }
     }
@@ -298,6 +303,9 @@ impl Server {
                     bodies.lock().unwrap().push(body);
                 }
                 let canned = next_answer(&mut table.lock().unwrap(), &path);
+                if canned.head.is_empty() {
+                    continue;
+                }
                 let length = match canned.announced {
                     Announced::Truly => format!("content-length: {}\r\n", canned.body.len()),
                     Announced::As(length) => format!("content-length: {length}\r\n"),

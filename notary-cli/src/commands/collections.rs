@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::args::{DeleteArgs, PolicyArgs, PolicyChange};
 use crate::exit::{Failure, Outcome};
+use crate::output::one_line;
 use crate::session::Session;
 
 /// Runs `notary collections`.
@@ -41,7 +42,7 @@ pub(crate) async fn delete(session: &Session, args: DeleteArgs) -> Result<Outcom
     let mut text = format!("deleted {gun}\n");
     if let Some(root) = &life.root {
         let (version, sha256) = (root.version, &root.sha256);
-        writeln!(text, "its newest root {version} has the sha256 {sha256}")
+        writeln!(text, "its newest root {version} has the sha256 {}", one_line(sha256))
             .expect("a String takes all");
     }
     session.output.result(&life, &text)?;

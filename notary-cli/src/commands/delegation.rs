@@ -24,6 +24,7 @@ use crate::agent;
 use crate::args::{DelegationAddArgs, DelegationCommand, DelegationRemoveArgs, SignArgs, When};
 use crate::exit::{Failure, Outcome};
 use crate::keyring::Purpose;
+use crate::output::one_line;
 use crate::publishing::wanted::Wanted;
 use crate::session::Session;
 use crate::staged::{NewDelegation, StageError, Staged};
@@ -229,7 +230,7 @@ async fn list(session: &Session, gun: &Gun) -> Result<Outcome, Failure> {
             "{} by {}: {}{ends}, {state}\n  {} of {of} keys: {}",
             role.name,
             role.delegator,
-            spelled(&delegation.paths),
+            one_line(&spelled(&delegation.paths)),
             delegation.signers.threshold,
             ids.join(", ")
         )

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use crate::args::InfoArgs;
 use crate::exit::{Failure, Outcome};
+use crate::output::one_line;
 use crate::session::Session;
 
 /// Runs `notary info`.
@@ -28,7 +29,7 @@ fn check(session: &Session, info: &CollectionInfo, by: DateTime<Utc>) -> Result<
     let stuck = info.unfinished.as_ref().and_then(|unfinished| unfinished.reason.as_ref());
     let mut text: String = due.iter().map(|due| due.line(&info.gun)).collect();
     if let Some(reason) = stuck {
-        writeln!(text, "{}: a release waits for the signer: {reason}", info.gun)
+        writeln!(text, "{}: a release waits for the signer: {}", info.gun, one_line(reason))
             .expect("a String takes all");
     }
     let value = json!({ "collection": info.gun, "by": by, "due": due, "stuck": stuck });
@@ -73,7 +74,7 @@ fn due(info: &CollectionInfo, by: DateTime<Utc>) -> Vec<Due> {
     };
     let bins = |bins: &BinsInfo| {
         let (expires, owner) = (bins.expires?, &bins.delegated_by);
-        let name = format!("{}-…", bins.name_prefix);
+        let name = format!("{}-…", one_line(&bins.name_prefix));
         let next = format!("`notary witness {gun} {owner} --bins --publish` renews all of them");
         let due = Due { name, expires, expired: bins.expired, next };
         (due.expired || expires <= by).then_some(due)
@@ -98,7 +99,7 @@ fn text(info: &CollectionInfo) -> String {
             .expect("a String takes all");
         if let Some(delegator) = &role.delegated_by {
             let paths = role.paths.as_ref().or(role.path_hash_prefixes.as_ref());
-            let paths = paths.map(|paths| paths.join(", ")).unwrap_or_default();
+            let paths = paths.map(|paths| one_line(&paths.join(", "))).unwrap_or_default();
             writeln!(text, "  delegated by {delegator}: {paths}").expect("a String takes all");
         }
     }
@@ -110,6 +111,7 @@ fn text(info: &CollectionInfo) -> String {
 
 fn bins_text(bins: &BinsInfo) -> String {
     let BinsInfo { name_prefix, count, delegated_by, threshold, .. } = bins;
+    let name_prefix = one_line(name_prefix);
     let keys: Vec<&str> = bins.keyids.iter().map(|id| id.as_str()).collect();
     let first = match (bins.expires, bins.expired) {
         (Some(at), true) => format!("the first EXPIRED at {}", at.format("%Y-%m-%dT%H:%M:%SZ")),

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::args::LogArgs;
 use crate::exit::{Failure, Outcome};
+use crate::output::one_line;
 use crate::session::Session;
 
 /// How long `--follow` waits before it asks again.
@@ -87,7 +88,7 @@ fn line(event: &Event) -> String {
         line += &format!(": {}", roles.join(", "));
     }
     if let Some(by) = &event.by {
-        line += &format!(" (by {by})");
+        line += &format!(" (by {})", one_line(by));
     }
     line + "\n"
 }

@@ -13,6 +13,7 @@ use serde_json::json;
 use crate::agent::{Agent, AgentError};
 use crate::args::{ListArgs, LookupArgs};
 use crate::exit::{Failure, Outcome};
+use crate::output::one_line;
 use crate::session::Session;
 use crate::staged::StageError;
 use crate::view::View;
@@ -60,7 +61,7 @@ pub(crate) async fn list(session: &Session, args: ListArgs) -> Result<Outcome, F
     let mut text = String::new();
     for target in &targets {
         let hash = target.file.hashes.sha256().or(target.file.hashes.sha512()).unwrap_or_default();
-        writeln!(text, "{} {} {hash} {}", target.role, target.file.length, target.name)
+        writeln!(text, "{} {} {hash} {}", target.role, target.file.length, one_line(&target.name))
             .expect("a String takes all");
     }
     session

@@ -1,5 +1,8 @@
 //! Whole commands, from the command line to the exit code.
 
+mod lies;
+mod replacing;
+
 use std::cell::RefCell;
 use std::io::Write;
 use std::rc::Rc;

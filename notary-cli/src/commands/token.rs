@@ -5,6 +5,7 @@ use serde_json::json;
 
 use crate::args::{TokenCommand, TokenCreateArgs};
 use crate::exit::{Failure, Outcome};
+use crate::output::one_line;
 use crate::session::Session;
 
 /// Runs `notary token …`.
@@ -40,7 +41,7 @@ async fn create(session: &Session, args: TokenCreateArgs) -> Result<(), Failure>
         expires_at: args.expires.map(|when| when.from(session.now()).time()),
     };
     let created = session.server()?.create_token(&new).await?;
-    session.output.result(&created, &format!("{}\n", created.token))?;
+    session.output.result(&created, &format!("{}\n", one_line(&created.token)))?;
     session.output.message(format_args!("shown this once; {}", line(&created.info)));
     Ok(())
 }
@@ -53,9 +54,9 @@ fn line(token: &TokenInfo) -> String {
         GrantLevel::Root => "root",
         GrantLevel::Admin => "admin",
     };
-    let mut line = format!("{} {grant} {}", token.id, token.collections);
+    let mut line = format!("{} {grant} {}", one_line(&token.id), one_line(&token.collections));
     if !token.roles.is_empty() {
-        line += &format!(", roles {}", token.roles.join(" "));
+        line += &format!(", roles {}", one_line(&token.roles.join(" ")));
     }
     let dates = [
         ("expires", token.expires_at),

@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::output::one_line;
+
 /// Something that differs.
 #[derive(Debug, PartialEq, Serialize)]
 pub(super) struct Change {
@@ -26,11 +28,11 @@ impl Change {
     /// The change on one line.
     pub(super) fn line(&self) -> String {
         let name = self.name.as_ref().map(|name| format!(" {name}")).unwrap_or_default();
-        let what = format!("{}{name}", self.what);
+        let what = one_line(&format!("{}{name}", self.what));
         match (&self.old, &self.new) {
             (None, Some(new)) => format!("+ {what}: {new}\n"),
             (Some(old), None) => format!("- {what}: {old}\n"),
-            (Some(old), Some(new)) => format!("~ {what}: {}\n", difference(old, new)),
+            (Some(old), Some(new)) => format!("~ {what}: {}\n", one_line(&difference(old, new))),
             (None, None) => String::new(),
         }
     }
