@@ -22,6 +22,8 @@ pub mod config;
 mod error;
 #[cfg(feature = "service")]
 mod online_keys;
+#[cfg(all(test, feature = "service"))]
+mod openapi;
 #[cfg(feature = "service")]
 mod panics;
 #[cfg(feature = "service")]

@@ -25,6 +25,8 @@ use tracing_actix_web::RequestId;
 use crate::config::Limits;
 use crate::error::{Broken, Failure, Refusal};
 use crate::online_keys::MAX_PAGE;
+#[cfg(test)]
+use crate::openapi;
 use crate::sign::Signer;
 use crate::store::audit::{self, Caller, Subject};
 use crate::store::{self, Collection, Owner};
@@ -41,6 +43,11 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .service(resource("/healthz").route(get().to(health)));
 }
 
+/// The key of an online role, made where there is none.
+#[cfg_attr(test, utoipa::path(
+    post, path = "/v1/keys", request_body = KeyRequest,
+    responses((status = 200, body = SignerKey), openapi::Keys),
+))]
 async fn online_key(
     request: HttpRequest,
     signer: Data<Signer>,
@@ -56,6 +63,7 @@ async fn online_key(
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(test, derive(utoipa::IntoParams), into_params(parameter_in = Query))]
 #[serde(deny_unknown_fields)]
 struct KeysQuery {
     collection: Gun,
@@ -64,6 +72,11 @@ struct KeysQuery {
     limit: Option<usize>,
 }
 
+/// The keys of one life of a collection, whatever their state.
+#[cfg_attr(test, utoipa::path(
+    get, path = "/v1/keys", params(KeysQuery),
+    responses((status = 200, body = Page<SignerKey>), openapi::Reading),
+))]
 async fn online_keys(
     request: HttpRequest,
     signer: Data<Signer>,
@@ -75,6 +88,11 @@ async fn online_keys(
     signer.online_keys(caller, collection, after, limit.unwrap_or(MAX_PAGE)).await.map(Json)
 }
 
+/// The complete files that were signed last for one life of a collection.
+#[cfg_attr(test, utoipa::path(
+    get, path = "/v1/memory", params(CollectionQuery),
+    responses((status = 200, body = SignerMemory), openapi::Reading),
+))]
 async fn last_signed(
     request: HttpRequest,
     signer: Data<Signer>,
@@ -86,12 +104,25 @@ async fn last_signed(
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(test, derive(utoipa::IntoParams), into_params(parameter_in = Query))]
 #[serde(deny_unknown_fields)]
 struct CollectionQuery {
     collection: Gun,
     incarnation: Incarnation,
 }
 
+/// The complete signed file of a document, which is recorded before it is answered. A repeat of the
+/// same bytes is answered with the same file.
+#[cfg_attr(test, utoipa::path(
+    post, path = "/v1/sign", request_body = SignRequest,
+    responses(
+        (
+            status = 200, body = Object, content_type = "application/json",
+            description = "the file", headers(("Repr-Digest", description = "its SHA-256")),
+        ),
+        openapi::Signing,
+    ),
+))]
 async fn sign(
     request: HttpRequest,
     signer: Data<Signer>,
@@ -115,6 +146,10 @@ async fn sign(
         .body(Bytes::from_owner(file)))
 }
 
+/// What is signed at most.
+#[cfg_attr(test, utoipa::path(
+    get, path = "/v1/policy", responses((status = 200, body = SignerLimits), openapi::Reading),
+))]
 async fn policy(signer: Data<Signer>) -> Json<SignerLimits> {
     Json(SignerLimits {
         snapshot_max_seconds: signer.policy.snapshot_max_seconds,
@@ -123,6 +158,10 @@ async fn policy(signer: Data<Signer>) -> Json<SignerLimits> {
     })
 }
 
+/// Whether the signer can work: its database answers.
+#[cfg_attr(test, utoipa::path(
+    get, path = "/healthz", responses((status = 200, body = Object), openapi::Reading),
+))]
 async fn health(signer: Data<Signer>) -> Result<HttpResponse, Failure> {
     signer.database.run(store::probe).await?;
     Ok(HttpResponse::Ok().json(serde_json::json!({ "status": "ok" })))

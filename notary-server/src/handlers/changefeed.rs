@@ -3,14 +3,26 @@
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use notary_schema::name::Gun;
+use notary_schema::wire::{Event, Page};
 
 use super::{Readable, collection_path, json_of, page, readable_names};
 use crate::error::ServiceError;
+use crate::openapi::problems::{Events, Lists};
 use crate::startup::Service;
 use crate::store::EventQuery;
 
 /// GET `/v2/_trust/changefeed?after=&limit=`: the events of all collections that the caller may
 /// read.
+#[utoipa::path(
+    get, path = "/v2/_trust/changefeed",
+    operation_id = "events",
+    params(
+        ("after" = Option<u64>, Query, description = "the last number of the page before"),
+        ("limit" = Option<u32>, Query, minimum = 1),
+    ),
+    responses((status = 200, body = Page<Event>), Lists),
+    security((), ("token" = [])),
+)]
 pub async fn all(
     service: Data<Service>,
     request: HttpRequest,
@@ -23,6 +35,17 @@ pub async fn all(
 
 /// GET `/v2/{gun}/_trust/changefeed?after=&limit=`: the events of one collection; those of a
 /// tombstone, too.
+#[utoipa::path(
+    get, path = "/v2/{gun}/_trust/changefeed",
+    operation_id = "events_of_collection",
+    params(
+        ("gun" = Gun, Path),
+        ("after" = Option<u64>, Query, description = "the last number of the page before"),
+        ("limit" = Option<u32>, Query, minimum = 1),
+    ),
+    responses((status = 200, body = Page<Event>), Events),
+    security((), ("token" = [])),
+)]
 pub async fn of_collection(
     service: Data<Service>,
     request: HttpRequest,

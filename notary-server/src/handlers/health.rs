@@ -3,17 +3,18 @@
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use chrono::{DateTime, Utc};
+use notary_schema::wire::Problem;
 use serde_json::json;
 
 use super::no_query;
 use crate::error::ServiceError;
-use crate::openapi::Reading;
+use crate::openapi::problems::Open;
 use crate::problem::OwnBody;
 use crate::startup::Service;
 use crate::store::{Pause, Unfinished};
 
 /// GET `/healthz`: the process answers. Reads work whenever this and the database do.
-#[utoipa::path(get, path = "/healthz", responses((status = 200, body = Object), Reading))]
+#[utoipa::path(get, path = "/healthz", responses((status = 200, body = Object), Open))]
 pub async fn healthz(request: HttpRequest) -> Result<HttpResponse, ServiceError> {
     no_query(&request)?;
     Ok(HttpResponse::Ok().json(json!({ "status": "ok" })))
@@ -26,9 +27,12 @@ pub async fn healthz(request: HttpRequest) -> Result<HttpResponse, ServiceError>
 #[utoipa::path(
     get, path = "/readyz",
     responses(
+        Open,
         (status = 200, body = Object),
-        (status = 503, body = Object, description = "not ready: the same document"),
-        (status = 400, body = notary_schema::wire::Problem, content_type = "application/problem+json"),
+        (
+            status = 503, description = "not ready: the same document; or busy",
+            content((Object = "application/json"), (Problem = "application/problem+json")),
+        ),
     ),
 )]
 pub async fn readyz(

@@ -11,11 +11,12 @@ use notary_schema::wire::{CollectionInfo, CollectionSummary, Page};
 
 use super::{Readable, collection_path, json_of, page, query, readable_names};
 use crate::error::ServiceError;
-use crate::openapi::Reading;
+use crate::openapi::problems::{Collection, Lists};
 use crate::startup::Service;
 use role_list::RoleList;
 
-/// Most roles that one request names.
+/// Most roles that one request names. No configuration key: a client that needs more asks several
+/// times, and must know how many.
 const MAX_NAMED_ROLES: usize = 100;
 
 /// GET `/v2/_trust/collections?after=&limit=`.
@@ -25,7 +26,7 @@ const MAX_NAMED_ROLES: usize = 100;
         ("after" = Option<Gun>, Query, description = "the last name of the page before"),
         ("limit" = Option<u32>, Query, minimum = 1),
     ),
-    responses((status = 200, body = Page<CollectionSummary>), Reading),
+    responses((status = 200, body = Page<CollectionSummary>), Lists),
     security((), ("token" = [])),
 )]
 pub async fn collections(
@@ -47,9 +48,11 @@ pub async fn collections(
     get, path = "/v2/{gun}/_trust/",
     params(
         ("gun" = Gun, Path),
-        ("role" = Option<Vec<String>>, Query, description = "only these roles"),
+        ("role" = Option<Vec<String>>, Query, max_items = 100,
+            description = "only these roles beside the top-level ones, bins among them, and those \
+                on the way to them; repeated, at most 100 times"),
     ),
-    responses((status = 200, body = CollectionInfo), Reading),
+    responses((status = 200, body = CollectionInfo), Collection),
     security((), ("token" = [])),
 )]
 pub async fn collection(

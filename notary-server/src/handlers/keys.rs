@@ -11,7 +11,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use super::{boolean, collection_path, private_json, query, sha256};
 use crate::auth::Wanted;
 use crate::error::ServiceError;
-use crate::openapi::Writing;
+use crate::openapi::problems::Keys;
 use crate::startup::Service;
 use crate::store::{NewReservation, Reserved};
 
@@ -26,9 +26,10 @@ use crate::store::{NewReservation, Reserved};
         ("role" = OnlineRole, Path),
         ("rotate" = Option<bool>, Query, description = "whether a new key is wanted"),
         ("private" = Option<bool>, Query, description = "whether only those with a grant may read it"),
-        ("replace" = Option<String>, Query, description = "SHA-256 of the newest root of the tombstone"),
+        ("replace" = Option<String>, Query, pattern = "^[0-9a-f]{64}$",
+            description = "SHA-256 of the newest root of the tombstone that the new collection replaces"),
     ),
-    responses((status = 200, body = OnlineKey), Writing),
+    responses((status = 200, body = OnlineKey), Keys),
     security(("token" = [])),
 )]
 pub async fn online_key(

@@ -9,11 +9,21 @@ use notary_schema::wire::{CollectionLife, CollectionState};
 use super::{collection_path, no_query, private_json, query};
 use crate::auth::Wanted;
 use crate::error::ServiceError;
+use crate::openapi::problems::{Deleting, Undeleting};
 use crate::startup::Service;
 use crate::store::{Collection, State};
 
 /// DELETE `/v2/{gun}/_trust/tuf/?confirm={gun}`: drops a reservation, or makes the collection a
 /// tombstone. A repeat is fine.
+#[utoipa::path(
+    delete, path = "/v2/{gun}/_trust/tuf/",
+    params(
+        ("gun" = Gun, Path),
+        ("confirm" = Gun, Query, description = "the collection once more"),
+    ),
+    responses((status = 200, body = CollectionLife), Deleting),
+    security(("token" = [])),
+)]
 pub async fn delete(
     service: Data<Service>,
     request: HttpRequest,
@@ -39,6 +49,12 @@ pub async fn delete(
 
 /// POST `/v2/{gun}/_trust/undelete`: makes a tombstone a collection again, with fresh online roles.
 /// A repeat is fine.
+#[utoipa::path(
+    post, path = "/v2/{gun}/_trust/undelete",
+    params(("gun" = Gun, Path)),
+    responses((status = 200, body = CollectionLife), Undeleting),
+    security(("token" = [])),
+)]
 pub async fn undelete(
     service: Data<Service>,
     request: HttpRequest,

@@ -16,7 +16,7 @@ use percent_encoding::percent_decode_str;
 use super::{PRIVATE, Readable, collection_path, no_query};
 use crate::config::MAX_CURRENT_AGE_SECONDS;
 use crate::error::ServiceError;
-use crate::openapi::Reading;
+use crate::openapi::problems::Files;
 use crate::served::Representation;
 use crate::startup::Service;
 
@@ -31,9 +31,16 @@ const LIFE_PER_AGE: i64 = 10;
         ("file" = String, Path, description = "`timestamp.json`, `N.ROLE.json` or `ROLE.json`"),
     ),
     responses(
-        (status = 200, body = Object, content_type = "application/json"),
+        (
+            status = 200, body = Object, content_type = "application/json",
+            description = "the stored bytes",
+            headers(
+                ("ETag", description = "`\"SHA256\"`, or `\"SHA256-gzip\"` of what is compressed"),
+                ("Cache-Control", description = "versioned names never change"),
+            ),
+        ),
         (status = 304, description = "the representation is the one that the caller has"),
-        Reading,
+        Files,
     ),
     security((), ("token" = [])),
 )]

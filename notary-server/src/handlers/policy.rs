@@ -2,15 +2,24 @@
 
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
+use notary_schema::name::Gun;
 use notary_schema::wire::CollectionPolicy;
 
 use super::{Readable, collection_path, document, json_of, no_query};
 use crate::auth::Wanted;
 use crate::error::ServiceError;
+use crate::openapi::problems::{Collection as OfCollection, Policies};
 use crate::startup::Service;
 use crate::store::{Collection, State};
 
 /// GET `/v2/{gun}/_trust/policy`.
+#[utoipa::path(
+    get, path = "/v2/{gun}/_trust/policy",
+    operation_id = "policy",
+    params(("gun" = Gun, Path)),
+    responses((status = 200, body = CollectionPolicy), OfCollection),
+    security((), ("token" = [])),
+)]
 pub async fn show(
     service: Data<Service>,
     request: HttpRequest,
@@ -23,6 +32,14 @@ pub async fn show(
 
 /// PATCH `/v2/{gun}/_trust/policy`: changes what is named. Who may read is asked from the next
 /// request on.
+#[utoipa::path(
+    patch, path = "/v2/{gun}/_trust/policy",
+    operation_id = "change_policy",
+    params(("gun" = Gun, Path)),
+    request_body = CollectionPolicy,
+    responses((status = 200, body = CollectionPolicy), Policies),
+    security(("token" = [])),
+)]
 pub async fn change(
     service: Data<Service>,
     request: HttpRequest,

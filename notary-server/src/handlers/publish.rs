@@ -16,7 +16,7 @@ use super::body::{self, Body, role_name};
 use super::{collection_path, query, sha256};
 use crate::auth::{Permit, Wanted};
 use crate::error::ServiceError;
-use crate::openapi::Writing;
+use crate::openapi::problems::Publishing;
 use crate::panics::blocking;
 use crate::startup::Service;
 
@@ -87,6 +87,15 @@ impl PublishBatch {
     }
 }
 
+/// What the parts of a body look like in the OpenAPI document.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "the body is read part by part, never as a whole")]
+struct Files {
+    /// Signed metadata files.
+    #[schema(value_type = Vec<String>, format = Binary, min_items = 1)]
+    files: Vec<Vec<u8>>,
+}
+
 /// POST `/v2/{gun}/_trust/tuf/`.
 #[utoipa::path(
     post, path = "/v2/{gun}/_trust/tuf/",
@@ -94,12 +103,14 @@ impl PublishBatch {
         ("gun" = Gun, Path),
         ("pending" = Option<Vec<String>>, Query, description = "roles that get a delegation and no file yet"),
         ("orphan" = Option<Vec<String>>, Query, description = "roles that become unverifiable on purpose"),
+        ("replace" = Option<String>, Query, pattern = "^[0-9a-f]{64}$",
+            description = "SHA-256 of the newest root of the tombstone that this root 1 replaces"),
     ),
     request_body(
-        content = Object, content_type = "multipart/form-data",
-        description = "parts named `files`, each with the role as its filename",
+        content = Files, content_type = "multipart/form-data",
+        description = "parts named `files`, each with the role as its filename, without version and `.json`",
     ),
-    responses((status = 200, body = PublishAnswer), Writing),
+    responses((status = 200, body = PublishAnswer), Publishing),
     security(("token" = [])),
 )]
 pub async fn publish(

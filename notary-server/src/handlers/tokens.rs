@@ -11,7 +11,7 @@ use notary_schema::wire::{CreatedToken, GrantLevel, NewToken, Page, TokenInfo};
 use super::{document, no_content, no_query, page, private_json};
 use crate::auth::{Grant, draw_token};
 use crate::error::ServiceError;
-use crate::openapi::{Reading, Writing};
+use crate::openapi::problems::{NewTokens, OneToken, Tokens};
 use crate::startup::Service;
 use crate::store::Token;
 
@@ -21,8 +21,9 @@ const SELF: &str = "self";
 /// POST `/v2/_trust/tokens`: makes a token within the caller's own grant. It ends when the caller's
 /// does, unless an earlier end is asked for.
 #[utoipa::path(
-    post, path = "/v2/_trust/tokens", request_body = NewToken,
-    responses((status = 201, body = CreatedToken), Writing),
+    post, path = "/v2/_trust/tokens",
+    operation_id = "create_token", request_body = NewToken,
+    responses((status = 201, body = CreatedToken), NewTokens),
     security(("token" = [])),
 )]
 pub async fn create(
@@ -61,11 +62,12 @@ pub async fn create(
 /// GET `/v2/_trust/tokens?after=&limit=`: the tokens within the caller's own grant, by id.
 #[utoipa::path(
     get, path = "/v2/_trust/tokens",
+    operation_id = "tokens",
     params(
         ("after" = Option<String>, Query, description = "the last id of the page before"),
         ("limit" = Option<u32>, Query, minimum = 1),
     ),
-    responses((status = 200, body = Page<TokenInfo>), Reading),
+    responses((status = 200, body = Page<TokenInfo>), Tokens),
     security(("token" = [])),
 )]
 pub async fn list(
@@ -85,8 +87,9 @@ pub async fn list(
 /// GET `/v2/_trust/tokens/{id}`; the id `self` is the caller's own token, for any caller.
 #[utoipa::path(
     get, path = "/v2/_trust/tokens/{id}",
+    operation_id = "token",
     params(("id" = String, Path, description = "an id, or `self`")),
-    responses((status = 200, body = TokenInfo), Reading),
+    responses((status = 200, body = TokenInfo), OneToken),
     security(("token" = [])),
 )]
 pub async fn show(
@@ -101,8 +104,9 @@ pub async fn show(
 /// DELETE `/v2/_trust/tokens/{id}`: revokes a token, the caller's own included. A repeat is fine.
 #[utoipa::path(
     delete, path = "/v2/_trust/tokens/{id}",
+    operation_id = "revoke_token",
     params(("id" = String, Path, description = "an id, or `self`")),
-    responses((status = 200, body = TokenInfo), Writing),
+    responses((status = 204, description = "revoked"), OneToken),
     security(("token" = [])),
 )]
 pub async fn revoke(

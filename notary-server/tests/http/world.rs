@@ -26,6 +26,7 @@ use reqwest::multipart::{Form, Part as FormPart};
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
+use crate::documented;
 use crate::repo::{Part, Repo};
 use crate::signer::{MemorySigner, TestKey};
 use crate::store::FaultyStore;
@@ -213,7 +214,7 @@ impl World {
 
     // ---- requests
 
-    /// Every error is a problem with a code, a sentence and a request id; `/readyz` says in its own
+    /// Every answer is one that the OpenAPI document tells of. Every error is a problem with a code, a sentence and a request id; `/readyz` says in its own
     /// words why it is not ready.
     pub async fn request(
         &self,
@@ -222,11 +223,12 @@ impl World {
         edit: impl FnOnce(reqwest::RequestBuilder) -> reqwest::RequestBuilder,
     ) -> Answer {
         let is_head = method == Method::HEAD;
-        let request = self.http.request(method, format!("{}{path}", self.base));
+        let request = self.http.request(method.clone(), format!("{}{path}", self.base));
         let response = edit(request).send().await.unwrap();
         let (status, headers) = (response.status(), response.headers().clone());
         let bytes = response.bytes().await.unwrap().to_vec();
         let answer = Answer { status, headers, bytes };
+        documented::require(&method, path, &answer);
         if status.as_u16() >= 400 && !is_head && path != "/readyz" {
             assert_eq!(answer.header("content-type"), "application/problem+json", "{answer:?}");
             let problem = answer.json();

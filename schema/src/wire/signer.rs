@@ -78,6 +78,7 @@ pub struct SignerKey {
 /// Asks for the complete signed file of an online role. The answer is that file; `Repr-Digest`
 /// (RFC 9530) and `Content-Length` carry its SHA-256 and length.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SignRequest {
     /// The collection.
@@ -87,8 +88,10 @@ pub struct SignRequest {
     /// The role.
     pub role: OnlineRole,
     /// The keys that shall sign: 1 to [`crate::online::MAX_SIGN_KEYS`].
+    #[cfg_attr(feature = "openapi", schema(min_items = 1, max_items = 4))]
     pub keyids: Vec<KeyId>,
     /// The document, canonical.
+    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     pub signed: Box<RawValue>,
 }
 

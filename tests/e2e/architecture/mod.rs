@@ -1,5 +1,6 @@
 //! Do packages depend on each other, and on others, as the map says?
 
 mod arrows;
+mod calls;
 mod docs;
 mod licences;

@@ -1,19 +1,20 @@
 //! The OpenAPI document of the service, made from the handlers and the wire types.
 //!
 //! It is answered at GET `/openapi.json` and lies in `schema/openapi/server.json`; a test compares
-//! the two. A new handler is listed here.
+//! the two, and another one compares its paths with [`crate::routes`]. A new handler is listed here.
 
-use std::collections::BTreeMap;
+pub mod problems;
 
 use actix_web::{HttpRequest, HttpResponse};
-use notary_schema::wire::{PROBLEM_JSON, Problem};
-use utoipa::openapi::response::{Response, ResponseBuilder};
+use notary_schema::wire::Problem;
+use utoipa::openapi::RefOr;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
-use utoipa::openapi::{ContentBuilder, Ref, RefOr};
-use utoipa::{IntoResponses, Modify, OpenApi};
+use utoipa::{Modify, OpenApi};
 
 use crate::error::ServiceError;
-use crate::handlers::{health, info, keys, metadata, no_query, publish, tokens};
+use crate::handlers::{
+    changefeed, health, info, keys, life, metadata, no_query, policy, publish, tokens,
+};
 
 /// All calls.
 #[derive(OpenApi)]
@@ -22,6 +23,12 @@ use crate::handlers::{health, info, keys, metadata, no_query, publish, tokens};
     paths(
         metadata::file,
         publish::publish,
+        life::delete,
+        life::undelete,
+        policy::show,
+        policy::change,
+        changefeed::of_collection,
+        changefeed::all,
         info::collection,
         info::collections,
         keys::online_key,
@@ -46,7 +53,7 @@ pub fn json() -> String {
 }
 
 /// GET `/openapi.json`: this document.
-#[utoipa::path(get, path = "/openapi.json", responses((status = 200, body = Object), Reading))]
+#[utoipa::path(get, path = "/openapi.json", responses((status = 200, body = Object), problems::Open))]
 pub async fn document(request: HttpRequest) -> Result<HttpResponse, ServiceError> {
     no_query(&request)?;
     Ok(HttpResponse::Ok().content_type("application/json").body(json()))
@@ -67,36 +74,15 @@ impl Modify for Details {
                 let mut head = get.clone();
                 head.description = Some("Like GET, without the body.".into());
                 head.operation_id = get.operation_id.as_ref().map(|id| format!("head_{id}"));
+                for response in head.responses.responses.values_mut() {
+                    if let RefOr::T(response) = response {
+                        response.content.clear();
+                    }
+                }
                 path.head = Some(head);
             }
         }
     }
-}
-
-/// Errors of every call.
-pub struct Reading;
-
-impl IntoResponses for Reading {
-    fn responses() -> BTreeMap<String, RefOr<Response>> {
-        problems(&[400, 401, 403, 404, 408, 503])
-    }
-}
-
-/// Errors of calls that change something.
-pub struct Writing;
-
-impl IntoResponses for Writing {
-    fn responses() -> BTreeMap<String, RefOr<Response>> {
-        problems(&[400, 401, 403, 404, 408, 409, 413, 422, 502, 503])
-    }
-}
-
-fn problems(statuses: &[u16]) -> BTreeMap<String, RefOr<Response>> {
-    let problem = || {
-        let body = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
-        ResponseBuilder::new().description("refused").content(PROBLEM_JSON, body).build().into()
-    };
-    statuses.iter().map(|status| (status.to_string(), problem())).collect()
 }
 
 #[cfg(test)]

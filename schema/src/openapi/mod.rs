@@ -1,6 +1,8 @@
 //! What the names look like in an OpenAPI document. The rules themselves stand in [`crate::name`];
 //! a pattern here says what of them a pattern can.
 
+pub mod problems;
+
 use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, Schema, Type};
 use utoipa::openapi::{RefOr, SchemaFormat};
 use utoipa::{PartialSchema, ToSchema};

@@ -1,0 +1,105 @@
+//! With which statuses and codes each kind of call is refused.
+//!
+//! Every answer of the HTTP tests is compared with the document, so a code that is missing here
+//! fails the first test that meets it.
+
+use notary_schema::openapi::problems::Codes;
+use notary_schema::refusals;
+
+/// Any call: a query that it does not take, a server that is busy or fails.
+const ANY: &[Codes] = &[
+    (400, &["malformed_request"]),
+    (500, &["internal"]),
+    (503, &["busy", "database_unavailable"]),
+];
+/// A token that is missing where it is needed, or no good.
+const TOKEN: &[Codes] = &[(401, &["unauthenticated"])];
+/// A token without the grant.
+const GRANT: &[Codes] = &[(403, &["forbidden"])];
+/// A name under which the caller may see nothing.
+const COLLECTION: &[Codes] = &[(404, &["unknown_collection", "unknown_path"])];
+const TOMBSTONE: &[Codes] = &[(404, &["collection_deleted"])];
+const ON_TOMBSTONE: &[Codes] = &[(409, &["collection_deleted"])];
+/// A body that is too long or too slow.
+const BODY: &[Codes] = &[(408, &["body_timeout", "timeout"]), (413, &["too_large"])];
+/// A signer that is needed: away, unwilling, or ahead.
+const SIGNER: &[Codes] = &[
+    (502, &["signer_refused", "signer_ahead"]),
+    (
+        503,
+        &[
+            "signer_unreachable",
+            "signer_timeout",
+            "signer_certificate",
+            "signer_failed",
+            "signer_wrong_answer",
+        ],
+    ),
+];
+/// A release that the signer refuses, and that is tried again.
+const WAITS: &[Codes] = &[(503, &["release_waits"])];
+/// The rules of publishing.
+const RULES: &[Codes] = &[
+    (400, &["unreadable", "repeated_part", "online_role"]),
+    (409, &["version_conflict"]),
+    (413, &["too_many"]),
+    (
+        422,
+        &[
+            "delegated_path",
+            "delegation_too_deep",
+            "expired",
+            "expires_too_late",
+            "first_publish",
+            "keyid_mismatch",
+            "missing_bins",
+            "named_without_need",
+            "not_consistent_snapshot",
+            "not_delegated",
+            "online_keys_not_held",
+            "outside_paths",
+            "pending_role",
+            "role_name",
+            "role_name_taken",
+            "root_unreadable",
+            "target",
+            "target_name",
+            "threshold_not_met",
+            "threshold_unreachable",
+            "too_many",
+            "unknown_key",
+            "would_orphan",
+        ],
+    ),
+];
+
+refusals! {
+    /// Calls that anybody may make.
+    Open: ANY;
+    /// Lists of what the caller may read.
+    Lists: ANY, TOKEN;
+    /// What is told of one collection.
+    Collection: ANY, TOKEN, COLLECTION, TOMBSTONE;
+    /// The events of one collection or tombstone.
+    Events: ANY, TOKEN, COLLECTION;
+    /// Files.
+    Files: ANY, TOKEN, COLLECTION, TOMBSTONE, &[(404, &["unknown_file"])];
+    /// The list of tokens.
+    Tokens: ANY, TOKEN, GRANT;
+    /// One token.
+    OneToken: ANY, TOKEN, GRANT, &[(404, &["unknown_token", "unknown_path"])];
+    /// Making a token.
+    NewTokens: ANY, TOKEN, GRANT, BODY, &[(403, &["too_many_tokens"])];
+    /// Changing a policy.
+    Policies: ANY, TOKEN, GRANT, COLLECTION, ON_TOMBSTONE, BODY;
+    /// Making a tombstone, or freeing a name.
+    Deleting: ANY, TOKEN, GRANT, COLLECTION;
+    /// Bringing a tombstone back.
+    Undeleting: ANY, TOKEN, GRANT, COLLECTION, ON_TOMBSTONE, SIGNER, WAITS;
+    /// Reserving a name, asking for its online keys.
+    Keys:
+        ANY, TOKEN, GRANT, COLLECTION, ON_TOMBSTONE, SIGNER,
+        &[(403, &["too_many_reservations"]), (409, &["reserved_otherwise"])];
+    /// Publishing.
+    Publishing: ANY, TOKEN, GRANT, COLLECTION, ON_TOMBSTONE, BODY, RULES, SIGNER, WAITS;
+}
