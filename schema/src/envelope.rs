@@ -20,7 +20,7 @@ use crate::key::sha256_hex;
 use crate::name::{KeyId, Version};
 use crate::role::{Expires, Role};
 
-/// Most signatures in one file.
+/// Most signatures in one file. No configuration key: what one program reads, all must.
 pub const MAX_SIGNATURES: usize = 64;
 
 /// Members and items of any file that are built when it is read: names of targets and what is said

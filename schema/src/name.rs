@@ -11,6 +11,8 @@ use std::num::NonZeroU64;
 
 use serde::{Deserialize, Serialize};
 
+// The lengths are no configuration keys: a name that one program reads, all must.
+
 /// Longest name of a collection, in bytes.
 pub const MAX_GUN_BYTES: usize = 255;
 /// Longest role name that is created, in bytes.

@@ -8,6 +8,7 @@ use actix_multipart::{Field, Multipart, MultipartError};
 use actix_web::error::PayloadError;
 use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
 use bytes::Bytes;
+use futures_util::future::ready;
 use futures_util::{Stream, TryStreamExt};
 use notary_schema::name::{RoleName, Version};
 use notary_schema::publish::Refusal;
@@ -21,7 +22,6 @@ use crate::error::ServiceError;
 pub struct Body {
     /// The role that each part is named after, and its bytes; no role twice.
     pub parts: Vec<(RoleName, Vec<u8>)>,
-    length: u64,
     /// The share of the memory for bodies.
     pub(super) memory: Option<OwnedSemaphorePermit>,
 }
@@ -38,20 +38,33 @@ pub async fn read(
     memory: &Arc<Semaphore>,
     covers: &dyn Fn(&RoleName) -> bool,
 ) -> Result<Body, ServiceError> {
-    let too_long = ServiceError::TooLarge { what: "bytes", limit: limits.body_bytes };
+    let too_long = || ServiceError::TooLarge { what: "bytes", limit: limits.body_bytes };
     let told = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
     if told.and_then(|told| told.parse().ok()).is_some_and(|told: u64| told > limits.body_bytes) {
-        return Err(too_long);
+        return Err(too_long());
     }
     let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim();
     if !kind.eq_ignore_ascii_case("multipart/form-data") {
         return Err(ServiceError::Malformed("the body must be multipart/form-data".into()));
     }
-    let mut multipart = Multipart::new(headers, payload);
+    // As Content-Length counts: with what stands between the parts.
+    let (mut length, most) = (0, limits.body_bytes);
+    let bounded = payload.and_then(move |chunk| {
+        length += chunk.len() as u64;
+        ready(if length > most { Err(PayloadError::Overflow) } else { Ok(chunk) })
+    });
+    let mut multipart = Multipart::new(headers, bounded);
+    let unreadable = |error| match error {
+        MultipartError::Payload(PayloadError::Overflow) => too_long(),
+        error => {
+            let text = format!("the body is not readable multipart/form-data: {error}");
+            ServiceError::Malformed(text)
+        }
+    };
     let mut body = Body::default();
     let mut roles = BTreeSet::new();
-    while let Some(field) = multipart.try_next().await.map_err(unreadable)? {
+    while let Some(field) = multipart.try_next().await.map_err(&unreadable)? {
         if body.parts.len() as u64 == limits.parts {
             return Err(ServiceError::TooLarge { what: "parts", limit: limits.parts });
         }
@@ -62,7 +75,7 @@ pub async fn read(
         if !covers(&role) {
             return Err(ServiceError::Forbidden(format!("the token does not cover {role}")));
         }
-        let bytes = read_part(field, limits, memory, &mut body).await?;
+        let bytes = read_part(field, limits, memory, &mut body.memory, &unreadable).await?;
         body.parts.push((role, bytes));
     }
     match body.parts.is_empty() {
@@ -111,14 +124,11 @@ async fn read_part(
     mut field: Field,
     limits: &Limits,
     memory: &Arc<Semaphore>,
-    body: &mut Body,
+    held: &mut Option<OwnedSemaphorePermit>,
+    unreadable: impl Fn(MultipartError) -> ServiceError,
 ) -> Result<Vec<u8>, ServiceError> {
     let mut bytes = Vec::new();
-    while let Some(chunk) = field.try_next().await.map_err(unreadable)? {
-        body.length += chunk.len() as u64;
-        if body.length > limits.body_bytes {
-            return Err(ServiceError::TooLarge { what: "bytes", limit: limits.body_bytes });
-        }
+    while let Some(chunk) = field.try_next().await.map_err(&unreadable)? {
         if (bytes.len() + chunk.len()) as u64 > limits.part_bytes {
             let what = "bytes in one part";
             return Err(ServiceError::TooLarge { what, limit: limits.part_bytes });
@@ -126,17 +136,13 @@ async fn read_part(
         let length = u32::try_from(chunk.len()).unwrap_or(u32::MAX);
         let share = memory.clone().try_acquire_many_owned(length);
         let share = share.map_err(|_| ServiceError::Busy("other publishes fill its memory"))?;
-        match &mut body.memory {
+        match held.as_mut() {
             Some(held) => held.merge(share),
-            none => *none = Some(share),
+            None => *held = Some(share),
         }
         bytes.extend_from_slice(&chunk);
     }
     Ok(bytes)
-}
-
-fn unreadable(error: MultipartError) -> ServiceError {
-    ServiceError::Malformed(format!("the body is not readable multipart/form-data: {error}"))
 }
 
 /// A role as a request spells it.

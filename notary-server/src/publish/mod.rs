@@ -138,6 +138,11 @@ impl Publisher {
         usize::try_from(self.largest_group.load(Ordering::Relaxed)).unwrap_or(usize::MAX)
     }
 
+    /// How many publishes may still wait.
+    pub fn free_places(&self) -> usize {
+        self.places.available_permits()
+    }
+
     /// Waits for a core to read and judge a publish on.
     ///
     /// # Errors

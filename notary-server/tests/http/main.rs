@@ -10,6 +10,7 @@ mod fsck;
 mod grants;
 mod hostile;
 mod life;
+mod limits;
 mod lock;
 mod names;
 mod panics;

@@ -227,40 +227,6 @@ async fn refused_parts_are_named_with_a_code() {
 }
 
 #[actix_web::test]
-async fn limits_hold_one_above_and_not_at_them() {
-    let mut world = World::start_with(|config| {
-        config.limits.parts = 3;
-        config.limits.part_bytes = 4_000;
-        config.limits.body_bytes = 9_000;
-    })
-    .await;
-    let repo = world.collection("acme/app", &["a"]).await;
-    let part = |name: &str, length: usize| (name.to_owned(), vec![b'x'; length]);
-    let overhead = |parts: &[Part]| parts.iter().map(|(_, bytes)| bytes.len()).sum::<usize>();
-    for (parts, status, code) in [
-        (vec![part("a", 1), part("b", 1), part("c", 1)], 400, "unreadable"),
-        (vec![part("a", 1), part("b", 1), part("c", 1), part("d", 1)], 413, "too_large"),
-        (vec![part("a", 4_000)], 400, "unreadable"),
-        (vec![part("a", 4_001)], 413, "too_large"),
-        (vec![part("a", 3_500), part("b", 3_500), part("c", 3_000)], 413, "too_large"),
-    ] {
-        let length = overhead(&parts);
-        let answer = world.send(&repo.gun, "", &world.admin, &parts).await;
-        assert_eq!(answer.outcome(), (status, code.into()), "{length} bytes");
-    }
-    let all = world.service.config.limits.body_memory_bytes as usize;
-    assert_eq!(world.service.body_memory.available_permits(), all, "memory is given back");
-    let held =
-        world.service.body_memory.clone().try_acquire_many_owned(u32::try_from(all).unwrap());
-    let answer = world.publish(&repo, &[repo.team("a", 2, &[])]).await;
-    assert_eq!(answer.outcome(), (503, "busy".into()));
-    assert_eq!(answer.header("retry-after"), "1");
-    drop(held);
-    assert_eq!(world.publish(&repo, &[repo.team("a", 2, &[])]).await.status, 200);
-    world.end().await;
-}
-
-#[actix_web::test]
 async fn many_publishers_of_one_collection_all_succeed() {
     let names: Vec<String> = (0..8).map(|team| format!("team-{team}")).collect();
     let teams: Vec<&str> = names.iter().map(String::as_str).collect();

@@ -38,6 +38,11 @@ impl Repo {
     }
 
     pub fn root(&self, version: u64) -> Part {
+        self.root_with(version, &[])
+    }
+
+    /// A root that lists these keys, too, for no role.
+    pub fn root_with(&self, version: u64, others: &[&TestKey]) -> Part {
         let offline = [self.root_key.key.clone(), self.targets_key.key.clone()];
         let one_of = |keys: &[Key]| {
             RoleKeys::new(keys.iter().map(|key| key.id().clone()).collect(), 1).unwrap()
@@ -48,7 +53,8 @@ impl Repo {
             snapshot: one_of(&self.snapshot_keys),
             timestamp: one_of(&self.timestamp_keys),
         };
-        let keys = [&offline[..], &self.snapshot_keys, &self.timestamp_keys].concat();
+        let others: Vec<Key> = others.iter().map(|other| other.key.clone()).collect();
+        let keys = [&offline[..], &self.snapshot_keys, &self.timestamp_keys, &others].concat();
         let keys = keys.into_iter().map(|key| (key.id().clone(), key)).collect();
         let root = Root::new(Repo::version(version), self.expires(), keys, roles);
         ("root".into(), signed(&root, &self.root_key))
@@ -79,11 +85,18 @@ impl Repo {
         (team.into(), signed(&targets, self.key_of(team)))
     }
 
+    /// The file of a team without names, with what a test changes in it.
+    pub fn edited(&self, team: &str, version: u64, edit: impl FnOnce(&mut Targets)) -> Part {
+        let mut targets = self.unsigned_targets(version, &[]);
+        edit(&mut targets);
+        (team.into(), signed(&targets, self.key_of(team)))
+    }
+
     pub fn key_of(&self, team: &str) -> &TestKey {
         &self.teams.iter().find(|(name, _)| name == team).expect("a known team").1
     }
 
-    fn unsigned_targets(&self, version: u64, names: &[&str]) -> Targets {
+    pub fn unsigned_targets(&self, version: u64, names: &[&str]) -> Targets {
         let mut targets = Targets::empty(Repo::version(version), self.expires());
         for name in names {
             let hashes = Hashes::sha256_of(sha256_hex(name.as_bytes()));

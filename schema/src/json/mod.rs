@@ -25,7 +25,8 @@ pub(crate) use reader::Reader;
 pub(crate) use writer::canonical_text;
 pub use writer::{canonical, compact};
 
-/// Deepest nesting of arrays and objects in a file.
+/// Deepest nesting of arrays and objects in a file. No configuration key: what one program reads,
+/// all must.
 pub const MAX_DEPTH: usize = 64;
 
 /// Why a document was refused: where (`signed.roles.root`), at which byte, and what is wrong.

@@ -1,0 +1,436 @@
+//! Every limit of the server: what is at it is taken, what is one above is refused with its status
+//! and code.
+//!
+//! | limit | where |
+//! |---|---|
+//! | `body_bytes`, `part_bytes`, `parts`, `body_memory_bytes`, `queue` | here |
+//! | `root_bytes`, `snapshot_bytes`, `targets_per_role`, `delegations_per_role`, `keys_per_role`, `keys_per_file`, `custom_bytes`, `delegation_depth` | here; each rule by itself in schema's tests |
+//! | signatures of a file, depth of JSON, lengths of names | here; constants of `notary_schema` |
+//! | roles that one request names | here |
+//! | `page` | here for events, [`crate::reading`] for collections |
+//! | parts of the default number | [`crate::publishing`] |
+//! | publishes that are checked at once | [`crate::publishing`] |
+//! | `reservations`, `reservations_per_origin` | [`crate::publishing`], [`crate::names`] |
+//! | `tokens_per_origin`, `document_bytes`, `role_globs` | [`crate::tokens`] |
+//! | `connections`, `requests` and all that is counted in seconds | [`crate::slow`] |
+//! | heads of requests | [`crate::hostile`] |
+//!
+//! The timestamp is made by the server and names one file, so nothing can lengthen it; clients
+//! bound it.
+
+use notary_schema::envelope::{MAX_SIGNATURES, Unsigned};
+use notary_schema::json::MAX_DEPTH;
+use notary_schema::key::sha256_hex;
+use notary_schema::name::{Gun, MAX_GUN_BYTES, MAX_ROLE_BYTES, MAX_TARGET_PATH_BYTES, RoleName};
+use notary_schema::path::{PathPattern, PathSet};
+use notary_schema::role::{DelegatedRole, Delegations, Hashes, RoleKeys, TargetFile, Targets};
+use notary_server::config::Limits;
+use serde_json::{Value, json};
+
+use crate::raw::raw;
+use crate::repo::{Part, Repo};
+use crate::signer::TestKey;
+use crate::world::World;
+
+const GUN: &str = "acme/app";
+
+fn refused(status: u16, code: &str) -> (u16, String) {
+    (status, code.to_owned())
+}
+
+// ---- bodies
+
+/// A body in multipart/form-data.
+fn multipart(parts: &[Part]) -> Vec<u8> {
+    let mut body = Vec::new();
+    for (role, bytes) in parts {
+        let disposition = format!("form-data; name=\"files\"; filename=\"{role}\"");
+        body.extend(format!("--b\r\ncontent-disposition: {disposition}\r\n\r\n").into_bytes());
+        body.extend([bytes, &b"\r\n"[..]].concat());
+    }
+    body.extend(b"--b--\r\n");
+    body
+}
+
+/// Publishes a body with its length told before, and again in chunks; both end alike.
+async fn send_both_ways(world: &World, body: &[u8]) -> (u16, String) {
+    let head = format!(
+        "POST /v2/{GUN}/_trust/tuf/ HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\
+         authorization: Bearer {}\r\ncontent-type: multipart/form-data; boundary=b\r\n",
+        world.admin
+    );
+    let whole = format!("{head}content-length: {}\r\n\r\n", body.len()).into_bytes();
+    let with_length = raw(world, &[&whole, body].concat()).await;
+    let mut chunked = format!("{head}transfer-encoding: chunked\r\n\r\n").into_bytes();
+    for chunk in body.chunks(1_000) {
+        chunked.extend(format!("{:x}\r\n", chunk.len()).into_bytes());
+        chunked.extend([chunk, b"\r\n"].concat());
+    }
+    chunked.extend(b"0\r\n\r\n");
+    let in_chunks = raw(world, &chunked).await;
+    let outcome = (with_length.status, with_length.code());
+    assert_eq!((in_chunks.status, in_chunks.code()), outcome, "{with_length:?} {in_chunks:?}");
+    outcome
+}
+
+/// The part with white space behind the document, to so many bytes.
+fn padded((role, mut bytes): Part, length: usize) -> Part {
+    assert!(bytes.len() <= length, "{} bytes already", bytes.len());
+    bytes.resize(length, b' ');
+    (role, bytes)
+}
+
+#[actix_web::test]
+async fn a_body_and_a_part_are_as_long_as_their_limits_however_they_are_sent() {
+    const BODY: usize = 20_000;
+    const PART: usize = 12_000;
+    let mut world = World::start_with(|config| {
+        (config.limits.body_bytes, config.limits.part_bytes) = (BODY as u64, PART as u64);
+    })
+    .await;
+    let repo = world.collection(GUN, &["a", "b"]).await;
+    let one = |length| multipart(&[padded(repo.team("a", 2, &["x"]), length)]);
+    assert_eq!(send_both_ways(&world, &one(PART + 1)).await, refused(413, "too_large"));
+    assert_eq!(send_both_ways(&world, &one(PART)).await.0, 200);
+    let two = |length: usize| {
+        let parts = |rest| {
+            let first = padded(repo.team("a", 3, &["x"]), 10_000);
+            multipart(&[first, padded(repo.team("b", 2, &["x"]), rest)])
+        };
+        let body = parts(5_000 + length - parts(5_000).len());
+        assert_eq!(body.len(), length);
+        body
+    };
+    assert_eq!(send_both_ways(&world, &two(BODY + 1)).await, refused(413, "too_large"));
+    assert_eq!(send_both_ways(&world, &two(BODY)).await.0, 200);
+    world.end().await;
+}
+
+#[actix_web::test]
+async fn a_body_has_as_many_parts_as_the_limit() {
+    let mut world = World::start_with(|config| config.limits.parts = 3).await;
+    let teams = ["a", "b", "c", "d"];
+    let repo = world.reserve(GUN, &[]).await;
+    let first = [repo.root(1), repo.targets(1, &["a.txt"])];
+    assert_eq!(world.publish(&repo, &first).await.status, 200);
+    world.pin(&repo);
+    let repo = Repo { teams: teams.map(|team| (team.into(), TestKey::draw())).into(), ..repo };
+    let delegation = [repo.targets(2, &["a.txt"])];
+    let pending = "?pending=a&pending=b&pending=c&pending=d";
+    assert_eq!(world.send(&repo.gun, pending, &world.admin, &delegation).await.status, 200);
+    let parts = teams.map(|team| repo.team(team, 1, &["x"]));
+    assert_eq!(send_both_ways(&world, &multipart(&parts)).await, refused(413, "too_large"));
+    assert_eq!(send_both_ways(&world, &multipart(&parts[..3])).await.0, 200);
+    world.end().await;
+}
+
+#[actix_web::test]
+async fn no_more_of_all_bodies_is_held_than_there_is_memory() {
+    let mut world = World::start().await;
+    let repo = world.collection(GUN, &["a"]).await;
+    let memory = &world.service.body_memory;
+    let all = world.service.config.limits.body_memory_bytes as usize;
+    assert_eq!(memory.available_permits(), all, "the first publish gave back what it held");
+    let docs = repo.team("a", 2, &[]);
+    let most = u32::try_from(all - docs.1.len()).unwrap();
+    let others = memory.clone().try_acquire_many_owned(most + 1).unwrap();
+    let answer = world.publish(&repo, std::slice::from_ref(&docs)).await;
+    assert_eq!(answer.outcome(), refused(503, "busy"));
+    assert_eq!(answer.header("retry-after"), "1");
+    drop(others);
+    let others = memory.clone().try_acquire_many_owned(most).unwrap();
+    assert_eq!(world.publish(&repo, &[docs]).await.status, 200, "exactly what is left");
+    drop(others);
+    assert_eq!(world.service.body_memory.available_permits(), all);
+    world.end().await;
+}
+
+#[actix_web::test]
+async fn no_more_publishes_wait_than_the_queue_holds() {
+    let mut world = World::start_with(|config| config.limits.queue = 2).await;
+    let repo = world.collection(GUN, &["a", "b", "c"]).await;
+    let waits = async |team: &str| world.publish(&repo, &[repo.team(team, 2, &["x"])]).await;
+    let signer = world.signer.clone();
+    let held = signer.hold.lock().await;
+    let third = async {
+        // A publish that is refused at once leaves its place; one that waits for the signer does not.
+        while world.service.publisher.free_places() > 0 {
+            tokio::task::yield_now().await;
+        }
+        let answer = waits("c").await;
+        drop(held);
+        answer
+    };
+    let (first, second, third) = tokio::join!(waits("a"), waits("b"), third);
+    assert_eq!((first.status.as_u16(), second.status.as_u16()), (200, 200));
+    assert_eq!(third.outcome(), refused(503, "busy"));
+    assert_eq!(waits("c").await.status, 200);
+    world.end().await;
+}
+
+// ---- files
+
+/// What a limit counts: how it is set, and a publish that has so much of it.
+struct Counted {
+    what: &'static str,
+    set: fn(&mut Limits, u64),
+    /// So much of it the publish has; it is asked for with the parts.
+    found: fn(&[Part]) -> u64,
+    parts: fn(&Repo) -> Vec<Part>,
+    query: &'static str,
+    code: (u16, &'static str),
+}
+
+fn target(custom: Option<Value>) -> TargetFile {
+    TargetFile { length: 1, hashes: Hashes::sha256_of(sha256_hex(b"x")), custom }
+}
+
+fn docs_with(repo: &Repo, edit: impl FnOnce(&mut Targets)) -> Part {
+    repo.edited("docs", 2, edit)
+}
+
+fn described(targets: &mut Targets, custom: Value) {
+    targets.targets.insert("docs/x", &target(Some(custom)));
+}
+
+fn delegate(targets: &mut Targets, names: &[&str], keys: &[&TestKey]) {
+    let keyids: Vec<_> = keys.iter().map(|key| key.key.id().clone()).collect();
+    let role = |name: &&str| DelegatedRole {
+        name: RoleName::parse(name).unwrap(),
+        signers: RoleKeys::new(keyids.clone(), 1).unwrap(),
+        terminating: false,
+        paths: PathSet::Paths(vec![PathPattern::new("docs/deep/*")]),
+    };
+    let keys = keys.iter().map(|key| (key.key.id().clone(), key.key.clone())).collect();
+    let roles = names.iter().map(role).collect();
+    targets.delegations = Some(Delegations::new(keys, roles).unwrap());
+}
+
+const COUNTED: [Counted; 7] = [
+    Counted {
+        what: "targets of one role",
+        set: |limits, most| limits.targets_per_role = most,
+        found: |_| 3,
+        parts: |repo| vec![repo.team("docs", 2, &["x", "y", "z"])],
+        query: "",
+        code: (422, "too_many"),
+    },
+    Counted {
+        what: "bytes of custom",
+        set: |limits, most| limits.custom_bytes = most,
+        found: |_| r#"{"a":"0123456789"}"#.len() as u64,
+        parts: |repo| vec![docs_with(repo, |docs| described(docs, json!({"a": "0123456789"})))],
+        query: "",
+        code: (422, "too_many"),
+    },
+    Counted {
+        what: "delegations of one role",
+        set: |limits, most| limits.delegations_per_role = most,
+        found: |_| 2,
+        parts: |repo| {
+            let key = TestKey::draw();
+            vec![docs_with(repo, |docs| delegate(docs, &["e", "f"], &[&key]))]
+        },
+        query: "?pending=e&pending=f",
+        code: (422, "too_many"),
+    },
+    Counted {
+        what: "keys of one role",
+        set: |limits, most| limits.keys_per_role = most,
+        found: |_| 2,
+        parts: |repo| {
+            let keys = [TestKey::draw(), TestKey::draw()];
+            vec![docs_with(repo, |docs| delegate(docs, &["e"], &[&keys[0], &keys[1]]))]
+        },
+        query: "?pending=e",
+        code: (422, "too_many"),
+    },
+    Counted {
+        what: "keys of one file",
+        set: |limits, most| limits.keys_per_file = most,
+        found: |_| 5,
+        parts: |repo| vec![repo.root_with(2, &[&TestKey::draw()])],
+        query: "",
+        code: (422, "too_many"),
+    },
+    Counted {
+        what: "bytes of a root",
+        set: |limits, most| limits.root_bytes = most,
+        found: |parts| parts[0].1.len() as u64,
+        parts: |repo| vec![repo.root_with(2, &[&TestKey::draw()])],
+        query: "",
+        code: (413, "too_many"),
+    },
+    Counted {
+        what: "delegations on the way to a role",
+        set: |limits, most| limits.delegation_depth = most as usize,
+        found: |_| 2,
+        parts: |repo| {
+            let key = TestKey::draw();
+            vec![docs_with(repo, |docs| delegate(docs, &["e"], &[&key]))]
+        },
+        query: "?pending=e",
+        code: (422, "delegation_too_deep"),
+    },
+];
+
+#[actix_web::test]
+async fn a_file_holds_as_much_as_each_limit_and_not_one_more() {
+    for counted in COUNTED {
+        let found = {
+            let world = World::start().await;
+            let repo = world.reserve(GUN, &["docs"]).await;
+            (counted.found)(&(counted.parts)(&repo))
+        };
+        for (most, taken) in [(found - 1, false), (found, true)] {
+            let mut world =
+                World::start_with(|config| (counted.set)(&mut config.limits, most)).await;
+            let repo = world.collection(GUN, &["docs"]).await;
+            let parts = (counted.parts)(&repo);
+            let answer = world.send(&repo.gun, counted.query, &world.admin, &parts).await;
+            let what = counted.what;
+            match taken {
+                true => assert_eq!(answer.status, 200, "{most} {what}: {answer:?}"),
+                false => {
+                    let (status, code) = counted.code;
+                    assert_eq!(answer.outcome(), refused(status, code), "{most} {what}");
+                }
+            }
+            world.end().await;
+        }
+    }
+}
+
+#[actix_web::test]
+async fn no_more_roles_are_new_than_the_snapshot_has_room_for() {
+    let names: Vec<String> = (10..22).map(|number| format!("team-{number}")).collect();
+    // Enough for the first publish, which has no team.
+    let mut most = 2_300;
+    for taken in [false, true, false] {
+        let mut world = World::start_with(|config| config.limits.snapshot_bytes = most).await;
+        let repo = world.collection(GUN, &[]).await;
+        let teams = names.iter().map(|name| (name.clone(), TestKey::draw())).collect();
+        let repo = Repo { teams, ..repo };
+        let mut parts = vec![repo.targets(2, &["a.txt"])];
+        parts.extend(names.iter().map(|name| repo.team(name, 1, &["x"])));
+        let answer = world.publish(&repo, &parts).await;
+        if taken {
+            assert_eq!(answer.status, 200, "{answer:?}");
+            most -= 1;
+        } else {
+            assert_eq!(answer.outcome(), refused(413, "too_many"));
+            let detail = answer.json()["detail"].as_str().unwrap().to_owned();
+            let found = detail.strip_prefix("snapshot: ").and_then(|rest| rest.split(' ').next());
+            let found: u64 = found.unwrap().parse().unwrap();
+            assert!(found > most, "{detail}");
+            most = found;
+        }
+        world.end().await;
+    }
+}
+
+// ---- what all who read the format agree on
+
+#[actix_web::test]
+async fn a_file_has_as_many_signatures_as_the_format_allows() {
+    let mut world = World::start().await;
+    let repo = world.collection(GUN, &["docs"]).await;
+    let others: Vec<TestKey> = (0..MAX_SIGNATURES).map(|_| TestKey::draw()).collect();
+    let signed_by = |count: usize| {
+        let file = repo.unsigned_targets(2, &["docs/x"]);
+        let unsigned = Unsigned::of(&file);
+        let keys = others[..count - 1].iter().chain([repo.key_of("docs")]);
+        let signatures: Vec<_> = keys.map(|key| key.sign(unsigned.message())).collect();
+        [("docs".to_owned(), unsigned.with_signatures(&signatures))]
+    };
+    let answer = world.publish(&repo, &signed_by(MAX_SIGNATURES + 1)).await;
+    assert_eq!(answer.outcome(), refused(400, "unreadable"));
+    assert_eq!(world.publish(&repo, &signed_by(MAX_SIGNATURES)).await.status, 200);
+    world.end().await;
+}
+
+#[actix_web::test]
+async fn a_file_is_nested_as_deep_as_the_format_allows() {
+    // The file, `signed`, `targets`, the target, and `custom`.
+    const ABOVE: usize = 5;
+    let mut world = World::start().await;
+    let repo = world.collection(GUN, &["docs"]).await;
+    let nested = |depth: usize| {
+        let arrays = (ABOVE..depth).fold(json!(1), |inner, _| json!([inner]));
+        [docs_with(&repo, |docs| described(docs, json!({ "a": arrays })))]
+    };
+    let answer = world.publish(&repo, &nested(MAX_DEPTH + 1)).await;
+    assert_eq!(answer.outcome(), refused(400, "unreadable"));
+    assert_eq!(world.publish(&repo, &nested(MAX_DEPTH)).await.status, 200);
+    world.end().await;
+}
+
+#[actix_web::test]
+async fn names_are_as_long_as_the_format_allows() {
+    let mut world = World::start().await;
+    let repo = world.collection(GUN, &["docs"]).await;
+    let target_named = |length: usize| {
+        let name = format!("docs/{}", "x".repeat(length - "docs/".len()));
+        [docs_with(&repo, |docs| docs.targets.insert(&name, &target(None)))]
+    };
+    let answer = world.publish(&repo, &target_named(MAX_TARGET_PATH_BYTES + 1)).await;
+    assert_eq!(answer.outcome(), refused(422, "target_name"));
+    assert_eq!(world.publish(&repo, &target_named(MAX_TARGET_PATH_BYTES)).await.status, 200);
+
+    let key = TestKey::draw();
+    for (length, status) in [(MAX_ROLE_BYTES + 1, 422), (MAX_ROLE_BYTES, 200)] {
+        let name = "r".repeat(length);
+        let parts = [repo.edited("docs", 3, |docs| delegate(docs, &[&name], &[&key]))];
+        let query = format!("?pending={name}");
+        let answer = world.send(&repo.gun, &query, &world.admin, &parts).await;
+        assert_eq!(answer.status, status, "{answer:?}");
+        assert!(status == 200 || answer.outcome().1 == "role_name", "{answer:?}");
+    }
+
+    for (length, status) in [(MAX_GUN_BYTES + 1, 400), (MAX_GUN_BYTES, 200)] {
+        let path = format!("/v2/{}/_trust/keys/snapshot", "a".repeat(length));
+        let answer = world.post(&path, &world.admin).await;
+        assert_eq!(answer.status, status, "{answer:?}");
+    }
+    world.end().await;
+}
+
+// ---- lists
+
+#[actix_web::test]
+async fn a_page_of_events_has_as_many_items_as_the_limit() {
+    let mut world = World::start_with(|config| config.limits.page = 2).await;
+    for gun in ["a", "b"] {
+        world.collection(gun, &[]).await;
+    }
+    let page = async |world: &World| world.get("/v2/_trust/changefeed?limit=100").await.json();
+    let whole = page(&world).await;
+    assert_eq!((whole["items"].as_array().unwrap().len(), whole.get("next")), (2, None));
+    world.collection("c", &[]).await;
+    let first = page(&world).await;
+    assert_eq!((first["items"].as_array().unwrap().len(), &first["next"]), (2, &json!("2")));
+    world.end().await;
+}
+
+#[actix_web::test]
+async fn a_request_names_a_hundred_roles_and_is_answered_with_them() {
+    let mut world = World::start().await;
+    let repo = world.collection(GUN, &["docs", "code"]).await;
+    let asked = async |names: &[String]| {
+        let names: Vec<String> = names.iter().map(|name| format!("role={name}")).collect();
+        world.get(&format!("/v2/{GUN}/_trust/?{}", names.join("&"))).await
+    };
+    let many = |count: usize| {
+        let mut names: Vec<String> = (1..count).map(|number| format!("none-{number}")).collect();
+        names.push("docs".into());
+        names
+    };
+    let answer = asked(&many(101)).await;
+    assert_eq!(answer.outcome(), refused(400, "malformed_request"));
+    let answer = asked(&many(100)).await.json();
+    let roles = answer["roles"].as_array().unwrap().iter();
+    let names: Vec<_> = roles.map(|role| role["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["root", "targets", "snapshot", "timestamp", "docs"]);
+    assert_eq!(repo.gun, Gun::parse(GUN).unwrap());
+    world.end().await;
+}
