@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::ALLOW;
 use actix_web::middleware::Next;
 use actix_web::web::{Bytes, Data, Json, Payload, Query, ServiceConfig, get, post, resource};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, rt};
@@ -280,6 +281,10 @@ pub(crate) async fn answer_failures<B: MessageBody>(
     }
     let outcome = failure.code();
     let mut answer = failure.response(&id);
+    // RFC 9110, 15.5.6: a 405 names the methods that the path takes.
+    if let Some(methods) = response.headers().get(ALLOW) {
+        answer.headers_mut().insert(ALLOW, methods.clone());
+    }
     let append = move |connection: &mut SqliteConnection| {
         audit::append(connection, &caller, &subject, outcome)
     };

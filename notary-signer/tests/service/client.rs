@@ -10,6 +10,7 @@ use notary_schema::name::{Gun, Incarnation, KeyId};
 use notary_schema::online::OnlineRole;
 use notary_schema::role::Role;
 use notary_schema::wire::{KeyRequest, Problem, SignRequest, SignerKey, SignerMemory};
+use reqwest::Method;
 use rustls::RootCertStore;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
@@ -60,7 +61,12 @@ impl Client {
     }
 
     pub(crate) async fn get(&self, path: &str) -> reqwest::Result<Answer> {
-        Answer::of(self.http.get(format!("{}{path}", self.base)).send().await?).await
+        self.request(Method::GET, path).await
+    }
+
+    pub(crate) async fn request(&self, method: Method, path: &str) -> reqwest::Result<Answer> {
+        let request = self.http.request(method, format!("{}{path}", self.base));
+        Answer::of(request.send().await?).await
     }
 
     pub(crate) async fn post(

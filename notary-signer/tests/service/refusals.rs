@@ -3,6 +3,8 @@
 use notary_schema::name::KeyId;
 use notary_schema::online::OnlineRole::{Snapshot, Timestamp};
 
+use reqwest::Method;
+
 use crate::client::Answer;
 use crate::world::{Document, World};
 
@@ -202,4 +204,23 @@ async fn what_cannot_be_read_is_refused_in_the_form_of_every_other_refusal() {
     let refused = world.audit().into_iter().filter(|line| line.outcome != "created").count();
     assert_eq!(refused, 10 + 7, "every refused request has its line");
     server.sign(&[&key.keyid], &world.snapshot(1, 1)).await.file();
+}
+
+#[tokio::test]
+async fn other_methods_are_told_which_ones_a_path_takes() {
+    let world = World::started().await;
+    let server = world.server();
+    for (path, allowed) in [
+        ("/healthz", "GET"),
+        ("/v1/keys", "GET, POST"),
+        ("/v1/memory", "GET"),
+        ("/v1/policy", "GET"),
+        ("/v1/sign", "POST"),
+    ] {
+        let answer = server.request(Method::TRACE, path).await.unwrap();
+        assert_eq!((answer.status, answer.refusal().as_str()), (405, "method_not_allowed"));
+        let mut methods: Vec<_> = answer.header("allow").split(", ").collect();
+        methods.sort_unstable();
+        assert_eq!(methods.join(", "), allowed, "{path}");
+    }
 }
