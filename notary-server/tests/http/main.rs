@@ -9,6 +9,7 @@ mod documented;
 mod fsck;
 mod grants;
 mod hostile;
+mod info;
 mod life;
 mod limits;
 mod lock;

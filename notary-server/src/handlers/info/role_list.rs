@@ -83,7 +83,7 @@ impl<'a> RoleList<'a> {
     /// themselves.
     fn below(&mut self, name: &'a RoleName, wanted: Option<&BTreeSet<RoleName>>) -> Vec<Edge<'a>> {
         let Some(delegations) = self.delegations(name) else { return Vec::new() };
-        let listed = delegations.listed().iter().rev().map(Cow::Borrowed);
+        let listed = delegations.listed().iter().map(Cow::Borrowed);
         let mut edges: Vec<Edge<'a>> = listed.map(|role| (name, delegations, role)).collect();
         if let Some(succinct) = delegations.succinct() {
             self.add_bins(name, delegations, succinct, wanted);
@@ -95,6 +95,7 @@ impl<'a> RoleList<'a> {
             let edge = |bin| Some((name, delegations, delegations.delegation(bin)?));
             edges.extend(bins.filter_map(edge));
         }
+        edges.reverse();
         edges
     }
 
