@@ -6,6 +6,7 @@
 pub mod problems;
 
 use actix_web::{HttpRequest, HttpResponse};
+use notary_schema::online::OnlineRole;
 use notary_schema::wire::Problem;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
@@ -40,7 +41,8 @@ use crate::handlers::{
         health::readyz,
         document,
     ),
-    components(schemas(Problem)),
+    // Those that only parameters and responses of `problems` refer to are not found by themselves.
+    components(schemas(Problem, OnlineRole)),
     modifiers(&Details),
 )]
 struct Calls;

@@ -52,6 +52,18 @@ fn template(path: &str) -> String {
     }
 }
 
+#[test]
+fn every_reference_of_the_document_leads_somewhere() {
+    let text = openapi::json();
+    let document: Value = serde_json::from_str(&text).unwrap();
+    let references: Vec<_> =
+        text.split("\"$ref\": \"#").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    assert!(references.len() > 100, "only {references:?}");
+    for reference in references {
+        assert!(document.pointer(reference).is_some(), "{reference} is not in the document");
+    }
+}
+
 #[actix_web::test]
 async fn the_server_answers_with_its_own_document() {
     let world = World::start().await;
