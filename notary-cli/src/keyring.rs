@@ -5,6 +5,7 @@
 //! a passphrase. Only keys that the current metadata lists for a role sign it, never another.
 
 mod changes;
+mod passphrases;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -19,11 +20,13 @@ use notary_schema::role::Authority;
 use notary_signer::keys::file::{self, OpenedFile};
 use notary_signer::keys::private::PrivateKey;
 use notary_signer::keys::{Algorithm, KeyError, KeyRef};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 use crate::output::Output;
 use crate::trust_dir::{StateError, files};
+
+pub(crate) use passphrases::Purpose;
 
 /// What went wrong with the keys of this user.
 #[derive(Debug, thiserror::Error)]
@@ -71,39 +74,6 @@ pub(crate) enum KeyringError {
 
 fn join(ids: &[KeyId]) -> String {
     ids.iter().map(KeyId::as_str).collect::<Vec<_>>().join(", ")
-}
-
-/// What a key is used for, which says which passphrase opens it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Purpose {
-    /// root.
-    Root,
-    /// targets.
-    Targets,
-    /// A delegated role.
-    Delegation,
-    /// Not known yet.
-    Any,
-}
-
-impl Purpose {
-    /// The purpose of a key that signs a role.
-    pub(crate) fn of(role: &RoleName) -> Purpose {
-        match role.as_str() {
-            "root" => Purpose::Root,
-            "targets" => Purpose::Targets,
-            _ => Purpose::Delegation,
-        }
-    }
-
-    fn variable(self) -> &'static str {
-        match self {
-            Purpose::Root => "ROOT_",
-            Purpose::Targets => "TARGETS_",
-            Purpose::Delegation => "DELEGATION_",
-            Purpose::Any => "",
-        }
-    }
 }
 
 /// The public part of a key, as it stands beside the private one.
@@ -330,32 +300,6 @@ impl Keyring {
         Ok((file::read(path, Some(&passphrase), wanted)?, Some(passphrase)))
     }
 
-    fn new_passphrase(&self, what: &str, purpose: Purpose) -> Result<SecretString, KeyringError> {
-        if let Some(passphrase) = self.passphrase_set(purpose) {
-            return not_empty(what, passphrase);
-        }
-        let passphrase = self.passphrase(what, purpose)?;
-        confirmed(what, passphrase)
-    }
-
-    /// From the environment for the purpose, from the environment for all, or from a person.
-    fn passphrase(&self, what: &str, purpose: Purpose) -> Result<SecretString, KeyringError> {
-        if let Some(passphrase) = self.passphrase_set(purpose) {
-            return not_empty(what, passphrase);
-        }
-        if !self.interactive {
-            let (what, variable) = (what.to_owned(), purpose.variable());
-            return Err(KeyringError::PassphraseMissing { what, variable });
-        }
-        not_empty(what, ask(&format!("passphrase of {what}: "))?)
-    }
-
-    fn passphrase_set(&self, purpose: Purpose) -> Option<SecretString> {
-        let own = format!("NOTARY_{}PASSPHRASE", purpose.variable());
-        let found = self.passphrases.get(own.as_str());
-        found.or_else(|| self.passphrases.get("NOTARY_PASSPHRASE")).cloned()
-    }
-
     fn pem_path(&self, id: &KeyId) -> PathBuf {
         self.directory.join(format!("{id}.pem"))
     }
@@ -375,26 +319,6 @@ pub(crate) fn listed<'a>(
         Some((id, available.iter().find(|entry| entry.key.public() == Some(public))?))
     };
     authority.role.keyids.iter().filter_map(of_id).collect()
-}
-
-fn not_empty(what: &str, passphrase: SecretString) -> Result<SecretString, KeyringError> {
-    match passphrase.expose_secret().is_empty() {
-        true => Err(KeyringError::PassphraseEmpty { what: what.to_owned() }),
-        false => Ok(passphrase),
-    }
-}
-
-/// A new passphrase is typed twice: a slip would lock the key away.
-fn confirmed(what: &str, passphrase: SecretString) -> Result<SecretString, KeyringError> {
-    let again = ask(&format!("passphrase of {what} again: "))?;
-    match passphrase.expose_secret() == again.expose_secret() {
-        true => Ok(passphrase),
-        false => Err(KeyringError::PassphrasesDiffer),
-    }
-}
-
-fn ask(prompt: &str) -> Result<SecretString, KeyringError> {
-    rpassword::prompt_password(prompt).map(SecretString::from).map_err(KeyringError::Terminal)
 }
 
 #[cfg(test)]

@@ -4,13 +4,10 @@ use std::path::Path;
 
 use notary_schema::key::Key;
 use notary_signer::keys::file::{self, Weakness};
-use secrecy::SecretString;
 
-use super::{KeyEntry, Keyring, KeyringError, Purpose, ask, confirmed, not_empty};
+use super::passphrases::ask_twice;
+use super::{KeyEntry, Keyring, KeyringError, Purpose};
 use crate::trust_dir::files;
-
-/// The passphrase that replaces another one.
-pub(super) const NEW_PASSPHRASE: &str = "NOTARY_NEW_PASSPHRASE";
 
 impl Keyring {
     /// Takes in the private key of a file, encrypted as we do. Answers its entry, and whether it is
@@ -58,10 +55,7 @@ impl Keyring {
             None if !self.interactive => {
                 return Err(KeyringError::PassphraseMissing { what, variable: "NEW_" });
             }
-            None => {
-                let what = format!("{what}, the new one");
-                confirmed(&what, not_empty(&what, ask(&format!("passphrase of {what}: "))?)?)?
-            }
+            None => ask_twice(&format!("{what}, the new one"))?,
         };
         let pem = file::to_pem(&opened.key, &passphrase, &what)?;
         file::from_pem(pem.as_bytes(), Some(&passphrase), Some(&entry.keyid), &what)?;
@@ -72,10 +66,5 @@ impl Keyring {
     pub(crate) fn remove(&self, entry: &KeyEntry) -> Result<(), KeyringError> {
         files::remove(&self.entry_path(&entry.keyid))?;
         Ok(files::remove(&self.pem_path(&entry.keyid))?)
-    }
-
-    fn next_passphrase(&self, what: &str) -> Result<Option<SecretString>, KeyringError> {
-        let next = self.passphrases.get(NEW_PASSPHRASE).cloned();
-        next.map(|next| not_empty(what, next)).transpose()
     }
 }
