@@ -12,6 +12,9 @@ use url::Url;
 
 use super::{Body, RemoteError, Server};
 
+/// Most items of a list that are read.
+const MAX_LISTED: usize = 1_000_000;
+
 impl Server<'_> {
     /// Every collection that the server shows.
     pub(crate) async fn collections(&self) -> Result<Vec<CollectionSummary>, RemoteError> {
@@ -74,19 +77,20 @@ impl Server<'_> {
         self.send(Method::DELETE, url, Body::Empty).await.map(drop)
     }
 
-    /// Every page of a list.
+    /// Every page of a list, which may not go on for ever.
     async fn all<T: DeserializeOwned>(&self, list: Url) -> Result<Vec<T>, RemoteError> {
         let (mut items, mut url) = (Vec::new(), list.clone());
         loop {
             let page: Page<T> = self.call(Method::GET, url.clone(), Body::Empty).await?;
             let turned = !page.items.is_empty();
             items.extend(page.items);
-            match page.next.filter(|_| turned) {
-                Some(next) => {
-                    url = list.clone();
-                    url.query_pairs_mut().append_pair("after", &next);
-                }
-                None => return Ok(items),
+            let Some(next) = page.next.filter(|_| turned) else { return Ok(items) };
+            let here = url;
+            url = list.clone();
+            url.query_pairs_mut().append_pair("after", &next);
+            if url == here || items.len() > MAX_LISTED {
+                let why = format!("after {} items the list still goes on", items.len());
+                return Err(RemoteError::OtherAnswer { url, why });
             }
         }
     }

@@ -95,3 +95,19 @@ async fn a_list_is_asked_of_the_server_whatever_its_next_page_says() {
     assert_eq!(remote.collections().await.unwrap().len(), 2);
     assert_eq!((with_token(&server), other.asked().len()), (2, 0));
 }
+
+#[tokio::test]
+async fn a_list_that_turns_in_a_circle_is_refused() {
+    let server = Answering::start().await;
+    let token = serde_json::json!({
+        "id": "a", "grant": "read", "collections": "**", "roles": [], "created_by": "a",
+        "created_at": "2030-01-01T00:00:00Z",
+    });
+    let page = serde_json::json!({ "items": [token], "next": "a" });
+    server.answer("v2/_trust/tokens", Canned::ok(page.to_string()));
+    let http = http(60);
+    let remote = Server::new(server.url.clone(), None, &http);
+    let refused = remote.tokens().await.unwrap_err();
+    assert!(matches!(refused, RemoteError::OtherAnswer { .. }), "{refused}");
+    assert_eq!(server.asked().len(), 2);
+}
