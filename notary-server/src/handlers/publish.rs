@@ -129,6 +129,7 @@ pub async fn publish(
     let body = body::read(request.headers(), payload, limits, &service.body_memory, &covers);
     let body = timeout(Duration::from_secs(seconds), body).await;
     let body = body.map_err(|_| ServiceError::TooSlow(seconds))??;
+    let _place = service.publisher.place()?;
     let core = service.publisher.core().await?;
     let (batch, core) =
         blocking(move || (PublishBatch::new(gun, permit, body, named), core)).await?;

@@ -27,7 +27,7 @@ use chrono::{DateTime, Utc};
 use notary_schema::name::{Gun, RoleName};
 use notary_schema::online::{DEFAULT_MAX_STEP, Lifetimes};
 use notary_schema::wire::{PublishAnswer, PublishedRole, RootPin, SignerLimits};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, oneshot};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use tracing::Instrument;
@@ -143,6 +143,16 @@ impl Publisher {
         self.places.available_permits()
     }
 
+    /// Takes a place among the publishes that wait, for a core and for the turn of their collection.
+    /// It is held until the publish is answered.
+    ///
+    /// # Errors
+    /// [`ServiceError::Busy`] when all are taken.
+    pub fn place(&self) -> Result<SemaphorePermit<'_>, ServiceError> {
+        let place = self.places.try_acquire();
+        place.map_err(|_| ServiceError::Busy("too many publishes are waiting"))
+    }
+
     /// Waits for a core to read and judge a publish on.
     ///
     /// # Errors
@@ -167,8 +177,6 @@ impl Publisher {
         core: Core,
         now: DateTime<Utc>,
     ) -> Result<PublishAnswer, ServiceError> {
-        let place = self.places.try_acquire();
-        let _place = place.map_err(|_| ServiceError::Busy("too many publishes are waiting"))?;
         let request = Arc::new(request);
         let ground = self.ground_of(&request, &core, now).await?;
         let head = ground.live.as_ref().map(|live| live.head.clone());

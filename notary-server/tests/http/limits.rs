@@ -30,6 +30,7 @@ use serde_json::{Value, json};
 use crate::raw::raw;
 use crate::repo::{Part, Repo};
 use crate::signer::TestKey;
+use crate::slow::until;
 use crate::world::World;
 
 const GUN: &str = "acme/app";
@@ -154,9 +155,8 @@ async fn no_more_publishes_wait_than_the_queue_holds() {
     let held = signer.hold.lock().await;
     let third = async {
         // A publish that is refused at once leaves its place; one that waits for the signer does not.
-        while world.service.publisher.free_places() > 0 {
-            tokio::task::yield_now().await;
-        }
+        let publisher = &world.service.publisher;
+        until("two that wait", async || publisher.free_places() == 0).await;
         let answer = waits("c").await;
         drop(held);
         answer
@@ -167,6 +167,31 @@ async fn no_more_publishes_wait_than_the_queue_holds() {
     let detail = third.json()["detail"].to_string();
     assert!(detail.contains("too many publishes are waiting"), "at once: {detail}");
     assert_eq!(waits("c").await.status, 200);
+    world.end().await;
+}
+
+#[actix_web::test]
+async fn publishes_that_wait_for_a_core_are_in_the_queue() {
+    let mut world = World::start_with(|config| config.limits.queue = 1).await;
+    let repo = world.collection(GUN, &["a", "b"]).await;
+    let publish = async |team: &str| world.publish(&repo, &[repo.team(team, 2, &["x"])]).await;
+    let publisher = world.service.publisher.clone();
+    let mut cores = Vec::new();
+    for _ in 0..std::thread::available_parallelism().unwrap().get() {
+        cores.push(publisher.core().await.unwrap());
+    }
+    let second = async {
+        until("one that waits", async || publisher.free_places() == 0).await;
+        let answer = publish("b").await;
+        drop(cores);
+        answer
+    };
+    let (first, second) = tokio::join!(publish("a"), second);
+    assert_eq!(first.status, 200, "{first:?}");
+    assert_eq!(second.outcome(), refused(503, "busy"));
+    let detail = second.json()["detail"].to_string();
+    assert!(detail.contains("too many publishes are waiting"), "at once: {detail}");
+    assert_eq!(publish("b").await.status, 200);
     world.end().await;
 }
 

@@ -38,7 +38,7 @@ async fn trickle(world: &World, before: &str, bytes: &str) -> Vec<u8> {
     socket.rest().await
 }
 
-async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+pub async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
     let waited = async {
         let mut ticks = interval(Duration::from_millis(20));
         while !is_so().await {
