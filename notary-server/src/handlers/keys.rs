@@ -69,7 +69,9 @@ pub async fn online_key(
     let (incarnation, rotate) = (collection.incarnation.clone(), asked.rotate);
     let key =
         service.signer.key(&KeyRequest { collection: gun, incarnation, role, rotate }).await?;
-    service.store.save_online_keys(collection.id, std::slice::from_ref(&key)).await?;
+    if !service.store.save_online_keys(collection.id, std::slice::from_ref(&key)).await? {
+        return Err(ServiceError::Busy("the name was freed meanwhile"));
+    }
     let key = OnlineKey { keyid: key.keyid, key: key.key, state: key.state };
     Ok(private_json(StatusCode::OK, &key))
 }

@@ -94,6 +94,7 @@ impl Publisher {
             key.collection == collection.gun && key.incarnation == collection.incarnation
         };
         let keys: Vec<_> = keys.into_iter().filter(own).collect();
+        // Where the reservation is gone, what was judged on it is found to be outdated later.
         self.store.save_online_keys(collection.id, &keys).await?;
         Ok(usable(keys.into_iter().map(|key| (key.role, key.keyid, key.state))))
     }

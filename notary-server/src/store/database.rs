@@ -232,7 +232,7 @@ impl Store for Database {
         self.read(move |connection| queries::online_keys(connection, id)).await
     }
 
-    async fn save_online_keys(&self, id: CollectionId, keys: &[SignerKey]) -> StoreResult<()> {
+    async fn save_online_keys(&self, id: CollectionId, keys: &[SignerKey]) -> StoreResult<bool> {
         let keys = keys.to_vec();
         self.write(move |connection| queries::save_online_keys(connection, id, &keys)).await
     }

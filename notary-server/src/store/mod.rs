@@ -187,8 +187,9 @@ pub trait Store: Send + Sync {
         id: CollectionId,
     ) -> StoreResult<Vec<(OnlineRole, KeyId, KeyState)>>;
 
-    /// Stores keys that the signer answered, or their new state.
-    async fn save_online_keys(&self, id: CollectionId, keys: &[SignerKey]) -> StoreResult<()>;
+    /// Stores keys that the signer answered, or their new state; `false` where the reservation that
+    /// they were made for is gone.
+    async fn save_online_keys(&self, id: CollectionId, keys: &[SignerKey]) -> StoreResult<bool>;
 
     // ---- the release slot
 

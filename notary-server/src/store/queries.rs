@@ -247,7 +247,11 @@ pub(super) fn save_online_keys(
     connection: &mut Connection,
     id: CollectionId,
     keys: &[SignerKey],
-) -> StoreResult<()> {
+) -> StoreResult<bool> {
+    let life: i64 = collections::table.find(id.0).count().get_result(connection)?;
+    if life == 0 {
+        return Ok(false);
+    }
     for key in keys {
         let row = OnlineKeyRow {
             collection_id: id.0,
@@ -258,7 +262,7 @@ pub(super) fn save_online_keys(
         };
         dialect::save_online_key(connection, &row)?;
     }
-    Ok(())
+    Ok(true)
 }
 
 fn parse_keyid(text: &str) -> StoreResult<KeyId> {

@@ -1,5 +1,6 @@
 //! Reservations: who may make them, how many, and what they promise.
 
+use notary_schema::name::Gun;
 use notary_schema::wire::GrantLevel;
 use reqwest::Method;
 use serde_json::json;
@@ -95,5 +96,19 @@ async fn nobody_but_an_administrator_has_the_signer_make_a_key() {
     assert!(world.store.standing_of("acme/new").await.reservation.is_none());
     world.post("/v2/acme/app/_trust/keys/snapshot?rotate=true", &world.admin).await;
     assert_eq!(world.signer.keys(), made + 1, "the count can go up");
+    world.end().await;
+}
+
+#[actix_web::test]
+async fn a_name_that_is_freed_while_its_key_is_made_can_be_reserved_again() {
+    let mut world = World::start().await;
+    let path = "/v2/acme/app/_trust/keys/snapshot";
+    *world.store.freed_before_keys.lock().unwrap() = Some(Gun::parse("acme/app").unwrap());
+    let freed = world.post(path, &world.admin).await;
+    assert_eq!(freed.outcome(), (503, "busy".into()));
+    assert_eq!(freed.header("retry-after"), "1");
+    assert_eq!(world.post(path, &world.admin).await.status, 200);
+    let repo = world.collection("acme/app", &[]).await;
+    world.read(&repo.gun, None).await;
     world.end().await;
 }

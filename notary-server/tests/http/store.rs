@@ -32,6 +32,8 @@ pub enum CommitFault {
 pub struct FaultyStore {
     pub inner: Arc<Database>,
     pub next_commit: Mutex<Option<CommitFault>>,
+    /// A reservation that somebody deletes while the signer makes its key.
+    pub freed_before_keys: Mutex<Option<Gun>>,
     /// How often a token was looked up.
     pub token_queries: AtomicUsize,
 }
@@ -140,7 +142,11 @@ impl Store for FaultyStore {
     ) -> StoreResult<Vec<(OnlineRole, KeyId, KeyState)>> {
         self.inner.online_keys(id).await
     }
-    async fn save_online_keys(&self, id: CollectionId, keys: &[SignerKey]) -> StoreResult<()> {
+    async fn save_online_keys(&self, id: CollectionId, keys: &[SignerKey]) -> StoreResult<bool> {
+        let freed = self.freed_before_keys.lock().unwrap().take();
+        if let Some(gun) = freed {
+            self.inner.bury(&gun, "somebody", DateTime::UNIX_EPOCH).await?;
+        }
         self.inner.save_online_keys(id, keys).await
     }
     async fn prepare(

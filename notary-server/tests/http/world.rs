@@ -98,6 +98,7 @@ impl World {
         let store = Arc::new(FaultyStore {
             inner: Arc::new(Database::open(&config.database, 2).unwrap()),
             next_commit: Mutex::default(),
+            freed_before_keys: Mutex::default(),
             token_queries: AtomicUsize::default(),
         });
         let clock = Arc::new(AtomicI64::new(START));
