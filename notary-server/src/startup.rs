@@ -1,6 +1,6 @@
 //! Puts the service together and listens.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -178,8 +178,6 @@ pub fn listen(
 ) -> Result<(Server, SocketAddr), ListenError> {
     let wanted = service.config.listen;
     let failed = |error| ListenError::Listen { address: wanted, error };
-    let listener = TcpListener::bind(wanted).map_err(failed)?;
-    let address = listener.local_addr().map_err(failed)?;
     let tls = service.config.tls.clone();
     let Limits { connections, header_seconds, idle_seconds, .. } = service.config.limits;
     let header = Duration::from_secs(header_seconds);
@@ -199,6 +197,8 @@ pub fn listen(
     .workers(workers)
     // Further ones are told so, up to as many again; then the system lets them wait.
     .max_connections((2 * connections).div_ceil(workers))
+    // So many come at once when clients wake at the same time: the system drops what does not fit.
+    .backlog(u32::try_from(connections).unwrap_or(u32::MAX))
     .client_request_timeout(header)
     .tls_handshake_timeout(header)
     .keep_alive(Duration::from_secs(idle_seconds))
@@ -206,11 +206,13 @@ pub fn listen(
     let server = match tls {
         Some(own) => {
             let config = tls::server(&own.certificate, &own.key)?;
-            server.listen_rustls_0_23(listener, config)
+            server.bind_rustls_0_23(wanted, config)
         }
-        None => server.listen(listener),
+        None => server.bind(wanted),
     };
-    let server = server.map_err(failed)?.run();
+    let server = server.map_err(failed)?;
+    let address = *server.addrs().first().expect("it was bound");
+    let server = server.run();
     if let Some(path) = address_file {
         write_address(path, address)
             .map_err(|error| ListenError::AddressFile { path: path.to_owned(), error })?;

@@ -1,7 +1,7 @@
 //! From a configuration to a running service, and to its orderly end.
 
 use std::io::{self, Write};
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -73,6 +73,7 @@ impl Service {
         let lock = MemoryLock::take(&config.database)?;
         let database = Arc::new(Database::create(&config.database, &lock)?);
         let keys = Arc::new(open_key_store(&database, &passphrase)?);
+        let workers = std::thread::available_parallelism().map_or(1, usize::from);
         let signer = Data::new(Signer {
             keys,
             database,
@@ -86,9 +87,6 @@ impl Service {
         let intake = Data::new(Intake::new(&config.limits));
 
         let listen = |source| Cause::Listen { address: config.listen, source };
-        let listener = TcpListener::bind(config.listen).map_err(listen)?;
-        let address = listener.local_addr().map_err(listen)?;
-        let workers = std::thread::available_parallelism().map_or(1, usize::from);
         let header = Duration::from_secs(config.limits.header_seconds);
         let app = move || {
             App::new()
@@ -111,14 +109,16 @@ impl Service {
             .disable_signals()
             .workers(workers)
             .max_connections(config.limits.connections.div_ceil(workers))
+            // So many may come at once: the system drops what does not fit.
+            .backlog(u32::try_from(config.limits.connections).unwrap_or(u32::MAX))
             .client_request_timeout(header)
             .tls_handshake_timeout(header)
             .keep_alive(Duration::from_secs(config.limits.idle_seconds))
             .shutdown_timeout(config.limits.shutdown_seconds)
-            .listen_rustls_0_23(listener, tls)
-            .map_err(listen)?
-            .run();
-        Ok(Service { server, address, lock })
+            .bind_rustls_0_23(config.listen, tls)
+            .map_err(listen)?;
+        let address = *server.addrs().first().expect("it was bound");
+        Ok(Service { server: server.run(), address, lock })
     }
 
     /// Where the service listens.

@@ -2,10 +2,12 @@
 //!
 //! - [`kills`]: server and signer are killed at points that a seed spreads
 //! - [`log`]: nobody takes the log any more
+//! - [`pause`]: nobody takes connections for a while
 //! - [`signer`]: whatever a signer, or the way to it, can do to a publish
 //! - [`stops`]: each named stop point once, and who goes on afterwards
 
 mod kills;
 mod log;
+mod pause;
 mod signer;
 mod stops;
