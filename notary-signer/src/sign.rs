@@ -17,7 +17,7 @@ use notary_schema::name::{KeyId, Version};
 use notary_schema::online::{self, Judgement, MAX_SIGN_KEYS, Memory, OnlineRole, SignerPolicy};
 use notary_schema::role::Role;
 use notary_schema::wire::{KeyState, SignRequest, SignerMemory};
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{Mutex, MutexGuard, Semaphore};
 
 use crate::error::{Broken, Failure, Refusal};
 use crate::keys::{Algorithm, KeyStore};
@@ -44,6 +44,9 @@ pub(crate) struct Signer {
     pub(crate) parts: Parts,
     /// Who works on which collection.
     pub(crate) turns: Turns,
+    /// Documents that are taken apart right now: as many as there are cores. Each takes many times
+    /// the memory of its bytes, and keeps a core busy.
+    pub(crate) cores: Semaphore,
     /// Memories as they are in the database. Changed by whoever has the collection's turn, after
     /// the commit, and dropped when it is not known whether a commit happened.
     pub(crate) remembered: moka::sync::Cache<Collection, Arc<Memory>>,
@@ -104,7 +107,7 @@ impl Signer {
             let judgement = online::judge(role, signed.get().as_bytes(), &judged_by, &policy, now);
             Ok((judgement.map_err(Refusal::from)?, signed))
         };
-        let (judgement, signed) = blocking(judge).await?;
+        let (judgement, signed) = self.on_a_core(judge).await?;
         match judgement {
             Judgement::Repeat(file) => self.repeat(caller, owner, file).await,
             Judgement::Sign(version) => {
@@ -113,9 +116,20 @@ impl Signer {
                 let file = envelope::assemble(signed, &signatures);
                 let record = Record { caller, owner, keyids, version, file, memory };
                 let signer = self.clone();
-                blocking(move || signer.record(record)).await
+                self.on_a_core(move || signer.record(record)).await
             }
         }
+    }
+
+    /// Runs what takes long away from the threads that serve requests, once a core is free.
+    async fn on_a_core<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let _core = self.cores.acquire().await.map_err(|_| Failure::Busy)?;
+        let span = tracing::Span::current();
+        let done = tokio::task::spawn_blocking(move || span.in_scope(work)).await;
+        done.map_err(|error| Failure::Broken(Broken::Bug(error.to_string())))?
     }
 
     /// What was signed last in a collection.
@@ -273,13 +287,4 @@ fn check_keyids(keyids: &[KeyId]) -> Result<(), Refusal> {
         Some(twice) => Err(Refusal::Malformed(format!("\"keyids\" names {twice} twice"))),
         None => Ok(()),
     }
-}
-
-/// Runs what takes long away from the threads that serve requests.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
-) -> Result<T, Failure> {
-    let span = tracing::Span::current();
-    let done = tokio::task::spawn_blocking(move || span.in_scope(work)).await;
-    done.map_err(|error| Failure::Broken(Broken::Bug(error.to_string())))?
 }

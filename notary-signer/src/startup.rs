@@ -14,6 +14,7 @@ use actix_web::rt::signal::unix::{Signal, SignalKind, signal};
 use actix_web::web::Data;
 use actix_web::{App, HttpServer};
 use secrecy::SecretString;
+use tokio::sync::Semaphore;
 use tracing_actix_web::TracingLogger;
 
 use crate::Parts;
@@ -82,6 +83,7 @@ impl Service {
             keys_per_collection: config.limits.keys_per_collection,
             parts,
             turns: Turns::new(),
+            cores: Semaphore::new(workers),
             remembered: memory_cache(config.limits.cache_bytes),
         });
         let intake = Data::new(Intake::new(&config.limits));
