@@ -3,7 +3,8 @@
 //! The HTTP library ends a TLS handshake and the head of a first request that do not come, and an
 //! idle connection of HTTP/1. What it leaves open ends here: the head of a later request, HTTP/2 that
 //! only pings, an answer that nobody reads. What is over a limit is refused at once with 503; nobody
-//! waits for a place.
+//! waits for a place. While all places are taken, those whose answer nobody reads end sooner: one
+//! connection of HTTP/2 has a hundred of them for nothing.
 
 use std::any::Any;
 use std::collections::{BTreeMap, HashMap};
@@ -38,6 +39,8 @@ pub struct Connections {
     most_requests: usize,
     longest_idle: Duration,
     longest_request: Duration,
+    /// How long an answer may stand still while there is no place left.
+    longest_pause: Duration,
     state: Mutex<State>,
 }
 
@@ -54,8 +57,23 @@ struct Connection {
     /// The second handle of the socket; absent where the connection is one too many.
     socket: Option<TcpStream>,
     idle_since: Instant,
-    /// When the requests in flight began, by their ids.
-    requests: BTreeMap<u64, Instant>,
+    /// The requests in flight, by their ids.
+    requests: BTreeMap<u64, Request>,
+}
+
+/// One request in flight.
+#[derive(Debug, Clone, Copy)]
+struct Request {
+    began: Instant,
+    /// When the last piece of its answer was taken; absent while there is none.
+    taken: Option<Instant>,
+}
+
+impl Request {
+    fn ends_at(self, longest: Duration, longest_pause: Duration) -> Instant {
+        let end = self.began + longest;
+        self.taken.map_or(end, |taken| end.min(taken + longest_pause))
+    }
 }
 
 impl Connections {
@@ -66,6 +84,7 @@ impl Connections {
             most_requests: limits.requests,
             longest_idle: Duration::from_secs(limits.idle_seconds + limits.header_seconds),
             longest_request: Duration::from_secs(limits.request_seconds),
+            longest_pause: Duration::from_secs(limits.header_seconds),
             state: Mutex::default(),
         }
     }
@@ -105,12 +124,15 @@ impl Connections {
     }
 
     fn sweep(&self, now: Instant) {
-        for connection in self.state().open.values() {
-            let first = connection.requests.values().next();
-            let ends_at = match first {
-                Some(first) => *first + self.longest_request,
-                None => connection.idle_since + self.longest_idle,
-            };
+        let state = self.state();
+        let longest_pause = match state.requests < self.most_requests {
+            true => self.longest_request,
+            false => self.longest_pause,
+        };
+        for connection in state.open.values() {
+            let requests = connection.requests.values();
+            let ends = requests.map(|request| request.ends_at(self.longest_request, longest_pause));
+            let ends_at = ends.min().unwrap_or(connection.idle_since + self.longest_idle);
             if let Some(socket) = connection.socket.as_ref().filter(|_| ends_at <= now) {
                 // The error says that it has ended by itself.
                 drop(socket.shutdown(Shutdown::Both));
@@ -149,7 +171,7 @@ impl Open {
         if !fits {
             return Err(Refused::Request);
         }
-        connection.requests.insert(id, Instant::now());
+        connection.requests.insert(id, Request { began: Instant::now(), taken: None });
         state.requests += 1;
         Ok(InFlight { id, connection: self.id, connections: self.connections.clone() })
     }
@@ -173,6 +195,16 @@ struct InFlight {
     id: u64,
     connection: u64,
     connections: Arc<Connections>,
+}
+
+impl InFlight {
+    fn note_taken(&self) {
+        let mut state = self.connections.state();
+        let connection = state.open.get_mut(&self.connection);
+        if let Some(request) = connection.and_then(|open| open.requests.get_mut(&self.id)) {
+            request.taken = Some(Instant::now());
+        }
+    }
 }
 
 impl Drop for InFlight {
@@ -199,7 +231,7 @@ pub async fn admit(
         Ok(place) => {
             let response = next.call(request).await?;
             Ok(response.map_body(|_, body| {
-                BoxBody::new(Answer { body: body.boxed(), rest: Bytes::new(), _place: place })
+                BoxBody::new(Answer { body: body.boxed(), rest: Bytes::new(), place })
             }))
         }
         Err(Refused::Request) => {
@@ -219,7 +251,7 @@ pub async fn admit(
 struct Answer {
     body: BoxBody,
     rest: Bytes,
-    _place: InFlight,
+    place: InFlight,
 }
 
 impl MessageBody for Answer {
@@ -240,6 +272,7 @@ impl MessageBody for Answer {
                 end => return Poll::Ready(end),
             }
         }
+        this.place.note_taken();
         let length = this.rest.len().min(PIECE_BYTES);
         Poll::Ready(Some(Ok(this.rest.split_to(length))))
     }

@@ -8,6 +8,7 @@ use reqwest::Method;
 use tokio::time::{Instant, interval, timeout};
 
 use crate::raw::{Raw, Socket, raw};
+use crate::repo::{Part, Repo};
 use crate::world::World;
 
 const FORM: &str = "content-type: multipart/form-data; boundary=b";
@@ -99,6 +100,15 @@ async fn a_body_that_trickles_is_answered_and_its_memory_given_back() {
     world.end().await;
 }
 
+/// More than the buffers of a connection hold.
+fn large(repo: &Repo) -> Part {
+    let names: Vec<String> = (0..60_000).map(|number| format!("{number:0>100}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let large = repo.team("docs", 2, &names);
+    assert!(large.1.len() > 12 << 20);
+    large
+}
+
 #[actix_web::test]
 async fn an_answer_that_nobody_reads_ends() {
     let mut world = World::start_with(|config| {
@@ -107,10 +117,7 @@ async fn an_answer_that_nobody_reads_ends() {
     })
     .await;
     let repo = world.collection("acme/app", &["docs"]).await;
-    let names: Vec<String> = (0..60_000).map(|number| format!("{number:0>100}")).collect();
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let large = repo.team("docs", 2, &names);
-    assert!(large.1.len() > 12 << 20, "more than the buffers of a connection hold");
+    let large = large(&repo);
     assert_eq!(world.publish(&repo, std::slice::from_ref(&large)).await.status, 200);
     let get = "GET /v2/acme/app/_trust/tuf/2.docs.json HTTP/1.1\r\nhost: h\r\n\r\n";
     let mut socket = Socket::open(&world).await;
@@ -122,6 +129,33 @@ async fn an_answer_that_nobody_reads_ends() {
     let close = get.replace("\r\n\r\n", "\r\nconnection: close\r\n\r\n");
     let whole = raw(&world, close.as_bytes()).await;
     assert_eq!(whole.body.len(), large.1.len(), "who reads gets all of it");
+    world.end().await;
+}
+
+#[actix_web::test]
+async fn answers_that_nobody_reads_do_not_keep_the_last_places() {
+    let mut world = World::start_with(|config| {
+        (config.limits.requests, config.limits.header_seconds) = (2, 1);
+    })
+    .await;
+    let repo = world.collection("acme/app", &["docs"]).await;
+    let large = large(&repo);
+    assert_eq!(world.publish(&repo, std::slice::from_ref(&large)).await.status, 200);
+    let get = "GET /v2/acme/app/_trust/tuf/2.docs.json HTTP/1.1\r\nhost: h\r\n\r\n";
+    let mut one = Socket::open(&world).await;
+    one.send(get.as_bytes()).await;
+    until("the first request", async || world.service.connections.requests() == 1).await;
+    // There is a place left, so it may stand still for as long as somebody else reads all of it.
+    let close = get.replace("\r\n\r\n", "\r\nconnection: close\r\n\r\n");
+    assert_eq!(raw(&world, close.as_bytes()).await.body.len(), large.1.len());
+    assert_eq!(world.service.connections.requests(), 1);
+    let mut other = Socket::open(&world).await;
+    other.send(get.as_bytes()).await;
+    until("two requests", async || world.service.connections.requests() == 2).await;
+    until("a place", async || world.service.connections.requests() < 2).await;
+    assert_eq!(world.get("/healthz").await.status, 200);
+    assert!(one.rest().await.len() < large.1.len(), "it was cut");
+    drop(other);
     world.end().await;
 }
 
