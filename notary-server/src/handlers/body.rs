@@ -2,6 +2,7 @@
 //! before memory is spent on what exceeds it.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::sync::Arc;
 
 use actix_multipart::{Field, Multipart, MultipartError};
@@ -52,11 +53,20 @@ pub async fn read(
     let (mut length, most) = (0, limits.body_bytes);
     let bounded = payload.and_then(move |chunk| {
         length += chunk.len() as u64;
-        ready(if length > most { Err(PayloadError::Overflow) } else { Ok(chunk) })
+        // Not `Overflow`, which is the library's word for a part whose head does not end.
+        let over = || PayloadError::Io(io::ErrorKind::FileTooLarge.into());
+        ready(if length > most { Err(over()) } else { Ok(chunk) })
     });
     let mut multipart = Multipart::new(headers, bounded);
     let unreadable = |error| match error {
-        MultipartError::Payload(PayloadError::Overflow) => too_long(),
+        MultipartError::Payload(PayloadError::Io(error))
+            if error.kind() == io::ErrorKind::FileTooLarge =>
+        {
+            too_long()
+        }
+        MultipartError::Payload(PayloadError::Overflow) => {
+            ServiceError::Malformed("the head of a part does not end within 64 KiB".into())
+        }
         error => {
             let text = format!("the body is not readable multipart/form-data: {error}");
             ServiceError::Malformed(text)

@@ -182,6 +182,8 @@ async fn bodies_that_are_no_publish_are_malformed_requests() {
         (form, closed(file("root", &docs)), 400, "unreadable"),
         (form, closed(file("docs", &docs) + &file("docs", &docs)), 400, "repeated_part"),
         (form, closed(file("docs", "")), 400, "unreadable"),
+        (form, closed(file(&"x".repeat(60_000), &docs)), 400, "malformed_request"),
+        (form, closed(file(&"x".repeat(70_000), &docs)), 400, "malformed_request"),
     ];
     for (content_type, body, status, code) in cases {
         let shown = body.chars().take(120).collect::<String>();
