@@ -55,8 +55,7 @@ async fn online_key(
     intake: Data<Intake>,
     payload: Payload,
 ) -> Result<Json<SignerKey>, Failure> {
-    let body = intake.read(payload).await?;
-    let wanted: KeyRequest = body.parse()?;
+    let (wanted, _place): (KeyRequest, _) = intake.read(payload).await?.parse()?;
     let owner = Owner::new(&wanted.collection, &wanted.incarnation, wanted.role);
     request.extensions_mut().insert(Subject::of(&owner));
     let caller = caller(&request, &signer);
@@ -130,8 +129,7 @@ async fn sign(
     intake: Data<Intake>,
     payload: Payload,
 ) -> Result<HttpResponse, Failure> {
-    let body = intake.read(payload).await?;
-    let wanted: SignRequest = body.parse()?;
+    let (wanted, _place): (SignRequest, _) = intake.read(payload).await?.parse()?;
     let owner = Owner::new(&wanted.collection, &wanted.incarnation, wanted.role);
     request.extensions_mut().insert(Subject {
         keyids: wanted.keyids.clone(),
@@ -187,12 +185,14 @@ pub(crate) struct Intake {
 /// A body, and its place until it is dropped.
 struct Body {
     bytes: Vec<u8>,
-    _place: OwnedSemaphorePermit,
+    place: OwnedSemaphorePermit,
 }
 
 impl Body {
-    fn parse<T: serde::de::DeserializeOwned>(&self) -> Result<T, Refusal> {
-        serde_json::from_slice(&self.bytes).map_err(|error| Refusal::Malformed(error.to_string()))
+    /// What it says, and its place: the bytes end here.
+    fn parse<T: serde::de::DeserializeOwned>(self) -> Result<(T, OwnedSemaphorePermit), Refusal> {
+        let said = serde_json::from_slice(&self.bytes);
+        Ok((said.map_err(|error| Refusal::Malformed(error.to_string()))?, self.place))
     }
 }
 
@@ -218,7 +218,7 @@ impl Intake {
                 }
                 bytes.extend_from_slice(&chunk);
             }
-            Ok(Body { bytes, _place: place })
+            Ok(Body { bytes, place })
         };
         tokio::time::timeout(self.wait, read).await.unwrap_or(Err(Failure::Busy))
     }
