@@ -59,6 +59,9 @@ pub(crate) struct GlobalOptions {
     /// API token [env: NOTARY_TOKEN, the token itself]
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) token_file: Option<PathBuf>,
+    /// Also follow redirects to this host; may be repeated [config: redirect_hosts]
+    #[arg(long = "redirect-host", global = true, value_name = "HOST")]
+    pub(crate) redirect_hosts: Vec<String>,
     /// How long a request is tried again, and a lock waited for [default: 120]
     #[arg(long, global = true, value_name = "SECONDS")]
     pub(crate) timeout: Option<u64>,

@@ -211,8 +211,12 @@ fn agent_code(error: &AgentError) -> u8 {
 
 fn http_code(error: &HttpError) -> u8 {
     match error {
-        HttpError::Unreachable { .. } | HttpError::Untrusted { .. } => UNREACHABLE,
-        HttpError::TooLong { .. } | HttpError::Redirect { .. } => REFUSED,
+        HttpError::Unreachable { .. }
+        | HttpError::Untrusted { .. }
+        | HttpError::OtherProtocol { .. } => UNREACHABLE,
+        HttpError::TooLong { .. } | HttpError::Encoded { .. } | HttpError::Redirect { .. } => {
+            REFUSED
+        }
         HttpError::Insecure { .. } => USAGE,
         HttpError::Certificates(_) | HttpError::Store { .. } => LOCAL_STATE,
     }

@@ -52,6 +52,19 @@ pub struct Parts {
     pub stdout: Box<dyn Write>,
     /// Where messages go.
     pub stderr: Box<dyn Write>,
+    /// Told when the process passes a point; a test may end it there.
+    pub stop: Arc<dyn Fn(StopPoint) + Send + Sync>,
+}
+
+/// Where a process that stores trusted metadata may be ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StopPoint {
+    /// The new file is durable under a temporary name.
+    Written,
+    /// It has its own name, durably.
+    Renamed,
+    /// A file is gone, durably.
+    Removed,
 }
 
 impl Parts {
@@ -66,6 +79,7 @@ impl Parts {
             interactive: std::io::stdin().is_terminal(),
             stdout: Box::new(std::io::stdout()),
             stderr: Box::new(std::io::stderr()),
+            stop: Arc::new(|_| {}),
         }
     }
 }

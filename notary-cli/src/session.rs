@@ -3,6 +3,8 @@
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::fmt::Display;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +22,7 @@ use crate::keyring::Keyring;
 use crate::output::Output;
 use crate::remote::{Http, Server};
 use crate::settings::Settings;
-use crate::trust_dir::{CollectionDir, Lock, StateError, TrustDir, files};
+use crate::trust_dir::{CollectionDir, Lock, MetadataDir, StateError, Stop, TrustDir, files};
 
 /// How long a lock is waited for without a word.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -36,6 +38,7 @@ pub(crate) struct Session {
     yes: bool,
     tofu: bool,
     http: OnceCell<Http>,
+    stop: Stop,
 }
 
 impl Session {
@@ -49,7 +52,13 @@ impl Session {
     ) -> Result<Session, Failure> {
         let settings = Settings::new(options, environment)?;
         let (tofu, yes) = (options.tofu, options.yes);
-        Ok(Session { output, settings, clock, interactive, yes, tofu, http: OnceCell::new() })
+        let (http, stop): (_, Stop) = (OnceCell::new(), Arc::new(|_| {}));
+        Ok(Session { output, settings, clock, interactive, yes, tofu, http, stop })
+    }
+
+    /// The same, and whatever stores trusted metadata passes these points.
+    pub(crate) fn stopping_at(self, stop: Stop) -> Session {
+        Session { stop, ..self }
     }
 
     /// The time. A command asks once for each operation and passes the answer on.
@@ -82,8 +91,13 @@ impl Session {
 
     /// The connections of this process.
     pub(crate) fn http(&self) -> &Http {
-        let Settings { ca, timeout, .. } = &self.settings;
-        self.http.get_or_init(|| Http::new(ca.clone(), *timeout, self.output.clone()))
+        self.http.get_or_init(|| self.new_http())
+    }
+
+    /// Connections of their own, with the rules of this process.
+    pub(crate) fn new_http(&self) -> Http {
+        let Settings { ca, timeout, redirect_hosts, .. } = &self.settings;
+        Http::new(ca.clone(), *timeout, self.output.clone()).redirected_to(redirect_hosts.clone())
     }
 
     /// The server.
@@ -111,15 +125,29 @@ impl Session {
     /// The files of a collection, kept from other processes.
     pub(crate) async fn locked(&self, gun: &Gun) -> Result<(CollectionDir, Lock), Failure> {
         let collection = self.collection(gun)?;
-        let lock = match collection.lock(PATIENCE.min(self.settings.timeout)).await {
+        let lock = self.patiently(async |patience| collection.lock(patience).await, gun).await?;
+        Ok((collection, lock))
+    }
+
+    /// A directory of trusted metadata with a root in it.
+    pub(crate) fn metadata_dir(&self, path: PathBuf) -> MetadataDir {
+        MetadataDir::new(path).stopping_at(self.stop.clone())
+    }
+
+    /// Waits for a lock, at most so long as tries go on; after a second somebody is told.
+    pub(crate) async fn patiently(
+        &self,
+        lock: impl AsyncFn(Duration) -> Result<Lock, StateError>,
+        what: impl Display,
+    ) -> Result<Lock, Failure> {
+        Ok(match lock(PATIENCE.min(self.settings.timeout)).await {
             Err(StateError::Locked { .. }) => {
                 self.output
-                    .message(format_args!("waiting for another process to be done with {gun}"));
-                collection.lock(self.settings.timeout).await?
+                    .message(format_args!("waiting for another process to be done with {what}"));
+                lock(self.settings.timeout).await?
             }
             other => other?,
-        };
-        Ok((collection, lock))
+        })
     }
 
     /// Brings a collection up to date, from the root that is pinned here.
@@ -154,7 +182,7 @@ impl Session {
     ) -> Result<Agent<'_>, Failure> {
         let server = self.server()?;
         let (base, token) = (server.metadata_url(gun), server.token().cloned());
-        let files = self.collection(gun)?.trusted();
+        let files = self.collection(gun)?.trusted().stopping_at(self.stop.clone());
         Ok(Agent::new(files, base, token, self.http(), now, expiry))
     }
 

@@ -63,6 +63,7 @@ struct ConfigFile {
     ca: Option<PathBuf>,
     token_file: Option<PathBuf>,
     targets_url: Option<String>,
+    redirect_hosts: Option<Vec<String>>,
     timeout_seconds: Option<u64>,
 }
 
@@ -79,6 +80,8 @@ pub(crate) struct Settings {
     pub(crate) token: Option<SecretString>,
     /// Where `pull` asks for targets.
     pub(crate) targets_url: Option<Url>,
+    /// Hosts to which redirects are followed.
+    pub(crate) redirect_hosts: Vec<String>,
     /// How long tries go on.
     pub(crate) timeout: Duration,
     /// The passphrases of the environment, by the name of the variable.
@@ -125,6 +128,10 @@ impl Settings {
             },
         };
         let seconds = options.timeout.or(file.timeout_seconds).unwrap_or(DEFAULT_TIMEOUT_SECONDS);
+        let redirect_hosts = match options.redirect_hosts.is_empty() {
+            true => file.redirect_hosts.unwrap_or_default(),
+            false => options.redirect_hosts.clone(),
+        };
         let passphrase =
             |name| Some((name, SecretString::from(text_even_empty(environment, name)?)));
         Ok(Settings {
@@ -133,6 +140,7 @@ impl Settings {
             ca: options.ca.clone().or(file.ca),
             token,
             targets_url: file.targets_url.as_deref().map(parse_url).transpose()?,
+            redirect_hosts,
             timeout: Duration::from_secs(seconds.min(MAX_TIMEOUT_SECONDS)),
             passphrases: PASSPHRASES.into_iter().filter_map(passphrase).collect(),
         })
@@ -197,6 +205,7 @@ mod tests {
         let file: ConfigFile = toml::from_str(&set).unwrap();
         assert!(file.server.is_some() && file.trust_dir.is_some() && file.ca.is_some());
         assert!(file.token_file.is_some() && file.targets_url.is_some());
+        assert!(file.redirect_hosts.is_some());
         assert_eq!(file.timeout_seconds, Some(DEFAULT_TIMEOUT_SECONDS));
         let as_it_is: ConfigFile = toml::from_str(&text).unwrap();
         assert!(as_it_is.server.is_none(), "the example sets nothing by itself");

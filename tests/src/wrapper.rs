@@ -1,7 +1,9 @@
 //! What the wrapper programs give to the real ones in place of the system's clock and of nothing:
 //! the clock of the world, and a point at which the process aborts.
 
+use std::fs;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use chrono::{DateTime, Utc};
 
@@ -15,16 +17,33 @@ pub fn clock() -> Arc<dyn Fn() -> DateTime<Utc> + Send + Sync> {
     }
 }
 
-/// Aborts at the point that the world has named, as a power cut would: nothing is flushed, no
-/// destructor runs.
+/// Aborts at the point that the world has named, `POINT` or `POINT:N` for the Nth time that it is
+/// passed, as a power cut would: nothing is flushed, no destructor runs.
 pub fn abort_at<Point>(name_of: fn(Point) -> &'static str) -> Arc<dyn Fn(Point) + Send + Sync>
 where
     Point: 'static,
 {
-    let wanted = std::env::var(STOP_VARIABLE).ok();
+    let wanted = std::env::var(STOP_VARIABLE).unwrap_or_default();
+    let (name, time) = wanted.split_once(':').unwrap_or((&wanted, "1"));
+    let (name, time) = (name.to_owned(), time.parse::<usize>().expect("a number after the point"));
+    let passed = AtomicUsize::new(0);
     Arc::new(move |point| {
-        if wanted.as_deref() == Some(name_of(point)) {
+        if name == name_of(point) && passed.fetch_add(1, Ordering::Relaxed) + 1 == time {
             std::process::abort();
         }
     })
+}
+
+/// The environment variable that names the file for [`tell_peak`].
+pub const PEAK_VARIABLE: &str = "E2E_PEAK";
+
+/// Tells whoever asked how much memory this process has had at most: the line `VmHWM` of its status.
+///
+/// # Panics
+/// When that cannot be told.
+pub fn tell_peak() {
+    let Some(file) = std::env::var_os(PEAK_VARIABLE) else { return };
+    let status = fs::read_to_string("/proc/self/status").expect("the status of this process");
+    let peak = status.lines().find(|line| line.starts_with("VmHWM:")).expect("a line of it");
+    fs::write(file, peak).expect("a file of the test");
 }

@@ -20,6 +20,10 @@ use crate::publishing::wanted::Wanted;
 use crate::remote::{Body, Http, RemoteError, Request, refusal};
 use crate::trust_dir::{MetadataDir, StateError};
 
+/// The slowest transfer of metadata that is waited for, beyond `--timeout`. Where a file's length is
+/// not listed, a mirror holds a client for half an hour at most.
+const SLOWEST_METADATA: u64 = 32 << 10;
+
 /// Why a repository was not read, or a target not taken.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AgentError {
@@ -117,7 +121,10 @@ impl<'a> Agent<'a> {
     ) -> Result<Option<Vec<u8>>, AgentError> {
         let url = target::url_of_encoded(&self.base, name);
         let (method, token) = (Method::GET, self.token.as_ref());
-        let request = Request { method, url: url.clone(), token, body: Body::Empty, max_bytes };
+        let slowest_bytes_per_second = SLOWEST_METADATA;
+        let (body, url) = (Body::Empty, url.clone());
+        let request = Request { method, url, token, body, max_bytes, slowest_bytes_per_second };
+        let url = request.url.clone();
         let mut body = Vec::new();
         let answer = self.http.send(&request, &mut body).await.map_err(RemoteError::from)?;
         match answer.status {

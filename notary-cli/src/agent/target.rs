@@ -15,7 +15,7 @@ use url::Url;
 
 use super::AgentError;
 use crate::output::Progress;
-use crate::remote::{Body, Http, RemoteError, Request, Sink, refusal};
+use crate::remote::{Body, Http, RemoteError, Request, SLOWEST_BYTES_PER_SECOND, Sink, refusal};
 use crate::trust_dir::files;
 
 /// All but the unreserved characters of RFC 3986.
@@ -131,6 +131,31 @@ fn accept(what: String, found: &Found, measure: &Measure) -> Result<(), AgentErr
     }
 }
 
+/// What was done for a target to be there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Provided {
+    /// It was there already.
+    Found,
+    /// It was downloaded.
+    Downloaded,
+}
+
+/// Downloads a target, unless the file is there already.
+pub(crate) async fn provide(
+    http: &Http,
+    url: &Url,
+    found: &Found,
+    to: &Path,
+    mut progress: Progress,
+) -> Result<Provided, AgentError> {
+    if to.is_file() && verify(to, found, &mut progress).is_ok() {
+        return Ok(Provided::Found);
+    }
+    progress.restart();
+    download(http, url, found, to, progress).await?;
+    Ok(Provided::Downloaded)
+}
+
 /// Downloads a target to a temporary file beside `to`, which takes its name only when length and all
 /// known hashes agree.
 pub(crate) async fn download(
@@ -143,6 +168,7 @@ pub(crate) async fn download(
     let failed = |error| AgentError::File { action: "write", path: to.to_owned(), error };
     let directory = files::parent(to);
     std::fs::create_dir_all(&directory).map_err(failed)?;
+    files::sweep(&directory);
     let with_sha512 = found.file.hashes.sha512().is_some();
     let file = files::temporary_in(&directory).map_err(failed)?;
     let mut sink = TargetSink { file, meter: Meter::new(with_sha512), with_sha512, progress };
@@ -153,7 +179,7 @@ pub(crate) async fn download(
     accept(url.to_string(), found, &sink.meter.finish())?;
     sink.file.as_file().sync_all().map_err(failed)?;
     sink.file.persist(to).map_err(|error| failed(error.error))?;
-    Ok(())
+    Ok(files::sync_dir(&directory)?)
 }
 
 async fn fetch(
@@ -169,6 +195,7 @@ async fn fetch(
         token: None,
         body: Body::Empty,
         max_bytes,
+        slowest_bytes_per_second: SLOWEST_BYTES_PER_SECOND,
     };
     let answer = http.send(&request, sink).await.map_err(RemoteError::from)?;
     match answer.is_success() {

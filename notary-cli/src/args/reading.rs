@@ -57,8 +57,9 @@ pub(crate) struct ClientArgs {
     /// Where the repository's metadata is
     #[arg(long, global = true, value_name = "URL")]
     pub(crate) metadata_url: Option<String>,
-    /// A target to download
-    #[arg(long = "target-name", global = true, value_name = "NAME")]
+    /// A target to download; may be repeated, also after `download`
+    // Not global: clap would forget those before the sub-command where there are some after it.
+    #[arg(long = "target-name", value_name = "NAME")]
     pub(crate) target_names: Vec<String>,
     /// Where the repository's targets are
     #[arg(long, global = true, value_name = "URL")]
@@ -66,8 +67,22 @@ pub(crate) struct ClientArgs {
     /// Where to write targets
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) target_dir: Option<PathBuf>,
+    /// Also use plain HTTP to other machines: files are verified, but others can see and delay them
+    #[arg(long, global = true)]
+    pub(crate) allow_http: bool,
     #[command(subcommand)]
     pub(crate) command: ClientCommand,
+}
+
+impl ClientArgs {
+    /// The targets to download, in the order of the command line.
+    pub(crate) fn all_target_names(&self) -> impl Iterator<Item = &String> {
+        let after = match &self.command {
+            ClientCommand::Download { target_names } => target_names.as_slice(),
+            _ => &[],
+        };
+        self.target_names.iter().chain(after)
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -79,6 +94,10 @@ pub(crate) enum ClientCommand {
     },
     /// Bring the trusted metadata up to date
     Refresh,
-    /// Bring the metadata up to date, then download targets
-    Download,
+    /// Bring the metadata up to date, then download targets in the order in which they are named
+    Download {
+        /// A target to download; may be repeated
+        #[arg(long = "target-name", value_name = "NAME")]
+        target_names: Vec<String>,
+    },
 }

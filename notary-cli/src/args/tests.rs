@@ -89,6 +89,22 @@ fn what_is_accepted_and_what_is_refused() {
 }
 
 #[test]
+fn target_names_keep_their_order_wherever_they_stand() {
+    for (line, wanted) in [
+        (
+            "notary client download --target-name b --target-name a --target-name b",
+            &["b", "a", "b"][..],
+        ),
+        ("notary client --target-name b --target-name a download", &["b", "a"]),
+        ("notary client --target-name b download --target-name a", &["b", "a"]),
+        ("notary client --target-name=b download --target-name=-a", &["b", "-a"]),
+    ] {
+        let Command::Client(args) = parse(line).unwrap().command else { panic!("{line}") };
+        assert_eq!(args.all_target_names().collect::<Vec<_>>(), wanted, "{line}");
+    }
+}
+
+#[test]
 fn a_date_or_a_span_says_when() {
     let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
     let when = |text: &str| text.parse::<When>().unwrap().from(now).to_string();

@@ -5,64 +5,90 @@ use std::path::Path;
 
 use notary_schema::name::RoleName;
 use notary_schema::trusted::Expiry;
-use notary_schema::updater::{Found, local_name, target_location};
+use notary_schema::updater::{Found, UpdateError, local_name, target_location};
 use serde_json::json;
 use url::Url;
 
 use crate::agent::{Agent, AgentError, target};
 use crate::args::{ClientArgs, ClientCommand};
 use crate::exit::{Failure, Outcome};
+use crate::remote::Http;
 use crate::session::Session;
 use crate::settings::parse_url;
-use crate::trust_dir::MetadataDir;
+use crate::trust_dir::{Lock, MetadataDir};
 
 /// Runs `notary client …`.
 pub(crate) async fn run(session: &Session, args: ClientArgs) -> Result<Outcome, Failure> {
-    let metadata_dir = needed(args.metadata_dir.clone(), "--metadata-dir")?;
-    let files = MetadataDir::new(metadata_dir);
+    let files = session.metadata_dir(needed(args.metadata_dir.clone(), "--metadata-dir")?);
     match &args.command {
         ClientCommand::Init { root } => {
             let bytes = std::fs::read(root).map_err(|error| Failure::file("read", root, error))?;
             files.save(&local_name(&RoleName::ROOT), &bytes)?;
         }
-        ClientCommand::Refresh => drop(refreshed(session, &args, files).await?),
-        ClientCommand::Download => download(session, &args, files).await?,
+        ClientCommand::Refresh => refresh(session, &args, files).await?,
+        ClientCommand::Download { .. } => download(session, &args, files).await?,
     }
     session.output.result(&json!({ "done": true }), "")?;
     Ok(Outcome::Done)
 }
 
-async fn refreshed<'a>(
-    session: &'a Session,
-    args: &ClientArgs,
-    files: MetadataDir,
-) -> Result<Agent<'a>, Failure> {
+async fn refresh(session: &Session, args: &ClientArgs, files: MetadataDir) -> Result<(), Failure> {
     let base = parse_url(&needed(args.metadata_url.clone(), "--metadata-url")?)?;
-    let now = session.now();
-    let mut agent = Agent::new(files, base, None, session.http(), now, Expiry::Enforced);
-    agent.refresh().await?;
-    Ok(agent)
+    let http = http(session, args);
+    let _lock = locked(session, &files).await?;
+    Ok(client(session, &http, base, files).refresh().await?)
 }
 
+/// The directory is free while a target is downloaded, however long that takes. What somebody else
+/// stores there meanwhile is newer: the next look-up fetches its roles as the first refresh saw them.
 async fn download(session: &Session, args: &ClientArgs, files: MetadataDir) -> Result<(), Failure> {
+    let metadata = parse_url(&needed(args.metadata_url.clone(), "--metadata-url")?)?;
     let base = parse_url(&needed(args.target_base_url.clone(), "--target-base-url")?)?;
     let directory = needed(args.target_dir.clone(), "--target-dir")?;
-    if args.target_names.is_empty() {
+    if args.all_target_names().next().is_none() {
         return Err(missing("--target-name"));
     }
-    let mut agent = refreshed(session, args, files).await?;
-    for name in &args.target_names {
+    let http = http(session, args);
+    let mut lock = Some(locked(session, &files).await?);
+    let mut agent = client(session, &http, metadata, files.clone());
+    agent.refresh().await?;
+    for name in args.all_target_names() {
+        if lock.is_none() {
+            lock = Some(locked(session, &files).await?);
+        }
         let found = agent.find(name).await?;
         let found = found.ok_or_else(|| AgentError::NoSuchTarget { name: name.clone() })?;
         let consistent = agent.trusted()?.root().signed().consistent_snapshot == Some(true);
-        take(session, &base, &directory, &found, consistent).await?;
+        drop(lock.take());
+        take(session, &http, &base, &directory, &found, consistent).await?;
     }
     Ok(())
+}
+
+fn http(session: &Session, args: &ClientArgs) -> Http {
+    match args.allow_http {
+        true => session.new_http().over_plain_http(),
+        false => session.new_http(),
+    }
+}
+
+fn client<'a>(session: &Session, http: &'a Http, base: Url, files: MetadataDir) -> Agent<'a> {
+    Agent::new(files, base, None, http, session.now(), Expiry::Enforced)
+}
+
+/// Keeps other processes out of a metadata directory. One without a root is none yet.
+async fn locked(session: &Session, files: &MetadataDir) -> Result<Lock, Failure> {
+    let root = files.place(&local_name(&RoleName::ROOT));
+    if !root.exists() {
+        return Err(AgentError::from(UpdateError::NoTrustedRoot).into());
+    }
+    session.patiently(async |patience| files.lock(patience).await, root.display()).await
 }
 
 /// Downloads a target, unless the file is there already.
 async fn take(
     session: &Session,
+    http: &Http,
     base: &Url,
     directory: &Path,
     found: &Found,
@@ -70,14 +96,11 @@ async fn take(
 ) -> Result<(), Failure> {
     let unusable = || AgentError::Name(found.name.clone());
     let to = directory.join(file_name(&found.name).ok_or_else(unusable)?);
-    let mut progress = session.output.bytes(found.file.length, &found.name);
-    if to.is_file() && target::verify(&to, found, &mut progress).is_ok() {
-        return Ok(());
-    }
-    progress.restart();
     let location = target_location(&found.name, &found.file, consistent).ok_or_else(unusable)?;
     let url = target::url(base, &location)?;
-    Ok(target::download(session.http(), &url, found, &to, progress).await?)
+    let progress = session.output.bytes(found.file.length, &found.name);
+    target::provide(http, &url, found, &to, progress).await?;
+    Ok(())
 }
 
 /// One file name for any target name: percent-encoded, so it cannot leave the directory.

@@ -59,6 +59,7 @@ pub(crate) fn run(parts: Parts) -> ExitCode {
         parts.interactive,
         output.clone(),
     );
+    let session = session.map(|session| session.stopping_at(parts.stop));
     let outcome = session.and_then(|session| runtime.block_on(dispatch(&session, cli.command)));
     match outcome {
         Ok(outcome) => outcome.code(),
@@ -72,10 +73,22 @@ pub(crate) fn run(parts: Parts) -> ExitCode {
 }
 
 /// Whether the command is `client`, which knows only two exit codes, also when the rest of the
-/// command line is wrong.
+/// command line is wrong: whether that is the first word that is neither an option nor its value.
 fn names_client(arguments: &[OsString]) -> bool {
-    let matches = Cli::command().ignore_errors(true).try_get_matches_from(arguments);
-    matches.is_ok_and(|matches| matches.subcommand_name() == Some("client"))
+    let command = Cli::command();
+    let takes_value = |name: &str| {
+        let mut options = command.get_arguments();
+        options.any(|option| option.get_long() == Some(name) && option.get_action().takes_values())
+    };
+    let mut words = arguments.iter().skip(1).map(|word| word.to_string_lossy());
+    while let Some(word) = words.next() {
+        match word.strip_prefix("--") {
+            Some(name) if takes_value(name) => drop(words.next()),
+            None if !word.starts_with('-') => return word == "client",
+            _ => {}
+        }
+    }
+    false
 }
 
 async fn dispatch(session: &Session, command: Command) -> Result<Outcome, Failure> {

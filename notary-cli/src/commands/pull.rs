@@ -24,7 +24,7 @@ pub(crate) async fn verify(session: &Session, args: VerifyArgs) -> Result<Outcom
     report(session, &found, &args.file, &text)
 }
 
-/// Runs `notary pull`.
+/// Runs `notary pull`. A file that is there and is the target is left as it is.
 pub(crate) async fn pull(session: &Session, args: PullArgs) -> Result<Outcome, Failure> {
     let base = match &args.targets_url {
         Some(url) => Some(parse_url(url)?),
@@ -40,7 +40,7 @@ pub(crate) async fn pull(session: &Session, args: PullArgs) -> Result<Outcome, F
     let location = target_location(&found.name, &found.file, !args.plain_names);
     let url = target::url(&base, &location.ok_or_else(unusable)?)?;
     let progress = session.output.bytes(found.file.length, &found.name);
-    target::download(session.http(), &url, &found, &to, progress).await?;
+    target::provide(session.http(), &url, &found, &to, progress).await?;
     let text =
         format!("{} {} bytes, verified by {}\n", to.display(), found.file.length, found.role);
     report(session, &found, &to, &text)

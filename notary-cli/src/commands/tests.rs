@@ -56,6 +56,7 @@ fn parts(line: &str) -> (Parts, Printed, Printed) {
         interactive: false,
         stdout: Box::new(stdout.clone()),
         stderr: Box::new(stderr.clone()),
+        stop: std::sync::Arc::new(|_| {}),
     };
     (parts, stdout, stderr)
 }
@@ -109,10 +110,23 @@ fn the_client_of_any_repository_knows_two_exit_codes() {
         format!("client --metadata-dir {here} refresh --metadata-url nothing"),
         format!("client --metadata-dir {here} refresh --metadata-url http://notary.example"),
         format!("client --metadata-dir {here} download --metadata-url http://127.0.0.1:1"),
+        "client --metadata-dir".to_owned(),
+        "client refresh --metadata-dir".to_owned(),
+        "client init".to_owned(),
+        "client init a b".to_owned(),
+        "client refresh refresh".to_owned(),
+        "--nothing client refresh".to_owned(),
+        "--timeout soon client refresh".to_owned(),
+        "client refresh --timeout -1".to_owned(),
+        format!("--config {here}/missing client refresh"),
     ] {
         notary(&line).expect(1);
     }
+    for line in ["client --help", "client help", "client help download", "client init -h"] {
+        notary(line).expect(0);
+    }
     notary("refresh").expect(2);
+    notary("--server client refresh").expect(2);
 }
 
 #[test]
@@ -244,8 +258,11 @@ fn a_file_is_verified_and_pulled_against_the_collection() {
         notary(&format!("{line} pull acme/app app.bin {from} --plain-names -o {out}")).expect(0);
         assert_eq!(std::fs::read(&out).unwrap(), b"app.bin");
         std::fs::copy(&wrong, place("served/app.bin")).unwrap();
+        notary(&format!("{line} pull acme/app app.bin {from} --plain-names -o {out}")).expect(0);
+        assert_eq!(std::fs::read(&out).unwrap(), b"app.bin", "the right file is left as it is");
+        std::fs::write(&out, b"earlier").unwrap();
         notary(&format!("{line} pull acme/app app.bin {from} --plain-names -o {out}")).expect(1);
-        assert_eq!(std::fs::read(&out).unwrap(), b"app.bin", "what is there stays");
+        assert_eq!(std::fs::read(&out).unwrap(), b"earlier", "what is there stays");
     });
 }
 

@@ -1,9 +1,7 @@
-//! Whom this program talks to: https with certificates that are trusted, plain HTTP on loopback only.
-//! TLS is that of ring.
+//! Whom this program talks to: https with certificates that are trusted, plain HTTP on loopback only
+//! unless somebody allowed it. TLS is that of ring.
 
 use std::cell::OnceCell;
-use std::error::Error;
-use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -30,12 +28,19 @@ pub(super) struct Connections {
     /// For loopback: no certificates are loaded, no proxy is asked.
     plain: OnceCell<Client>,
     secure: OnceCell<Client>,
+    /// For other machines over plain HTTP, where that is allowed.
+    insecure: Option<OnceCell<Client>>,
 }
 
 impl Connections {
     /// Connections that trust the certificates of this file, or those of the system.
     pub(super) fn new(ca: Option<PathBuf>) -> Connections {
-        Connections { ca, plain: OnceCell::new(), secure: OnceCell::new() }
+        Connections { ca, plain: OnceCell::new(), secure: OnceCell::new(), insecure: None }
+    }
+
+    /// The same, and any machine over plain HTTP.
+    pub(super) fn plain_everywhere(self) -> Connections {
+        Connections { insecure: Some(OnceCell::new()), ..self }
     }
 
     /// The client for a URL; it follows no redirect.
@@ -43,9 +48,11 @@ impl Connections {
     /// # Errors
     /// Plain HTTP to another machine, certificates that cannot be read.
     pub(super) fn client(&self, url: &Url) -> Result<&Client, HttpError> {
-        let (cell, secure) = match url.scheme() {
-            "https" => (&self.secure, true),
-            "http" if is_loopback(url) => (&self.plain, false),
+        let loopback = is_loopback(url);
+        let (cell, secure) = match (url.scheme(), &self.insecure) {
+            ("https", _) => (&self.secure, true),
+            ("http", _) if loopback => (&self.plain, false),
+            ("http", Some(insecure)) => (insecure, false),
             _ => return Err(HttpError::Insecure { url: url.clone() }),
         };
         if let Some(client) = cell.get() {
@@ -65,7 +72,7 @@ impl Connections {
             .user_agent(concat!("notary/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT_TIMEOUT)
             .read_timeout(READ_TIMEOUT);
-        let builder = if secure { builder } else { builder.no_proxy() };
+        let builder = if secure || !loopback { builder } else { builder.no_proxy() };
         let client = builder.build().map_err(|e| HttpError::Certificates(e.to_string()))?;
         Ok(cell.get_or_init(|| client))
     }
@@ -79,20 +86,6 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
         Some(Host::Ipv6(address)) => IpAddr::V6(address).is_loopback(),
         None => false,
     }
-}
-
-/// What is wrong with the certificate of the other side, where that is why there is no connection.
-pub(super) fn certificate_refused(error: &(dyn Error + 'static)) -> Option<String> {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        if let Some(rustls::Error::InvalidCertificate(why)) = error.downcast_ref() {
-            return Some(why.to_string());
-        }
-        // An I/O error leaves out what it is made of when it is asked for its source.
-        let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        cause = inner.map(|inner| inner as &(dyn Error + 'static)).or_else(|| error.source());
-    }
-    None
 }
 
 fn certificates(path: &Path) -> Result<RootCertStore, HttpError> {

@@ -1,7 +1,9 @@
 //! notary-server, as this program asks it.
 
 mod admin;
+mod body;
 mod connections;
+mod error;
 mod http;
 mod multipart;
 
@@ -19,7 +21,8 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 pub(crate) use connections::is_loopback;
-pub(crate) use http::{Answer, Body, Http, HttpError, Request};
+pub(crate) use error::HttpError;
+pub(crate) use http::{Answer, Body, Http, Request, SLOWEST_BYTES_PER_SECOND};
 
 /// The longest answer of a service that is not metadata.
 const MAX_ANSWER_BYTES: u64 = 64 << 20;
@@ -29,6 +32,8 @@ const MAX_QUERY_BYTES: usize = 60_000;
 
 /// Where the body of a success goes.
 pub(crate) trait Sink {
+    /// So many bytes are announced, no more than there may be; fewer or none may come.
+    fn expect(&mut self, _bytes: u64) {}
     /// The next bytes.
     fn write(&mut self, bytes: &[u8]) -> io::Result<()>;
     /// Forget what came: the body starts again.
@@ -36,6 +41,10 @@ pub(crate) trait Sink {
 }
 
 impl Sink for Vec<u8> {
+    fn expect(&mut self, bytes: u64) {
+        self.reserve_exact(usize::try_from(bytes).unwrap_or_default());
+    }
+
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.extend(bytes);
         Ok(())
@@ -232,7 +241,9 @@ impl<'a> Server<'a> {
     /// The body of a success.
     async fn send(&self, method: Method, url: Url, body: Body<'_>) -> Result<Vec<u8>, RemoteError> {
         let (token, max_bytes) = (self.token.as_ref(), MAX_ANSWER_BYTES);
-        let request = Request { method, url: url.clone(), token, body, max_bytes };
+        let slowest_bytes_per_second = SLOWEST_BYTES_PER_SECOND;
+        let request =
+            Request { method, url: url.clone(), token, body, max_bytes, slowest_bytes_per_second };
         let mut body = Vec::new();
         let answer = self.http.send(&request, &mut body).await?;
         match answer.is_success() {

@@ -13,8 +13,18 @@ fn http(seconds: u64) -> Http {
     Http::new(None, Duration::from_secs(seconds), silent())
 }
 
+fn request<'a>(
+    method: Method,
+    url: Url,
+    token: Option<&'a SecretString>,
+    body: Body<'a>,
+) -> Request<'a> {
+    let slowest_bytes_per_second = SLOWEST_BYTES_PER_SECOND;
+    Request { method, url, token, body, max_bytes: 100, slowest_bytes_per_second }
+}
+
 async fn get(http: &Http, url: Url, token: Option<&SecretString>) -> Result<Answer, HttpError> {
-    let request = Request { method: Method::GET, url, token, body: Body::Empty, max_bytes: 100 };
+    let request = request(Method::GET, url, token, Body::Empty);
     http.send(&request, &mut Vec::new()).await
 }
 
@@ -65,13 +75,36 @@ async fn the_token_stays_with_the_origin_that_it_is_for() {
 }
 
 #[tokio::test]
+async fn a_redirect_to_a_host_that_is_allowed_is_followed_without_the_token() {
+    let (server, other) = (Answering::start().await, Answering::start().await);
+    let token = SecretString::from(TOKEN);
+    server.answer("a", Canned::status(&format!("302 Away\r\nlocation: {}b", other.url)));
+    other.answer("b", Canned::status(&format!("302 Back\r\nlocation: {}c", server.url)));
+    server.answer("c", Canned::ok("here"));
+    let url = || server.url.join("a").unwrap();
+    let allowed = |hosts: &[&str]| {
+        http(60).redirected_to(hosts.iter().map(|host| (*host).to_owned()).collect())
+    };
+    let answer = get(&allowed(&["LOCALHOST", "127.0.0.1"]), url(), Some(&token)).await.unwrap();
+    assert!(answer.is_success());
+    assert_eq!((with_token(&server), with_token(&other)), (2, 0), "the token goes home only");
+    for hosts in [&["localhost"][..], &["127.0.0.1.example", "0.0.1"], &[]] {
+        let refused = get(&allowed(hosts), url(), Some(&token)).await.unwrap_err();
+        assert!(matches!(refused, HttpError::Redirect { .. }), "{refused}");
+    }
+    server.answer("a", Canned::status("302 Away\r\nlocation: http://notary.example/"));
+    let insecure = get(&allowed(&["notary.example"]), url(), None).await.unwrap_err();
+    assert!(matches!(insecure, HttpError::Insecure { .. }), "{insecure}");
+}
+
+#[tokio::test]
 async fn nothing_that_changes_something_is_sent_along_a_redirect() {
     let server = Answering::start().await;
     server.answer("a", Canned::status("307 Away\r\nlocation: /b"));
     for method in [Method::POST, Method::DELETE, Method::PATCH] {
         let url = server.url.join("a").unwrap();
         let (body, token) = (Body::Json("{}".into()), None);
-        let request = Request { method, url, token, body, max_bytes: 100 };
+        let request = request(method, url, token, body);
         let refused = http(60).send(&request, &mut Vec::new()).await.unwrap_err();
         assert!(matches!(refused, HttpError::Redirect { .. }), "{refused}");
     }

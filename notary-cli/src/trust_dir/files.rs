@@ -1,13 +1,18 @@
 //! Files that a crash leaves whole: the old content or the new, never a part.
 
+use std::fs::TryLockError;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tempfile::NamedTempFile;
+use tempfile::{Builder, NamedTempFile};
 
 use super::StateError;
+use crate::StopPoint;
+
+/// How the names of files begin and end that have no name of their own yet.
+const TEMPORARY: (&str, &str) = (".notary-", ".tmp");
 
 /// Reads a file; `None` when there is none.
 pub(crate) fn read(path: &Path) -> Result<Option<Vec<u8>>, StateError> {
@@ -29,18 +34,28 @@ pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, S
 /// Replaces a file at once or not at all, durably: a temporary file beside it is written and synced,
 /// takes its name, and the directory is synced.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), StateError> {
-    write_through(path, bytes, temporary_in)
+    write_with(path, bytes, &|_| {})
+}
+
+/// [`write()`] that passes these points.
+pub(crate) fn write_with(
+    path: &Path,
+    bytes: &[u8],
+    stop: &dyn Fn(StopPoint),
+) -> Result<(), StateError> {
+    write_through(path, bytes, temporary_in, stop)
 }
 
 /// [`write()`] of a file that only its owner may read.
 pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), StateError> {
-    write_through(path, bytes, |directory| builder().tempfile_in(directory))
+    write_through(path, bytes, |directory| temporary(directory, &builder()), &|_| {})
 }
 
 fn write_through(
     path: &Path,
     bytes: &[u8],
     temporary: impl Fn(&Path) -> std::io::Result<NamedTempFile>,
+    stop: &dyn Fn(StopPoint),
 ) -> Result<(), StateError> {
     let directory = parent(path);
     create_dir(&directory)?;
@@ -48,8 +63,11 @@ fn write_through(
     let mut file = temporary(&directory).map_err(failed)?;
     file.write_all(bytes).map_err(failed)?;
     file.as_file().sync_all().map_err(failed)?;
+    stop(StopPoint::Written);
     file.persist(path).map_err(|error| failed(error.error))?;
-    sync_dir(&directory)
+    sync_dir(&directory)?;
+    stop(StopPoint::Renamed);
+    Ok(())
 }
 
 /// [`write()`] of a JSON document.
@@ -113,12 +131,40 @@ pub(crate) fn temporary_in(directory: &Path) -> std::io::Result<NamedTempFile> {
     let mut builder = builder();
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    builder.tempfile_in(directory)
+    temporary(directory, &builder)
 }
 
-fn builder<'a>() -> tempfile::Builder<'a, 'a> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".notary-").suffix(".tmp");
+/// Removes the temporary files that processes have left which were killed: those that nobody holds.
+/// What cannot be removed stays.
+pub(crate) fn sweep(directory: &Path) {
+    let (prefix, suffix) = TEMPORARY;
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    for name in names.filter(|name| name.starts_with(prefix) && name.ends_with(suffix)) {
+        let path = directory.join(name);
+        let held = std::fs::File::open(&path).map(|file| (file.try_lock(), file));
+        if let Ok((Ok(()), _file)) = held {
+            let _ = std::fs::remove_file(&path);
+        }
+    }
+}
+
+/// A temporary file that is held as long as this process lives, so that [`sweep`] leaves it alone.
+fn temporary(directory: &Path, builder: &Builder<'_, '_>) -> std::io::Result<NamedTempFile> {
+    loop {
+        let file = builder.tempfile_in(directory)?;
+        // Somebody may sweep between the two: then the next one is taken.
+        if !matches!(file.as_file().try_lock(), Err(TryLockError::WouldBlock))
+            && file.path().exists()
+        {
+            return Ok(file);
+        }
+    }
+}
+
+fn builder<'a>() -> Builder<'a, 'a> {
+    let mut builder = Builder::new();
+    builder.prefix(TEMPORARY.0).suffix(TEMPORARY.1);
     builder
 }
 

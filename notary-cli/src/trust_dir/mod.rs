@@ -14,12 +14,16 @@
 //! ([`files::write`]): a crash leaves the old one or the new one.
 
 pub(crate) mod files;
+mod lock;
 
-use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use notary_schema::name::Gun;
+
+use crate::StopPoint;
+pub(crate) use lock::Lock;
 
 /// What is wrong with the files of this user.
 #[derive(Debug, thiserror::Error)]
@@ -145,7 +149,8 @@ pub(crate) struct CollectionDir {
 impl CollectionDir {
     /// The trusted metadata; where there is none yet, it starts with the pinned root.
     pub(crate) fn trusted(&self) -> MetadataDir {
-        MetadataDir { path: self.path.join("_trusted"), first_root: Some(self.pinned_path()) }
+        let first_root = Some(self.pinned_path());
+        MetadataDir { first_root, ..MetadataDir::new(self.path.join("_trusted")) }
     }
 
     /// The root that a person vouched for.
@@ -181,47 +186,46 @@ impl CollectionDir {
         files::remove(&self.in_flight_path())
     }
 
-    /// Waits so long for the collection and keeps other processes out until it is dropped.
+    /// Waits so long for the collection and keeps other processes out until it is dropped. What killed
+    /// processes have left half-written is gone then.
     pub(crate) async fn lock(&self, patience: Duration) -> Result<Lock, StateError> {
-        const LOOK_AGAIN: Duration = Duration::from_millis(20);
-        let path = self.path.join("_lock");
         files::create_dir(&self.path)?;
-        let opened = File::options().create(true).truncate(false).write(true).open(&path);
-        let file = opened.map_err(|error| StateError::io("open", &path, error))?;
-        let end = tokio::time::Instant::now() + patience;
-        loop {
-            match file.try_lock() {
-                Ok(()) => return Ok(Lock { _file: file }),
-                Err(TryLockError::WouldBlock) if tokio::time::Instant::now() < end => {
-                    tokio::time::sleep(LOOK_AGAIN).await;
-                }
-                Err(TryLockError::WouldBlock) => return Err(StateError::Locked { path }),
-                Err(TryLockError::Error(error)) => {
-                    return Err(StateError::io("lock", &path, error));
-                }
-            }
-        }
+        let lock = Lock::take(self.path.join("_lock"), patience).await?;
+        files::sweep(&self.path);
+        files::sweep(&self.path.join("_trusted"));
+        Ok(lock)
     }
 }
 
-/// Holds a collection; the operating system lets go of it when the process ends, however it ends.
-#[derive(Debug)]
-pub(crate) struct Lock {
-    _file: File,
-}
+/// What is told when a process passes a point at which a test may end it.
+pub(crate) type Stop = Arc<dyn Fn(StopPoint) + Send + Sync>;
 
 /// A directory of trusted metadata, under the names of [`notary_schema::updater::local_name`].
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct MetadataDir {
     path: PathBuf,
     /// Read in place of a root that is not there yet.
     first_root: Option<PathBuf>,
+    stop: Stop,
 }
 
 impl MetadataDir {
     /// A directory that starts with the root in it.
     pub(crate) fn new(path: PathBuf) -> MetadataDir {
-        MetadataDir { path, first_root: None }
+        MetadataDir { path, first_root: None, stop: Arc::new(|_| {}) }
+    }
+
+    /// The same, and whoever writes there passes these points.
+    pub(crate) fn stopping_at(self, stop: Stop) -> MetadataDir {
+        MetadataDir { stop, ..self }
+    }
+
+    /// Waits so long for a directory that has no collection's lock around it, as
+    /// [`CollectionDir::lock`].
+    pub(crate) async fn lock(&self, patience: Duration) -> Result<Lock, StateError> {
+        let lock = Lock::take(self.path.join(".lock"), patience).await?;
+        files::sweep(&self.path);
+        Ok(lock)
     }
 
     /// The stored file of this name.
@@ -244,12 +248,14 @@ impl MetadataDir {
 
     /// Replaces the file of this name.
     pub(crate) fn save(&self, name: &str, bytes: &[u8]) -> Result<(), StateError> {
-        files::write(&self.path.join(name), bytes)
+        files::write_with(&self.path.join(name), bytes, &*self.stop)
     }
 
     /// Removes the file of this name.
     pub(crate) fn remove(&self, name: &str) -> Result<(), StateError> {
-        files::remove(&self.path.join(name))
+        files::remove(&self.path.join(name))?;
+        (self.stop)(StopPoint::Removed);
+        Ok(())
     }
 }
 
@@ -295,11 +301,16 @@ mod tests {
         files::write(&path, b"old").unwrap();
         let mut torn = files::temporary_in(directory.path()).unwrap();
         std::io::Write::write_all(&mut torn, b"ne").unwrap();
-        let (_, left) = torn.keep().unwrap();
+        let (torn, left) = torn.keep().unwrap();
         assert_eq!(files::read(&path).unwrap().unwrap(), b"old");
         files::write(&path, b"new").unwrap();
         assert_eq!(files::read(&path).unwrap().unwrap(), b"new");
-        assert!(left.exists(), "the test has shown nothing");
+        files::sweep(directory.path());
+        assert!(left.exists(), "it is still written");
+        drop(torn);
+        files::sweep(directory.path());
+        assert!(!left.exists(), "nobody writes it any more");
+        assert_eq!(files::read(&path).unwrap().unwrap(), b"new");
     }
 
     #[test]

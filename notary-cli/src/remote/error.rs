@@ -1,0 +1,141 @@
+//! Why a request got no answer that counts, and what of it may pass by itself.
+
+use std::error::Error;
+use std::io;
+
+use url::Url;
+
+/// A request that got no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum HttpError {
+    /// No connection, or a broken one, until the time was over.
+    #[error("{url} could not be reached: {why}")]
+    Unreachable {
+        /// What was asked for.
+        url: Url,
+        /// What went wrong last.
+        why: String,
+    },
+    /// It shows a certificate that is not trusted.
+    #[error(
+        "{url} shows a certificate that is not trusted: {why}; where its CA is your own, name the \
+         CA's certificate with --ca"
+    )]
+    Untrusted {
+        /// What was asked for.
+        url: Url,
+        /// What is wrong with the certificate.
+        why: String,
+    },
+    /// Something is there that speaks neither HTTP nor, for https, TLS.
+    #[error("{url} does not answer in HTTP: {why}; is the address right?")]
+    OtherProtocol {
+        /// What was asked for.
+        url: Url,
+        /// What is wrong with the answer.
+        why: String,
+    },
+    /// The body is longer than it may be.
+    #[error("{url} is longer than the {max_bytes} bytes that it may have")]
+    TooLong {
+        /// What was asked for.
+        url: Url,
+        /// The longest body.
+        max_bytes: u64,
+    },
+    /// The body is packed, although it was asked for as it is.
+    #[error(
+        "{url} comes with the content encoding {encoding:?}, which was not asked for; files are \
+         verified as they are served"
+    )]
+    Encoded {
+        /// What was asked for.
+        url: Url,
+        /// The value of `Content-Encoding`.
+        encoding: String,
+    },
+    /// A redirect that is not followed.
+    #[error(
+        "{url} redirects to {to}, which is not followed; use the address that is meant, or allow the \
+         other host with --redirect-host"
+    )]
+    Redirect {
+        /// What was asked for.
+        url: Url,
+        /// Where it sends us.
+        to: String,
+    },
+    /// Plain HTTP to another machine, or a scheme that we do not speak.
+    #[error("{url} is neither https:// nor http:// on loopback; use https")]
+    Insecure {
+        /// What was asked for.
+        url: Url,
+    },
+    /// The certificates of `--ca` or of the system.
+    #[error("no certificates to trust: {0}")]
+    Certificates(String),
+    /// The body could not be stored.
+    #[error("could not store {url}: {error}")]
+    Store {
+        /// What was asked for.
+        url: Url,
+        /// What the operating system says.
+        error: io::Error,
+    },
+}
+
+impl HttpError {
+    /// What an error of the connection comes to.
+    pub(super) fn of_connection(url: &Url, error: reqwest::Error) -> HttpError {
+        let url = url.clone();
+        let verdict = verdict(&error);
+        let why = causes(&error.without_url());
+        match verdict {
+            Verdict::MayPass => HttpError::Unreachable { url, why },
+            Verdict::Untrusted(why) => HttpError::Untrusted { url, why },
+            Verdict::OtherProtocol => HttpError::OtherProtocol { url, why },
+        }
+    }
+}
+
+enum Verdict {
+    MayPass,
+    Untrusted(String),
+    OtherProtocol,
+}
+
+/// What the innermost error that is known says: a broken connection may pass, a peer that shows
+/// another certificate or talks in other words will do so again.
+fn verdict(error: &(dyn Error + 'static)) -> Verdict {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        match error.downcast_ref() {
+            Some(rustls::Error::InvalidCertificate(why)) => {
+                return Verdict::Untrusted(why.to_string());
+            }
+            Some(_) => return Verdict::OtherProtocol,
+            None => {}
+        }
+        if error.downcast_ref().is_some_and(hyper::Error::is_parse) {
+            return Verdict::OtherProtocol;
+        }
+        // An I/O error leaves out what it is made of when it is asked for its source.
+        let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        cause = inner.map(|inner| inner as &(dyn Error + 'static)).or_else(|| error.source());
+    }
+    Verdict::MayPass
+}
+
+/// An error with what caused it, since the outermost one says little.
+fn causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = error.source();
+    }
+    text
+}
