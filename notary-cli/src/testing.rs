@@ -14,7 +14,7 @@ use notary_schema::path::{PathPattern, PathSet};
 use notary_schema::role::{
     DelegatedRole, Expires, Hashes, RoleKeys, Root, Snapshot, TargetFile, Targets, TopLevelRoles,
 };
-use notary_schema::trusted::{Expiry, Source, TrustedSet};
+use notary_schema::trusted::{Expiry, TrustedSet};
 use notary_schema::updater::remote_name;
 use notary_signer::keys::Algorithm;
 use notary_signer::keys::private::PrivateKey;
@@ -220,7 +220,7 @@ impl Collection {
             TrustedSet::new(self.root_file().to_vec(), now(), Expiry::Enforced).unwrap();
         let file = |name: &str| self.files[name].clone();
         trusted.update_timestamp(file("timestamp.json")).unwrap();
-        trusted.update_snapshot(file("1.snapshot.json"), Source::Remote).unwrap();
+        trusted.update_snapshot(file("1.snapshot.json")).unwrap();
         for (delegator, name) in [("root", "targets"), ("targets", "docs"), ("docs", "german")] {
             let file = file(&format!("1.{name}.json"));
             trusted.update_targets(&role(name), &role(delegator), file).unwrap();

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use chrono::{DateTime, Utc};
 use notary_schema::name::RoleName;
 use notary_schema::role::Delegations;
-use notary_schema::trusted::{Expiry, Source, TrustedSet};
+use notary_schema::trusted::{Expiry, TrustedSet};
 use notary_schema::updater::{Found, Limits, Step, UpdateError, Updater, local_name};
 use reqwest::Method;
 use secrecy::SecretString;
@@ -190,8 +190,8 @@ pub(crate) fn stored(
     else {
         return Ok(None);
     };
-    let usable = trusted.update_timestamp(timestamp).is_ok()
-        && trusted.update_snapshot(snapshot, Source::Local).is_ok()
+    let usable = trusted.restore(Some(timestamp.into()), Some(snapshot.into())).is_ok()
+        && trusted.reuse_snapshot() == Ok(true)
         && trusted.update_targets(&RoleName::TARGETS, &RoleName::ROOT, targets).is_ok();
     if !usable {
         return Ok(None);

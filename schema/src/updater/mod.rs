@@ -5,9 +5,14 @@
 //! metadata is fresh; then [`Updater::find`] looks up a target, again in steps, and touches only the
 //! roles on its way.
 //!
-//! Saves come in an order that a crash cannot harm: a new root before what it makes stale is
-//! removed, a timestamp before the snapshot that it names. What is stored is what came, byte for
-//! byte. A refused file changes nothing.
+//! An answer that is refused changes nothing, whatever the error: what is trusted stays, and so does
+//! the step, so that another answer to it may be handed in (from another replica, or later). Whoever
+//! gives up drops the updater, or begins another look-up.
+//!
+//! Saves and removals come before anything that builds on them, and in an order that a crash cannot
+//! harm: each new root before what it makes stale is removed, a timestamp before the snapshot that it
+//! names. After a cut at any point the next updater goes on from what is stored and trusts no less
+//! than the one before. What is stored is what came, byte for byte.
 //!
 //! ```
 //! use std::collections::HashMap;
@@ -48,6 +53,7 @@
 
 mod names;
 mod search;
+mod state;
 mod steps;
 
 use std::collections::VecDeque;
@@ -55,26 +61,12 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use crate::name::{RoleName, Version};
-use crate::role::FileMeta;
-use crate::trusted::{Expiry, Source, TimestampChange, TrustError, TrustedSet};
+use crate::name::RoleName;
+use crate::trusted::{Expiry, TimestampChange, TrustedSet};
 pub use names::{local_name, remote_name, target_location};
 use search::Search;
+use state::State;
 pub use steps::{Found, Limits, Step, UpdateError};
-
-/// Which answer is awaited.
-#[derive(Debug)]
-enum State {
-    LoadRoot,
-    FetchRoot { left: u32 },
-    LoadTimestamp,
-    FetchTimestamp,
-    LoadSnapshot,
-    FetchSnapshot,
-    LoadTargets { role: RoleName, delegator: RoleName },
-    FetchTargets { role: RoleName, delegator: RoleName },
-    Idle,
-}
 
 /// A TUF client without I/O; see the module's text.
 #[derive(Debug)]
@@ -110,28 +102,31 @@ impl Updater {
         match &self.state {
             State::LoadRoot => load(&RoleName::ROOT),
             State::LoadTimestamp => load(&RoleName::TIMESTAMP),
-            State::LoadSnapshot => load(&RoleName::SNAPSHOT),
+            State::LoadSnapshot { .. } => load(&RoleName::SNAPSHOT),
             State::LoadTargets { role, .. } => load(role),
-            State::Idle => Step::Done,
-            fetching => {
-                let (name, max_bytes) = self.request(fetching);
-                Step::Fetch { name, max_bytes }
-            }
+            _ => match self.request() {
+                Some((name, max_bytes)) => Step::Fetch { name, max_bytes },
+                None => Step::Done,
+            },
         }
     }
 
     /// Looks up a target once the refresh is done: the next steps fetch what is on the way, then
-    /// [`Updater::found`] answers.
+    /// [`Updater::found`] answers. It ends a look-up that is under way.
+    ///
+    /// # Errors
+    /// Before the refresh is done.
     pub fn find(&mut self, name: &str) -> Result<(), UpdateError> {
-        self.search = Search::for_target(name);
-        self.continue_search()
+        self.search_for(Search::for_target(name))
     }
 
     /// Fetches the roles of a chain of delegations, from a role below `targets` to the last one,
-    /// each verified against the one before it.
+    /// each verified against the one before it. It ends a look-up that is under way.
+    ///
+    /// # Errors
+    /// Before the refresh is done.
     pub fn follow(&mut self, chain: &[RoleName]) -> Result<(), UpdateError> {
-        self.search = Search::for_chain(chain);
-        self.continue_search()
+        self.search_for(Search::for_chain(chain))
     }
 
     /// The target of the last [`Updater::find`]; `None` when no trusted role lists it.
@@ -142,57 +137,47 @@ impl Updater {
     /// The answer to [`Step::Load`]: the stored file, if there is one.
     pub fn loaded(&mut self, bytes: Option<impl Into<Arc<[u8]>>>) -> Result<(), UpdateError> {
         let bytes = bytes.map(Into::into);
-        match std::mem::replace(&mut self.state, State::Idle) {
-            State::LoadRoot => self.root_loaded(bytes),
-            State::LoadTimestamp => {
-                let trusted = self.trusting()?;
-                let usable = bytes.as_ref().map(|bytes| trusted.update_timestamp(bytes.clone()));
-                // An expired root is not the stored file's fault: it ends the refresh.
-                if let Some(Err(expired @ TrustError::Expired { .. })) = usable {
-                    return Err(expired.into());
-                }
-                self.drop_unless(usable.is_none_or(|u| u.is_ok()), &RoleName::TIMESTAMP);
-                self.state = State::FetchTimestamp;
-                Ok(())
+        match (&self.state, self.writes.is_empty()) {
+            (State::LoadRoot, true) => {
+                let bytes = bytes.ok_or(UpdateError::NoTrustedRoot)?;
+                self.trusted = Some(TrustedSet::new(bytes, self.now, self.expiry)?);
+                self.walk_roots(self.limits.roots)
             }
-            State::LoadSnapshot => {
-                let trusted = self.trusting()?;
-                trusted.snapshot_entry()?;
-                let load = |bytes| trusted.update_snapshot(bytes, Source::Local).is_ok();
-                let usable = bytes.is_none_or(load);
-                self.drop_unless(usable, &RoleName::SNAPSHOT);
-                match self.trusting()?.snapshot_is_final() {
-                    true => self.start_targets(),
-                    false => self.go_on(State::FetchSnapshot),
-                }
+            (State::LoadTimestamp, true) => self.go_on(State::LoadSnapshot { timestamp: bytes }),
+            (State::LoadSnapshot { timestamp }, true) => {
+                let timestamp = timestamp.clone();
+                let stale = self.trusting()?.restore(timestamp, bytes)?;
+                let remove = |role: &RoleName| Step::Remove { name: local_name(role) };
+                self.writes.extend(stale.iter().map(remove));
+                self.go_on(State::FetchTimestamp)
             }
-            State::LoadTargets { role, delegator } => {
+            (State::LoadTargets { role, delegator }, true) => {
+                let (role, delegator) = (role.clone(), delegator.clone());
+                self.make_room()?;
                 let trusted = self.trusting()?;
                 trusted.targets_entry(&role)?;
+                trusted.authority(&role, &delegator)?;
                 let load = |bytes| trusted.update_targets(&role, &delegator, bytes).is_ok();
                 match bytes.is_some_and(load) {
                     true => self.continue_search(),
                     false => self.go_on(State::FetchTargets { role, delegator }),
                 }
             }
-            other => self.wrong_answer(other),
+            _ => Err(UpdateError::WrongAnswer),
         }
     }
 
     /// The answer to [`Step::Fetch`]: the whole body.
     pub fn fetched(&mut self, bytes: impl Into<Arc<[u8]>>) -> Result<(), UpdateError> {
         let bytes = bytes.into();
-        let state = std::mem::replace(&mut self.state, State::Idle);
-        if !state.is_fetching() {
-            return self.wrong_answer(state);
-        }
-        let (name, max_bytes) = self.request(&state);
+        let (name, max_bytes) = self.awaited()?;
         if bytes.len() as u64 > max_bytes {
             return Err(UpdateError::TooLong { name, max_bytes });
         }
-        let trusted = self.trusting()?;
-        match state {
-            State::FetchRoot { left } => {
+        let trusted = self.trusted.as_mut().ok_or(UpdateError::NoTrustedRoot)?;
+        match &self.state {
+            State::FetchRoot { left, .. } => {
+                let left = *left;
                 trusted.update_root(bytes.clone())?;
                 self.save(&RoleName::ROOT, bytes);
                 self.walk_roots(left)
@@ -201,40 +186,39 @@ impl Updater {
                 if trusted.update_timestamp(bytes.clone())? == TimestampChange::New {
                     self.save(&RoleName::TIMESTAMP, bytes);
                 }
-                self.trusting()?.snapshot_entry()?;
-                self.go_on(State::LoadSnapshot)
+                match self.trusting()?.reuse_snapshot()? {
+                    true => self.go_on(State::top_level_targets()),
+                    false => self.go_on(State::FetchSnapshot),
+                }
             }
             State::FetchSnapshot => {
-                trusted.update_snapshot(bytes.clone(), Source::Remote)?;
+                trusted.update_snapshot(bytes.clone())?;
                 self.save(&RoleName::SNAPSHOT, bytes);
-                self.start_targets()
+                self.go_on(State::top_level_targets())
             }
             State::FetchTargets { role, delegator } => {
-                trusted.update_targets(&role, &delegator, bytes.clone())?;
+                let role = role.clone();
+                trusted.update_targets(&role, delegator, bytes.clone())?;
                 self.save(&role, bytes);
                 self.continue_search()
             }
-            other => self.wrong_answer(other),
+            _ => Err(UpdateError::WrongAnswer),
         }
     }
 
     /// The answer to [`Step::Fetch`] where the repository says that there is no such file, and only
     /// then: it ends the walk along the roots.
     pub fn not_found(&mut self) -> Result<(), UpdateError> {
-        match std::mem::replace(&mut self.state, State::Idle) {
-            State::FetchRoot { .. } => self.go_on(State::LoadTimestamp),
-            state if state.is_fetching() => Err(UpdateError::NotFound(self.request(&state).0)),
-            other => self.wrong_answer(other),
+        match (self.awaited()?, &self.state) {
+            (_, State::FetchRoot { .. }) => self.go_on(State::LoadTimestamp),
+            ((name, _), _) => Err(UpdateError::NotFound(name)),
         }
     }
 
     /// The answer to [`Step::Fetch`] where anything else went wrong.
     pub fn failed(&mut self, why: impl Into<String>) -> Result<(), UpdateError> {
-        let state = std::mem::replace(&mut self.state, State::Idle);
-        if !state.is_fetching() {
-            return self.wrong_answer(state);
-        }
-        Err(UpdateError::Failed { name: self.request(&state).0, why: why.into() })
+        let (name, _) = self.awaited()?;
+        Err(UpdateError::Failed { name, why: why.into() })
     }
 
     /// The answer to [`Step::Save`] and [`Step::Remove`]: it is done, durably.
@@ -242,42 +226,52 @@ impl Updater {
         self.writes.pop_front();
     }
 
-    fn root_loaded(&mut self, bytes: Option<Arc<[u8]>>) -> Result<(), UpdateError> {
-        let bytes = bytes.ok_or(UpdateError::NoTrustedRoot)?;
-        self.trusted = Some(TrustedSet::new(bytes, self.now, self.expiry)?);
-        self.walk_roots(self.limits.roots)
-    }
-
-    fn walk_roots(&mut self, left: u32) -> Result<(), UpdateError> {
-        match left.checked_sub(1) {
-            Some(left) => self.go_on(State::FetchRoot { left }),
-            None => self.go_on(State::LoadTimestamp),
+    fn search_for(&mut self, search: Search) -> Result<(), UpdateError> {
+        let trusted = self.trusted.as_mut().ok_or(UpdateError::NotRefreshed)?;
+        if trusted.targets(&RoleName::TARGETS).is_none() {
+            return Err(UpdateError::NotRefreshed);
         }
-    }
-
-    fn start_targets(&mut self) -> Result<(), UpdateError> {
-        self.search = Search::for_chain(&[]);
+        self.search = search;
         self.continue_search()
     }
 
-    /// Asks the search for the role that it needs next.
+    /// The last version that there is ends the walk as a missing one does (TUF 5.3.3).
+    fn walk_roots(&mut self, left: u32) -> Result<(), UpdateError> {
+        let next = self.trusting()?.root().version().next();
+        match (left.checked_sub(1), next) {
+            (Some(left), Ok(version)) => self.go_on(State::FetchRoot { version, left }),
+            _ => self.go_on(State::LoadTimestamp),
+        }
+    }
+
+    /// Goes to the role that the search needs next, if any.
     fn continue_search(&mut self) -> Result<(), UpdateError> {
         let trusted = self.trusted.as_mut().ok_or(UpdateError::NoTrustedRoot)?;
-        self.state = match self.search.next(trusted, self.limits.roles)? {
-            Some((role, delegator)) => State::LoadTargets { role, delegator },
-            None => State::Idle,
-        };
+        let next = self.search.next(trusted, self.limits.roles);
+        self.go_on(
+            next.map_or(State::Idle, |(role, delegator)| State::LoadTargets { role, delegator }),
+        )
+    }
+
+    /// Whether one more role may be looked at.
+    fn make_room(&mut self) -> Result<(), UpdateError> {
+        let Limits { roles, look_up_bytes, kept_bytes, .. } = self.limits;
+        if self.search.visits() >= roles {
+            return Err(UpdateError::TooManyRoles(roles));
+        }
+        let trusted = self.trusted.as_mut().ok_or(UpdateError::NoTrustedRoot)?;
+        if trusted.held_bytes() > kept_bytes {
+            trusted.forget_delegated(|role| !self.search.has_visited(role));
+        }
+        if trusted.held_bytes() > look_up_bytes {
+            return Err(UpdateError::TooManyBytes(look_up_bytes));
+        }
         Ok(())
     }
 
     fn go_on(&mut self, state: State) -> Result<(), UpdateError> {
         self.state = state;
         Ok(())
-    }
-
-    fn wrong_answer(&mut self, state: State) -> Result<(), UpdateError> {
-        self.state = state;
-        Err(UpdateError::WrongAnswer)
     }
 
     fn trusting(&mut self) -> Result<&mut TrustedSet, UpdateError> {
@@ -288,48 +282,12 @@ impl Updater {
         self.writes.push_back(Step::Save { name: local_name(role), bytes });
     }
 
-    /// A stored file that the trusted keys no longer vouch for is dropped: after a change of keys
-    /// its version must not hold up the client (TUF 5.3.11).
-    fn drop_unless(&mut self, usable: bool, role: &RoleName) {
-        if !usable {
-            self.writes.push_back(Step::Remove { name: local_name(role) });
-        }
+    /// Name and longest body of the file that is awaited from the repository now.
+    fn awaited(&self) -> Result<(String, u64), UpdateError> {
+        self.request().filter(|_| self.writes.is_empty()).ok_or(UpdateError::WrongAnswer)
     }
 
-    /// Name and longest body of the file that a fetching state waits for.
-    fn request(&self, state: &State) -> (String, u64) {
-        let Some(trusted) = &self.trusted else { return (String::new(), 0) };
-        let consistent = trusted.root().signed().consistent_snapshot == Some(true);
-        let listed = |role: &RoleName, entry: Option<&FileMeta>, most: u64| {
-            let version = entry.map(|entry| entry.version).filter(|_| consistent);
-            let length = entry.and_then(|entry| entry.length).unwrap_or(most);
-            (remote_name(role, version), length.min(most))
-        };
-        match state {
-            State::FetchRoot { .. } => {
-                let next = trusted.root().version().next().unwrap_or(Version::FIRST);
-                (remote_name(&RoleName::ROOT, Some(next)), self.limits.small_bytes)
-            }
-            State::FetchSnapshot => {
-                let entry = trusted.snapshot_entry().ok();
-                listed(&RoleName::SNAPSHOT, entry, self.limits.snapshot_bytes)
-            }
-            State::FetchTargets { role, .. } => {
-                listed(role, trusted.targets_entry(role).ok(), self.limits.targets_bytes)
-            }
-            _ => (remote_name(&RoleName::TIMESTAMP, None), self.limits.small_bytes),
-        }
-    }
-}
-
-impl State {
-    fn is_fetching(&self) -> bool {
-        matches!(
-            self,
-            State::FetchRoot { .. }
-                | State::FetchTimestamp
-                | State::FetchSnapshot
-                | State::FetchTargets { .. }
-        )
+    fn request(&self) -> Option<(String, u64)> {
+        self.state.request(self.trusted.as_ref()?, &self.limits)
     }
 }

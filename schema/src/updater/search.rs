@@ -1,12 +1,13 @@
 //! The walk along delegations (TUF 5.6.7): pre-order, depth first, fetching only what is on the
 //! way.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use super::{Found, UpdateError};
+use super::Found;
 use crate::name::RoleName;
 use crate::path::Candidate;
-use crate::role::Targets;
+use crate::role::{DelegatedRole, Targets};
 use crate::trusted::TrustedSet;
 
 /// A walk that is under way, or its result.
@@ -16,6 +17,8 @@ pub(super) struct Search {
     /// Roles to visit and who delegates to them; the next one is the last.
     stack: Vec<(RoleName, RoleName)>,
     visited: BTreeSet<RoleName>,
+    /// How many roles were looked at.
+    visits: usize,
     found: Option<Found>,
 }
 
@@ -47,33 +50,39 @@ impl Search {
         self.found.as_ref()
     }
 
-    /// Goes on as far as the trusted roles reach. Answers the role that is needed next and its
-    /// delegator, or `None` at the end.
+    /// How many roles the search has looked at.
+    pub(super) fn visits(&self) -> usize {
+        self.visits
+    }
+
+    pub(super) fn has_visited(&self, role: &RoleName) -> bool {
+        self.visited.contains(role)
+    }
+
+    /// Goes on as far as the trusted roles and the limit reach. Answers the role that is needed next
+    /// and its delegator, or `None` at the end.
     pub(super) fn next(
         &mut self,
         trusted: &mut TrustedSet,
         most_roles: usize,
-    ) -> Result<Option<(RoleName, RoleName)>, UpdateError> {
-        while let Some((role, delegator)) = self.stack.last().cloned() {
-            if self.visited.contains(&role) {
-                self.stack.pop();
+    ) -> Option<(RoleName, RoleName)> {
+        while let Some((role, delegator)) = self.stack.pop() {
+            if matches!(self.goal, Goal::Target(_)) && self.visited.contains(&role) {
                 continue;
             }
-            if self.visited.len() >= most_roles {
-                return Err(UpdateError::TooManyRoles(most_roles));
-            }
-            if !trusted.trusts(&role, &delegator)? {
-                return Ok(Some((role, delegator)));
-            }
-            self.stack.pop();
-            let file = trusted.targets(&role).expect("it is trusted").clone();
-            self.visit(role, file.signed())?;
+            let may_visit = self.visits < most_roles && trusted.trusts(&role, &delegator);
+            let Some(file) = trusted.targets(&role).filter(|_| may_visit).cloned() else {
+                self.stack.push((role.clone(), delegator.clone()));
+                return Some((role, delegator));
+            };
+            self.visits += 1;
+            self.visited.insert(role.clone());
+            self.visit(role, file.signed(), most_roles - self.visits);
         }
-        Ok(None)
+        None
     }
 
-    fn visit(&mut self, role: RoleName, targets: &Targets) -> Result<(), UpdateError> {
-        self.visited.insert(role.clone());
+    fn visit(&mut self, role: RoleName, targets: &Targets, visits_left: usize) {
         match &mut self.goal {
             Goal::Nothing => {}
             Goal::Chain(chain) => {
@@ -87,28 +96,28 @@ impl Search {
                     self.found = Some(Found { name, role, file });
                     self.stack.clear();
                 }
-                None => descend(&mut self.stack, &role, targets, wanted),
+                None => self.descend(&role, targets, visits_left),
             },
         }
-        Ok(())
     }
-}
 
-/// Puts the delegations that cover the name on the stack, the first on top. A terminating one ends
-/// the whole search after its subtree.
-fn descend(
-    stack: &mut Vec<(RoleName, RoleName)>,
-    role: &RoleName,
-    targets: &Targets,
-    candidate: &Candidate<'_>,
-) {
-    let mut children = Vec::new();
-    for delegated in targets.covering(candidate) {
-        children.push((delegated.name.clone(), role.clone()));
-        if delegated.terminating {
-            stack.clear();
-            break;
+    /// Puts the delegations that cover the name on the stack, the first on top. A terminating one
+    /// ends the whole search after its subtree.
+    fn descend(&mut self, role: &RoleName, targets: &Targets, visits_left: usize) {
+        let Goal::Target(wanted) = &self.goal else { return };
+        let mut children = Vec::new();
+        // Of more than can be visited one is enough: by its turn the limit is reached.
+        let unvisited =
+            |delegated: &Cow<'_, DelegatedRole>| !self.visited.contains(&delegated.name);
+        for delegated in targets.covering(wanted) {
+            if children.len() <= visits_left && unvisited(&delegated) {
+                children.push((delegated.name.clone(), role.clone()));
+            }
+            if delegated.terminating {
+                self.stack.clear();
+                break;
+            }
         }
+        self.stack.extend(children.into_iter().rev());
     }
-    stack.extend(children.into_iter().rev());
 }

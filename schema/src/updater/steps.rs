@@ -17,8 +17,13 @@ pub struct Limits {
     pub targets_bytes: u64,
     /// Most new roots in one refresh; where more are waiting, the next refresh goes on.
     pub roots: u32,
-    /// Most roles that one look-up visits.
+    /// Most roles that one look-up visits, `targets` among them.
     pub roles: usize,
+    /// Longest all targets roles of one look-up together, in bytes.
+    pub look_up_bytes: u64,
+    /// From this length on, in bytes, roles of earlier look-ups are let go of and loaded again when
+    /// one needs them.
+    pub kept_bytes: u64,
 }
 
 impl Default for Limits {
@@ -29,6 +34,8 @@ impl Default for Limits {
             targets_bytes: 64 << 20,
             roots: 1024,
             roles: 64,
+            look_up_bytes: 256 << 20,
+            kept_bytes: 32 << 20,
         }
     }
 }
@@ -97,9 +104,25 @@ pub enum UpdateError {
     /// A look-up visited the most roles that it may, without a result.
     #[error("the look-up visited {0} roles without an answer")]
     TooManyRoles(usize),
+    /// The roles on the way to a target are longer than may be held.
+    #[error("the roles of the look-up are longer than {0} bytes together")]
+    TooManyBytes(u64),
+    /// A look-up before the refresh is done.
+    #[error("a look-up comes after the refresh")]
+    NotRefreshed,
     /// The answer does not belong to the step that was asked for.
     #[error("this answer does not belong to the current step")]
     WrongAnswer,
+}
+
+impl UpdateError {
+    /// Whether the repository has an older timestamp than this client trusts. A replica that lags
+    /// behind answers so for a moment, a repository that is rolled back does so for good: ask once
+    /// more, the step is still the same request.
+    pub fn is_older_timestamp(&self) -> bool {
+        let timestamp = RoleName::TIMESTAMP;
+        matches!(self, UpdateError::Trust(TrustError::Rollback { file, .. }) if *file == timestamp.as_str())
+    }
 }
 
 /// A target that a role vouches for.

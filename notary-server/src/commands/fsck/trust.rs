@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use notary_schema::envelope::Envelope;
 use notary_schema::name::RoleName;
 use notary_schema::role::{Delegations, Root};
-use notary_schema::trusted::{Expiry, Source, TrustError, TrustedSet};
+use notary_schema::trusted::{Expiry, TrustError, TrustedSet};
 
 use super::RESTORE;
 use super::report::Report;
@@ -37,7 +37,7 @@ pub(super) fn check(
         let bytes = view.bytes(life.id, role, version)?.unwrap_or_default();
         let taken = match role {
             "timestamp" => set.update_timestamp(bytes).map(drop),
-            _ => set.update_snapshot(bytes, Source::Remote),
+            _ => set.update_snapshot(bytes),
         };
         if let Err(error) = taken {
             report.problem(Some(role), Some(version), refused(&error), RESTORE);

@@ -15,7 +15,7 @@ use notary_schema::publish::{
 use notary_schema::role::{
     Bins, DelegatedRole, Delegations, RoleKeys, Root, SuccinctRoles, Targets, TopLevelRoles,
 };
-use notary_schema::trusted::{Expiry, Source, TrustedSet};
+use notary_schema::trusted::{Expiry, TrustedSet};
 
 use super::choices::Choices;
 use super::support::{self, Collection, DAY, Edit};
@@ -229,7 +229,7 @@ impl Live {
         }
         client.update_timestamp(self.head.timestamp.bytes().clone()).expect("the timestamp");
         let snapshot = self.head.snapshot.bytes().clone();
-        client.update_snapshot(snapshot, Source::Remote).expect("the snapshot");
+        client.update_snapshot(snapshot).expect("the snapshot");
         let targets = self.head.files[&RoleName::TARGETS].file.as_ref().expect("loaded");
         client
             .update_targets(&RoleName::TARGETS, &RoleName::ROOT, targets.bytes().clone())

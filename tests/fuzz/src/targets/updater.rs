@@ -16,8 +16,15 @@ use notary_schema::updater::{Limits, Step, UpdateError, Updater, local_name};
 use super::choices::Choices;
 use super::support::{self, Collection, DOCS, Edit, ROOT, SNAPSHOT, TARGETS};
 
-const LIMITS: Limits =
-    Limits { small_bytes: 4096, snapshot_bytes: 4096, targets_bytes: 4096, roots: 3, roles: 5 };
+const LIMITS: Limits = Limits {
+    small_bytes: 4096,
+    snapshot_bytes: 4096,
+    targets_bytes: 4096,
+    roots: 3,
+    roles: 5,
+    look_up_bytes: 9000,
+    kept_bytes: 5000,
+};
 /// Load, removal, request and save of each role that is visited, for one look-up.
 const MOST_STEPS_OF_SEARCH: usize = 4 * LIMITS.roles;
 const MOST_STEPS_OF_REFRESH: usize = 1 + 2 * LIMITS.roots as usize + 8 + MOST_STEPS_OF_SEARCH;

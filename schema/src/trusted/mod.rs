@@ -4,18 +4,24 @@
 //! steps is kept by the object: what comes too early is refused, and nothing that was refused
 //! changes what is trusted. One reference time is given at the start and used for all of it.
 //!
+//! What the client stored before comes in through [`TrustedSet::restore`]: it says what may not go
+//! back, and is used again where it still is what the repository lists.
+//!
 //! Update agents enforce expiry. Somebody who publishes must be able to read a collection whose
 //! metadata has expired, in order to repair it, and asks for it to be reported instead.
+
+mod error;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use crate::envelope::{Envelope, EnvelopeError};
-use crate::name::{NameError, RoleName, Version};
+use crate::envelope::Envelope;
+use crate::name::{RoleName, Version};
 use crate::role::{Authority, Expires, FileMeta, Role, Root, Snapshot, Targets, Timestamp};
 use crate::threshold::{self, ThresholdNotMet};
+pub use error::TrustError;
 
 /// What becomes of expired metadata.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,15 +30,6 @@ pub enum Expiry {
     Enforced,
     /// It is used, and listed in [`TrustedSet::expired`]: for those who repair it.
     Reported,
-}
-
-/// Where a file comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Source {
-    /// Stored by this client when it trusted it: an older snapshot still says what may not go back.
-    Local,
-    /// From the repository: it must be exactly the file that is listed.
-    Remote,
 }
 
 /// What a timestamp changed.
@@ -44,81 +41,6 @@ pub enum TimestampChange {
     Same,
 }
 
-/// Why a file is not trusted.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum TrustError {
-    /// It is not readable metadata of its role.
-    #[error("{role}: {error}")]
-    Unreadable {
-        /// The role.
-        role: RoleName,
-        /// What is wrong.
-        error: EnvelopeError,
-    },
-    /// Too few keys have signed it.
-    #[error(transparent)]
-    Threshold(#[from] ThresholdNotMet),
-    /// A root that is not the version after the trusted one.
-    #[error("root: version {found} where {expected} was expected")]
-    RootVersion {
-        /// The version after the trusted one.
-        expected: Version,
-        /// The version in the file.
-        found: Version,
-    },
-    /// A version, of the file or of an entry, is lower than one that was trusted before.
-    #[error("{file} goes back from version {trusted} to {found}")]
-    Rollback {
-        /// `timestamp`, `snapshot` or the file name of an entry.
-        file: String,
-        /// The version that was trusted.
-        trusted: Version,
-        /// The version that was offered.
-        found: Version,
-    },
-    /// An entry of the trusted snapshot is missing in the next one.
-    #[error("snapshot: the entry {0:?} of the trusted snapshot is missing")]
-    EntryGone(String),
-    /// No entry of the snapshot is for this role.
-    #[error("{0} is delegated to and not listed in the snapshot")]
-    NotListed(RoleName),
-    /// It does not have the length or the hashes that are listed.
-    #[error("{0} does not have the length and hashes that are listed for it")]
-    OtherFile(RoleName),
-    /// It does not have the version that is listed.
-    #[error("{role}: version {found} where version {listed} is listed")]
-    OtherVersion {
-        /// The role.
-        role: RoleName,
-        /// The version in the timestamp or snapshot.
-        listed: Version,
-        /// The version in the file.
-        found: Version,
-    },
-    /// It is expired.
-    #[error("{role} expired at {expires}")]
-    Expired {
-        /// The role.
-        role: RoleName,
-        /// When it expired.
-        expires: Expires,
-    },
-    /// The delegator does not delegate to this role.
-    #[error("{delegator} does not delegate to {role}")]
-    NotDelegated {
-        /// The role.
-        role: RoleName,
-        /// Who was said to delegate to it.
-        delegator: RoleName,
-    },
-    /// A step was taken before the one that it builds on, or after one that must come later.
-    #[error("{0}")]
-    OutOfOrder(&'static str),
-    /// The root has the last version that there is.
-    #[error(transparent)]
-    NoNextVersion(#[from] NameError),
-}
-
 /// What a client trusts.
 #[derive(Debug, Clone)]
 pub struct TrustedSet {
@@ -126,8 +48,12 @@ pub struct TrustedSet {
     expiry: Expiry,
     root: Arc<Envelope<Root>>,
     timestamp: Option<Arc<Envelope<Timestamp>>>,
+    /// The client's own, until there is the current one: what may not go back.
+    stored_snapshot: Option<Arc<Envelope<Snapshot>>>,
     snapshot: Option<Arc<Envelope<Snapshot>>>,
     targets: BTreeMap<RoleName, TrustedTargets>,
+    /// Length of the files in `targets`.
+    held_bytes: u64,
 }
 
 /// A targets role and the delegators against which it was verified.
@@ -135,6 +61,15 @@ pub struct TrustedSet {
 struct TrustedTargets {
     file: Arc<Envelope<Targets>>,
     delegators: Vec<RoleName>,
+}
+
+/// What a file that the client stored is worth under the root of today.
+enum Stored<T> {
+    Trusted(Arc<Envelope<T>>),
+    /// Unreadable, or a higher threshold is asked for now. It says nothing and does no harm.
+    Unusable,
+    /// A key that signed it was taken away, and the others do not suffice.
+    Rotated,
 }
 
 impl TrustedSet {
@@ -147,8 +82,16 @@ impl TrustedSet {
     ) -> Result<TrustedSet, TrustError> {
         let root = Arc::new(read::<Root>(&RoleName::ROOT, root.into())?);
         require(&root, &RoleName::ROOT, root.signed())?;
-        let (timestamp, snapshot, targets) = (None, None, BTreeMap::new());
-        Ok(TrustedSet { now, expiry, root, timestamp, snapshot, targets })
+        Ok(TrustedSet {
+            now,
+            expiry,
+            root,
+            timestamp: None,
+            stored_snapshot: None,
+            snapshot: None,
+            targets: BTreeMap::new(),
+            held_bytes: 0,
+        })
     }
 
     /// The trusted root.
@@ -156,12 +99,12 @@ impl TrustedSet {
         &self.root
     }
 
-    /// The trusted timestamp.
+    /// The trusted timestamp: the stored one, until there is a newer.
     pub fn timestamp(&self) -> Option<&Arc<Envelope<Timestamp>>> {
         self.timestamp.as_ref()
     }
 
-    /// The trusted snapshot.
+    /// The snapshot that the trusted timestamp lists.
     pub fn snapshot(&self) -> Option<&Arc<Envelope<Snapshot>>> {
         self.snapshot.as_ref()
     }
@@ -174,6 +117,17 @@ impl TrustedSet {
     /// A trusted targets role, whoever delegates to it.
     pub fn targets(&self, role: &RoleName) -> Option<&Arc<Envelope<Targets>>> {
         self.targets.get(role).map(|trusted| &trusted.file)
+    }
+
+    /// How many bytes of files of targets roles are held in memory.
+    pub fn held_bytes(&self) -> u64 {
+        self.held_bytes
+    }
+
+    /// Lets go of these delegated roles; they are trusted again when they are handed in again.
+    pub fn forget_delegated(&mut self, which: impl Fn(&RoleName) -> bool) {
+        self.targets.retain(|role, _| *role == RoleName::TARGETS || !which(role));
+        self.held_bytes = self.targets.values().map(|trusted| length(&trusted.file)).sum();
     }
 
     /// What is used although it is expired (with [`Expiry::Reported`]).
@@ -189,7 +143,7 @@ impl TrustedSet {
     /// Takes the next root (TUF 5.3.4–5.3.7): signed by the trusted one and by itself, one version
     /// on. Intermediate roots may be expired.
     pub fn update_root(&mut self, bytes: impl Into<Arc<[u8]>>) -> Result<(), TrustError> {
-        if self.timestamp.is_some() {
+        if self.timestamp.is_some() || self.stored_snapshot.is_some() {
             return Err(TrustError::OutOfOrder("roots come before the timestamp"));
         }
         let root = Arc::new(read::<Root>(&RoleName::ROOT, bytes.into())?);
@@ -203,11 +157,55 @@ impl TrustedSet {
         Ok(())
     }
 
-    /// Takes a timestamp (TUF 5.4). Its date is looked at when the snapshot comes: a stored
-    /// timestamp that has expired still says what may not go back.
+    /// Takes what this client stored, under the last root (TUF 5.3.10, 5.3.11). Expired files still
+    /// say what may not go back. Answers which files to remove, in this order: those signed by a key
+    /// that was taken away since, so that whoever had that key cannot hold up this client with high
+    /// versions. Where that is the snapshot, the timestamp goes too: it lists its version.
     ///
     /// # Errors
-    /// Also when the final root is expired (TUF 5.3.10).
+    /// When the last root is expired, and after a timestamp.
+    pub fn restore(
+        &mut self,
+        timestamp: Option<Arc<[u8]>>,
+        snapshot: Option<Arc<[u8]>>,
+    ) -> Result<Vec<RoleName>, TrustError> {
+        if self.timestamp.is_some() || self.stored_snapshot.is_some() {
+            return Err(TrustError::OutOfOrder("stored files come before those of the repository"));
+        }
+        self.check_life(&RoleName::ROOT, &self.root)?;
+        let had_timestamp = timestamp.is_some();
+        let timestamp = self.stored::<Timestamp>(&RoleName::TIMESTAMP, timestamp);
+        let snapshot = self.stored::<Snapshot>(&RoleName::SNAPSHOT, snapshot);
+        let mut to_remove = Vec::new();
+        match (timestamp, &snapshot) {
+            (Stored::Rotated, _) => to_remove.push(RoleName::TIMESTAMP),
+            (_, Stored::Rotated) if had_timestamp => to_remove.push(RoleName::TIMESTAMP),
+            (Stored::Trusted(file), _) => self.timestamp = Some(file),
+            (Stored::Unusable, _) => {}
+        }
+        match snapshot {
+            Stored::Trusted(file) => self.stored_snapshot = Some(file),
+            Stored::Rotated => to_remove.push(RoleName::SNAPSHOT),
+            Stored::Unusable => {}
+        }
+        Ok(to_remove)
+    }
+
+    fn stored<T: Role>(&self, role: &RoleName, bytes: Option<Arc<[u8]>>) -> Stored<T> {
+        let Some(Ok(file)) = bytes.map(|bytes| read::<T>(role, bytes)) else {
+            return Stored::Unusable;
+        };
+        match require(&file, role, self.root.signed()) {
+            Ok(()) => Stored::Trusted(Arc::new(file)),
+            Err(missed) if missed.report.unknown.is_empty() => Stored::Unusable,
+            Err(_) => Stored::Rotated,
+        }
+    }
+
+    /// Takes the repository's timestamp (TUF 5.4).
+    ///
+    /// # Errors
+    /// Also when the last root is expired (TUF 5.3.10).
     pub fn update_timestamp(
         &mut self,
         bytes: impl Into<Arc<[u8]>>,
@@ -221,11 +219,13 @@ impl TrustedSet {
         if let Some(old) = &self.timestamp {
             refuse_rollback("timestamp", old.version(), new.version())?;
             if new.version() == old.version() {
+                self.check_life(&RoleName::TIMESTAMP, old)?;
                 return Ok(TimestampChange::Same);
             }
             let (old, new) = (&old.signed().meta.snapshot, &new.signed().meta.snapshot);
             refuse_rollback("snapshot.json", old.version, new.version)?;
         }
+        self.check_life(&RoleName::TIMESTAMP, &new)?;
         self.timestamp = Some(new);
         Ok(TimestampChange::New)
     }
@@ -241,56 +241,56 @@ impl TrustedSet {
         Ok(&timestamp.signed().meta.snapshot)
     }
 
-    /// Takes a snapshot (TUF 5.5). A local one may be older than the timestamp says: it is kept for
-    /// what may not go back, and is not final.
-    pub fn update_snapshot(
-        &mut self,
-        bytes: impl Into<Arc<[u8]>>,
-        source: Source,
-    ) -> Result<(), TrustError> {
-        if !self.targets.is_empty() {
+    /// Takes the stored snapshot as the current one where it is: the file that the timestamp lists,
+    /// and not expired. Answers whether it is.
+    ///
+    /// # Errors
+    /// As [`TrustedSet::snapshot_entry`].
+    pub fn reuse_snapshot(&mut self) -> Result<bool, TrustError> {
+        let listed = self.snapshot_entry()?;
+        let is_current = |stored: &Arc<Envelope<Snapshot>>| {
+            listed.version == stored.version()
+                && listed.describes(stored.bytes())
+                && self.check_life(&RoleName::SNAPSHOT, stored).is_ok()
+        };
+        let current = self.stored_snapshot.as_ref().is_some_and(is_current);
+        if current {
+            self.snapshot = self.stored_snapshot.take();
+        }
+        Ok(current)
+    }
+
+    /// Takes the repository's snapshot (TUF 5.5).
+    pub fn update_snapshot(&mut self, bytes: impl Into<Arc<[u8]>>) -> Result<(), TrustError> {
+        if self.snapshot.is_some() {
             return Err(TrustError::OutOfOrder("the snapshot comes before targets"));
         }
         let bytes = bytes.into();
         let listed = self.snapshot_entry()?;
-        if source == Source::Remote && !listed.describes(&bytes) {
+        if !listed.describes(&bytes) {
             return Err(TrustError::OtherFile(RoleName::SNAPSHOT));
         }
         let new = Arc::new(read::<Snapshot>(&RoleName::SNAPSHOT, bytes)?);
         require(&new, &RoleName::SNAPSHOT, self.root.signed())?;
-        if source == Source::Remote {
-            same_version(&RoleName::SNAPSHOT, listed.version, new.version())?;
-        }
-        for (name, old) in self.snapshot.iter().flat_map(|old| &old.signed().meta) {
+        same_version(&RoleName::SNAPSHOT, listed.version, new.version())?;
+        for (name, old) in self.stored_snapshot.iter().flat_map(|old| &old.signed().meta) {
             let Some(new) = new.signed().meta.get(name) else {
                 return Err(TrustError::EntryGone(name.clone()));
             };
             refuse_rollback(name, old.version, new.version)?;
         }
-        self.snapshot = Some(new);
+        self.check_life(&RoleName::SNAPSHOT, &new)?;
+        (self.snapshot, self.stored_snapshot) = (Some(new), None);
         Ok(())
     }
 
-    /// Whether the trusted snapshot is the file that the timestamp lists.
-    pub fn snapshot_is_final(&self) -> bool {
-        let (Some(timestamp), Some(snapshot)) = (&self.timestamp, &self.snapshot) else {
-            return false;
-        };
-        let listed = &timestamp.signed().meta.snapshot;
-        listed.version == snapshot.version() && listed.describes(snapshot.bytes())
-    }
-
-    /// What the final snapshot says of a role.
+    /// What the snapshot says of a role.
     ///
     /// # Errors
-    /// When there is no snapshot yet, it is not the one that the timestamp lists, it is expired
-    /// (TUF 5.5.6), or it does not list the role (5.6.7).
+    /// When there is no snapshot yet, or it does not list the role (TUF 5.6.7).
     pub fn targets_entry(&self, role: &RoleName) -> Result<&FileMeta, TrustError> {
         let early = TrustError::OutOfOrder("targets come after the snapshot");
         let snapshot = self.snapshot.as_ref().ok_or(early)?;
-        let listed = self.snapshot_entry()?;
-        same_version(&RoleName::SNAPSHOT, listed.version, snapshot.version())?;
-        self.check_life(&RoleName::SNAPSHOT, snapshot)?;
         snapshot.signed().entry(role).ok_or_else(|| TrustError::NotListed(role.clone()))
     }
 
@@ -311,25 +311,33 @@ impl TrustedSet {
         threshold::require(&file, role, delegator, self.authority(role, delegator)?)?;
         same_version(role, listed.version, file.version())?;
         self.check_life(role, &file)?;
-        let delegators = vec![delegator.clone()];
-        self.targets.insert(role.clone(), TrustedTargets { file, delegators });
+        self.held_bytes += length(&file);
+        let new = TrustedTargets { file, delegators: vec![delegator.clone()] };
+        let old = self.targets.insert(role.clone(), new);
+        self.held_bytes -= old.map_or(0, |old| length(&old.file));
         Ok(())
     }
 
     /// Whether a role is here and verified against this delegator; one that came in through another
     /// delegator is verified now.
-    pub fn trusts(&mut self, role: &RoleName, delegator: &RoleName) -> Result<bool, TrustError> {
-        let Some(trusted) = self.targets.get(role) else { return Ok(false) };
-        if !trusted.delegators.contains(delegator) {
-            let authority = self.authority(role, delegator)?;
-            threshold::require(&trusted.file, role, delegator, authority)?;
-            let trusted = self.targets.get_mut(role).expect("it was there");
+    pub fn trusts(&mut self, role: &RoleName, delegator: &RoleName) -> bool {
+        let Some(trusted) = self.targets.get(role) else { return false };
+        if trusted.delegators.contains(delegator) {
+            return true;
+        }
+        let authority = self.authority(role, delegator);
+        let verified = authority.is_ok_and(|a| threshold::count(&trusted.file, a).is_met());
+        if verified && let Some(trusted) = self.targets.get_mut(role) {
             trusted.delegators.push(delegator.clone());
         }
-        Ok(true)
+        verified
     }
 
-    fn authority(
+    /// Whose signatures count for a role below this delegator, which is trusted already.
+    ///
+    /// # Errors
+    /// When the delegator does not delegate to the role.
+    pub fn authority(
         &self,
         role: &RoleName,
         delegator: &RoleName,
@@ -352,6 +360,10 @@ impl TrustedSet {
         }
         Ok(())
     }
+}
+
+fn length<T>(file: &Envelope<T>) -> u64 {
+    file.bytes().len() as u64
 }
 
 fn read<T: Role>(role: &RoleName, bytes: Arc<[u8]>) -> Result<Envelope<T>, TrustError> {

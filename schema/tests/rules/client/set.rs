@@ -1,0 +1,95 @@
+//! [`TrustedSet`] itself: the order of the steps, and what a file must be.
+
+use super::*;
+
+#[test]
+fn a_file_has_the_version_that_is_listed_even_where_its_hash_agrees() {
+    let collection = Collection::new();
+    let listed = |change: fn(&mut FileMeta), file: &[u8]| {
+        let mut entry = FileMeta::of(version(1), file);
+        change(&mut entry);
+        entry
+    };
+    for (change, accepted) in
+        [((|_| {}) as fn(&mut FileMeta), true), (|entry| entry.version = version(2), false)]
+    {
+        let mut set = TrustedSet::new(collection.root.clone(), now(), Expiry::Enforced).unwrap();
+        let mut timestamp = timestamp_of(&collection.snapshot, 1, in_days(1));
+        let mut document = timestamp_file(&timestamp);
+        document.meta.snapshot = listed(change, &collection.snapshot);
+        timestamp = sign(&Unsigned::of(&document), &[TIMESTAMP]);
+        set.update_timestamp(timestamp).unwrap();
+        let taken = set.update_snapshot(collection.snapshot.clone());
+        assert_eq!(taken.is_ok(), accepted, "{taken:?}");
+
+        let docs = &collection.files[&role("docs")];
+        let mut entries = collection.head().snapshot.signed().clone();
+        entries.meta.insert("docs.json".into(), listed(change, docs));
+        let mut client = Client::new(&collection);
+        let snapshot = sign(&Unsigned::of(&entries), &[SNAPSHOT]);
+        let named = timestamp_of(&snapshot, 1, in_days(1));
+        client.remote.insert("1.snapshot.json".into(), snapshot);
+        client.remote.insert("timestamp.json".into(), named);
+        client.remote.insert("2.docs.json".into(), docs.clone());
+        let found = client.find("docs/intro.txt");
+        assert_eq!(found.is_ok(), accepted, "{found:?}");
+    }
+}
+
+#[test]
+fn an_older_snapshot_of_the_clients_own_is_no_ground_for_targets() {
+    let (old, new) = (Collection::new(), second());
+    let mut set = TrustedSet::new(old.root.clone(), now(), Expiry::Enforced).unwrap();
+    let files = [&new.timestamp, &old.snapshot].map(|file| Some(file.clone().into()));
+    let [timestamp, snapshot] = files;
+    assert_eq!(set.restore(timestamp, snapshot).unwrap(), [], "both are signed as today");
+    assert!(!set.reuse_snapshot().unwrap(), "the timestamp lists another");
+    let targets = old.files[&RoleName::TARGETS].clone();
+    let early = set.update_targets(&RoleName::TARGETS, &RoleName::ROOT, targets.clone());
+    assert!(matches!(early, Err(TrustError::OutOfOrder(_))), "{early:?}");
+    set.update_snapshot(new.snapshot.clone()).unwrap();
+    set.update_targets(&RoleName::TARGETS, &RoleName::ROOT, targets).unwrap();
+}
+
+#[test]
+fn the_steps_come_in_order_or_not_at_all() {
+    let collection = Collection::new();
+    let mut set = TrustedSet::new(collection.root.clone(), now(), Expiry::Enforced).unwrap();
+    let out_of_order =
+        |result: Result<(), TrustError>| assert!(matches!(result, Err(TrustError::OutOfOrder(_))));
+    out_of_order(set.update_snapshot(collection.snapshot.clone()));
+    let targets = collection.files[&RoleName::TARGETS].clone();
+    out_of_order(set.update_targets(&RoleName::TARGETS, &RoleName::ROOT, targets.clone()));
+    set.update_timestamp(collection.timestamp.clone()).unwrap();
+    out_of_order(set.update_root(sign(&Unsigned::of(&root(2)), &[ROOT])));
+    out_of_order(set.update_targets(&RoleName::TARGETS, &RoleName::ROOT, targets.clone()));
+    set.update_snapshot(collection.snapshot.clone()).unwrap();
+    out_of_order(set.update_timestamp(collection.timestamp.clone()).map(drop));
+    let docs = collection.files[&role("docs")].clone();
+    let early = set.update_targets(&role("docs"), &RoleName::TARGETS, docs.clone());
+    assert!(matches!(early, Err(TrustError::NotDelegated { .. })), "{early:?}");
+    set.update_targets(&RoleName::TARGETS, &RoleName::ROOT, targets).unwrap();
+    set.update_targets(&role("docs"), &RoleName::TARGETS, docs).unwrap();
+    out_of_order(set.update_snapshot(collection.snapshot));
+}
+
+#[test]
+fn any_flipped_byte_of_a_signed_file_is_noticed() {
+    let collection = Collection::new();
+    let file = &collection.files[&role("docs")];
+    let authority_of = collection.file("targets");
+    let authority = authority_of.signed().authority(&role("docs")).unwrap();
+    let good = Envelope::<Targets>::parse(file.clone()).unwrap();
+    assert!(notary_schema::threshold::count(&good, authority).is_met());
+    for at in 0..file.len() {
+        for bit in 0..8 {
+            let mut flipped = file.clone();
+            flipped[at] ^= 1 << bit;
+            let Ok(parsed) = Envelope::<Targets>::parse(flipped) else { continue };
+            let same_content =
+                parsed.message() == good.message() && parsed.signatures() == good.signatures();
+            let met = notary_schema::threshold::count(&parsed, authority).is_met();
+            assert!(!met || same_content, "bit {bit} of byte {at}");
+        }
+    }
+}
