@@ -14,30 +14,45 @@
 //! names. After a cut at any point the next updater goes on from what is stored and trusts no less
 //! than the one before. What is stored is what came, byte for byte.
 //!
+//! `schema/examples/` has a blocking and an asynchronous driver over real files; this one drives an
+//! updater over two maps:
+//!
 //! ```
-//! use std::collections::HashMap;
-//! use notary_schema::updater::{Limits, Step, UpdateError, Updater};
+//! use std::collections::{BTreeMap, HashMap};
+//!
+//! use chrono::{DateTime, TimeDelta};
+//! use notary_schema::draft::Draft;
+//! use notary_schema::envelope::{Envelope, Unsigned};
+//! use notary_schema::key::{Key, PublicKey};
+//! use notary_schema::name::{RoleName, TargetPath, Version};
+//! use notary_schema::online::{PlannedTimestamp, next_snapshot};
+//! use notary_schema::path::{PathPattern, PathSet};
+//! use notary_schema::role::{
+//!     DelegatedRole, Expires, FileMeta, Hashes, RoleKeys, Root, TargetFile, TopLevelRoles,
+//! };
 //! use notary_schema::trusted::Expiry;
+//! use notary_schema::updater::{Limits, Step, UpdateError, Updater};
+//! use ring::signature::{Ed25519KeyPair, KeyPair};
 //!
 //! /// Drives an updater over two maps: the client's files and the repository.
 //! fn drive(
 //!     updater: &mut Updater,
-//!     local: &mut HashMap<String, Vec<u8>>,
-//!     remote: &HashMap<String, Vec<u8>>,
+//!     stored: &mut HashMap<String, Vec<u8>>,
+//!     repository: &HashMap<String, Vec<u8>>,
 //! ) -> Result<(), UpdateError> {
 //!     loop {
 //!         match updater.step() {
-//!             Step::Load { name } => updater.loaded(local.get(&name).cloned())?,
-//!             Step::Fetch { name, .. } => match remote.get(&name) {
+//!             Step::Load { name } => updater.loaded(stored.get(&name).cloned())?,
+//!             Step::Fetch { name, .. } => match repository.get(&name) {
 //!                 Some(bytes) => updater.fetched(bytes.clone())?,
 //!                 None => updater.not_found()?,
 //!             },
 //!             Step::Save { name, bytes } => {
-//!                 local.insert(name, bytes.to_vec());
+//!                 stored.insert(name, bytes.to_vec());
 //!                 updater.stored();
 //!             }
 //!             Step::Remove { name } => {
-//!                 local.remove(&name);
+//!                 stored.remove(&name);
 //!                 updater.stored();
 //!             }
 //!             Step::Done => return Ok(()),
@@ -45,10 +60,68 @@
 //!     }
 //! }
 //!
-//! let now = chrono::DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+//! // A repository: `targets` delegates `docs/*` to `docs`. One key signs everything here.
+//! let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+//! let (first, expires) = (Version::FIRST, Expires::at(now + TimeDelta::days(1)));
+//! let pair = Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap();
+//! let key = Key::new(PublicKey::Ed25519(pair.public_key().as_ref().try_into()?));
+//! let signers = RoleKeys::new(vec![key.id().clone()], 1)?;
+//! let sign = |document: &Unsigned| {
+//!     let signature = pair.sign(document.message()).as_ref().to_vec();
+//!     document.with_signatures(&[(key.id().clone(), signature)])
+//! };
+//! let keys = BTreeMap::from([(key.id().clone(), key.clone())]);
+//! let roles = TopLevelRoles {
+//!     root: signers.clone(),
+//!     snapshot: signers.clone(),
+//!     targets: signers.clone(),
+//!     timestamp: signers.clone(),
+//! };
+//! let root = sign(&Unsigned::of(&Root::new(first, expires, keys, roles)));
+//!
+//! let docs_role = RoleName::parse("docs")?;
+//! let paths = PathSet::Paths(vec![PathPattern::new("docs/*")]);
+//! let delegation =
+//!     DelegatedRole { name: docs_role.clone(), signers, terminating: false, paths };
+//! let mut targets = Draft::first_targets(expires);
+//! targets.set_delegation(&delegation, &[key.clone()]);
+//! let targets = sign(&targets.finish());
+//! let mut docs = Draft::first_targets(expires);
+//! let file = TargetFile { length: 5, hashes: Hashes::sha256_of("ab".repeat(32)), custom: None };
+//! docs.set_target(&TargetPath::parse("docs/a.txt")?, &file);
+//! let docs = sign(&docs.finish());
+//!
+//! let entries = [(RoleName::TARGETS, &targets), (docs_role.clone(), &docs)];
+//! let entries = entries.map(|(role, file)| (role, FileMeta::of(first, file)));
+//! let snapshot = sign(&Unsigned::of(&next_snapshot(None, entries, first, expires)));
+//! let timestamp = PlannedTimestamp { version: first, expires, keyids: vec![] };
+//! let timestamp = sign(&timestamp.document(&Envelope::parse(snapshot.clone())?));
+//! let files = [
+//!     ("timestamp.json", timestamp),
+//!     ("1.snapshot.json", snapshot),
+//!     ("1.targets.json", targets),
+//!     ("1.docs.json", docs),
+//! ];
+//! let mut repository = HashMap::from(files.map(|(name, file)| (name.to_owned(), file)));
+//!
+//! // A client that starts from the root brings its files up to date and looks up a target.
+//! let mut stored = HashMap::from([("root.json".to_owned(), root)]);
 //! let mut updater = Updater::new(now, Expiry::Enforced, Limits::default());
-//! let refused = drive(&mut updater, &mut HashMap::new(), &HashMap::new());
-//! assert!(matches!(refused, Err(UpdateError::NoTrustedRoot)), "trust starts with a root");
+//! drive(&mut updater, &mut stored, &repository)?;
+//! assert_eq!(stored.len(), 4, "root, timestamp, snapshot and targets");
+//! updater.find("docs/a.txt")?;
+//! drive(&mut updater, &mut stored, &repository)?;
+//! let found = updater.found().expect("docs lists it");
+//! assert_eq!((&found.role, found.file.length), (&docs_role, 5));
+//!
+//! // A file that nobody signed is refused, and nothing changes.
+//! let before = stored.clone();
+//! repository.insert("timestamp.json".to_owned(), b"{}".to_vec());
+//! let mut updater = Updater::new(now, Expiry::Enforced, Limits::default());
+//! let refused = drive(&mut updater, &mut stored, &repository);
+//! assert!(matches!(refused, Err(UpdateError::Trust(_))));
+//! assert_eq!(stored, before);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 mod names;

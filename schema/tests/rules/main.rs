@@ -4,6 +4,7 @@
 
 mod bins;
 mod client;
+mod examples;
 mod files;
 mod online;
 mod publish;
