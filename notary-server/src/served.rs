@@ -16,11 +16,11 @@ use moka::sync::Cache;
 use notary_schema::envelope::Envelope;
 use notary_schema::name::{Gun, RoleName, Version};
 use notary_schema::publish::{Head, StoredFile};
-use notary_schema::role::Targets;
 
 use crate::signer_client::Release;
 use crate::store::{
     Collection, CollectionId, Committed, FileBytes, RoleFile, State, Store, StoreResult,
+    is_kept_open,
 };
 
 /// What a parsed file takes in memory, as a multiple of its bytes.
@@ -55,12 +55,8 @@ impl Live {
         let mut files = before.map_or_else(BTreeMap::new, |live| live.head.files.clone());
         let mut root = before.map(|live| live.head.root.clone());
         apply(release.prepared().files(), &mut root, &mut files);
-        // Only files that delegate stay loaded: the rules of the next publish read the others.
         for (role, file) in &mut files {
-            let keep = |file: &Arc<Envelope<Targets>>| {
-                *role == RoleName::TARGETS || file.signed().delegates()
-            };
-            file.file = file.file.take().filter(keep);
+            file.file = file.file.take().filter(|file| is_kept_open(role, file));
         }
         let snapshot = release.snapshot().or(before.map(|live| &live.head.snapshot));
         let head = Head {
@@ -92,6 +88,9 @@ pub fn apply(
             RoleFile::Root(file) => *root = Some(file.clone()),
             RoleFile::Targets(role, file) => {
                 files.insert(role.clone(), StoredFile::loaded(file.clone()));
+            }
+            RoleFile::Closed(closed) => {
+                files.insert(closed.role().clone(), closed.stored().clone());
             }
         }
     }

@@ -2,6 +2,7 @@
 //! permit covers.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::HttpRequest;
@@ -21,13 +22,15 @@ use crate::panics::blocking;
 use crate::startup::Service;
 
 /// What somebody who may wants to publish: readable, not yet judged. Only [`publish`] makes one.
+///
+/// It holds the bytes that came. What was read from them is a [`Batch`] beside it, which lives no
+/// longer than somebody looks into it.
 #[derive(Debug)]
 pub struct PublishBatch {
     gun: Gun,
     permit: Permit,
-    batch: Batch,
-    parts: Vec<(RoleName, Version, String)>,
-    replaces: Option<String>,
+    parts: Vec<Part>,
+    named: Named,
     /// The share of the memory for bodies, given back with the batch.
     _memory: Option<OwnedSemaphorePermit>,
 }
@@ -45,46 +48,62 @@ impl PublishBatch {
 
     /// The SHA-256 of the newest root of the tombstone that it replaces.
     pub fn replaces(&self) -> Option<&str> {
-        self.replaces.as_deref()
+        self.named.replaces.as_deref()
     }
 
-    /// The parsed parts.
-    pub fn batch(&self) -> &Batch {
-        &self.batch
-    }
-
-    /// Role, version and SHA-256 of each part, in the order in which they came.
-    pub fn parts(&self) -> &[(RoleName, Version, String)] {
+    /// The parts, in the order in which they came.
+    pub fn parts(&self) -> &[Part] {
         &self.parts
     }
 
-    fn new(
+    /// The version of its root, if it has one.
+    pub fn root_version(&self) -> Option<Version> {
+        self.parts.iter().find(|part| part.role == RoleName::ROOT).map(|part| part.version)
+    }
+
+    /// Reads the parts once more.
+    pub fn read_again(&self) -> Batch {
+        let mut batch = self.named.batch();
+        for part in &self.parts {
+            batch.add(part.role.clone(), part.bytes.clone()).expect("it was read before");
+        }
+        batch
+    }
+
+    fn read(
         gun: Gun,
         permit: Permit,
         body: Body,
         named: Named,
-    ) -> Result<PublishBatch, ServiceError> {
-        let mut batch = Batch::default();
-        (batch.pending, batch.orphan) = (named.pending, named.orphan);
-        let mut order = Vec::with_capacity(body.parts.len());
+    ) -> Result<(PublishBatch, Batch), ServiceError> {
+        let mut batch = named.batch();
+        let mut parts = Vec::with_capacity(body.parts.len());
         for (role, bytes) in body.parts {
-            order.push(role.clone());
-            batch.add(role, bytes.into())?;
+            let bytes: Arc<[u8]> = bytes.into();
+            parts.push((role.clone(), bytes.clone()));
+            batch.add(role, bytes)?;
         }
-        let known =
-            batch.parts().map(|(role, version, sha256)| (role, (version, sha256.to_owned())));
-        let mut known: BTreeMap<RoleName, (Version, String)> = known.collect();
-        let of_role = |role| known.remove(&role).map(|(version, sha256)| (role, version, sha256));
-        let parts = order.into_iter().filter_map(of_role).collect();
-        Ok(PublishBatch {
-            gun,
-            permit,
-            batch,
-            parts,
-            replaces: named.replaces,
-            _memory: body.memory,
-        })
+        let known = batch.parts().map(|(role, version, sha256)| (role, (version, sha256)));
+        let known: BTreeMap<RoleName, (Version, &str)> = known.collect();
+        let part = |(role, bytes)| {
+            let (version, sha256) = known[&role];
+            Part { role, version, sha256: sha256.to_owned(), bytes }
+        };
+        let parts = parts.into_iter().map(part).collect();
+        Ok((PublishBatch { gun, permit, parts, named, _memory: body.memory }, batch))
     }
+}
+
+/// One file of a publish, as it came.
+#[derive(Debug)]
+pub struct Part {
+    /// The role that it is named after.
+    pub role: RoleName,
+    /// Its version.
+    pub version: Version,
+    /// Its SHA-256 in hexadecimal.
+    pub sha256: String,
+    bytes: Arc<[u8]>,
 }
 
 /// What the parts of a body look like in the OpenAPI document.
@@ -131,11 +150,11 @@ pub async fn publish(
     let body = body.map_err(|_| ServiceError::TooSlow(seconds))??;
     let _place = service.publisher.place()?;
     let core = service.publisher.core().await?;
-    let (batch, core) =
-        blocking(move || (PublishBatch::new(gun, permit, body, named), core)).await?;
-    let batch = batch?;
-    let (gun, token) = (batch.gun().clone(), batch.permit().token().id.clone());
-    let answer = service.publisher.publish(batch, core, now).await?;
+    let (read, core) =
+        blocking(move || (PublishBatch::read(gun, permit, body, named), core)).await?;
+    let (request, batch) = read?;
+    let (gun, token) = (request.gun().clone(), request.permit().token().id.clone());
+    let answer = service.publisher.publish(request, batch, core, now).await?;
     let published = answer.roles.iter().filter(|role| role.published).count();
     tracing::info!(%gun, token, seq = answer.seq, published, "published");
     Ok(Json(answer))
@@ -150,6 +169,12 @@ struct Named {
 }
 
 impl Named {
+    fn batch(&self) -> Batch {
+        let mut batch = Batch::default();
+        (batch.pending, batch.orphan) = (self.pending.clone(), self.orphan.clone());
+        batch
+    }
+
     fn read(request: &HttpRequest) -> Result<Named, ServiceError> {
         let mut named = Named::default();
         for (parameter, value) in query(request, &["pending", "orphan", "replace"])? {

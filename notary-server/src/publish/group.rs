@@ -1,18 +1,20 @@
 //! Steps 5 and 7 of a publish: those who wait are applied one after another, and the whole claims
 //! the slot of the collection.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use notary_schema::name::Gun;
+use notary_schema::name::{Gun, RoleName};
 use notary_schema::publish::{Accepted, Head};
 
-use super::judge::Judged;
+use super::judge::{Judged, Verdict};
 use super::plan::{plan, require_whole, versions_after};
 use super::roll::Unfinished;
 use super::{Ground, Publisher, Room, Waiting, answer};
 use crate::StopPoint;
 use crate::error::ServiceError;
+use crate::panics::blocking;
 use crate::refresh::Due;
 use crate::served::{Live, apply};
 use crate::store::{Claim, NewSlot, Prepared, Purpose, RoleFile};
@@ -26,27 +28,36 @@ struct Next {
     /// Absent before the first publish. Its snapshot and timestamp are still the old ones.
     head: Option<Arc<Head>>,
     files: Vec<RoleFile>,
-    members: Vec<(Waiting, Judged)>,
+    members: Vec<Member>,
     /// Those who wait for the first publish.
     later: Vec<Waiting>,
 }
 
 impl Next {
     fn add(&mut self, waiting: Waiting, judged: Judged) {
-        if let Some(accepted) = &judged.accepted {
-            let files = files_of(accepted);
-            self.head = self.head.take().map(|head| Arc::new(with_files(&head, &files)));
-            self.files.extend(files);
+        let files = judged.accepted.map_or_else(Vec::new, files_of);
+        let brought = files.iter().map(RoleFile::role).collect();
+        if let Some(head) = self.head.as_mut().filter(|_| !files.is_empty()) {
+            *head = Arc::new(with_files(head, &files));
         }
-        self.members.push((waiting, judged));
+        self.files.extend(files);
+        let waiting = Waiting { batch: None, judged: None, ..waiting };
+        self.members.push(Member { waiting, verdict: judged.verdict, brought });
+    }
+
+    /// The files as they go into the slot. Until they are committed nobody looks into them, so what
+    /// was read of them is let go: the database needs the memory for a copy of its own.
+    fn close_files(&mut self) -> Vec<RoleFile> {
+        self.head = None;
+        std::mem::take(&mut self.files).into_iter().map(RoleFile::closed).collect()
     }
 
     /// The tokens of those who bring something new, each once.
     fn publishers(&self) -> Vec<String> {
         let mut tokens: Vec<String> = Vec::new();
-        for (waiting, judged) in &self.members {
-            let id = &waiting.request.permit().token().id;
-            if judged.accepted.is_some() && !tokens.contains(id) {
+        for member in &self.members {
+            let id = &member.waiting.request.permit().token().id;
+            if !member.brought.is_empty() && !tokens.contains(id) {
                 tokens.push(id.clone());
             }
         }
@@ -62,21 +73,20 @@ impl Next {
     ) -> Result<(), Moved> {
         match released {
             Ok(live) => {
-                for (waiting, judged) in self.members {
-                    let answered = answer(&waiting.request, &judged, &waiting.sent, &live, now);
+                for Member { waiting, verdict, .. } in self.members {
+                    let answered = answer(&waiting.request, &verdict, &waiting.sent, &live, now);
                     // When nobody listens any more, the client has hung up.
                     drop(waiting.answer.send(Ok(answered)));
                 }
                 Ok(())
             }
             Err(Unfinished::Failed(error) | Unfinished::Waits(_, error)) => {
-                fail_all(self.members.into_iter().map(|(waiting, _)| waiting).collect(), &error);
+                fail_all(self.members.into_iter().map(|member| member.waiting).collect(), &error);
                 Ok(())
             }
             Err(Unfinished::Moved) => {
-                for (mut waiting, judged) in self.members {
-                    let accepted = judged.accepted.iter().flat_map(files_of);
-                    waiting.sent.extend(accepted.map(|file| file.role()));
+                for Member { mut waiting, brought, .. } in self.members {
+                    waiting.sent.extend(brought);
                     group.push(waiting);
                 }
                 Err(Moved)
@@ -85,19 +95,27 @@ impl Next {
     }
 }
 
+/// A publish that was applied: its files are among those of the group.
+struct Member {
+    waiting: Waiting,
+    verdict: Verdict,
+    /// The roles of its new files.
+    brought: BTreeSet<RoleName>,
+}
+
 /// The new files of an accepted publish.
-fn files_of(accepted: &Accepted) -> Vec<RoleFile> {
-    let root = accepted.root.iter().cloned().map(RoleFile::Root);
-    let targets = accepted.files.iter();
-    let targets = targets.map(|(role, file)| RoleFile::Targets(role.clone(), file.clone()));
-    root.chain(targets).collect()
+fn files_of(accepted: Accepted) -> Vec<RoleFile> {
+    let root = accepted.root.into_iter().map(RoleFile::Root);
+    let targets = accepted.files.into_iter();
+    root.chain(targets.map(|(role, file)| RoleFile::Targets(role, file))).collect()
 }
 
 /// A head with files laid over it.
 fn with_files(head: &Head, files: &[RoleFile]) -> Head {
     let mut head = head.clone();
     let mut root = Some(head.root.clone());
-    apply(files, &mut root, &mut head.files);
+    // The rules may want to look into them, and they are not where others are loaded from.
+    apply(&files.iter().map(RoleFile::opened).collect::<Vec<_>>(), &mut root, &mut head.files);
     head.root = root.expect("it had one");
     head
 }
@@ -158,7 +176,7 @@ impl Publisher {
         let released = match (&ground.live, next.files.is_empty()) {
             (Some(live), true) => Ok(live.clone()),
             (None, true) => return Ok(()),
-            (_, false) => self.release(&ground, &next, now).await,
+            (_, false) => self.release(&ground, &mut next, now).await,
         };
         next.end(released, group, now)
     }
@@ -181,7 +199,7 @@ impl Publisher {
             let unjudged = waiting.judged.take();
             let judged = match unjudged.filter(|judged| judged.holds_on(life, head)) {
                 Some(judged) => Ok(judged),
-                None => self.judge_again(ground, next.head.clone(), &waiting).await,
+                None => self.judge_again(ground, next.head.clone(), &mut waiting).await,
             };
             match judged {
                 Ok(judged) => next.add(waiting, judged),
@@ -195,17 +213,23 @@ impl Publisher {
         &self,
         ground: &Ground,
         head: Option<Arc<Head>>,
-        waiting: &Waiting,
+        waiting: &mut Waiting,
     ) -> Result<Judged, ServiceError> {
         let core = self.core().await?;
-        self.judge(&ground.collection, head, &waiting.request, &core, waiting.now).await
+        let request = waiting.request.clone();
+        let batch = match waiting.batch.take() {
+            Some(batch) => batch,
+            None => blocking(move || request.read_again()).await?,
+        };
+        let (request, now) = (&waiting.request, waiting.now);
+        self.judge(&ground.collection, head, request, &batch, &core, now).await
     }
 
     /// Steps 6 to 9 for all that was applied.
     async fn release(
         &self,
         ground: &Ground,
-        next: &Next,
+        next: &mut Next,
         now: DateTime<Utc>,
     ) -> Result<Arc<Live>, Unfinished> {
         let head = ground.live.as_ref().map(|live| live.head.as_ref());
@@ -219,7 +243,7 @@ impl Publisher {
         if let Some(next) = &next.head {
             require_whole(&next.files, &plan)?;
         }
-        let (files, by) = (next.files.clone(), next.publishers());
+        let (files, by) = (next.close_files(), next.publishers());
         let slot = NewSlot { purpose: Purpose::Publish, files, plan, by };
         let prepared = self.prepare(ground, slot, now).await?;
         self.roll_forward(prepared, ground.live.as_ref(), now).await
@@ -276,7 +300,7 @@ impl Publisher {
         now: DateTime<Utc>,
     ) -> Result<(), Moved> {
         let (roots, others): (Vec<_>, Vec<_>) =
-            group.drain(..).partition(|waiting| waiting.request.batch().root().is_some());
+            group.drain(..).partition(|waiting| waiting.request.root_version().is_some());
         fail_all(others, &error);
         let Some(live) = &ground.live else {
             fail_all(roots, &error);
@@ -287,10 +311,10 @@ impl Publisher {
         let with_slot = Arc::new(Live { collection: live.collection.clone(), head });
         let collection = ground.collection.clone();
         let joined = Ground { collection, live: Some(with_slot), replaces: None };
-        let next = self.apply_all(&joined, roots).await;
+        let mut next = self.apply_all(&joined, roots).await;
         let released = match next.files.is_empty() {
             true => Err(Unfinished::Failed(error)),
-            false => self.roll_joined(&prepared, live, &next, now).await,
+            false => self.roll_joined(&prepared, live, &mut next, now).await,
         };
         next.end(released, group, now)
     }
@@ -299,12 +323,11 @@ impl Publisher {
         &self,
         prepared: &Prepared,
         live: &Arc<Live>,
-        next: &Next,
+        next: &mut Next,
         now: DateTime<Utc>,
     ) -> Result<Arc<Live>, Unfinished> {
-        let prepared = self
-            .rebuild(prepared, Some(live), (next.files.clone(), next.publishers()), now)
-            .await?;
+        let added = (next.close_files(), next.publishers());
+        let prepared = self.rebuild(prepared, Some(live), added, now).await?;
         self.roll_forward(prepared, Some(live), now).await
     }
 }

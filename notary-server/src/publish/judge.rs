@@ -27,10 +27,18 @@ pub(super) struct Judged {
     life: CollectionId,
     /// The head it was judged on; absent before the first publish.
     ground: Option<Arc<Head>>,
-    /// The roles whose parts were stored before.
-    pub(super) repeated: BTreeSet<RoleName>,
+    pub(super) verdict: Verdict,
     /// What is new in it; absent when nothing is.
     pub(super) accepted: Option<Accepted>,
+}
+
+/// What a judgement says to the publisher.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Verdict {
+    /// The roles whose parts were stored before.
+    pub(super) repeated: BTreeSet<RoleName>,
+    /// What clients in the field would trip over.
+    pub(super) warnings: Vec<String>,
 }
 
 impl Judged {
@@ -77,10 +85,11 @@ impl Publisher {
     pub(super) async fn ground_of(
         &self,
         request: &PublishBatch,
+        batch: &Batch,
         core: &Core,
         now: DateTime<Utc>,
     ) -> Result<Ground, ServiceError> {
-        let is_first = request.batch().root().is_some_and(|root| root.version() == Version::FIRST);
+        let is_first = request.root_version() == Some(Version::FIRST);
         let ground = match self.ground(request.gun()).await {
             Ok(ground) => ground,
             // Without a reservation the signer holds no key that the root could name.
@@ -88,7 +97,7 @@ impl Publisher {
                 if is_first && request.permit().covers_creation() =>
             {
                 let rules = self.rules(HeldKeys::default());
-                check_on(core, None, request.batch().clone(), rules, now).await?;
+                check_on(core, None, batch.clone(), rules, now).await?;
                 return Err(ServiceError::UnknownCollection(request.gun().clone()));
             }
             Err(error) => return Err(error),
@@ -108,7 +117,7 @@ impl Publisher {
         }
     }
 
-    /// Judges a request on a head, on the core that it holds.
+    /// Judges a request, of which this was read, on a head, on the core that it holds.
     ///
     /// # Errors
     /// The rule that it breaks; or what is missing to judge it.
@@ -117,12 +126,15 @@ impl Publisher {
         collection: &Collection,
         head: Option<Arc<Head>>,
         request: &PublishBatch,
+        batch: &Batch,
         core: &Core,
         now: DateTime<Utc>,
     ) -> Result<Judged, ServiceError> {
-        let (batch, repeated) = self.without_stored(collection, head.as_deref(), request).await?;
+        let new = self.without_stored(collection, head.as_deref(), request, batch).await?;
+        let (batch, repeated) = new;
         if batch.is_empty() {
-            return Ok(Judged { life: collection.id, ground: head, repeated, accepted: None });
+            let verdict = Verdict { repeated, ..Verdict::default() };
+            return Ok(Judged { life: collection.id, ground: head, verdict, accepted: None });
         }
         let held = match batch.root() {
             Some(_) => self.held_now(collection).await?,
@@ -135,7 +147,8 @@ impl Publisher {
         };
         self.snapshot_fits(head.as_deref(), &batch)?;
         let accepted = check_on(core, loaded, batch, rules, now).await?;
-        Ok(Judged { life: collection.id, ground: head, repeated, accepted: Some(accepted) })
+        let verdict = Verdict { repeated, warnings: accepted.warnings.clone() };
+        Ok(Judged { life: collection.id, ground: head, verdict, accepted: Some(accepted) })
     }
 
     /// Takes out the parts that are stored, or stand in the head.
@@ -144,9 +157,10 @@ impl Publisher {
         collection: &Collection,
         head: Option<&Head>,
         request: &PublishBatch,
+        batch: &Batch,
     ) -> Result<(Batch, BTreeSet<RoleName>), ServiceError> {
         let versions = request.parts().iter();
-        let versions = versions.map(|(role, version, _)| (role.clone(), *version)).collect();
+        let versions = versions.map(|part| (part.role.clone(), part.version)).collect();
         let stored = self.store.sha256s(collection.id, versions).await?;
         let in_head = |role: &RoleName, version: Version| {
             let head = head?;
@@ -156,7 +170,7 @@ impl Publisher {
             let file = head.files.get(role).filter(|file| file.version == version);
             file.map(|file| file.sha256.clone())
         };
-        let (batch, repeated) = request.batch().clone().without_stored(|role, version| {
+        let (batch, repeated) = batch.clone().without_stored(|role, version| {
             stored.get(&(role.clone(), version)).cloned().or_else(|| in_head(role, version))
         });
         Ok((batch, repeated.into_iter().map(|(role, ..)| role).collect()))

@@ -26,6 +26,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use notary_schema::name::{Gun, RoleName};
 use notary_schema::online::{DEFAULT_MAX_STEP, Lifetimes};
+use notary_schema::publish::Batch;
 use notary_schema::wire::{PublishAnswer, PublishedRole, RootPin, SignerLimits};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, oneshot};
 use tokio::task::spawn_blocking;
@@ -35,11 +36,11 @@ use tracing::Instrument;
 use crate::Parts;
 use crate::config::Limits;
 use crate::error::ServiceError;
-use crate::handlers::publish::PublishBatch;
+use crate::handlers::publish::{Part, PublishBatch};
 use crate::served::{Live, Served};
 use crate::signer_client::Signer;
 use crate::store::{Collection, Store};
-use judge::Judged;
+use judge::{Judged, Verdict};
 pub(crate) use roll::Unfinished;
 
 /// The right to read and judge one publish: parsed documents take many times the memory of their
@@ -96,6 +97,9 @@ impl Ground {
 /// A publish that waits for its turn.
 struct Waiting {
     request: Arc<PublishBatch>,
+    /// What was read from its parts; absent once it was applied. Then it is read again where it has
+    /// to be judged again, which is rare: read, files take more than twice the memory.
+    batch: Option<Batch>,
     /// What it was found to be without the turn; absent when it could not be judged yet.
     judged: Option<Judged>,
     now: DateTime<Utc>,
@@ -174,19 +178,21 @@ impl Publisher {
     pub async fn publish(
         self: &Arc<Self>,
         request: PublishBatch,
+        batch: Batch,
         core: Core,
         now: DateTime<Utc>,
     ) -> Result<PublishAnswer, ServiceError> {
         let request = Arc::new(request);
-        let ground = self.ground_of(&request, &core, now).await?;
+        let ground = self.ground_of(&request, &batch, &core, now).await?;
         let head = ground.live.as_ref().map(|live| live.head.clone());
-        let judged = match self.judge(&ground.collection, head, &request, &core, now).await {
+        let judged = self.judge(&ground.collection, head, &request, &batch, &core, now);
+        let judged = match judged.await {
             Ok(judged) => Some(judged),
             // The files of a prepared release may be the ones that it is a step from.
             Err(ServiceError::Refused(refusal)) => {
                 if self.store.slot(&ground.collection).await?.is_none() {
                     // Taking large documents apart takes long, too.
-                    spawn_blocking(move || drop((request, core)));
+                    spawn_blocking(move || drop((batch, core)));
                     return Err(refusal.into());
                 }
                 None
@@ -196,23 +202,25 @@ impl Publisher {
         if let (Some(judged), Some(live)) = (&judged, &ground.live)
             && judged.accepted.is_none()
         {
-            return Ok(answer(&request, judged, &BTreeSet::new(), live, now));
+            return Ok(answer(&request, &judged.verdict, &BTreeSet::new(), live, now));
         }
         drop(core);
-        self.join(request, judged, now).await
+        self.join(request, batch, judged, now).await
     }
 
     /// Waits for the turn of the collection, and for what comes of it.
     async fn join(
         self: &Arc<Self>,
         request: Arc<PublishBatch>,
+        batch: Batch,
         judged: Option<Judged>,
         now: DateTime<Utc>,
     ) -> Result<PublishAnswer, ServiceError> {
         let room = self.room(request.gun());
         let (answer, mut answered) = oneshot::channel();
-        let sent = BTreeSet::new();
-        room.waiting().push_back(Waiting { request: request.clone(), judged, now, sent, answer });
+        let (batch, sent) = (Some(batch), BTreeSet::new());
+        let waiting = Waiting { request: request.clone(), batch, judged, now, sent, answer };
+        room.waiting().push_back(waiting);
         // A task of its own: it goes on when the client that brought it hangs up.
         tokio::spawn(self.clone().lead(room.clone()).in_current_span());
         let patience = Duration::from_secs(self.limits.queue_seconds);
@@ -262,18 +270,18 @@ impl Room {
 /// The answer to a request whose parts are all stored.
 fn answer(
     request: &PublishBatch,
-    judged: &Judged,
+    verdict: &Verdict,
     sent: &BTreeSet<RoleName>,
     live: &Live,
     now: DateTime<Utc>,
 ) -> PublishAnswer {
-    let role = |(name, version, sha256): &(RoleName, _, String)| PublishedRole {
-        name: name.clone(),
-        version: *version,
-        sha256: sha256.clone(),
-        published: !judged.repeated.contains(name) || sent.contains(name),
+    let role = |part: &Part| PublishedRole {
+        name: part.role.clone(),
+        version: part.version,
+        sha256: part.sha256.clone(),
+        published: !verdict.repeated.contains(&part.role) || sent.contains(&part.role),
     };
-    let mut warnings = judged.accepted.as_ref().map_or_else(Vec::new, |a| a.warnings.clone());
+    let mut warnings = verdict.warnings.clone();
     if request.replaces().is_some() {
         warnings.push(format!(
             "{} is a new collection: clients that trust the one before must pin its root 1 anew, \

@@ -50,7 +50,7 @@ fn usable(keys: impl IntoIterator<Item = (OnlineRole, KeyId, KeyState)>) -> Held
 pub(super) fn next_root(head: Option<&Head>, files: &[RoleFile]) -> Arc<Root> {
     let new = files.iter().rev().find_map(|file| match file {
         RoleFile::Root(root) => Some(root),
-        RoleFile::Targets(..) => None,
+        RoleFile::Targets(..) | RoleFile::Closed(_) => None,
     });
     let root: &Envelope<Root> = new
         .or(head.map(|head| &head.root))
@@ -60,9 +60,9 @@ pub(super) fn next_root(head: Option<&Head>, files: &[RoleFile]) -> Arc<Root> {
 
 /// The targets roles among files; of two of one role the later one.
 fn newest(files: &[RoleFile]) -> BTreeMap<RoleName, Arc<Envelope<Targets>>> {
-    let targets = files.iter().filter_map(|file| match file {
-        RoleFile::Root(_) => None,
-        RoleFile::Targets(role, file) => Some((role.clone(), file.clone())),
+    let targets = files.iter().filter_map(|file| match file.opened() {
+        RoleFile::Targets(role, file) => Some((role, file)),
+        _ => None,
     });
     targets.collect()
 }

@@ -7,6 +7,7 @@
 mod database;
 mod dialect;
 mod events;
+mod files;
 pub mod inspect;
 mod lock;
 mod names;
@@ -33,10 +34,11 @@ use crate::auth::{Glob, Grant};
 use crate::signer_client::Release;
 pub use database::Database;
 pub use events::EventQuery;
+pub use files::{FileBytes, RoleFile, is_kept_open};
 pub use lock::ServeLock;
 pub use types::{
-    Claim, Collection, CollectionId, Committed, FileBytes, NewReservation, NewSlot, Pause,
-    Prepared, Purpose, Reserved, RoleFile, Standing, State, Token, Unfinished,
+    Claim, Collection, CollectionId, Committed, NewReservation, NewSlot, Pause, Prepared, Purpose,
+    Reserved, Standing, State, Token, Unfinished,
 };
 
 /// Why the store did not answer.

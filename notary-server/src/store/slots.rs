@@ -16,13 +16,13 @@ use std::io::Write as _;
 
 use super::dialect::{self, Connection};
 use super::events::record;
+use super::files::OutgoingFile;
 use super::names::{self, collection_of, state_name};
 use super::queries::{column, number, parse, time, version};
 use super::rows::{
     CollectionRow, CurrentFileRow, NewFile, NewSlotFile, SlotFileRow, SlotRow, collections, files,
     slot_files, slots,
 };
-use super::types::OutgoingFile;
 use super::{
     Claim, Collection, CollectionId, Committed, NewSlot, Pause, Prepared, Purpose, RoleFile, State,
     StoreError, StoreResult, Unfinished,

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use notary_schema::envelope::Envelope;
-use notary_schema::name::{Gun, Incarnation, RoleName, Version};
+use notary_schema::name::{Gun, Incarnation};
 use notary_schema::online::Plan;
-use notary_schema::role::{Expires, Role, Root, Targets};
-use notary_schema::wire::{EventFile, TokenInfo};
+use notary_schema::role::Root;
+use notary_schema::wire::TokenInfo;
 
+use super::RoleFile;
 use crate::auth::Grant;
 
 /// A life of a collection in the database.
@@ -85,101 +85,6 @@ pub enum Reserved {
     OnTombstone,
     /// There are so many open reservations already, of all or of this origin.
     TooMany(u64),
-}
-
-/// A file of a publish.
-#[derive(Debug, Clone)]
-pub enum RoleFile {
-    /// A root.
-    Root(Arc<Envelope<Root>>),
-    /// The file of a targets role.
-    Targets(RoleName, Arc<Envelope<Targets>>),
-}
-
-impl RoleFile {
-    /// The role of the file.
-    pub fn role(&self) -> RoleName {
-        match self {
-            RoleFile::Root(_) => RoleName::ROOT,
-            RoleFile::Targets(role, _) => role.clone(),
-        }
-    }
-
-    /// The version of the file.
-    pub fn version(&self) -> Version {
-        match self {
-            RoleFile::Root(file) => file.version(),
-            RoleFile::Targets(_, file) => file.version(),
-        }
-    }
-
-    /// The SHA-256 of the file in hexadecimal.
-    pub fn sha256(&self) -> &str {
-        match self {
-            RoleFile::Root(file) => file.sha256(),
-            RoleFile::Targets(_, file) => file.sha256(),
-        }
-    }
-
-    /// The file, byte for byte as it came.
-    pub fn bytes(&self) -> &Arc<[u8]> {
-        match self {
-            RoleFile::Root(file) => file.bytes(),
-            RoleFile::Targets(_, file) => file.bytes(),
-        }
-    }
-}
-
-/// A file that is committed, in the two forms in which it is served.
-#[derive(Debug, Clone)]
-pub struct FileBytes {
-    /// The file.
-    pub bytes: Bytes,
-    /// The file under gzip, where that is shorter.
-    pub gzip: Option<Bytes>,
-    /// The SHA-256 of the file in hexadecimal.
-    pub sha256: String,
-    /// When the file expires.
-    pub expires: Expires,
-}
-
-/// A file on its way into the database.
-#[derive(Debug)]
-pub(super) struct OutgoingFile {
-    pub(super) role: RoleName,
-    pub(super) version: Version,
-    pub(super) sha256: String,
-    pub(super) expires: Expires,
-    pub(super) bytes: Arc<[u8]>,
-    pub(super) delegates: bool,
-}
-
-impl OutgoingFile {
-    pub(super) fn of(file: &RoleFile) -> OutgoingFile {
-        match file {
-            RoleFile::Root(root) => OutgoingFile::online(RoleName::ROOT, root),
-            RoleFile::Targets(role, targets) => OutgoingFile {
-                delegates: *role == RoleName::TARGETS || targets.signed().delegates(),
-                ..OutgoingFile::online(role.clone(), targets)
-            },
-        }
-    }
-
-    pub(super) fn event(&self) -> EventFile {
-        let (name, sha256) = (self.role.clone(), self.sha256.clone());
-        EventFile { name, version: self.version, sha256 }
-    }
-
-    pub(super) fn online<T: Role>(role: RoleName, file: &Envelope<T>) -> OutgoingFile {
-        OutgoingFile {
-            role,
-            version: file.version(),
-            sha256: file.sha256().to_owned(),
-            expires: file.expires(),
-            bytes: file.bytes().clone(),
-            delegates: false,
-        }
-    }
 }
 
 /// What a release is for.
@@ -274,7 +179,7 @@ impl Prepared {
     pub fn root(&self) -> Option<&Arc<Envelope<Root>>> {
         self.slot.files.iter().rev().find_map(|file| match file {
             RoleFile::Root(root) => Some(root),
-            RoleFile::Targets(..) => None,
+            RoleFile::Targets(..) | RoleFile::Closed(_) => None,
         })
     }
 
