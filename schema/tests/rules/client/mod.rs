@@ -13,7 +13,7 @@ use chrono::TimeDelta;
 use notary_schema::draft::Draft;
 use notary_schema::envelope::{Envelope, Unsigned};
 use notary_schema::name::RoleName;
-use notary_schema::role::{FileMeta, Root, Targets, Timestamp};
+use notary_schema::role::{FileMeta, Root, Snapshot, Targets};
 use notary_schema::trusted::{Expiry, TrustError, TrustedSet};
 use notary_schema::updater::{Limits, Step, UpdateError, Updater};
 

@@ -1,22 +1,269 @@
 //! New keys of timestamp, snapshot and targets, and what was stored before them (TUF 5.3.11).
 
+use notary_schema::name::MAX_INTEGER;
+
 use super::*;
 
+const OLD: u8 = 31;
+const NEW: u8 = 32;
+const OTHER: u8 = 33;
+
+/// Who may sign the online roles, and how many must.
+#[derive(Clone, Copy)]
+struct Online {
+    timestamp: (&'static [u8], u32),
+    snapshot: (&'static [u8], u32),
+}
+
+const BEFORE: Online = Online { timestamp: (&[TIMESTAMP], 1), snapshot: (&[SNAPSHOT], 1) };
+
+/// A repository whose online keys and versions can be set.
+struct Repository {
+    files: BTreeMap<RoleName, Vec<u8>>,
+    online: Online,
+    roots: Vec<Vec<u8>>,
+}
+
+impl Repository {
+    fn new() -> Repository {
+        Repository { files: second().files, online: BEFORE, roots: vec![] }
+    }
+
+    /// The next root names these keys.
+    fn rotate(&mut self, online: Online) {
+        let number = self.roots.len() as u64 + 2;
+        let mut next = root(number);
+        for (keyids, _) in [online.timestamp, online.snapshot] {
+            next.keys.extend(keys(keyids));
+        }
+        next.roles.timestamp = role_keys(online.timestamp.0, online.timestamp.1);
+        next.roles.snapshot = role_keys(online.snapshot.0, online.snapshot.1);
+        self.roots.push(sign(&Unsigned::of(&next), &[ROOT]));
+        self.online = online;
+    }
+
+    /// What the repository serves with these versions of timestamp and snapshot, signed by all keys.
+    fn serve(&self, timestamp: u64, snapshot: u64, edit: impl Fn(&mut Snapshot)) -> Files {
+        let current = Collection::of(Collection::new().root, self.files.clone(), snapshot);
+        let mut body = current.head().snapshot.signed().clone();
+        edit(&mut body);
+        let body = sign(&Unsigned::of(&body), self.online.snapshot.0);
+        let named = timestamp_file(&timestamp_of(&body, timestamp, in_days(1)));
+        let mut files = current.repository();
+        files.insert(format!("{snapshot}.snapshot.json"), body);
+        let named = sign(&Unsigned::of(&named), self.online.timestamp.0);
+        files.insert("timestamp.json".into(), named);
+        for (number, root) in (2..).zip(&self.roots) {
+            files.insert(format!("{number}.root.json"), root.clone());
+        }
+        files
+    }
+}
+
+fn as_it_is(_: &mut Snapshot) {}
+
+fn docs_at(number: u64) -> impl Fn(&mut Snapshot) {
+    move |snapshot| {
+        let entry = snapshot.meta.get_mut("docs.json").unwrap();
+        *entry = FileMeta { version: version(number), length: None, hashes: None };
+    }
+}
+
+fn without_docs(snapshot: &mut Snapshot) {
+    snapshot.meta.remove("docs.json");
+}
+
+const TIMESTAMP_KEY: Online = Online { timestamp: (&[NEW], 1), ..BEFORE };
+const SNAPSHOT_KEY: Online = Online { snapshot: (&[NEW], 1), ..BEFORE };
+const BOTH_KEYS: Online = Online { timestamp: (&[NEW], 1), snapshot: (&[OTHER], 1) };
+
 #[test]
-fn a_new_timestamp_key_drops_what_the_old_one_signed() {
+fn who_ran_versions_up_is_out_with_the_key_and_only_with_the_key() {
+    const LAST: u64 = MAX_INTEGER;
+    type Attack = fn(&Repository) -> Files;
+    let timestamp: Attack = |r| r.serve(LAST, 2, as_it_is);
+    let snapshot: Attack = |r| r.serve(3, LAST, as_it_is);
+    let both: Attack = |r| r.serve(LAST, LAST, as_it_is);
+    let entry: Attack = |r| r.serve(3, 3, docs_at(LAST));
+    let none = None;
+    let gone_forward = |by: &str| Some(format!("{by} goes back from version {LAST} to "));
+    for (case, attack, rotation, refused) in [
+        ("timestamp, no new key", timestamp, none, gone_forward("timestamp")),
+        ("timestamp, a new snapshot key", timestamp, Some(SNAPSHOT_KEY), None),
+        ("timestamp, a new timestamp key", timestamp, Some(TIMESTAMP_KEY), None),
+        ("snapshot, no new key", snapshot, none, gone_forward("snapshot.json")),
+        ("snapshot, a new snapshot key", snapshot, Some(SNAPSHOT_KEY), None),
+        ("both, no new key", both, none, gone_forward("timestamp")),
+        ("both, new keys", both, Some(BOTH_KEYS), None),
+        ("an entry, no new key", entry, none, gone_forward("docs.json")),
+        ("an entry, a new timestamp key", entry, Some(TIMESTAMP_KEY), gone_forward("docs.json")),
+        ("an entry, a new snapshot key", entry, Some(SNAPSHOT_KEY), None),
+        ("an entry, new keys", entry, Some(BOTH_KEYS), None),
+    ] {
+        let mut repository = Repository::new();
+        let mut client = Client::new(&Collection::new());
+        client.remote = attack(&repository);
+        client.refresh().unwrap();
+        repository.roots.clear();
+        rotation.into_iter().for_each(|online| repository.rotate(online));
+        client.remote = repository.serve(4, 4, as_it_is);
+        match (client.find("docs/b"), refused) {
+            (Ok(Some(_)), None) => {}
+            (Err(error), Some(part)) if error.to_string().contains(&part) => {}
+            (other, _) => panic!("{case}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_snapshot_that_never_was_does_not_hold_up_who_gets_a_new_timestamp_key() {
+    // Who has the timestamp key alone can name a snapshot that nobody signs.
+    for (rotation, recovers) in [(None, false), (Some(TIMESTAMP_KEY), true)] {
+        let mut repository = Repository::new();
+        let mut client = Client::new(&Collection::new());
+        client.remote = repository.serve(2, 2, as_it_is);
+        client.refresh().unwrap();
+        client.remote = repository.serve(3, MAX_INTEGER, as_it_is);
+        client.remote.remove(&format!("{MAX_INTEGER}.snapshot.json"));
+        assert!(client.refresh().is_err());
+        assert_eq!(client.writes, ["+timestamp.json"]);
+        rotation.into_iter().for_each(|online| repository.rotate(online));
+        client.remote = repository.serve(4, 3, as_it_is);
+        assert_eq!(client.refresh().is_ok(), recovers);
+    }
+}
+
+#[test]
+fn an_entry_may_go_with_all_keys_of_the_snapshot_only() {
+    for (rotation, refused) in [
+        (None, true),
+        (Some(TIMESTAMP_KEY), true),
+        (Some(SNAPSHOT_KEY), false),
+        (Some(Online { snapshot: (&[SNAPSHOT, NEW], 1), ..BEFORE }), true),
+    ] {
+        let mut repository = Repository::new();
+        let mut client = Client::new(&Collection::new());
+        client.remote = repository.serve(2, 2, as_it_is);
+        client.refresh().unwrap();
+        rotation.into_iter().for_each(|online| repository.rotate(online));
+        client.remote = repository.serve(3, 3, without_docs);
+        match refused {
+            true => assert_eq!(client.refused(), TrustError::EntryGone("docs.json".into())),
+            false => drop(client.refresh().unwrap()),
+        }
+    }
+}
+
+#[test]
+fn what_a_key_signed_goes_with_the_key_and_nothing_else_goes() {
+    let two = |timestamp, snapshot| Online { timestamp: (timestamp, 1), snapshot: (snapshot, 1) };
+    let of_two: Online = Online { timestamp: (&[OLD, TIMESTAMP], 2), ..BEFORE };
+    for (case, before, after, gone) in [
+        ("no new key", BEFORE, BEFORE, &[][..]),
+        ("a new timestamp key", BEFORE, TIMESTAMP_KEY, &["-timestamp.json"]),
+        ("a new snapshot key", BEFORE, SNAPSHOT_KEY, &["-timestamp.json", "-snapshot.json"]),
+        ("new keys", BEFORE, BOTH_KEYS, &["-timestamp.json", "-snapshot.json"]),
+        ("keys beside the old ones", BEFORE, two(&[TIMESTAMP, NEW], &[SNAPSHOT, NEW]), &[]),
+        ("one of two that each suffice", two(&[OLD, NEW], &[SNAPSHOT]), TIMESTAMP_KEY, &[]),
+        (
+            "one of two that are needed",
+            of_two,
+            Online { timestamp: (&[TIMESTAMP, NEW], 2), ..BEFORE },
+            &["-timestamp.json"],
+        ),
+        (
+            "a higher threshold",
+            BEFORE,
+            Online { timestamp: (&[TIMESTAMP, NEW], 2), snapshot: (&[SNAPSHOT, NEW], 2) },
+            &[],
+        ),
+        ("a lower threshold", of_two, Online { timestamp: (&[OLD, TIMESTAMP], 1), ..BEFORE }, &[]),
+    ] {
+        let mut repository = Repository::new();
+        repository.rotate(before);
+        let mut client = Client::new(&Collection::new());
+        client.remote = repository.serve(2, 2, as_it_is);
+        client.refresh().unwrap();
+        let stored = client.local.clone();
+        repository.rotate(after);
+        // The new root is there, and no timestamp that it vouches for.
+        client.remote = repository.serve(3, 2, as_it_is);
+        client.remote.insert("timestamp.json".into(), b"{}".to_vec());
+        assert!(matches!(client.refused(), TrustError::Unreadable { .. }), "{case}");
+        assert_eq!(client.writes[0], "+root.json", "{case}");
+        assert_eq!(client.writes[1..], *gone, "{case}");
+        let kept: Vec<_> = client.local.keys().filter(|name| *name != "root.json").collect();
+        assert!(kept.iter().all(|name| client.local[*name] == stored[*name]), "{case}");
+        client.remote = repository.serve(3, 2, as_it_is);
+        client.refresh().unwrap();
+    }
+}
+
+#[test]
+fn a_higher_threshold_is_asked_of_what_is_stored_too() {
+    let mut repository = Repository::new();
     let mut client = Client::new(&Collection::new());
-    let far = Collection::new();
-    let ahead = timestamp_of(&far.snapshot, 1_000_000, in_days(1));
-    client.remote.insert("timestamp.json".into(), ahead);
+    client.remote = repository.serve(2, 2, as_it_is);
     client.refresh().unwrap();
-    // The stolen key ran the version up; a root with a new key lets clients follow again.
-    let mut next = root(2);
-    next.keys.extend(keys(&[9]));
-    next.roles.timestamp = role_keys(&[9], 1);
-    client.remote.insert("2.root.json".into(), sign(&Unsigned::of(&next), &[ROOT]));
-    let document = Envelope::<Timestamp>::parse(far.timestamp.clone());
-    let recovered = sign(&Unsigned::of(document.unwrap().signed()), &[9]);
-    client.remote.insert("timestamp.json".into(), recovered.clone());
+    let stored = client.local.clone();
+    let raised = Online { snapshot: (&[SNAPSHOT, NEW], 2), ..BEFORE };
+    repository.rotate(raised);
+    // The snapshot with one signature is not the current one, even where the timestamp lists it.
+    client.remote = repository.serve(3, 2, as_it_is);
+    client.remote.insert("2.snapshot.json".into(), stored["snapshot.json"].clone());
+    let listed = timestamp_of(&stored["snapshot.json"], 3, in_days(1));
+    client.remote.insert("timestamp.json".into(), listed);
+    assert!(matches!(client.refused(), TrustError::Threshold(_)));
+    assert_eq!(client.local["snapshot.json"], stored["snapshot.json"]);
+    client.remote = repository.serve(4, 2, as_it_is);
     client.refresh().unwrap();
-    assert_eq!(client.local["timestamp.json"], recovered);
+}
+
+/// Keys and threshold that a root names for a role, who signs its file, and whether that is enough.
+#[test]
+fn files_are_signed_as_the_root_of_today_asks() {
+    for (case, holders, threshold, signers, accepted) in [
+        ("the new key", &[NEW][..], 1, &[NEW][..], true),
+        ("the new key and others", &[NEW], 1, &[OLD, NEW, OTHER], true),
+        ("the old key", &[NEW], 1, &[OLD], false),
+        ("nobody", &[NEW], 1, &[], false),
+        ("two of three", &[OLD, NEW, OTHER], 2, &[NEW, OTHER], true),
+        ("one of three", &[OLD, NEW, OTHER], 2, &[OTHER], false),
+        ("one of three and a stranger", &[OLD, NEW, OTHER], 2, &[OTHER, DOCS], false),
+        ("all of a set that is too small", &[OLD], 2, &[OLD], false),
+    ] {
+        for which in ["timestamp", "snapshot", "targets"] {
+            let mut collection = Collection::new();
+            let mut root = root(2);
+            root.keys.extend(keys(holders));
+            let asked = role_keys(holders, threshold);
+            match which {
+                "timestamp" => root.roles.timestamp = asked,
+                "snapshot" => root.roles.snapshot = asked,
+                _ => root.roles.targets = asked,
+            }
+            let again = |file: &[u8], who: &str, own: u8| {
+                let value: serde_json::Value = serde_json::from_slice(file).unwrap();
+                let signers = if who == which { signers } else { &[own] };
+                sign(&Unsigned::new(&value["signed"]), signers)
+            };
+            let targets = again(&collection.files[&RoleName::TARGETS], "targets", TARGETS);
+            collection.files.insert(RoleName::TARGETS, targets);
+            let mut published = Collection::of(collection.root, collection.files, 1);
+            published.snapshot = again(&published.snapshot, "snapshot", SNAPSHOT);
+            published.timestamp = timestamp_of(&published.snapshot, 1, in_days(1));
+            published.timestamp = again(&published.timestamp, "timestamp", TIMESTAMP);
+            let mut client = Client::new(&published);
+            let next = sign(&Unsigned::of(&root), &[ROOT]);
+            client.remote.insert("2.root.json".into(), next);
+            match client.refresh() {
+                Ok(_) => assert!(accepted, "{which}: {case}"),
+                Err(UpdateError::Trust(TrustError::Threshold(missed))) => {
+                    assert!(!accepted, "{which}: {case}");
+                    assert_eq!(missed.role, role(which));
+                }
+                Err(error) => panic!("{which}: {case}: {error}"),
+            }
+        }
+    }
 }
