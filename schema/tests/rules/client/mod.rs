@@ -1,5 +1,7 @@
 //! The client workflow, driven over maps in memory.
 
+mod cuts;
+mod graphs;
 mod refresh;
 mod refusals;
 mod roots;
