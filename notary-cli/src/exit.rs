@@ -214,9 +214,10 @@ fn http_code(error: &HttpError) -> u8 {
         HttpError::Unreachable { .. }
         | HttpError::Untrusted { .. }
         | HttpError::OtherProtocol { .. } => UNREACHABLE,
-        HttpError::TooLong { .. } | HttpError::Encoded { .. } | HttpError::Redirect { .. } => {
-            REFUSED
-        }
+        HttpError::TooLong { .. }
+        | HttpError::Crumbs { .. }
+        | HttpError::Encoded { .. }
+        | HttpError::Redirect { .. } => REFUSED,
         HttpError::Insecure { .. } => USAGE,
         HttpError::Certificates(_) | HttpError::Store { .. } => LOCAL_STATE,
     }

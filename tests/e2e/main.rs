@@ -1,5 +1,6 @@
 //! The end-to-end tests, one binary. Each module asks one question:
 //!
+//! - [`agent`]: what does an update agent ask for, and what can a mirror do to it?
 //! - [`architecture`]: do packages depend on each other, and on others, as the map says?
 //! - [`bins`]: are names in hash bins found, and published by those who may?
 //! - [`cli`]: does each command print what it must, and exit as it must?
@@ -19,6 +20,7 @@
 //!
 //! What they start from: [`release`], as people make it.
 
+mod agent;
 mod architecture;
 mod bins;
 mod caching;

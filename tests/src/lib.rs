@@ -7,6 +7,7 @@ pub mod arbitrary;
 pub mod files_server;
 pub mod hand;
 pub mod judge;
+pub mod mirror;
 pub mod poller;
 pub mod publisher;
 pub mod python;

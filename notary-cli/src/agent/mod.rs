@@ -6,6 +6,7 @@
 pub(crate) mod target;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use notary_schema::name::RoleName;
@@ -19,6 +20,9 @@ use url::Url;
 use crate::publishing::wanted::Wanted;
 use crate::remote::{Body, Http, RemoteError, Request, refusal};
 use crate::trust_dir::{MetadataDir, StateError};
+
+/// How long a replica may lag behind another one that has a newer timestamp.
+const REPLICA_LAG: Duration = Duration::from_secs(1);
 
 /// The slowest transfer of metadata that is waited for, beyond `--timeout`. Where a file's length is
 /// not listed, a mirror holds a client for half an hour at most.
@@ -147,17 +151,19 @@ impl<'a> Agent<'a> {
     }
 
     async fn drive(&mut self) -> Result<(), AgentError> {
+        let mut asked_again = false;
         loop {
             match self.updater.step() {
                 Step::Load { name } => self.load(&name)?,
-                Step::Fetch { name, max_bytes } => match self.fetch(&name, max_bytes).await {
-                    Ok(Some(bytes)) => self.updater.fetched(bytes)?,
-                    Ok(None) => self.updater.not_found()?,
-                    Err(error) => {
-                        // Ends the updater's work; its own error only repeats this one as text.
-                        let _ = self.updater.failed(error.to_string());
-                        return Err(error);
-                    }
+                Step::Fetch { name, max_bytes } => match self.fetch(&name, max_bytes).await? {
+                    Some(bytes) => match self.updater.fetched(bytes) {
+                        Err(error) if error.is_older_timestamp() && !asked_again => {
+                            asked_again = true;
+                            tokio::time::sleep(REPLICA_LAG).await;
+                        }
+                        other => other?,
+                    },
+                    None => self.updater.not_found()?,
                 },
                 Step::Save { name, bytes } => {
                     self.files.save(&name, &bytes)?;

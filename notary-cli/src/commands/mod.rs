@@ -50,7 +50,9 @@ pub(crate) fn run(parts: Parts) -> ExitCode {
         }
     };
     output.configure(cli.options.json, cli.options.verbose);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    // Timers are looked at after each turn of a task: answers without an end make a turn last seconds.
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.event_interval(1).enable_all().build();
     let runtime = runtime.expect("the operating system gives a poller");
     let session = Session::new(
         &cli.options,

@@ -10,6 +10,10 @@ use super::{Answer, HttpError, Request, Sink};
 
 /// The longest body of a refusal that is read: it may name every bin of a role.
 const MAX_PROBLEM_BYTES: u64 = 4 << 20;
+/// So many pieces may be of any size, such as those of a slow line.
+const FREE_PIECES: u64 = 4096;
+/// So many bytes the pieces of a longer body have on the average: each costs work, however small.
+const MIN_PIECE_BYTES: u64 = 64;
 
 /// Reads the body: that of a success into the sink, that of anything else as a problem. Answers the
 /// length too.
@@ -36,11 +40,15 @@ pub(super) async fn receive(
             None => {}
         }
     }
-    let (mut bytes, mut body) = (0, Vec::new());
+    let (mut bytes, mut pieces, mut body) = (0, 0, Vec::new());
     loop {
         let chunk = in_time(request, end, bytes, response.chunk()).await?;
         let Some(chunk) = chunk else { break };
         bytes += chunk.len() as u64;
+        pieces += 1;
+        if pieces > FREE_PIECES + bytes / MIN_PIECE_BYTES {
+            return Err(HttpError::Crumbs { url: url(), pieces, bytes });
+        }
         match status.is_success() {
             true if bytes > max_bytes => return Err(too_long()),
             true => sink.write(&chunk).map_err(|error| HttpError::Store { url: url(), error })?,

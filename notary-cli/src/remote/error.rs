@@ -43,6 +43,16 @@ pub(crate) enum HttpError {
         /// The longest body.
         max_bytes: u64,
     },
+    /// The body comes in so many pieces that reading it is work.
+    #[error("{url} comes in crumbs: {pieces} pieces for {bytes} bytes")]
+    Crumbs {
+        /// What was asked for.
+        url: Url,
+        /// How many pieces have come.
+        pieces: u64,
+        /// How many bytes were in them.
+        bytes: u64,
+    },
     /// The body is packed, although it was asked for as it is.
     #[error(
         "{url} comes with the content encoding {encoding:?}, which was not asked for; files are \
@@ -104,26 +114,28 @@ enum Verdict {
     OtherProtocol,
 }
 
-/// What the innermost error that is known says: a broken connection may pass, a peer that shows
-/// another certificate or talks in other words will do so again.
+/// What the errors inside say: a broken connection may pass, a peer that shows another certificate or
+/// talks in other words will do so again.
 fn verdict(error: &(dyn Error + 'static)) -> Verdict {
-    let mut cause = Some(error);
+    let (mut cause, mut verdict) = (Some(error), Verdict::MayPass);
     while let Some(error) = cause {
-        match error.downcast_ref() {
-            Some(rustls::Error::InvalidCertificate(why)) => {
-                return Verdict::Untrusted(why.to_string());
-            }
-            Some(_) => return Verdict::OtherProtocol,
-            None => {}
+        if let Some(rustls::Error::InvalidCertificate(why)) = error.downcast_ref() {
+            return Verdict::Untrusted(why.to_string());
         }
-        if error.downcast_ref().is_some_and(hyper::Error::is_parse) {
-            return Verdict::OtherProtocol;
+        let io = error.downcast_ref::<io::Error>();
+        // hyper says so of chunks that are none.
+        let is_invalid = io.is_some_and(|error| {
+            matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData)
+        });
+        let is_unreadable = error.downcast_ref().is_some_and(hyper::Error::is_parse);
+        if is_invalid || is_unreadable || error.is::<rustls::Error>() {
+            verdict = Verdict::OtherProtocol;
         }
         // An I/O error leaves out what it is made of when it is asked for its source.
-        let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        let inner = io.and_then(io::Error::get_ref);
         cause = inner.map(|inner| inner as &(dyn Error + 'static)).or_else(|| error.source());
     }
-    Verdict::MayPass
+    verdict
 }
 
 /// An error with what caused it, since the outermost one says little.

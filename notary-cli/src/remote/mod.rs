@@ -67,7 +67,7 @@ pub(crate) enum RemoteError {
     Problem(Box<Problem>),
     /// A status without a reason of ours.
     #[error(
-        "{url} answers {status} without a reason; is a notary-server there, and does it run? \
+        "{url} answers {status} without a reason; is the address right, and does the server run? \
          Its log or that of a proxy before it says more"
     )]
     Status {

@@ -1,0 +1,166 @@
+//! Files that are hard to read, and delegations without end. What only a stolen key could sign is in it
+//! too: the limits hold whoever sends a file.
+
+use std::time::{Duration, Instant};
+
+use notary_tests::mirror::Reply;
+use serde_json::json;
+
+use super::repository::Repository;
+use super::scene::Scene;
+
+const MIB: usize = 1 << 20;
+/// How long a client may take over a file of the greatest length.
+const SOON: Duration = Duration::from_secs(60);
+
+/// The beginning of a file, and a text again and again, up to a length.
+fn filled(begin: &str, text: &str, length: usize) -> Vec<u8> {
+    let mut file = begin.as_bytes().to_vec();
+    file.extend(text.as_bytes().iter().cycle().take(length - begin.len()));
+    file
+}
+
+/// A document with as many members as fit.
+fn members(member: impl Fn(usize) -> String, length: usize) -> Vec<u8> {
+    let mut file = br#"{"signatures":[],"signed":{"#.to_vec();
+    for n in 0.. {
+        let member = member(n);
+        if file.len() + member.len() + 8 > length {
+            break;
+        }
+        file.extend(member.as_bytes());
+    }
+    file.extend(b"\"z\":0}}");
+    file
+}
+
+/// Bodies of this length, or of a few bytes, that nobody has signed.
+fn unsigned(length: usize) -> Vec<(&'static str, Vec<u8>)> {
+    const SIGNED: &str = r#"{"signatures":[],"signed":"#;
+    let version = |number: &str| format!("{SIGNED}{{\"version\":{number}}}}}").into_bytes();
+    vec![
+        ("arrays in arrays", filled(SIGNED, "[", length)),
+        ("objects in objects", filled(SIGNED, "{\"a\":", length)),
+        ("a long text", filled(&format!("{SIGNED}{{\"_type\":\""), "text", length)),
+        ("a number of many digits", filled(&format!("{SIGNED}{{\"version\":"), "9", length)),
+        ("a number with an exponent", version("1e999999999")),
+        ("a number beyond all integers", version("18446744073709551616")),
+        // Slow to read without optimisation: no more than a mebibyte of it.
+        ("keys", members(|n| format!("\"{n}\":0,"), length.min(MIB))),
+        ("nothing but spaces", vec![b' '; length]),
+        ("zeros", vec![0; length]),
+        ("signatures", filled(r#"{"signatures":["#, "{\"keyid\":\"00\",\"sig\":\"\"},", length)),
+    ]
+}
+
+/// A refresh before a mirror that answers one file so: what it says and the memory that it takes.
+#[track_caller]
+fn refuses(scene: &Scene, name: &str, what: &str, file: Vec<u8>, error: &str, most_mib: u64) {
+    let before = scene.stored();
+    let length = file.len();
+    scene.answer(name, Reply::file(file));
+    let started = Instant::now();
+    let run = scene.refresh();
+    let took = started.elapsed();
+    eprintln!("{what}, {length} bytes: {} MiB, {took:?}, {}", run.peak_mib, run.stderr().trim());
+    run.exits(1, error);
+    assert!(took < SOON, "{what} took {took:?}");
+    assert!(run.peak_mib <= most_mib, "{what} took {} MiB", run.peak_mib);
+    assert_eq!(scene.stored(), before, "{what}: what is trusted has changed");
+}
+
+#[test]
+fn a_root_or_timestamp_that_is_hard_to_read_costs_little() {
+    let mut scene = Scene::refreshed();
+    scene.repository.refresh_timestamp();
+    scene.publish();
+    for name in ["timestamp.json", "2.root.json"] {
+        let role = name.trim_start_matches("2.").trim_end_matches(".json");
+        for (what, file) in unsigned(MIB) {
+            refuses(&scene, name, what, file, &format!("{role}: "), 32);
+        }
+        let file = vec![b'['; MIB + 1];
+        refuses(&scene, name, "a byte too many", file, "longer than the 1048576 bytes", 24);
+        scene.publish();
+    }
+    scene.refresh().done();
+}
+
+/// A client whose next refresh asks for `2.targets.json`, of which neither length nor hash is listed.
+fn before_unlisted_targets() -> Scene {
+    let mut scene = Scene::refreshed();
+    scene.repository.versions_only = true;
+    scene.repository.release(&["targets"]);
+    scene.publish();
+    scene.answer("2.targets.json", Reply::status("404 Not Found"));
+    scene.refresh().refused("the repository has no 2.targets.json");
+    scene
+}
+
+#[test]
+fn targets_that_are_hard_to_read_cost_no_more_than_their_length() {
+    let scene = before_unlisted_targets();
+    for (what, file) in unsigned(64 * MIB) {
+        refuses(&scene, "2.targets.json", what, file, "targets: ", 2 * 64 + 32);
+    }
+    let file = vec![b'['; 64 * MIB + 1];
+    refuses(
+        &scene,
+        "2.targets.json",
+        "a byte too many",
+        file,
+        "longer than the 67108864 bytes",
+        24,
+    );
+    scene.publish();
+    scene.refresh().done();
+}
+
+#[test]
+fn a_snapshot_of_two_million_entries_is_too_long() {
+    let mut scene = Scene::refreshed();
+    scene.repository.versions_only = true;
+    scene.repository.release(&[]);
+    scene.publish();
+    scene.answer("2.snapshot.json", Reply::status("404 Not Found"));
+    scene.refresh().refused("the repository has no 2.snapshot.json");
+    let entries = (0..2_000_000).map(|n| format!("\"{n}.json\":{{\"version\":1}},"));
+    let file =
+        format!("{{\"signatures\":[],\"signed\":{{\"meta\":{{{}", entries.collect::<String>());
+    let file = file.into_bytes();
+    assert!(file.len() > 40 * MIB);
+    let error = "longer than the 16777216 bytes";
+    let part = file[..16 * MIB].to_vec();
+    refuses(&scene, "2.snapshot.json", "two million entries", file, error, 24);
+    // As many of them as fit: nobody has signed them, so what they are never counts.
+    refuses(&scene, "2.snapshot.json", "700,000 entries", part, "snapshot: ", 2 * 16 + 128);
+}
+
+#[test]
+fn a_chain_of_ten_thousand_delegations_ends() {
+    let mut repository = Repository::new();
+    let names: Vec<String> = (0..10_000).map(|n| format!("r{n}")).collect();
+    repository.delegate("targets", &names[0], json!({"paths": ["x/*"]}));
+    for pair in names.windows(2) {
+        repository.delegate(&pair[0], &pair[1], json!({"paths": ["x/*"]}));
+    }
+    let scene = Scene::of(repository);
+    let run = scene.download(&["x/y"]);
+    run.exits(1, "visited 64 roles without an answer");
+    assert!(run.peak_mib <= 40, "{} MiB", run.peak_mib);
+    // Those of a refresh, and the 63 roles below targets.
+    assert_eq!(scene.asked().len(), 4 + 63);
+}
+
+#[test]
+fn ten_thousand_delegations_of_one_name_end() {
+    let mut repository = Repository::new();
+    for n in 0..10_000 {
+        repository.delegate("targets", &format!("r{n}"), json!({"paths": ["x/*"]}));
+    }
+    let scene = Scene::of(repository);
+    let run = scene.download(&["x/y"]);
+    run.exits(1, "visited 64 roles without an answer");
+    assert!(run.peak_mib <= 40, "{} MiB", run.peak_mib);
+    assert_eq!(scene.asked().len(), 4 + 63);
+}

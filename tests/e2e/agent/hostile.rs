@@ -1,0 +1,265 @@
+//! A mirror that sends anything but HTTP as it should be. Each row ends in a named error, soon, with
+//! little memory, and what the client trusts stays as it was.
+
+use std::io::{self, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use notary_tests::mirror::{Reply, Wire};
+
+use super::scene::{Run, Scene};
+
+/// How long a client may take whose `--timeout` is a second.
+const SOON: Duration = Duration::from_secs(60);
+/// The most memory of a client, in MiB, whatever comes in place of a mebibyte at most.
+const MOST_MIB: u64 = 32;
+
+/// One way to be hostile.
+struct Row {
+    what: &'static str,
+    send: Box<Wire>,
+    /// Of `notary lookup`; `notary client` always ends in 1.
+    code: i32,
+    error: &'static str,
+}
+
+fn row(
+    what: &'static str,
+    code: i32,
+    error: &'static str,
+    send: impl Fn(&mut TcpStream) -> io::Result<()> + Send + Sync + 'static,
+) -> Row {
+    Row { what, send: Box::new(send), code, error }
+}
+
+/// The same bytes until the client goes.
+fn endless(stream: &mut TcpStream, bytes: &[u8]) -> io::Result<()> {
+    loop {
+        stream.write_all(bytes)?;
+    }
+}
+
+fn head(stream: &mut TcpStream, lines: &str) -> io::Result<()> {
+    stream.write_all(format!("HTTP/1.1 200 OK\r\n{lines}\r\n").as_bytes())
+}
+
+static SPACES: [u8; 1 << 16] = [b' '; 1 << 16];
+
+const TOO_LONG: &str = "is longer than the ";
+const NO_HTTP: &str = "does not answer in HTTP";
+const UNREACHABLE: &str = "could not be reached";
+const TIME_IS_OVER: &str = "the time is over (--timeout)";
+
+fn rows() -> Vec<Row> {
+    vec![
+        row("a body without a length and an end", 1, TOO_LONG, |stream| {
+            head(stream, "")?;
+            endless(stream, &SPACES)
+        }),
+        row("chunks of four bytes without an end", 1, "comes in crumbs", |stream| {
+            head(stream, "transfer-encoding: chunked\r\n")?;
+            endless(stream, &b"4\r\n    \r\n".repeat(1000))
+        }),
+        row("chunks without an end", 1, TOO_LONG, |stream| {
+            head(stream, "transfer-encoding: chunked\r\n")?;
+            endless(stream, format!("ffff\r\n{}\r\n", " ".repeat(0xffff)).as_bytes())
+        }),
+        row("HTTP/1.0 without an end", 1, TOO_LONG, |stream| {
+            stream.write_all(b"HTTP/1.0 200 OK\r\n\r\n")?;
+            endless(stream, &SPACES)
+        }),
+        row("a length beyond the limit", 1, TOO_LONG, |stream| {
+            head(stream, "content-length: 1000000000000\r\n")
+        }),
+        row("a length beyond all numbers", 4, NO_HTTP, |stream| {
+            head(stream, "content-length: 99999999999999999999999999\r\n")
+        }),
+        row("a negative length", 4, NO_HTTP, |stream| head(stream, "content-length: -1\r\n")),
+        row("two lengths", 4, NO_HTTP, |stream| {
+            head(stream, "content-length: 2\r\ncontent-length: 3\r\n")?;
+            stream.write_all(b"{}")
+        }),
+        row("a body that is shorter than its length", 4, UNREACHABLE, |stream| {
+            head(stream, "content-length: 100\r\n")?;
+            stream.write_all(b"{}")
+        }),
+        row("a chunk that is cut off", 4, UNREACHABLE, |stream| {
+            head(stream, "transfer-encoding: chunked\r\n")?;
+            stream.write_all(b"ff\r\n{")
+        }),
+        row("a chunk of a length that is none", 4, NO_HTTP, |stream| {
+            head(stream, "transfer-encoding: chunked\r\n")?;
+            stream.write_all(b"many\r\n{}")
+        }),
+        row("a byte now and then", 4, TIME_IS_OVER, |stream| {
+            head(stream, "content-length: 1000\r\n")?;
+            loop {
+                stream.write_all(b" ")?;
+                std::thread::park_timeout(Duration::from_millis(20));
+            }
+        }),
+        row("a header byte now and then", 4, TIME_IS_OVER, |stream| {
+            stream.write_all(b"HTTP/1.1 200 OK\r\nx: ")?;
+            loop {
+                stream.write_all(b"x")?;
+                std::thread::park_timeout(Duration::from_millis(20));
+            }
+        }),
+        row("headers without an end", 4, NO_HTTP, |stream| {
+            stream.write_all(b"HTTP/1.1 200 OK\r\n")?;
+            endless(stream, b"x-header: of no use\r\n")
+        }),
+        row("one header without an end", 4, NO_HTTP, |stream| {
+            stream.write_all(b"HTTP/1.1 200 OK\r\nx: ")?;
+            endless(stream, &SPACES)
+        }),
+        row("more headers than anybody needs", 4, NO_HTTP, |stream| {
+            head(stream, &"x: y\r\n".repeat(2000))
+        }),
+        row("informational answers without an end", 4, TIME_IS_OVER, |stream| {
+            endless(stream, b"HTTP/1.1 103 Early Hints\r\n\r\n")
+        }),
+        row("garbage", 4, NO_HTTP, |stream| stream.write_all(b"SSH-2.0-OpenSSH_9.2\r\n\r\n")),
+        row("garbage without an end", 4, NO_HTTP, |stream| endless(stream, &[0; 1 << 16])),
+        row("nothing", 4, UNREACHABLE, |_| Ok(())),
+        row("a packed body", 1, "the content encoding \"gzip\"", |stream| {
+            head(stream, "content-encoding: gzip\r\ncontent-length: 2\r\n")?;
+            stream.write_all(b"{}")
+        }),
+        row(
+            "a body packed twice, without an end",
+            1,
+            "the content encoding \"br, gzip\"",
+            |stream| {
+                head(stream, "content-encoding: br, gzip\r\n")?;
+                endless(stream, &[0; 1 << 16])
+            },
+        ),
+        row("a redirect to itself", 1, "more than 5 others in turn", |stream| {
+            stream.write_all(
+                b"HTTP/1.1 302 Found\r\nlocation: \r\ncontent-length: 0\r\n\r\n",
+            )
+        }),
+        row("a redirect to nowhere", 1, "redirects to nowhere", |stream| {
+            stream.write_all(b"HTTP/1.1 302 Found\r\ncontent-length: 0\r\n\r\n")
+        }),
+        row("a redirect to another host", 1, "redirects to http://localhost:1/", |stream| {
+            stream.write_all(
+                b"HTTP/1.1 302 Found\r\nlocation: http://localhost:1/\r\ncontent-length: 0\r\n\r\n",
+            )
+        }),
+        row("a redirect to a file", 1, "redirects to file:///etc/passwd", |stream| {
+            stream.write_all(
+                b"HTTP/1.1 302 Found\r\nlocation: file:///etc/passwd\r\ncontent-length: 0\r\n\r\n",
+            )
+        }),
+        row("a refusal without an end", 1, "answers 400", |stream| {
+            stream.write_all(b"HTTP/1.1 400 No\r\ncontent-type: application/json\r\n\r\n")?;
+            endless(stream, &SPACES)
+        }),
+    ]
+}
+
+/// Runs both programs before a mirror that answers one file so.
+#[track_caller]
+fn is_harmless(scene: &Scene, name: &str, row: Row, most_mib: u64) {
+    let (client, user) = (scene.stored(), scene.users_stored());
+    let send = std::sync::Arc::new(row.send);
+    scene.answer(name, Reply::wire(move |stream| send(stream)));
+    let mut lookup = scene.user(&["lookup", "acme/app", "app.tgz"]);
+    lookup.args(["--timeout", "1"]);
+    let mut refresh = scene.refresh_command();
+    refresh.args(["--timeout", "1"]);
+    for (command, code) in [(refresh, 1), (lookup, row.code)] {
+        let started = Instant::now();
+        let run: Run = scene.run(command);
+        let took = started.elapsed();
+        let what = format!("{}: {} MiB, {took:?}, {}", row.what, run.peak_mib, run.stderr());
+        eprint!("{what}");
+        assert_eq!(run.code(), Some(code), "{what}");
+        assert!(run.stderr().contains(row.error), "{:?} is not in {what}", row.error);
+        assert!(took < SOON && run.peak_mib < most_mib, "{what}");
+    }
+    assert_eq!(scene.stored(), client, "{}: what is trusted has changed", row.what);
+    assert_eq!(scene.users_stored(), user, "{}: what is trusted has changed", row.what);
+}
+
+/// A client and a user that have refreshed.
+fn refreshed() -> Scene {
+    let scene = Scene::refreshed();
+    scene.pin();
+    scene.run(scene.user(&["lookup", "acme/app", "app.tgz"])).done();
+    scene
+}
+
+#[test]
+fn a_short_file_of_a_hostile_mirror_does_no_harm() {
+    let mut scene = refreshed();
+    scene.repository.refresh_timestamp();
+    scene.publish();
+    for row in rows() {
+        is_harmless(&scene, "timestamp.json", row, MOST_MIB);
+    }
+    scene.publish();
+    scene.refresh().done();
+}
+
+/// Of a targets role neither length nor hash need be listed: it may have 64 MiB.
+#[test]
+fn a_long_file_of_a_hostile_mirror_does_no_harm() {
+    let mut scene = refreshed();
+    scene.repository.versions_only = true;
+    scene.repository.release(&["targets"]);
+    scene.publish();
+    scene.answer("2.targets.json", Reply::status("404 Not Found"));
+    scene.refresh().refused("the repository has no 2.targets.json");
+    let lookup = scene.user(&["lookup", "acme/app", "app.tgz"]);
+    scene.run(lookup).exits(5, "the repository has no 2.targets.json");
+    for row in rows() {
+        if [TOO_LONG, TIME_IS_OVER].contains(&row.error) && !row.what.starts_with("info") {
+            is_harmless(&scene, "2.targets.json", row, 2 * 64 + MOST_MIB);
+        }
+    }
+    scene.publish();
+    scene.refresh().done();
+}
+
+#[test]
+fn a_target_of_a_hostile_mirror_is_not_stored() {
+    let scene = refreshed();
+    let (name, content) = ("app.tgz", b"app");
+    let place = format!("targets/{}.{name}", notary_schema::key::sha256_hex(content));
+    let other = |what, error, body: &'static [u8]| {
+        row(what, 1, error, move |stream: &mut TcpStream| {
+            head(stream, &format!("content-length: {}\r\n", body.len()))?;
+            stream.write_all(body)
+        })
+    };
+    let rows = rows().into_iter().chain([
+        other("other bytes", "which is not the listed one", b"APP"),
+        other("fewer bytes", "it has 2 bytes, not 3", b"ap"),
+        other("no bytes", "it has 0 bytes, not 3", b""),
+        other("more bytes", "longer than the 3 bytes", b"apps"),
+        row("HTTP/1.0 that is cut off", 1, "it has 2 bytes, not 3", |stream| {
+            stream.write_all(b"HTTP/1.0 200 OK\r\n\r\nap")
+        }),
+    ]);
+    for row in rows.filter(|row| !row.what.starts_with("info")) {
+        let send = std::sync::Arc::new(row.send);
+        scene.mirror.answer(place.clone(), Reply::wire(move |stream| send(stream)));
+        let mut download = scene.download_command(&[name]);
+        download.args(["--timeout", "1"]);
+        let run = scene.run(download);
+        let what = format!("{}: {} MiB, {}", row.what, run.peak_mib, run.stderr());
+        assert_eq!(run.code(), Some(1), "{what}");
+        // A length beyond three bytes is too long before it is anything else.
+        let too_long = run.stderr().contains("longer than the 3 bytes");
+        assert!(too_long || run.stderr().contains(row.error), "{:?} is not in {what}", row.error);
+        assert!(run.peak_mib < MOST_MIB, "{what}");
+        let left = std::fs::read_dir(scene.path("targets")).expect("the directory is made");
+        assert_eq!(left.count(), 0, "{what}");
+    }
+    scene.publish();
+    scene.download(&[name]).done();
+    assert_eq!(std::fs::read(scene.path("targets/app.tgz")).expect("it is there"), content);
+}

@@ -1,0 +1,19 @@
+//! What does an update agent ask for, what does it keep, and what can a mirror do to it?
+//!
+//! - [`refreshes`]: the exact requests of each kind of refresh
+//! - [`look_ups`]: the exact requests of each kind of look-up and download
+//! - [`trouble`]: what is asked for again, and what never is
+//! - [`sharing`]: several agents with one directory, and agents that are killed
+//! - [`hostile`]: a mirror that sends anything but HTTP as it should be
+//! - [`bombs`]: files that are hard to read, and delegations without end
+//!
+//! What they start from: [`repository`], signed by hand; [`scene`], a client before a mirror.
+
+mod bombs;
+mod hostile;
+mod look_ups;
+mod refreshes;
+mod repository;
+mod scene;
+mod sharing;
+mod trouble;
