@@ -1,9 +1,10 @@
-.PHONY: demo test bench fuzz audit fmt
+.PHONY: demo test test-full bench fuzz audit fmt
 
 SECONDS = 600
 
 demo:  ; @tests/demo
 test:  ; @tests/run
+test-full: ; @NOTARY_TEST_CASES=500 tests/run
 bench: ; @tests/load/compare README.md
 fuzz:  ; @tests/fuzz/run $(SECONDS)
 audit: ; cargo deny --locked check

@@ -6,6 +6,7 @@
 //! - [`cli`]: does each command print what it must, and exit as it must?
 //! - [`corpus`]: does any input that fuzzing kept break a rule?
 //! - [`caching`]: do clients behind a cache of the web get along?
+//! - [`differential`]: does any client decide otherwise, whatever happens to a repository?
 //! - [`documented`]: do the services keep to their OpenAPI documents?
 //! - [`faults`]: does a publish survive whatever ends a process?
 //! - [`formats`]: does schema read and refuse what it must?  (the table: [`pitfalls`])
@@ -26,6 +27,7 @@ mod bins;
 mod caching;
 mod cli;
 mod corpus;
+mod differential;
 mod documented;
 mod faults;
 mod formats;

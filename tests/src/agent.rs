@@ -7,6 +7,7 @@ use notary_schema::trusted::Expiry;
 use notary_schema::updater::{Found, Limits, Step, UpdateError, Updater};
 
 use crate::hand::Files;
+use crate::judge::{self, Decision, FoundTarget, Response, Visit};
 
 /// What a client makes of a collection: for each name that it looked up, the length of the target
 /// that it trusts, or why it trusts none.
@@ -55,6 +56,57 @@ impl Agent {
         Ok(updater.found().cloned())
     }
 
+    /// What is seen of it on a visit: of the refresh, then of each look-up.
+    pub fn visit(&mut self, visit: &Visit) -> Vec<judge::Answer> {
+        let mut updater = Updater::new(visit.now, Expiry::Enforced, Limits::default());
+        let refreshed = self.see(visit, &mut updater, |_| Ok(()), |_| Decision::Done);
+        let mut seen = vec![refreshed];
+        if seen[0].decision == Decision::Done {
+            for name in &visit.names {
+                let begin = |updater: &mut Updater| updater.find(name);
+                seen.push(self.see(visit, &mut updater, begin, found));
+            }
+        }
+        seen
+    }
+
+    fn see(
+        &mut self,
+        visit: &Visit,
+        updater: &mut Updater,
+        begin: impl FnOnce(&mut Updater) -> Result<(), UpdateError>,
+        decide: impl FnOnce(&Updater) -> Decision,
+    ) -> judge::Answer {
+        let mut requests = Vec::new();
+        let mut fetch = |name: &str| {
+            requests.push(name.to_owned());
+            match visit.served.response(name) {
+                Response::File(file) => Fetched::File(file),
+                Response::Status(403 | 404) => Fetched::NotFound,
+                Response::Status(status) => Fetched::Failed(format!("status {status}")),
+            }
+        };
+        let done = begin(updater).and_then(|()| self.drive(updater, &mut fetch));
+        let decision = match done {
+            Ok(()) => decide(updater),
+            Err(error) => Decision::Refused(error.to_string()),
+        };
+        judge::Answer { decision, requests, stored: judge::digests(&self.local) }
+    }
+
+    /// What it has stored.
+    pub fn stored(&self) -> &Files {
+        &self.local
+    }
+
+    /// Writes a file behind its back, or removes it.
+    pub fn put(&mut self, name: &str, content: Option<&str>) {
+        match content {
+            Some(content) => self.local.insert(name.to_owned(), content.into()),
+            None => self.local.remove(name),
+        };
+    }
+
     fn drive(
         &mut self,
         updater: &mut Updater,
@@ -80,6 +132,14 @@ impl Agent {
             }
         }
     }
+}
+
+fn found(updater: &Updater) -> Decision {
+    let Some(Found { role, file, .. }) = updater.found() else { return Decision::NotListed };
+    let hashes = serde_json::to_value(&file.hashes).expect("hashes are JSON");
+    let (role, custom) = (role.as_str(), file.custom.as_ref());
+    let target = FoundTarget { role, length: file.length, hashes, custom };
+    Decision::Found(serde_json::to_value(&target).expect("a target is JSON"))
 }
 
 /// Looks up names in a collection that is at hand, each with a new client.

@@ -11,6 +11,7 @@ pub mod mirror;
 pub mod poller;
 pub mod publisher;
 pub mod python;
+pub mod recorder;
 pub mod seed;
 pub mod tree;
 pub mod world;

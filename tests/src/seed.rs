@@ -27,6 +27,21 @@ impl Random {
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         (mixed ^ (mixed >> 31)) % end
     }
+
+    /// Whether something happens that does in so many of a hundred cases.
+    pub fn chance(&mut self, percent: u64) -> bool {
+        self.below(100) < percent
+    }
+
+    /// A position in a list of so many items.
+    pub fn index(&mut self, items: usize) -> usize {
+        usize::try_from(self.below(items as u64)).expect("below a length")
+    }
+
+    /// One of some items.
+    pub fn one_of<'a, T>(&mut self, items: &'a [T]) -> &'a T {
+        &items[self.index(items.len())]
+    }
 }
 
 fn rand_word() -> u32 {

@@ -6,12 +6,16 @@ use notary_tests::agent::Verdict;
 use notary_tests::tree;
 use serde::Deserialize;
 
+use crate::differential::Difference;
 use crate::pitfalls::Case;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Deviations {
     deviation: Vec<Deviation>,
+    /// Those of [`crate::differential`].
+    #[expect(dead_code, reason = "read there")]
+    difference: Vec<Difference>,
 }
 
 /// Cases in which one judge differs from us in one way.

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use notary_schema::key::{Key, PublicKey};
+use notary_signer::keys::Algorithm;
+use notary_signer::keys::private::PrivateKey;
 use ring::rand::SystemRandom;
 use ring::signature::{
     ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair,
@@ -21,6 +23,8 @@ pub struct HandKey {
 enum Pair {
     Ed25519(Ed25519KeyPair),
     Ecdsa(EcdsaKeyPair),
+    /// ring makes no RSA keys; the key library does.
+    Rsa(PrivateKey),
 }
 
 impl HandKey {
@@ -41,6 +45,13 @@ impl HandKey {
     pub fn p384() -> HandKey {
         let (pair, point) = ecdsa(&ECDSA_P384_SHA384_ASN1_SIGNING);
         HandKey::new(Pair::Ecdsa(pair), PublicKey::EcdsaP384(point))
+    }
+
+    /// A new RSA key.
+    pub fn rsa() -> HandKey {
+        let key = PrivateKey::generate(Algorithm::Rsa3072).expect("the system has randomness");
+        let public = key.public().clone();
+        HandKey::new(Pair::Rsa(key), public)
     }
 
     fn new(pair: Pair, public: PublicKey) -> HandKey {
@@ -70,11 +81,15 @@ impl HandKey {
         &self.object
     }
 
-    /// The bytes of the public half: an Ed25519 key or an uncompressed point.
+    /// The bytes of the public half: an Ed25519 key, an uncompressed point, or RSA as PKCS#1.
     pub fn public_bytes(&self) -> &[u8] {
         match &*self.pair {
             Pair::Ed25519(pair) => pair.public_key().as_ref(),
             Pair::Ecdsa(pair) => pair.public_key().as_ref(),
+            Pair::Rsa(key) => match key.public() {
+                PublicKey::Rsa(bytes) => bytes,
+                _ => unreachable!("the key library made an RSA key"),
+            },
         }
     }
 
@@ -86,6 +101,7 @@ impl HandKey {
                 let signature = pair.sign(&SystemRandom::new(), message);
                 signature.expect("the system has randomness").as_ref().to_vec()
             }
+            Pair::Rsa(key) => key.sign(message).expect("the system has randomness"),
         }
     }
 }

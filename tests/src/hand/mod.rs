@@ -1,11 +1,14 @@
-//! Collections signed by hand: no program of the tree takes part, so that a test can make any
-//! mistake it likes.
+//! Metadata signed by hand: no program of the tree takes part, so that a test can make any mistake
+//! it likes.
 //!
-//! [`Collection::new`] is valid; a test then edits it and asks for its [`Collection::files`]. What
-//! describes another file (snapshot, timestamp) follows the edits, so a mistake stays alone.
+//! A [`Collection`] is five files at one moment. [`Collection::new`] is valid; a test then edits it
+//! and asks for its [`Collection::files`]. A [`Repository`] has any roles and changes over time. In
+//! both, what describes another file (snapshot, timestamp) follows the edits, so a mistake stays
+//! alone.
 
 mod key;
 mod part;
+mod repository;
 
 use std::collections::BTreeMap;
 
@@ -14,6 +17,7 @@ use serde_json::{Value, json};
 
 pub use key::HandKey;
 pub use part::{Layout, Part};
+pub use repository::{Entry, Repository, Stage};
 
 /// When all files expire: never, as far as a test is concerned.
 pub const EXPIRES: &str = "2040-01-01T00:00:00Z";

@@ -2,9 +2,11 @@
 
 mod ngclient;
 mod tough;
+mod visit;
 
 pub use ngclient::NgClient;
 pub use tough::tough;
+pub use visit::{Answer, Decision, FoundTarget, Response, Served, TARGETS, Visit, digests};
 
 /// A collection to judge, and the names to look up in it.
 #[derive(Debug, Clone)]

@@ -4,10 +4,13 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use serde::Deserialize;
-use serde_json::json;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
 
-use super::Question;
+use super::{Answer as Seen, Question, Response, Visit};
 use crate::agent::Verdict;
 use crate::{python, tree};
 
@@ -55,16 +58,42 @@ impl NgClient {
             "targets_url": question.targets_url,
             "directory": directory,
         });
-        writeln!(self.questions, "{line}").expect("python reads questions");
-        let mut line = String::new();
-        self.answers.read_line(&mut line).expect("python answers");
-        let answers: Vec<(String, Answer)> =
-            serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"));
+        let answers: Vec<(String, Answer)> = self.answer(&line);
         let verdict = |(name, answer)| match answer {
             Answer::Length(length) => (name, Ok(length)),
             Answer::Error(error) => (name, Err(error)),
         };
         answers.into_iter().map(verdict).collect()
+    }
+
+    /// What the client that keeps its metadata in this directory does on a visit: what is seen of
+    /// the refresh, then of each look-up. A directory for targets makes one question of all: the
+    /// refresh and the downloads of all names up to the first failure.
+    pub fn visit(&mut self, visit: &Visit, directory: &Path, targets: Option<&Path>) -> Vec<Seen> {
+        let (mut files, mut statuses) = (Map::new(), Map::new());
+        for (name, response) in visit.served.iter() {
+            match response {
+                Response::File(file) => {
+                    files.insert(name.clone(), BASE64_STANDARD.encode(file).into())
+                }
+                Response::Status(status) => statuses.insert(name.clone(), (*status).into()),
+            };
+        }
+        self.answer(&json!({
+            "now": visit.now.timestamp(),
+            "files": files,
+            "statuses": statuses,
+            "names": visit.names,
+            "directory": directory,
+            "targets": targets,
+        }))
+    }
+
+    fn answer<T: DeserializeOwned>(&mut self, question: &Value) -> T {
+        writeln!(self.questions, "{question}").expect("python reads questions");
+        let mut line = String::new();
+        self.answers.read_line(&mut line).expect("python answers");
+        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"))
     }
 }
 

@@ -1,0 +1,119 @@
+//! Does another client decide otherwise, whatever happens to a repository?
+//!
+//! A scenario is drawn from a seed: an owner sets a repository up and changes it over time, mistakes
+//! are made and mirrors lie, and at each moment two clients come by, ours and python-tuf's. Compared
+//! are the decision, what was found, the requests and their order, and every stored byte. Where
+//! python-tuf differs, the difference is listed in `tests/interop/deviations.toml`.
+//!
+//! `NOTARY_TEST_CASES` says how many scenarios are drawn. With the seed that a failed one prints and
+//! `NOTARY_TEST_CASES=1`, it comes alone.
+
+mod count;
+mod differences;
+mod mutations;
+mod owner;
+mod pair;
+mod program;
+mod scenario;
+
+use std::collections::BTreeSet;
+
+use notary_tests::judge::NgClient;
+use notary_tests::seed;
+
+use count::Count;
+pub(crate) use differences::Difference;
+use differences::{compare, listed};
+use pair::Pair;
+use scenario::Scenario;
+
+/// Scenarios in one run, where nobody asks for another number.
+const CASES: u64 = 60;
+/// Every so many scenarios, the program takes part instead of the library.
+const PROGRAM_EVERY: u64 = 5;
+/// Scenarios in which a listed difference must show itself.
+const PATIENCE: u64 = 60;
+/// The program tries again after this, for as long as a person would wait.
+const TRIED_AGAIN: &str = "500";
+
+/// Lets both clients live through a scenario. What is compared of a visit ends with the first
+/// difference that is more than a request: what comes after it follows from it.
+fn live_through(
+    name: &str,
+    scenario: &Scenario,
+    mut pair: Pair<'_>,
+    listed: &[Difference],
+    count: &mut Count,
+) {
+    let mut happened = BTreeSet::new();
+    for (n, moment) in scenario.moments.iter().enumerate() {
+        happened.extend(moment.mutations.iter().map(|one| one.name()));
+        for both in pair.visit(moment) {
+            let comparison = compare(&both, &happened, listed);
+            count.add(&format!("{name}, moment {n}"), moment, &both, comparison);
+            if !both.agree() || !both.stored_alike() {
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn python_tuf_decides_as_we_do_in_drawn_repositories() {
+    let first = seed::seed();
+    let cases = match std::env::var("NOTARY_TEST_CASES") {
+        Ok(text) => {
+            text.parse().unwrap_or_else(|_| panic!("NOTARY_TEST_CASES={text} is no number"))
+        }
+        Err(_) => CASES,
+    };
+    let (mutations, listed) = (mutations::all(), listed());
+    let mut once = mutations.clone();
+    once.retain(|mutation| !mutation.name.starts_with(TRIED_AGAIN));
+    let mut python = NgClient::start();
+    let mut count = Count::default();
+    for case in 0..cases {
+        let seed = first.wrapping_add(case);
+        let name = format!("NOTARY_TEST_SEED={seed} NOTARY_TEST_CASES=1");
+        let (scenario, pair) = match seed.is_multiple_of(PROGRAM_EVERY) {
+            true => {
+                let scenario = Scenario::of(seed, &once);
+                let pair = Pair::with_program(&scenario.root, &mut python);
+                (scenario, pair)
+            }
+            false => {
+                let scenario = Scenario::of(seed, &mutations);
+                let pair = Pair::with_library(&scenario.root, &mut python);
+                (scenario, pair)
+            }
+        };
+        live_through(&name, &scenario, pair, &listed, &mut count);
+    }
+    println!("{cases} scenarios\n{count}");
+    count.assert_all_listed();
+    if cases >= CASES {
+        count.assert_balanced();
+    }
+}
+
+#[test]
+fn every_listed_difference_is_still_there() {
+    let mut python = NgClient::start();
+    for difference in listed() {
+        let name = &difference.name;
+        let mut mutations = mutations::all();
+        mutations.retain(|one| difference.shown_by.iter().any(|name| name == one.name));
+        assert_eq!(mutations.len(), difference.shown_by.len(), "{name}: no such mutation");
+        let alone = std::slice::from_ref(&difference);
+        let mut shows = |seed: &u64| {
+            let mut count = Count::default();
+            let scenario = Scenario::of(*seed, &mutations);
+            let pair = Pair::with_library(&scenario.root, &mut python);
+            live_through(name, &scenario, pair, alone, &mut count);
+            count.has_seen(name)
+        };
+        let shown = (0..PATIENCE).find(|seed| shows(seed));
+        assert!(shown.is_some(), "{name:?} is listed, but no longer seen");
+        println!("{name:?} is seen in scenario {}", shown.unwrap_or_default());
+    }
+}

@@ -1,0 +1,110 @@
+//! The life of a repository as its clients see it, drawn from a seed.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use notary_tests::hand::Repository;
+use notary_tests::judge::{Served, Visit};
+
+use super::mutations::{Draw, Mutation, Planned, Stored};
+use super::owner::{NAMES, Owner};
+
+/// A sequence of moments, and the root that clients start from.
+pub(super) struct Scenario {
+    pub(super) root: Vec<u8>,
+    pub(super) moments: Vec<Moment>,
+}
+
+/// What happened, and what a client that comes now meets.
+pub(super) struct Moment {
+    /// What the owner has done.
+    pub(super) changes: Vec<&'static str>,
+    /// What goes wrong, in words.
+    pub(super) mutations: Vec<Planned>,
+    /// The client's files that are damaged before its visit.
+    pub(super) damage: Vec<(String, Stored)>,
+    pub(super) visit: Visit,
+}
+
+impl Scenario {
+    /// The scenario of a seed; with these mutations.
+    pub(super) fn of(seed: u64, mutations: &[Mutation]) -> Scenario {
+        let mut owner = Owner::new(seed);
+        let mut now = DateTime::from_timestamp(1_900_000_000, 0).expect("a date in 2030");
+        let mut repository = owner.found(now);
+        let root = repository.root(1).to_vec();
+        let mut past: Vec<Served> = Vec::new();
+        let mut moments: Vec<Moment> = Vec::new();
+        for _ in 0..3 + owner.random.below(4) {
+            let moment = next(&mut owner, &mut repository, mutations, now, &past);
+            past.push(moment.visit.served.clone());
+            moments.push(moment);
+            now += pause(&mut owner);
+        }
+        Scenario { root, moments }
+    }
+}
+
+/// Mostly hours, sometimes days, so that something has expired.
+fn pause(owner: &mut Owner) -> TimeDelta {
+    match owner.random.chance(88) {
+        true => TimeDelta::hours(1 + i64::from(owner.random.below(20) as u32)),
+        false => TimeDelta::days(2 + i64::from(owner.random.below(12) as u32)),
+    }
+}
+
+/// What comes next: the owner's changes, what goes wrong with them, and what a client then meets.
+fn next(
+    owner: &mut Owner,
+    repository: &mut Repository,
+    mutations: &[Mutation],
+    now: DateTime<Utc>,
+    past: &[Served],
+) -> Moment {
+    let mut changes = Vec::new();
+    if !past.is_empty() {
+        for _ in 0..*owner.random.one_of(&[0, 1, 1, 2, 3]) {
+            changes.push(owner.change(repository, now));
+        }
+    }
+    // Sometimes nobody publishes, and what there is may expire.
+    let publishes = past.is_empty() || owner.random.chance(90);
+    let count = *owner.random.one_of(&[0, 0, 1, 1, 1, 1, 2, 2]);
+    let mut wrong = repository.clone();
+    let mut planned = Vec::new();
+    for _ in 0..if mutations.is_empty() { 0 } else { count } {
+        let mutation = *owner.random.one_of(mutations);
+        let one = Planned::new(mutation, &wrong, &mut owner.random);
+        if let Some(role) = one.to_publish() {
+            wrong.edit(role);
+            repository.edit(role);
+        }
+        planned.push(one);
+    }
+    let stranger = owner.new_key();
+    let roles = wrong.targets_roles();
+    let mut draw = Draw { random: &mut owner.random, now, stranger, past, roles };
+    if publishes {
+        repository.publish(now, |_, _| {});
+        match planned.iter().any(|one| one.to_publish().is_some()) {
+            true => wrong.publish(now, |stage, wrong| {
+                planned.iter().for_each(|one| one.at(stage, wrong, &mut draw));
+            }),
+            false => wrong = repository.clone(),
+        }
+    }
+    let mut served = match past.last() {
+        Some(last) if !publishes => last.clone(),
+        _ => wrong.everything(),
+    };
+    planned.iter().for_each(|one| one.serve(&wrong, &mut served, &mut draw));
+    let damage = planned.iter().filter_map(|one| Some((one.role.clone(), one.stored()?))).collect();
+    match planned.iter().all(Planned::may_last) && owner.random.chance(30) {
+        true => *repository = wrong,
+        // What was wrong is put right by the next version.
+        false => planned.iter().filter_map(Planned::to_publish).for_each(|role| {
+            repository.edit(role);
+            repository.edit("snapshot");
+        }),
+    }
+    let names = (0..4).map(|_| (*owner.random.one_of(&NAMES)).to_owned()).collect();
+    Moment { changes, mutations: planned, damage, visit: Visit { now, served, names } }
+}
