@@ -202,7 +202,10 @@ fn remote_code(error: &RemoteError) -> u8 {
 fn agent_code(error: &AgentError) -> u8 {
     match error {
         AgentError::Update(UpdateError::NotFound(_)) => NOT_FOUND,
-        AgentError::Update(_) | AgentError::OtherFile { .. } | AgentError::Name(_) => REFUSED,
+        AgentError::Update(_)
+        | AgentError::OtherFile { .. }
+        | AgentError::NoKnownHash(_)
+        | AgentError::Name(_) => REFUSED,
         AgentError::Remote(error) => remote_code(error),
         AgentError::NoSuchTarget { .. } => NOT_FOUND,
         AgentError::State(_) | AgentError::File { .. } => LOCAL_STATE,

@@ -56,6 +56,9 @@ pub(crate) enum AgentError {
         /// What differs.
         why: String,
     },
+    /// A target that cannot be told from another.
+    #[error("no hash of a kind that is known here (sha256, sha512) is listed for the target {0:?}")]
+    NoKnownHash(String),
     /// A name that cannot stand where it is needed.
     #[error("{0:?} cannot stand in a URL or a file name")]
     Name(String),

@@ -6,7 +6,7 @@ use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use notary_schema::role::{Hashes, TargetFile};
-use notary_schema::updater::Found;
+use notary_schema::updater::{Found, target_location};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Method;
 use ring::digest::{Context, SHA256, SHA512};
@@ -239,6 +239,15 @@ impl Sink for TargetSink {
         // No need to cut it: a body that is taken is at least as long as any that broke off.
         self.file.rewind()
     }
+}
+
+/// The URL of a target below the targets URL; with consistent snapshots its hash is a part of it.
+///
+/// # Errors
+/// When the name cannot stand in a URL, or no known hash is listed.
+pub(crate) fn url_of(base: &Url, found: &Found, consistent: bool) -> Result<Url, AgentError> {
+    let location = target_location(&found.name, &found.file, consistent);
+    url(base, &location.ok_or_else(|| AgentError::NoKnownHash(found.name.clone()))?)
 }
 
 /// The URL of a location below a base URL. A name cannot leave the base.

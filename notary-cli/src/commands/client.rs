@@ -5,7 +5,7 @@ use std::path::Path;
 
 use notary_schema::name::RoleName;
 use notary_schema::trusted::Expiry;
-use notary_schema::updater::{Found, UpdateError, local_name, target_location};
+use notary_schema::updater::{Found, UpdateError, local_name};
 use serde_json::json;
 use url::Url;
 
@@ -96,8 +96,7 @@ async fn take(
 ) -> Result<(), Failure> {
     let unusable = || AgentError::Name(found.name.clone());
     let to = directory.join(file_name(&found.name).ok_or_else(unusable)?);
-    let location = target_location(&found.name, &found.file, consistent).ok_or_else(unusable)?;
-    let url = target::url(base, &location)?;
+    let url = target::url_of(base, found, consistent)?;
     let progress = session.output.bytes(found.file.length, &found.name);
     target::provide(http, &url, found, &to, progress).await?;
     Ok(())

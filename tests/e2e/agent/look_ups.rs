@@ -1,6 +1,7 @@
 //! The exact requests of look-ups and downloads, as [`super::refreshes`] for refreshes.
 
 use notary_schema::key::sha256_hex;
+use notary_tests::mirror::Reply;
 use serde_json::json;
 
 use super::repository::Repository;
@@ -132,7 +133,7 @@ fn downloaded_names_stay_in_the_directory() {
     for folder in ["", "%2F", "/", "%252e%252e/", "a/"] {
         for name in ["b", "%C3%BC%20%3F%23"] {
             let path = format!("targets/{folder}{content}.{name}");
-            scene.mirror.answer(path, notary_tests::mirror::Reply::file(*b"content"));
+            scene.mirror.answer(path, Reply::file(*b"content"));
         }
     }
     for name in ["a/../../b", "../b"] {
@@ -237,12 +238,71 @@ fn delegated_roles_are_stored_and_asked_for_percent_encoded() {
     let scene = Scene::of(repository);
     scene.mirror.answer(
         "metadata/1.a%2F%C3%BC.json",
-        notary_tests::mirror::Reply::file(scene.repository.metadata()["1.a/ü.json"].as_slice()),
+        Reply::file(scene.repository.metadata()["1.a/ü.json"].as_slice()),
     );
     scene.download(&["x/y"]).done();
     assert_eq!(after(&scene, &COLD), ["1.a%2F%C3%BC.json", &hashed("x/", "y", "y")]);
     let stored = scene.stored();
     assert_eq!(stored["a%2F%C3%BC.json"], scene.repository.metadata()["1.a/ü.json"]);
+}
+
+#[test]
+fn all_known_hashes_of_a_target_must_agree_and_one_must_be_known() {
+    let sha256 = sha256_hex(b"content");
+    let sha512 = hex::encode(ring::digest::digest(&ring::digest::SHA512, b"content"));
+    let zeros = |length: usize| "0".repeat(length);
+    let mut repository = Repository::new();
+    for (name, hashes) in [
+        ("both", json!({"sha256": sha256, "sha512": sha512})),
+        ("sha512", json!({"sha512": sha512})),
+        ("unknown-beside", json!({"sha256": sha256, "blake3": "00"})),
+        ("one-differs", json!({"sha256": sha256, "sha512": zeros(128)})),
+        ("other-differs", json!({"sha256": zeros(64), "sha512": sha512})),
+        ("unknown", json!({"blake3": "00"})),
+    ] {
+        repository.role("targets").signed["targets"][name] = json!({"length": 7, "hashes": hashes});
+    }
+    let scene = Scene::of(repository);
+    for (hash, name) in [
+        (&sha256, "both"),
+        (&sha512, "sha512"),
+        (&sha256, "unknown-beside"),
+        (&sha256, "one-differs"),
+        (&zeros(64), "other-differs"),
+    ] {
+        scene.mirror.answer(format!("targets/{hash}.{name}"), Reply::file(*b"content"));
+    }
+    scene.download(&["both", "sha512", "unknown-beside"]).done();
+    for name in ["one-differs", "other-differs"] {
+        scene.download(&[name]).refused("which is not the listed one");
+    }
+    scene.download(&["unknown"]).refused("no hash of a kind that is known here (sha256, sha512)");
+    assert_eq!(std::fs::read_dir(scene.path("targets")).expect("ours").count(), 3);
+}
+
+#[test]
+fn a_target_is_never_held_in_memory() {
+    let content = vec![b'x'; 128 << 20];
+    let mut repository = Repository::new();
+    repository.role("targets").signed["targets"]["big"] = notary_tests::hand::target(&content);
+    let scene = Scene::of(repository);
+    scene.pin();
+    let place = format!("targets/{}.big", sha256_hex(&content));
+    scene.mirror.answer(place, Reply::file(content.as_slice()));
+    let download = scene.download(&["big"]);
+    assert!(download.peak_mib < 32, "{} MiB", download.peak_mib);
+    download.done();
+    let targets = format!("{}targets/", scene.mirror.url());
+    let mut command = scene.user(&["pull", "acme/app", "big"]);
+    command.args(["--targets-url", &targets, "-o", &scene.place("pulled")]);
+    let pull = scene.run(command);
+    assert!(pull.peak_mib < 32, "{} MiB", pull.peak_mib);
+    pull.done();
+    assert!(std::fs::read(scene.path("pulled")).expect("it is there") == content);
+    // Whether it is there already is read in pieces too.
+    let again = scene.download(&["big"]);
+    assert!(again.peak_mib < 32, "{} MiB", again.peak_mib);
+    again.done();
 }
 
 #[test]

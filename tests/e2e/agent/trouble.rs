@@ -106,6 +106,39 @@ fn a_redirect_within_the_origin_is_followed() {
     assert_eq!(scene.asked(), ["2.root.json", "timestamp.json", "elsewhere"]);
 }
 
+#[test]
+fn plain_http_reaches_other_machines_only_where_that_is_allowed() {
+    let scene = Scene::refreshed();
+    // This machine by an address that is not known to be it.
+    let url = format!("{}metadata/", scene.mirror.url().replace("127.0.0.1", "0.0.0.0"));
+    let refresh = |options: &[&str]| {
+        let mut command = scene.client_command(&["--metadata-url", &url, "refresh"]);
+        command.args(options);
+        scene.run(command)
+    };
+    refresh(&[]).refused("is neither https:// nor http:// on loopback");
+    assert_eq!(scene.asked(), [""; 0]);
+    refresh(&["--allow-http"]).done();
+    assert_eq!(scene.asked(), ["2.root.json", "timestamp.json"]);
+}
+
+#[test]
+fn a_redirect_to_another_host_is_followed_where_that_is_allowed() {
+    let scene = Scene::refreshed();
+    let place = scene.repository.targets().into_keys().next().expect("one");
+    let elsewhere = scene.mirror.url().replace("127.0.0.1", "localhost");
+    let away = Reply::status(&format!("302 Found\r\nlocation: {elsewhere}cdn/app"));
+    scene.mirror.answer(format!("targets/{place}"), away);
+    scene.mirror.answer("cdn/app", Reply::file(*b"app"));
+    scene.download(&["app.tgz"]).refused("or allow the other host with --redirect-host");
+    scene.mirror.take_asked();
+    let mut command = scene.download_command(&["app.tgz"]);
+    command.args(["--redirect-host", "localhost"]);
+    scene.run(command).done();
+    let asked = scene.asked();
+    assert_eq!(asked[2..], [format!("targets/{place}"), "cdn/app".to_owned()]);
+}
+
 /// Replicas of a server may be a moment apart.
 #[test]
 fn an_older_timestamp_of_another_replica_is_asked_for_again_after_a_second() {
