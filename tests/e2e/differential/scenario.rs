@@ -77,11 +77,15 @@ fn next(
             wrong.edit(role);
             repository.edit(role);
         }
+        one.before(&mut wrong);
         planned.push(one);
     }
+    // Nothing expires at the very second of a visit unless a mutation says so: the clock of a
+    // program that runs goes on.
+    let visited = now + TimeDelta::minutes(5);
     let stranger = owner.new_key();
     let roles = wrong.targets_roles();
-    let mut draw = Draw { random: &mut owner.random, now, stranger, past, roles };
+    let mut draw = Draw { random: &mut owner.random, now: visited, stranger, past, roles };
     if publishes {
         repository.publish(now, |_, _| {});
         match planned.iter().any(|one| one.to_publish().is_some()) {
@@ -106,5 +110,5 @@ fn next(
         }),
     }
     let names = (0..4).map(|_| (*owner.random.one_of(&NAMES)).to_owned()).collect();
-    Moment { changes, mutations: planned, damage, visit: Visit { now, served, names } }
+    Moment { changes, mutations: planned, damage, visit: Visit { now: visited, served, names } }
 }

@@ -1,5 +1,6 @@
 //! Mistakes in who may sign a role, and in the list of delegations.
 
+use notary_tests::hand::Repository;
 use serde_json::{Value, json};
 
 use super::{Draw, How, Mutation};
@@ -101,4 +102,20 @@ pub(super) const ALL: &[Mutation] = &[
     }),
     list("unknown members in a delegation", |roles, _| roles[0]["x-unknown"] = json!([1])),
     list("no delegations", |roles, _| roles.clear()),
+    Mutation { name: "a chain of 70 delegations", how: How::Repository(chain) },
 ];
+
+/// More roles than a client visits for one name.
+fn chain(repository: &mut Repository) {
+    let keys = repository.part("targets").signers.clone();
+    let mut delegator = "targets".to_owned();
+    if repository.document("targets")["delegations"].get("succinct_roles").is_some() {
+        return;
+    }
+    for n in 0..70 {
+        let role = format!("link {n}");
+        let all = json!({"paths": ["*", "*/*", "*/*/*"], "terminating": false});
+        repository.delegate((&delegator, &role), 0, all, (&keys, 1));
+        delegator = role;
+    }
+}

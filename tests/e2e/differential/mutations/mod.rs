@@ -35,6 +35,8 @@ enum How {
     Answer(fn(&mut Served, &str, &mut Draw<'_>)),
     /// To a file that a client has stored.
     Stored(Stored),
+    /// To the whole repository, before its next publish.
+    Repository(fn(&mut Repository)),
 }
 
 /// What a mutation is drawn with.
@@ -52,6 +54,15 @@ pub(super) struct Draw<'a> {
 /// All of them; names are distinct.
 pub(super) fn all() -> Vec<Mutation> {
     [parts::ALL, delegations::ALL, listings::ALL, answers::ALL].concat()
+}
+
+/// Those that a program answers at once and alike: it tries again for a while after a 500, and does
+/// not stand still at a second.
+pub(super) fn for_program() -> Vec<Mutation> {
+    let of_seconds = ["expired a second ago", "expires now", "expires in a second"];
+    let mut some = all();
+    some.retain(|one| !of_seconds.contains(&one.name) && !one.name.starts_with("500"));
+    some
 }
 
 /// Mistakes that owners may not notice, and go on from.
@@ -101,6 +112,7 @@ impl Planned {
                 random.one_of(&candidates).clone()
             }
             How::Listing(_) => random.one_of(&["snapshot", "snapshot", "timestamp"]).to_string(),
+            How::Repository(_) => "targets".to_owned(),
         };
         Planned { mutation, role }
     }
@@ -118,6 +130,13 @@ impl Planned {
     pub(super) fn to_publish(&self) -> Option<&str> {
         let is_stored = matches!(self.mutation.how, How::Answer(_) | How::Stored(_));
         (!is_stored).then_some(&self.role)
+    }
+
+    /// Changes what is about to be published.
+    pub(super) fn before(&self, repository: &mut Repository) {
+        if let How::Repository(edit) = self.mutation.how {
+            edit(repository);
+        }
     }
 
     /// Makes the mistake, at the stage at which the role is about to be written.
@@ -163,7 +182,7 @@ impl Planned {
                 let name = draw.random.one_of(&names).clone();
                 edit(meta, &name, draw);
             }
-            How::Answer(_) | How::Stored(_) => {}
+            How::Answer(_) | How::Stored(_) | How::Repository(_) => {}
         }
     }
 
