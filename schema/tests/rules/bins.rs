@@ -376,3 +376,20 @@ fn names_find_their_prefix_among_many_and_patterns_beside_them() {
         );
     }
 }
+
+#[test]
+fn every_name_finds_its_bin_among_many_by_one_hash() {
+    let bins = bins("x", 14);
+    let signers = || role_keys(&[BIN], 1);
+    let listed: Vec<_> =
+        (0..=bins.last()).map(|bin| bins.delegation(bin, signers(), false)).collect();
+    let mut targets = Draft::first_targets(in_days(9));
+    targets.set_delegations(&listed, &[signer(BIN).key.clone()]);
+    let file = Envelope::<Targets>::parse(sign(&targets.finish(), &[])).unwrap();
+    // With a hash for each prefix this would be 268 million of them.
+    for name in (0..16_384).map(|number| format!("app/{number}")) {
+        let candidate = Candidate::new(name.as_str());
+        let [bin] = &file.signed().covering(&candidate)[..] else { panic!("{name}") };
+        assert_eq!(bin.name, bins.name(bins.index_of(&candidate)));
+    }
+}

@@ -27,18 +27,24 @@ fn collect(folder: &Path, names: &mut BTreeSet<String>) {
     }
 }
 
+/// Pages that say which test stands for what.
+const PAGES: [&str; 2] = ["docs/SECURITY.md", "schema/tests/rules/client/mod.rs"];
+
 #[test]
-fn every_test_that_the_security_page_names_is_there() {
-    let page = std::fs::read_to_string(tree::root().join("docs/SECURITY.md")).expect("the page");
+fn every_test_that_a_page_names_is_there() {
     let tests = tests();
     let is_test = |name: &&str| {
         let plain = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
         // Shorter words in code style are configuration keys and error codes.
         plain && name.matches('_').count() >= 3
     };
-    let words = page.split('`').skip(1).step_by(2).filter_map(|word| word.rsplit("::").next());
-    let named: Vec<&str> = words.filter(is_test).collect();
-    assert!(named.len() >= 10, "only {named:?}");
-    let missing: Vec<&&str> = named.iter().filter(|name| !tests.contains(**name)).collect();
-    assert!(missing.is_empty(), "docs/SECURITY.md names tests that are not there: {missing:?}");
+    for page in PAGES {
+        let text = std::fs::read_to_string(tree::root().join(page)).expect("the page");
+        let words = text.split('`').skip(1).step_by(2);
+        let words = words.filter_map(|word| word.rsplit("::").next());
+        let named: Vec<&str> = words.filter(is_test).collect();
+        assert!(named.len() >= 10, "only {named:?}");
+        let missing: Vec<&&str> = named.iter().filter(|name| !tests.contains(**name)).collect();
+        assert!(missing.is_empty(), "{page} names tests that are not there: {missing:?}");
+    }
 }

@@ -219,6 +219,32 @@ fn a_higher_threshold_is_asked_of_what_is_stored_too() {
     client.refresh().unwrap();
 }
 
+#[test]
+fn a_root_that_comes_during_a_refresh_does_no_harm_while_both_keys_sign() {
+    let mut repository = Repository::new();
+    let mut client = Client::new(&Collection::new());
+    client.remote = repository.serve(2, 2, as_it_is);
+    let mut updater = client.updater();
+    while client.requests.last().is_none_or(|name| name != "2.root.json") {
+        client.take_step(&mut updater).unwrap();
+    }
+    // The walk has ended; now there is a root 2 that this client does not know.
+    repository.rotate(TIMESTAMP_KEY);
+    let alone = repository.serve(3, 2, as_it_is)["timestamp.json"].clone();
+    let both = sign(&Unsigned::of(&timestamp_file(&alone)), &[TIMESTAMP, NEW]);
+    while updater.step() != (Step::Fetch { name: "timestamp.json".into(), max_bytes: 1 << 20 }) {
+        client.take_step(&mut updater).unwrap();
+    }
+    let refused = updater.fetched(alone).unwrap_err();
+    assert!(matches!(refused, UpdateError::Trust(TrustError::Threshold(_))), "{refused}");
+    updater.fetched(both.clone()).unwrap();
+    client.drive(&mut updater).unwrap();
+    client.remote = repository.serve(3, 2, as_it_is);
+    client.remote.insert("timestamp.json".into(), both.clone());
+    client.refresh().unwrap();
+    assert_eq!(client.writes, ["+root.json"], "both roots vouch for the timestamp");
+}
+
 /// Keys and threshold that a root names for a role, who signs its file, and whether that is enough.
 #[test]
 fn files_are_signed_as_the_root_of_today_asks() {

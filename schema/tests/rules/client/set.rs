@@ -62,6 +62,7 @@ fn the_steps_come_in_order_or_not_at_all() {
     out_of_order(set.update_targets(&RoleName::TARGETS, &RoleName::ROOT, targets.clone()));
     set.update_timestamp(collection.timestamp.clone()).unwrap();
     out_of_order(set.update_root(sign(&Unsigned::of(&root(2)), &[ROOT])));
+    out_of_order(set.restore(None, Some(collection.snapshot.clone().into())).map(drop));
     out_of_order(set.update_targets(&RoleName::TARGETS, &RoleName::ROOT, targets.clone()));
     set.update_snapshot(collection.snapshot.clone()).unwrap();
     out_of_order(set.update_timestamp(collection.timestamp.clone()).map(drop));
