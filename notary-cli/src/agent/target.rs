@@ -77,7 +77,13 @@ impl Measure {
             false if listed.hashes.sha256().or(listed.hashes.sha512()).is_none() => {
                 Some("no hash of a kind that is known here is listed".to_owned())
             }
-            false => Some(format!("its sha256 is {}, which is not the listed one", self.sha256)),
+            false => {
+                let (kind, found) = match listed.hashes.sha256() {
+                    Some(listed) if listed != self.sha256 => ("sha256", &self.sha256),
+                    _ => ("sha512", &self.sha512),
+                };
+                Some(format!("its {kind} is {found}, which is not the listed one"))
+            }
         }
     }
 }
