@@ -4,6 +4,7 @@
 //! - [`architecture`]: do packages depend on each other, and on others, as the map says?
 //! - [`bins`]: are names in hash bins found, and published by those who may?
 //! - [`cli`]: does each command print what it must, and exit as it must?
+//! - [`client`]: does `notary client` keep to the workflow, with any repository?
 //! - [`corpus`]: does any input that fuzzing kept break a rule?
 //! - [`caching`]: do clients behind a cache of the web get along?
 //! - [`differential`]: does any client decide otherwise, whatever happens to a repository?
@@ -26,6 +27,7 @@ mod architecture;
 mod bins;
 mod caching;
 mod cli;
+mod client;
 mod corpus;
 mod differential;
 mod documented;
