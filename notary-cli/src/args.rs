@@ -4,6 +4,7 @@
 mod bins;
 mod collection;
 mod delegation;
+mod doctor;
 mod key;
 mod reading;
 mod staging;
@@ -19,6 +20,7 @@ use notary_schema::name::Gun;
 pub(crate) use bins::*;
 pub(crate) use collection::*;
 pub(crate) use delegation::*;
+pub(crate) use doctor::*;
 pub(crate) use key::*;
 pub(crate) use reading::*;
 pub(crate) use staging::*;
@@ -124,6 +126,10 @@ pub(crate) enum Command {
     Verify(VerifyArgs),
     /// Download and verify a target
     Pull(PullArgs),
+    /// Read a collection a second time, with another implementation: what is refused, what breaks
+    /// clients in the field, what expires soon (exit 7 when something is to be done)
+    #[cfg(feature = "doctor")]
+    Doctor(DoctorArgs),
     /// Delete a collection: the server keeps its roots, and everything for `undelete`
     Delete(DeleteArgs),
     /// Bring a deleted collection back

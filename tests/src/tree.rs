@@ -30,8 +30,14 @@ pub struct TreeNode {
 /// Everything that is compiled into a program of this package, for this platform: its normal and
 /// build dependencies at any depth. The first node is the package.
 pub fn dependencies(package: &str) -> Vec<TreeNode> {
+    dependencies_with(package, &[])
+}
+
+/// The same with options of cargo that choose features.
+pub fn dependencies_with(package: &str, features: &[&str]) -> Vec<TreeNode> {
     let arguments = ["tree", "--locked", "-e", "normal,build", "--prefix", "none"];
-    let text = cargo(&[&arguments[..], &["--format", "{p}|{f}", "-p", package]].concat());
+    let format = ["--format", "{p}|{f}", "-p", package];
+    let text = cargo(&[&arguments[..], &format, features].concat());
     let read = |line: &str| {
         let (name, features) = line.split_once('|')?;
         let features = features.trim_end_matches(" (*)").split(',').map(str::to_owned).collect();
@@ -40,6 +46,23 @@ pub fn dependencies(package: &str) -> Vec<TreeNode> {
     let nodes: Vec<TreeNode> = text.lines().filter_map(read).collect();
     assert_eq!(nodes.first().map(|node| node.name.as_str()), Some(package), "{text}");
     nodes
+}
+
+/// Every source file below a folder, with its text.
+pub fn sources(folder: &str) -> Vec<(PathBuf, String)> {
+    let (mut folders, mut sources) = (vec![root().join(folder)], Vec::new());
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).expect("a folder of the tree") {
+            let path = entry.expect("an entry of it").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = std::fs::read_to_string(&path).expect("source is UTF-8");
+                sources.push((path, text));
+            }
+        }
+    }
+    sources
 }
 
 /// `cargo metadata`, with the packages of all platforms.

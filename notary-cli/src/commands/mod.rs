@@ -6,6 +6,8 @@ mod collections;
 mod completion;
 mod delegation;
 mod diff;
+#[cfg(feature = "doctor")]
+mod doctor;
 mod info;
 mod init;
 mod key;
@@ -115,6 +117,8 @@ async fn dispatch(session: &Session, command: Command) -> Result<Outcome, Failur
         Command::Trust(command) => trust::run(session, command).await,
         Command::Verify(args) => pull::verify(session, args).await,
         Command::Pull(args) => pull::pull(session, args).await,
+        #[cfg(feature = "doctor")]
+        Command::Doctor(args) => doctor::run(session, args).await,
         Command::Delete(args) => collections::delete(session, args).await,
         Command::Undelete(args) => collections::undelete(session, &args.gun).await,
         Command::Policy(args) => collections::policy(session, args).await,

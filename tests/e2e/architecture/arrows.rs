@@ -96,15 +96,45 @@ fn the_command_line_brings_no_service_along() {
     }
 }
 
+/// Other cryptography, other TLS, and the client that brings one of them along.
+const OTHERS: [&str; 6] =
+    ["aws-lc-rs", "aws-lc-sys", "openssl-sys", "native-tls", "tough", "pq-sys"];
+
 #[test]
 fn the_programs_have_one_cryptography_and_one_tls() {
-    for package in ["notary-server", "notary-signer", "notary-cli"] {
-        let names = names(package);
+    // What `notary doctor` has is the next test's.
+    for (package, features) in
+        [("notary-server", ""), ("notary-signer", ""), ("notary-cli", "--no-default-features")]
+    {
+        let features: Vec<&str> = features.split_whitespace().collect();
+        let tree = tree::dependencies_with(package, &features);
+        let names: BTreeSet<String> = tree.into_iter().map(|node| node.name).collect();
         assert!(names.contains("ring"), "{package} is expected to use ring");
-        for other in ["aws-lc-rs", "aws-lc-sys", "openssl-sys", "native-tls", "tough", "pq-sys"] {
+        for other in OTHERS {
             assert!(!names.contains(other), "{package} depends on {other}");
         }
     }
+}
+
+/// docs/decisions/0007: the second implementation has a cryptography of its own.
+#[test]
+fn the_second_opinion_alone_has_another_cryptography() {
+    let tree = tree::dependencies("notary-cli");
+    let find = |name: &str| tree.iter().find(|node| node.name == name);
+    let tough = find("tough").expect("the doctor is there by default");
+    assert!(!tough.features.iter().any(|feature| feature == "http"), "it asks no server");
+    let allowed = ["tough", "aws-lc-rs", "aws-lc-sys"];
+    for other in OTHERS.iter().filter(|other| !allowed.contains(other)) {
+        assert!(find(other).is_none(), "notary-cli depends on {other}");
+    }
+    let doctor = tree::root().join("notary-cli/src/commands/doctor/opinion.rs");
+    let sources = tree::sources("notary-cli/src");
+    for crate_name in ["tough::", "aws_lc_rs"] {
+        let named = sources.iter().filter(|(_, text)| text.contains(crate_name));
+        let named: Vec<_> = named.map(|(path, _)| path).filter(|path| **path != doctor).collect();
+        assert!(named.is_empty(), "{crate_name} is named in {named:?}");
+    }
+    assert!(sources.iter().any(|(path, text)| *path == doctor && text.contains("tough::")));
 }
 
 #[test]

@@ -1,30 +1,19 @@
 //! What the documents name exists.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use notary_tests::tree;
 
 /// The names of all test functions of the tree.
 fn tests() -> BTreeSet<String> {
+    let folders = ["tests", "schema", "notary-server", "notary-signer", "notary-cli"];
+    let sources = folders.iter().flat_map(|folder| tree::sources(folder));
     let mut names = BTreeSet::new();
-    for folder in ["tests", "schema", "notary-server", "notary-signer", "notary-cli"] {
-        collect(&tree::root().join(folder), &mut names);
+    for (_, text) in sources {
+        let functions = text.split("fn ").skip(1).filter_map(|rest| rest.split('(').next());
+        names.extend(functions.map(str::to_owned));
     }
     names
-}
-
-fn collect(folder: &Path, names: &mut BTreeSet<String>) {
-    for entry in std::fs::read_dir(folder).expect("a folder of the tree") {
-        let path = entry.expect("an entry of it").path();
-        if path.is_dir() {
-            collect(&path, names);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            let text = std::fs::read_to_string(&path).expect("source is UTF-8");
-            let functions = text.split("fn ").skip(1).filter_map(|rest| rest.split('(').next());
-            names.extend(functions.map(str::to_owned));
-        }
-    }
 }
 
 /// Pages that say which test stands for what.

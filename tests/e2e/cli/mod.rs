@@ -24,6 +24,7 @@ scripts! {
     collections
     completion
     delegations
+    doctor
     history
     importing
     keys

@@ -1,0 +1,211 @@
+//! Reads a collection as far as the doctor examines it: the top-level roles, the chain of roots that
+//! old clients climb, and the delegated roles.
+//!
+//! A small collection is read as a whole. Of a large one a sample of its delegated roles is read,
+//! drawn by a seed: those whose name hashes lowest together with it, so that the same seed gives the
+//! same roles for as long as these exist, whatever else is published.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
+use notary_schema::key::sha256_hex;
+use notary_schema::name::{RoleName, Version};
+use notary_schema::role::Targets;
+use notary_schema::trusted::{Expiry, TrustedSet};
+use notary_schema::updater::{Limits, remote_name};
+use serde::Serialize;
+
+use crate::agent::{Agent, AgentError};
+use crate::exit::Failure;
+use crate::view::View;
+
+/// Most roots below the newest that are read: no client in the field climbs further.
+const MAX_ROOT_STEPS: u64 = 256;
+/// Most delegations between `targets` and a role that are followed.
+const MAX_DEPTH: usize = 32;
+/// Most bins of one role that a sample is drawn from.
+const MAX_BINS: usize = 65_536;
+
+/// From when on a collection is large, and how much of a large one is read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    /// Most delegated roles.
+    pub(crate) roles: usize,
+    /// Most targets.
+    pub(crate) targets: usize,
+    /// Most bytes of delegated roles; a sample ends here, too.
+    pub(crate) bytes: usize,
+    /// How many delegated roles of a large collection are read.
+    pub(crate) sample: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Bounds {
+        Bounds { roles: 256, targets: 200_000, bytes: 64 << 20, sample: 64 }
+    }
+}
+
+/// How much of the delegated roles was read.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct Extent {
+    /// How many were read.
+    pub(crate) roles: usize,
+    /// How many the files that were read delegate to; of bins up to 65,536 each.
+    pub(crate) known: usize,
+    /// How many targets they list, with those of `targets`.
+    pub(crate) targets: usize,
+    /// What the sample was drawn by; none where everything was read.
+    pub(crate) seed: Option<u32>,
+}
+
+/// The roots that clients climb.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Roots {
+    /// The newest, and those below it from which it is reached, the oldest first.
+    pub(crate) files: Vec<Vec<u8>>,
+    /// Roots that clients who trust the one before cannot take, and why.
+    pub(crate) gaps: Vec<(Version, String)>,
+}
+
+/// What was read.
+#[derive(Debug, Clone)]
+pub(crate) struct Collected {
+    /// All that is verified; expired files are used.
+    pub(crate) view: View,
+    /// The chain of roots.
+    pub(crate) roots: Roots,
+    /// Delegated roles that are not trusted, and why.
+    pub(crate) refused: BTreeMap<RoleName, String>,
+    /// How much that is.
+    pub(crate) extent: Extent,
+}
+
+/// Reads a collection whose top-level roles the agent has brought up to date.
+pub(crate) async fn collect(
+    agent: &mut Agent<'_>,
+    bounds: Bounds,
+    seed: u32,
+    now: DateTime<Utc>,
+) -> Result<Collected, Failure> {
+    let roots = climb(agent, now).await?;
+    let mut walk = Walk::new(bounds, seed);
+    let targets = agent.trusted()?.targets(&RoleName::TARGETS).cloned();
+    let targets = targets.expect("a refresh ends with targets");
+    walk.extent.targets = targets.signed().targets.len();
+    walk.discover(&[], targets.signed());
+    while let Some(path) = walk.next() {
+        walk.read(agent, &path).await?;
+    }
+    let view = View::new(agent.trusted()?.clone());
+    Ok(Collected { view, roots, refused: walk.refused, extent: walk.extent })
+}
+
+/// Reads the roots from one that old clients may have to the newest, each verified by the one before.
+async fn climb(agent: &Agent<'_>, now: DateTime<Utc>) -> Result<Roots, Failure> {
+    let newest = agent.trusted()?.root().clone();
+    let newest_number = newest.version().get();
+    let mut roots = Roots::default();
+    let mut trusted: Option<TrustedSet> = None;
+    for number in newest_number.saturating_sub(MAX_ROOT_STEPS).max(1)..=newest_number {
+        let version = Version::new(number)?;
+        let name = remote_name(&RoleName::ROOT, Some(version));
+        let Some(bytes) = agent.fetch(&name, Limits::default().small_bytes).await? else {
+            roots.gaps.push((version, "the server does not have it".to_owned()));
+            (trusted, roots.files) = (None, Vec::new());
+            continue;
+        };
+        let step = trusted.as_mut().map(|trusted| trusted.update_root(bytes.clone()));
+        if !matches!(step, Some(Ok(()))) {
+            let alone = TrustedSet::new(bytes.clone(), now, Expiry::Reported);
+            if let Some(error) = step.and_then(Result::err).or(alone.as_ref().err().cloned()) {
+                roots.gaps.push((version, error.to_string()));
+            }
+            (trusted, roots.files) = (alone.ok(), Vec::new());
+        }
+        roots.files.extend(trusted.is_some().then_some(bytes));
+    }
+    let is_other = |trusted: &TrustedSet| trusted.root().message() != newest.message();
+    if trusted.as_ref().is_some_and(is_other) {
+        let why = "it is not the one that is trusted here".to_owned();
+        roots.gaps.push((newest.version(), why));
+    }
+    if trusted.as_ref().is_none_or(is_other) {
+        roots.files = vec![newest.bytes().to_vec()];
+    }
+    Ok(roots)
+}
+
+/// A walk along delegations, in an order that a seed draws.
+struct Walk {
+    bounds: Bounds,
+    seed: u32,
+    /// Roles to read with the way to each, by their place in the order.
+    waiting: BTreeMap<String, Vec<RoleName>>,
+    known: BTreeSet<RoleName>,
+    bytes: usize,
+    refused: BTreeMap<RoleName, String>,
+    extent: Extent,
+}
+
+impl Walk {
+    fn new(bounds: Bounds, seed: u32) -> Walk {
+        Walk {
+            bounds,
+            seed,
+            waiting: BTreeMap::new(),
+            known: BTreeSet::new(),
+            bytes: 0,
+            refused: BTreeMap::new(),
+            extent: Extent { roles: 0, known: 0, targets: 0, seed: None },
+        }
+    }
+
+    /// Notes the roles that a file delegates to.
+    fn discover(&mut self, path: &[RoleName], file: &Targets) {
+        let Some(delegations) = &file.delegations else { return };
+        let listed = delegations.listed().iter().map(|role| role.name.clone());
+        let bins = delegations.succinct().into_iter().flat_map(|succinct| succinct.bins.names());
+        for role in listed.chain(bins.take(MAX_BINS)) {
+            if self.known.insert(role.clone()) && path.len() < MAX_DEPTH {
+                let place = sha256_hex(format!("{} {role}", self.seed).as_bytes());
+                self.waiting.insert(place, path.iter().cloned().chain([role]).collect());
+            }
+        }
+        self.extent.known = self.known.len();
+    }
+
+    /// The way to the role that is read next; none at the end, or when the sample is complete.
+    fn next(&mut self) -> Option<Vec<RoleName>> {
+        let Bounds { roles, targets, bytes, sample } = self.bounds;
+        let is_full = self.bytes > bytes;
+        let is_large = self.known.len() > roles || self.extent.targets > targets || is_full;
+        let (_, path) = self.waiting.pop_first()?;
+        if is_large {
+            self.extent.seed = Some(self.seed);
+        }
+        (!is_large || (self.extent.roles < sample && !is_full)).then_some(path)
+    }
+
+    /// Reads the last role of a path, unless it has published nothing yet.
+    async fn read(&mut self, agent: &mut Agent<'_>, path: &[RoleName]) -> Result<(), Failure> {
+        let role = path.last().expect("a path below targets");
+        let snapshot = agent.trusted()?.snapshot();
+        if snapshot.is_some_and(|snapshot| snapshot.signed().entry(role).is_none()) {
+            return Ok(());
+        }
+        match agent.follow(path).await {
+            Ok(()) => {}
+            Err(AgentError::Update(error)) => {
+                self.refused.insert(role.clone(), error.to_string());
+                return Ok(());
+            }
+            Err(error) => return Err(error.into()),
+        }
+        let file = agent.trusted()?.targets(role).expect("it was followed").clone();
+        self.extent.roles += 1;
+        self.extent.targets += file.signed().targets.len();
+        self.bytes += file.bytes().len();
+        self.discover(path, file.signed());
+        Ok(())
+    }
+}
