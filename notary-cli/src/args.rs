@@ -10,6 +10,7 @@ mod reading;
 mod staging;
 mod token;
 mod trust;
+mod watch;
 mod when;
 
 use std::path::PathBuf;
@@ -26,7 +27,8 @@ pub(crate) use reading::*;
 pub(crate) use staging::*;
 pub(crate) use token::*;
 pub(crate) use trust::*;
-pub(crate) use when::When;
+pub(crate) use watch::*;
+pub(crate) use when::{Interval, When};
 
 /// Publish, delegate and verify software with TUF metadata
 #[derive(Debug, Parser)]
@@ -126,6 +128,8 @@ pub(crate) enum Command {
     Verify(VerifyArgs),
     /// Download and verify a target
     Pull(PullArgs),
+    /// Download a target whenever it changes, and run a command then
+    Watch(WatchArgs),
     /// Read a collection a second time, with another implementation: what is refused, what breaks
     /// clients in the field, what expires soon (exit 7 when something is to be done)
     #[cfg(feature = "doctor")]

@@ -88,8 +88,10 @@ pub(crate) struct Settings {
     pub(crate) passphrases: BTreeMap<&'static str, SecretString>,
 }
 
+/// The variable with the API token.
+pub(crate) const TOKEN: &str = "NOTARY_TOKEN";
 /// Every variable with a passphrase.
-const PASSPHRASES: [&str; 5] = [
+pub(crate) const PASSPHRASES: [&str; 5] = [
     "NOTARY_PASSPHRASE",
     "NOTARY_NEW_PASSPHRASE",
     "NOTARY_ROOT_PASSPHRASE",
@@ -121,8 +123,8 @@ impl Settings {
         let trust_dir = trust_dir.or(file.trust_dir).or_else(|| Some(home?.join(".notary")));
         let token = match options.token_file.as_ref() {
             Some(path) => Some(read_token(path)?),
-            None => match (text("NOTARY_TOKEN"), file.token_file) {
-                (Some(token), _) => Some(check_token(&token, "NOTARY_TOKEN")?),
+            None => match (text(TOKEN), file.token_file) {
+                (Some(token), _) => Some(check_token(&token, TOKEN)?),
                 (None, Some(path)) => Some(read_token(&path)?),
                 (None, None) => None,
             },

@@ -19,6 +19,7 @@
 //! - [`properties`]: what holds for every file
 //! - [`stolen`]: what can a stolen part do, and what not?
 //! - [`vectors`]: do python-securesystemslib and we agree, both ways?
+//! - [`watch`]: does a machine get what is published, and nothing else?
 //!
 //! What they start from: [`release`], as people make it.
 
@@ -43,3 +44,4 @@ mod properties;
 mod release;
 mod stolen;
 mod vectors;
+mod watch;

@@ -1,6 +1,7 @@
 //! When something expires, as a person writes it.
 
 use std::str::FromStr;
+use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use notary_schema::online::expires_after;
@@ -40,14 +41,34 @@ impl FromStr for When {
         if let Ok(expires) = Expires::try_from(text.to_owned()) {
             return Ok(When::At(expires.time()));
         }
-        let unit = text.chars().last().ok_or_else(refuse)?;
-        let number: i64 = text[..text.len() - unit.len_utf8()].parse().map_err(|_| refuse())?;
-        let span = match unit {
-            'd' => TimeDelta::try_days(number),
-            'h' => TimeDelta::try_hours(number),
-            'm' => TimeDelta::try_minutes(number),
-            _ => None,
-        };
-        span.filter(|span| *span > TimeDelta::zero()).map(When::After).ok_or_else(refuse)
+        span(text).map(When::After).ok_or_else(refuse)
+    }
+}
+
+/// A span of more than nothing: a number and a unit.
+fn span(text: &str) -> Option<TimeDelta> {
+    let unit = text.chars().last()?;
+    let number: i64 = text[..text.len() - unit.len_utf8()].parse().ok()?;
+    let span = match unit {
+        'd' => TimeDelta::try_days(number),
+        'h' => TimeDelta::try_hours(number),
+        'm' => TimeDelta::try_minutes(number),
+        's' => TimeDelta::try_seconds(number),
+        _ => None,
+    };
+    span.filter(|span| *span > TimeDelta::zero())
+}
+
+/// How long to wait, of a second to ten years.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Interval(pub(crate) Duration);
+
+impl FromStr for Interval {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Interval, String> {
+        let refuse = || format!("{text:?} is not a span like 30s, 5m or 1h");
+        let span = span(text).filter(|span| span.num_days() <= 3_650).ok_or_else(refuse)?;
+        Ok(Interval(span.to_std().map_err(|_| refuse())?))
     }
 }

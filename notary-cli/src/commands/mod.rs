@@ -18,6 +18,7 @@ mod pull;
 mod stage;
 mod token;
 mod trust;
+mod watch;
 
 use std::ffi::OsString;
 use std::io::ErrorKind;
@@ -117,6 +118,7 @@ async fn dispatch(session: &Session, command: Command) -> Result<Outcome, Failur
         Command::Trust(command) => trust::run(session, command).await,
         Command::Verify(args) => pull::verify(session, args).await,
         Command::Pull(args) => pull::pull(session, args).await,
+        Command::Watch(args) => watch::run(session, args).await,
         #[cfg(feature = "doctor")]
         Command::Doctor(args) => doctor::run(session, args).await,
         Command::Delete(args) => collections::delete(session, args).await,

@@ -2,12 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
+use notary_schema::name::Gun;
+use notary_schema::role::Expires;
 use notary_schema::trusted::Expiry;
 use notary_schema::updater::{Found, target_location};
 use serde_json::json;
 use url::Url;
 
-use crate::agent::{AgentError, target};
+use crate::agent::AgentError;
+use crate::agent::target::{self, Provided};
 use crate::args::{PullArgs, VerifyArgs};
 use crate::exit::{Failure, Outcome};
 use crate::remote::is_loopback;
@@ -16,7 +19,7 @@ use crate::settings::parse_url;
 
 /// Runs `notary verify`.
 pub(crate) async fn verify(session: &Session, args: VerifyArgs) -> Result<Outcome, Failure> {
-    let found = find(session, &args.gun, &args.name).await?;
+    let (found, _) = find(session, &args.gun, &args.name).await?;
     let mut progress = session.output.bytes(found.file.length, "verifying");
     target::verify(&args.file, &found, &mut progress).map_err(missing_file)?;
     drop(progress);
@@ -26,36 +29,72 @@ pub(crate) async fn verify(session: &Session, args: VerifyArgs) -> Result<Outcom
 
 /// Runs `notary pull`. A file that is there and is the target is left as it is.
 pub(crate) async fn pull(session: &Session, args: PullArgs) -> Result<Outcome, Failure> {
-    let base = match &args.targets_url {
-        Some(url) => Some(parse_url(url)?),
-        None => session.settings.targets_url.clone(),
-    };
-    let base = usable(base)?;
-    let found = find(session, &args.gun, &args.name).await?;
-    let unusable = || AgentError::Name(found.name.clone());
-    let to = match args.output {
-        Some(path) => path,
-        None => file_name(&found.name).ok_or_else(unusable)?,
-    };
-    let location = target_location(&found.name, &found.file, !args.plain_names);
-    let url = target::url(&base, &location.ok_or_else(unusable)?)?;
-    let progress = session.output.bytes(found.file.length, &found.name);
-    target::provide(session.http(), &url, &found, &to, progress).await?;
+    let errand = Errand::new(session, args)?;
+    let (found, _) = errand.find(session).await?;
+    errand.fetch(session, &found).await?;
+    let to = errand.to();
     let text =
         format!("{} {} bytes, verified by {}\n", to.display(), found.file.length, found.role);
-    report(session, &found, &to, &text)
+    report(session, &found, to, &text)
 }
 
-/// Looks up a target; the collection is free again afterwards, however long a download takes.
-async fn find(
-    session: &Session,
-    gun: &notary_schema::name::Gun,
-    name: &str,
-) -> Result<Found, Failure> {
+/// A target that is wanted: which one, where from, and where to.
+pub(crate) struct Errand {
+    args: PullArgs,
+    base: Url,
+    to: PathBuf,
+}
+
+impl Errand {
+    /// Refuses what cannot be done before anything is asked for.
+    pub(crate) fn new(session: &Session, args: PullArgs) -> Result<Errand, Failure> {
+        let base = match &args.targets_url {
+            Some(url) => Some(parse_url(url)?),
+            None => session.settings.targets_url.clone(),
+        };
+        let base = usable(base)?;
+        let named = args.output.clone().or_else(|| file_name(&args.name));
+        let to = named.ok_or_else(|| AgentError::Name(args.name.clone()))?;
+        Ok(Errand { args, base, to })
+    }
+
+    /// The file that it is written to.
+    pub(crate) fn to(&self) -> &Path {
+        &self.to
+    }
+
+    /// Looks the target up, and says until when the answer is fresh.
+    pub(crate) async fn find(&self, session: &Session) -> Result<(Found, Expires), Failure> {
+        find(session, &self.args.gun, &self.args.name).await
+    }
+
+    /// Downloads the target that was found, unless it is there. What else is there stays until the new
+    /// file is verified.
+    pub(crate) async fn fetch(
+        &self,
+        session: &Session,
+        found: &Found,
+    ) -> Result<Provided, Failure> {
+        let location = target_location(&found.name, &found.file, !self.args.plain_names);
+        let location = location.ok_or_else(|| AgentError::Name(found.name.clone()))?;
+        let url = target::url(&self.base, &location)?;
+        let progress = session.output.bytes(found.file.length, &found.name);
+        target::provide(session.http(), &url, found, &self.to, progress)
+            .await
+            .map_err(Failure::from)
+    }
+}
+
+/// Looks up a target, and says until when the answer is fresh. The collection is free again
+/// afterwards, however long a download takes.
+async fn find(session: &Session, gun: &Gun, name: &str) -> Result<(Found, Expires), Failure> {
     let (_, _lock) = session.locked(gun).await?;
     let mut agent = session.refreshed(gun, session.now(), Expiry::Enforced).await?;
+    let fresh_until = agent.trusted()?.timestamp().map(|timestamp| timestamp.expires());
+    let fresh_until = fresh_until.expect("a refresh ends with a timestamp");
     let found = agent.find(name).await?;
-    found.ok_or_else(|| AgentError::NoSuchTarget { name: name.to_owned() }.into())
+    let found = found.ok_or_else(|| AgentError::NoSuchTarget { name: name.to_owned() })?;
+    Ok((found, fresh_until))
 }
 
 fn report(session: &Session, found: &Found, file: &Path, text: &str) -> Result<Outcome, Failure> {

@@ -7,6 +7,7 @@
 //!                                 root.json timestamp.json snapshot.json targets.json ROLE.json
 //! collections/GUN/_staged.json    changes that wait to be published
 //! collections/GUN/_in_flight.json signed files of a publish whose outcome is not known
+//! collections/GUN/_applied.json   for which files `notary watch` has run its command
 //! collections/GUN/_lock           held by the one process that works on the collection
 //! ```
 //! No segment of a collection name starts with `_`, so a collection below another one has its own
@@ -166,6 +167,11 @@ impl CollectionDir {
     /// Signed files of a publish whose outcome is not known.
     pub(crate) fn in_flight_path(&self) -> PathBuf {
         self.path.join("_in_flight.json")
+    }
+
+    /// For which files `notary watch` has run its command.
+    pub(crate) fn applied_path(&self) -> PathBuf {
+        self.path.join("_applied.json")
     }
 
     /// Forgets the trusted metadata: trust starts again with the pinned root.

@@ -34,6 +34,7 @@ scripts! {
     transport
     trouble
     trusting
+    watch
     witnessing
 }
 
