@@ -314,3 +314,28 @@ fn what_is_refused_here_is_not_verified_and_what_another_refuses_is_to_do() {
     assert_eq!(outcome(note, error), Outcome::ToDo);
     assert_eq!(outcome(error, error), Outcome::NotVerified);
 }
+
+/// Scripts rely on the codes: the page that tells what they mean has them all.
+#[test]
+fn every_code_is_documented() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/ARCHITECTURE.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let sources = [
+        include_str!("../opinion.rs"),
+        include_str!("../rules/delegations.rs"),
+        include_str!("../rules/keys.rs"),
+        include_str!("../rules/life.rs"),
+        include_str!("../rules/sizes.rs"),
+        include_str!("../rules/targets.rs"),
+    ];
+    let words = sources.iter().flat_map(|source| source.split('"').skip(1).step_by(2));
+    let is_code = |word: &&str| {
+        word.contains('_')
+            && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+    };
+    let codes: Vec<&str> = words.filter(is_code).chain(["expired"]).collect();
+    assert!(codes.len() > 20, "{codes:?}");
+    let missing: Vec<_> =
+        codes.iter().filter(|code| !page.contains(&format!("`{code}`"))).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
