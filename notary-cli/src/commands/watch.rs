@@ -158,7 +158,7 @@ impl Watch<'_> {
         if self.applied()?.get(&file).is_some_and(|applied| applied == content) {
             return Ok(());
         }
-        self.execute(exec, &file, found, content)?;
+        self.execute(exec, &file, found)?;
         self.note_applied(|applied| drop(applied.insert(file.clone(), content.to_owned()))).await?;
         let line = format!("{}: {} succeeded\n", found.name, exec.program);
         self.event("ran", json!({ "name": found.name, "file": file, "exec": exec.program }), &line)
@@ -178,13 +178,7 @@ impl Watch<'_> {
 
     /// Names reach the command through its environment only. It does not get what opens keys, and its
     /// output goes to stderr, so that stdout holds our lines alone.
-    fn execute(
-        &self,
-        exec: &Exec,
-        file: &Path,
-        found: &Found,
-        content: &str,
-    ) -> Result<(), Failure> {
+    fn execute(&self, exec: &Exec, file: &Path, found: &Found) -> Result<(), Failure> {
         let mut command = Command::new(&exec.program);
         command.args(&exec.arguments).stdin(Stdio::null()).stdout(std::io::stderr());
         for secret in PASSPHRASES.iter().chain(&[TOKEN]) {
@@ -192,7 +186,8 @@ impl Watch<'_> {
         }
         command.env("NOTARY_GUN", self.gun.as_str()).env("NOTARY_NAME", &found.name);
         command.env("NOTARY_FILE", file).env("NOTARY_ROLE", found.role.as_str());
-        command.env("NOTARY_LENGTH", found.file.length.to_string()).env("NOTARY_SHA256", content);
+        command.env("NOTARY_LENGTH", found.file.length.to_string());
+        command.env("NOTARY_SHA256", found.file.hashes.sha256().unwrap_or_default());
         let status = command
             .status()
             .map_err(|error| Failure::file("run", Path::new(&exec.program), error))?;
