@@ -4,6 +4,7 @@
 mod bins;
 mod collection;
 mod delegation;
+#[cfg(feature = "doctor")]
 mod doctor;
 mod key;
 mod reading;
@@ -21,6 +22,7 @@ use notary_schema::name::Gun;
 pub(crate) use bins::*;
 pub(crate) use collection::*;
 pub(crate) use delegation::*;
+#[cfg(feature = "doctor")]
 pub(crate) use doctor::*;
 pub(crate) use key::*;
 pub(crate) use reading::*;
