@@ -39,6 +39,11 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
+/// glibc keeps what large bodies took, for each thread that ever held one: after a few of them the
+/// process has several times their size. This one gives blocks of 8 MiB and more back at once.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// A place at which a test can stop the process, to see what becomes of a publish in flight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum StopPoint {

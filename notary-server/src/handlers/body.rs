@@ -18,6 +18,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::config::Limits;
 use crate::error::ServiceError;
 
+/// A part's memory is doubled as it comes, up to this length.
+const DOUBLED_BYTES: usize = 1 << 20;
+/// From then on it grows by so much: blocks of this size and more are given back to the system at
+/// once, so that what a part has grown out of is not held beside it.
+const STEP_BYTES: usize = 8 << 20;
+
 /// The parts of a body as they came.
 #[derive(Debug, Default)]
 pub struct Body {
@@ -150,8 +156,13 @@ async fn read_part(
             Some(held) => held.merge(share),
             None => *held = Some(share),
         }
+        if bytes.capacity() - bytes.len() < chunk.len() {
+            let more = if bytes.len() < DOUBLED_BYTES { bytes.len() } else { STEP_BYTES };
+            bytes.reserve_exact(more.max(chunk.len()));
+        }
         bytes.extend_from_slice(&chunk);
     }
+    bytes.shrink_to_fit();
     Ok(bytes)
 }
 
