@@ -219,7 +219,6 @@ impl TrustedSet {
         if let Some(old) = &self.timestamp {
             refuse_rollback("timestamp", old.version(), new.version())?;
             if new.version() == old.version() {
-                self.check_life(&RoleName::TIMESTAMP, old)?;
                 return Ok(TimestampChange::Same);
             }
             let (old, new) = (&old.signed().meta.snapshot, &new.signed().meta.snapshot);

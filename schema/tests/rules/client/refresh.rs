@@ -115,6 +115,26 @@ fn what_has_expired_in_the_store_is_no_obstacle_and_still_says_what_may_not_go_b
 }
 
 #[test]
+fn what_has_expired_in_the_store_and_is_still_the_newest_is_refused() {
+    let collection = Collection::new();
+    let expired = |role, days| TrustError::Expired { role, expires: in_days(days) };
+    let mut client = Client::new(&collection);
+    client.refresh().unwrap();
+    let stored = client.local.clone();
+    client.days = 1;
+    assert_eq!(client.refused(), expired(RoleName::TIMESTAMP, 1));
+    assert_eq!(client.requests, ["2.root.json", "timestamp.json"]);
+    assert_eq!(client.local, stored);
+    // Under a fresh timestamp the snapshot is asked for once more, and is what it was.
+    client.days = 7;
+    let fresh = timestamp_of(&collection.snapshot, 2, in_days(20));
+    client.remote.insert("timestamp.json".into(), fresh);
+    assert_eq!(client.refused(), expired(RoleName::SNAPSHOT, 7));
+    assert_eq!(client.requests, ["2.root.json", "timestamp.json", "1.snapshot.json"]);
+    assert_eq!(client.writes, ["+timestamp.json"]);
+}
+
+#[test]
 fn a_stored_snapshot_is_used_again_only_where_it_is_the_listed_file() {
     let collection = Collection::new();
     let warm = || {

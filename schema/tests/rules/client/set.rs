@@ -75,6 +75,37 @@ fn the_steps_come_in_order_or_not_at_all() {
 }
 
 #[test]
+fn nothing_is_taken_under_an_expired_root() {
+    let collection = Collection::new();
+    for (days, accepted) in [(364, true), (365, false)] {
+        let at = now() + TimeDelta::days(days);
+        let timestamp = timestamp_of(&collection.snapshot, 1, in_days(400));
+        let mut set = TrustedSet::new(collection.root.clone(), at, Expiry::Enforced).unwrap();
+        assert_eq!(set.clone().restore(None, None).is_ok(), accepted);
+        assert_eq!(set.update_timestamp(timestamp).is_ok(), accepted);
+    }
+}
+
+#[test]
+fn root_delegates_to_targets_alone_and_targets_is_not_let_go_of() {
+    let collection = Collection::new();
+    let mut set = TrustedSet::new(collection.root.clone(), now(), Expiry::Enforced).unwrap();
+    set.update_timestamp(collection.timestamp.clone()).unwrap();
+    set.update_snapshot(collection.snapshot.clone()).unwrap();
+    for (delegator, name) in [("root", "targets"), ("targets", "docs")] {
+        let file = collection.files[&role(name)].clone();
+        set.update_targets(&role(name), &role(delegator), file).unwrap();
+    }
+    for name in ["root", "timestamp", "snapshot", "docs"] {
+        assert!(set.authority(&role(name), &RoleName::ROOT).is_err(), "{name}");
+    }
+    set.authority(&RoleName::TARGETS, &RoleName::ROOT).unwrap();
+    set.forget_delegated(|_| true);
+    assert_eq!(set.targets_roles().collect::<Vec<_>>(), [&RoleName::TARGETS]);
+    assert_eq!(set.held_bytes(), collection.files[&RoleName::TARGETS].len() as u64);
+}
+
+#[test]
 fn any_flipped_byte_of_a_signed_file_is_noticed() {
     let collection = Collection::new();
     let file = &collection.files[&role("docs")];
