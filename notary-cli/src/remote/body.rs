@@ -15,6 +15,9 @@ const FREE_PIECES: u64 = 4096;
 /// So many bytes the pieces of a longer body have on the average: each costs work, however small.
 const MIN_PIECE_BYTES: u64 = 64;
 
+/// How many turns of other tasks are enough for a connection to be free again.
+const TURNS_UNTIL_IDLE: u32 = 8;
+
 /// Reads the body: that of a success into the sink, that of anything else as a problem. Answers the
 /// length too.
 pub(super) async fn receive(
@@ -55,6 +58,10 @@ pub(super) async fn receive(
             false if bytes > max_bytes => break,
             false => body.extend(chunk),
         }
+    }
+    // The tasks of the connection put it back; a request that comes before would open another.
+    for _ in 0..TURNS_UNTIL_IDLE {
+        tokio::task::yield_now().await;
     }
     let problem = match is_problem && !status.is_success() {
         true => serde_json::from_slice(&body).ok(),
