@@ -82,7 +82,8 @@ async fn locked(session: &Session, files: &MetadataDir) -> Result<Lock, Failure>
     if !root.exists() {
         return Err(AgentError::from(UpdateError::NoTrustedRoot).into());
     }
-    session.patiently(async |patience| files.lock(patience).await, root.display()).await
+    let directory = root.parent().unwrap_or(&root).display();
+    session.patiently(async |patience| files.lock(patience).await, directory).await
 }
 
 /// Downloads a target, unless the file is there already.

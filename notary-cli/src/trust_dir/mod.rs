@@ -26,6 +26,9 @@ use notary_schema::name::Gun;
 use crate::StopPoint;
 pub(crate) use lock::Lock;
 
+/// The directory of a collection's trusted metadata.
+const TRUSTED: &str = "_trusted";
+
 /// What is wrong with the files of this user.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StateError {
@@ -81,9 +84,10 @@ fn way_out(path: &Path) -> &'static str {
              anew what it has not"
         }
         "_pinned.json" => "forget it with `notary trust remove` and pin the root again",
-        "root.json" => {
+        "root.json" if path.parent().is_some_and(|directory| directory.ends_with(TRUSTED)) => {
             "remove the directory that it is in: trust starts again with the pinned root"
         }
+        "root.json" => "start again with a root that you trust: `notary client init`",
         _ => "remove it to start anew",
     }
 }
@@ -151,7 +155,7 @@ impl CollectionDir {
     /// The trusted metadata; where there is none yet, it starts with the pinned root.
     pub(crate) fn trusted(&self) -> MetadataDir {
         let first_root = Some(self.pinned_path());
-        MetadataDir { first_root, ..MetadataDir::new(self.path.join("_trusted")) }
+        MetadataDir { first_root, ..MetadataDir::new(self.path.join(TRUSTED)) }
     }
 
     /// The root that a person vouched for.
@@ -176,7 +180,7 @@ impl CollectionDir {
 
     /// Forgets the trusted metadata: trust starts again with the pinned root.
     pub(crate) fn forget_metadata(&self) -> Result<(), StateError> {
-        files::remove_all(&self.path.join("_trusted"))
+        files::remove_all(&self.path.join(TRUSTED))
     }
 
     /// Forgets the pinned root and the trusted metadata. The root goes last: without it, nothing is
@@ -198,7 +202,7 @@ impl CollectionDir {
         files::create_dir(&self.path)?;
         let lock = Lock::take(self.path.join("_lock"), patience).await?;
         files::sweep(&self.path);
-        files::sweep(&self.path.join("_trusted"));
+        files::sweep(&self.path.join(TRUSTED));
         Ok(lock)
     }
 }

@@ -117,6 +117,28 @@ fn targets_that_are_hard_to_read_cost_no_more_than_their_length() {
 }
 
 #[test]
+fn a_file_has_the_length_and_the_hash_that_are_listed() {
+    let mut scene = Scene::refreshed();
+    scene.repository.release(&["targets"]);
+    for (role, name) in [("snapshot", "2.snapshot.json"), ("targets", "2.targets.json")] {
+        scene.publish();
+        scene.answer(name, Reply::status("404 Not Found"));
+        scene.refresh().refused(&format!("the repository has no {name}"));
+        let file = scene.repository.metadata()[name].clone();
+        let longer = [file.as_slice(), b" "].concat();
+        let error = format!("longer than the {} bytes", file.len());
+        refuses(&scene, name, "a byte more", longer, &error, 24);
+        let error = format!("{role} does not have the length and hashes that are listed for it");
+        refuses(&scene, name, "a byte less", file[..file.len() - 1].to_vec(), &error, 24);
+        let mut other = file.clone();
+        other[10] ^= 1;
+        refuses(&scene, name, "another byte", other, &error, 24);
+    }
+    scene.publish();
+    scene.refresh().done();
+}
+
+#[test]
 fn a_snapshot_of_two_million_entries_is_too_long() {
     let mut scene = Scene::refreshed();
     scene.repository.versions_only = true;

@@ -95,7 +95,7 @@ impl Scene {
     /// A refresh that does not wait long for what may get better.
     pub(super) fn impatient_refresh(&self) -> Run {
         let mut command = self.refresh_command();
-        command.args(["--timeout", "1"]);
+        command.args(["--timeout", "3"]);
         self.run(command)
     }
 

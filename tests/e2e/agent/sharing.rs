@@ -74,7 +74,7 @@ fn a_download_does_not_keep_other_agents_waiting() {
     let mut slow = start(scene.download_command(&["app.tgz"]));
     scene.mirror.wait_until_asked(&place);
     let mut command = scene.refresh_command();
-    command.args(["--timeout", "5"]);
+    command.args(["--timeout", "60"]);
     scene.run(command).done();
     slow.kill().expect("it waits");
     slow.wait().expect("our child");
