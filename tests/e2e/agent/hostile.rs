@@ -117,7 +117,11 @@ fn rows() -> Vec<Row> {
             head(stream, &"x: y\r\n".repeat(2000))
         }),
         row("informational answers without an end", 4, TIME_IS_OVER, |stream| {
-            endless(stream, b"HTTP/1.1 103 Early Hints\r\n\r\n")
+            // Not as fast as it can: that makes the client late by some seconds (docs/SECURITY.md).
+            loop {
+                stream.write_all(&b"HTTP/1.1 103 Early Hints\r\n\r\n".repeat(100))?;
+                std::thread::park_timeout(Duration::from_millis(1));
+            }
         }),
         row("garbage", 4, NO_HTTP, |stream| stream.write_all(b"SSH-2.0-OpenSSH_9.2\r\n\r\n")),
         row("garbage without an end", 4, NO_HTTP, |stream| endless(stream, &[0; 1 << 16])),
@@ -230,7 +234,7 @@ fn a_long_file_of_a_hostile_mirror_does_no_harm() {
     let lookup = scene.user(&["lookup", "acme/app", "app.tgz"]);
     scene.run(lookup).exits(5, "the repository has no 2.targets.json");
     for row in rows() {
-        if [TOO_LONG, TIME_IS_OVER].contains(&row.error) && !row.what.starts_with("info") {
+        if [TOO_LONG, TIME_IS_OVER].contains(&row.error) {
             is_harmless(&scene, "2.targets.json", row, 2 * 64 + MOST_MIB);
         }
     }
@@ -258,7 +262,7 @@ fn a_target_of_a_hostile_mirror_is_not_stored() {
             stream.write_all(b"HTTP/1.0 200 OK\r\n\r\nap")
         }),
     ]);
-    for row in rows.filter(|row| !row.what.starts_with("info")) {
+    for row in rows {
         let send = std::sync::Arc::new(row.send);
         scene.mirror.answer(place.clone(), Reply::wire(move |stream| send(stream)));
         let mut download = scene.download_command(&[name]);
