@@ -14,7 +14,7 @@ use super::scenario::Moment;
 pub(super) struct Count {
     accepted: usize,
     refused: usize,
-    /// By listed difference; the name of the last one is that of the case.
+    /// By listed difference.
     listed: BTreeMap<String, usize>,
     differing: usize,
     /// Beside each mutation: how many questions we accepted, and how many not.
@@ -28,7 +28,7 @@ impl Count {
         place: &str,
         moment: &Moment,
         both: &Both,
-        comparison: Comparison<'_>,
+        comparison: &Comparison<'_>,
     ) {
         let accepted = !matches!(both.ours.decision, Decision::Refused(_));
         for mutation in &moment.mutations {
@@ -40,9 +40,11 @@ impl Count {
             Comparison::Alike => self.refused += 1,
             Comparison::Listed(names) => {
                 self.differing += 1;
-                for name in names {
-                    *self.listed.entry(name.to_owned()).or_default() += 1;
-                }
+                names.iter().for_each(|name| self.note(name));
+            }
+            Comparison::PartedWays(name) => {
+                self.differing += 1;
+                self.note(name);
             }
             Comparison::Unlisted(text) => {
                 let mutations: Vec<String> =
@@ -53,6 +55,10 @@ impl Count {
                 ));
             }
         }
+    }
+
+    fn note(&mut self, difference: &str) {
+        *self.listed.entry(difference.to_owned()).or_default() += 1;
     }
 
     pub(super) fn has_seen(&self, difference: &str) -> bool {

@@ -13,7 +13,8 @@ use super::pair::Both;
 #[serde(deny_unknown_fields)]
 pub(crate) struct Difference {
     pub(super) name: String,
-    /// Whether python-tuf goes another way from there: whatever else differs follows from it.
+    /// Whether the two part ways there, since one trusts what the other cannot: whatever else differs
+    /// follows from it, and the scenario is over.
     #[serde(default)]
     parts_ways: bool,
     /// Part of our words and of its words where it differs.
@@ -21,7 +22,8 @@ pub(crate) struct Difference {
     ours: String,
     #[serde(default)]
     theirs: String,
-    /// Files that only one of us requests: `+snapshot` is python-tuf's request, `-snapshot` is ours.
+    /// Files that only one of us requests: `+snapshot` is python-tuf's request, `-snapshot` is ours;
+    /// `~snapshot` is another file of the same role.
     #[serde(default)]
     requests: Vec<String>,
     /// Files that only one of us has stored, or (`~stored snapshot`) that are not the same.
@@ -54,8 +56,10 @@ pub(super) fn listed() -> Vec<Difference> {
 pub(super) enum Comparison<'a> {
     /// Both did the same.
     Alike,
-    /// They differ as these say.
+    /// They differ as these say, and go on alike.
     Listed(BTreeSet<&'a str>),
+    /// They part ways as this one says.
+    PartedWays(&'a str),
     /// They differ in a way that is not listed.
     Unlisted(String),
 }
@@ -82,7 +86,7 @@ pub(super) fn compare<'a>(
         one.parts_ways && marked
     };
     if let Some(one) = listed.iter().find(parts_ways) {
-        return Comparison::Listed(BTreeSet::from([one.name.as_str()]));
+        return Comparison::PartedWays(&one.name);
     }
     let mut explained = BTreeSet::new();
     let mut all = both.agree();
@@ -114,25 +118,36 @@ fn said(decision: &Decision) -> String {
     }
 }
 
-/// The requests that only one of them makes; where only their order differs, all of them.
+/// The requests that only one of them makes; `~snapshot` where each requests its own file of a role,
+/// `order` where they request the same files in another order.
 fn requests(both: &Both) -> Vec<String> {
     let (ours, theirs) = (&both.ours.requests, &both.theirs.requests);
-    let only = |sign: char, these: &[String], those: &[String]| {
-        let mut left = those.to_vec();
-        let mut only = Vec::new();
-        for name in these {
-            match left.iter().position(|other| other == name) {
-                Some(place) => drop(left.remove(place)),
-                None => only.push(format!("{sign}{}", kind(name))),
-            }
+    let mut differing: Vec<String> =
+        only(theirs, ours).iter().map(|name| format!("+{}", kind(name))).collect();
+    for name in only(ours, theirs) {
+        let kind = kind(name);
+        match differing.iter_mut().find(|item| **item == format!("+{kind}")) {
+            Some(item) => *item = format!("~{kind}"),
+            None => differing.push(format!("-{kind}")),
         }
-        only
-    };
-    let differing = [only('+', theirs, ours), only('-', ours, theirs)].concat();
-    match differing.is_empty() && ours != theirs {
-        true => vec!["order".to_owned()],
-        false => differing,
     }
+    if differing.is_empty() && ours != theirs {
+        differing.push("order".to_owned());
+    }
+    differing
+}
+
+/// Those of the first list that are not in the second, as often as they are not.
+fn only<'a>(these: &'a [String], those: &[String]) -> Vec<&'a String> {
+    let mut left: Vec<&String> = those.iter().collect();
+    let is_left = |name: &&String| match left.iter().position(|other| other == name) {
+        Some(place) => {
+            left.remove(place);
+            false
+        }
+        None => true,
+    };
+    these.iter().filter(is_left).collect()
 }
 
 fn stored(both: &Both) -> Vec<String> {

@@ -116,8 +116,9 @@ impl Owner {
         let consistent =
             *self.random.one_of(&[Some(true), Some(true), Some(true), Some(false), None]);
         repository.set_consistent(consistent);
-        for (role, days) in [("timestamp", 3), ("snapshot", 9), ("root", 60)] {
-            repository.live(role, TimeDelta::days(days));
+        // Some are short enough to be over before anybody signs again.
+        for (role, days) in [("timestamp", [3, 7]), ("snapshot", [3, 12]), ("root", [9, 90])] {
+            repository.live(role, TimeDelta::days(*self.random.one_of(&days)));
         }
         for _ in 0..1 + self.random.below(10) {
             self.delegate(&mut repository);

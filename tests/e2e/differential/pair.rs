@@ -74,8 +74,8 @@ impl<'a> Pair<'a> {
         Pair { ours, python, theirs }
     }
 
-    /// One visit of both. Where they decided differently, or stored other files, python-tuf goes on
-    /// with what we have stored, so that one difference is not reported for ever.
+    /// One visit of both. Where they stored other files, python-tuf goes on with what we have stored,
+    /// so that one difference is not reported for ever.
     pub(super) fn visit(&mut self, moment: &Moment) -> Vec<Both> {
         self.damage(moment);
         let metadata = self.theirs.path();
@@ -92,7 +92,7 @@ impl<'a> Pair<'a> {
         let compared = ours.into_iter().zip(theirs);
         let both = |(question, (ours, theirs))| Both { question, ours, theirs };
         let both: Vec<Both> = self.questions(&moment.visit).zip(compared).map(both).collect();
-        if both.iter().any(|both| !both.agree() || !both.stored_alike()) {
+        if !both.iter().all(Both::stored_alike) {
             self.theirs = copy_of(&self.ours.stored());
         }
         both

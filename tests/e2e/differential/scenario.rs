@@ -33,7 +33,7 @@ impl Scenario {
         let root = repository.root(1).to_vec();
         let mut past: Vec<Served> = Vec::new();
         let mut moments: Vec<Moment> = Vec::new();
-        for _ in 0..3 + owner.random.below(4) {
+        for _ in 0..4 + owner.random.below(5) {
             let moment = next(&mut owner, &mut repository, mutations, now, &past);
             past.push(moment.visit.served.clone());
             moments.push(moment);
@@ -67,25 +67,14 @@ fn next(
     }
     // Sometimes nobody publishes, and what there is may expire.
     let publishes = past.is_empty() || owner.random.chance(90);
-    let count = *owner.random.one_of(&[0, 0, 1, 1, 1, 1, 2, 2]);
-    let mut wrong = repository.clone();
-    let mut planned = Vec::new();
-    for _ in 0..if mutations.is_empty() { 0 } else { count } {
-        let mutation = *owner.random.one_of(mutations);
-        let one = Planned::new(mutation, &wrong, &mut owner.random);
-        if let Some(role) = one.to_publish() {
-            wrong.edit(role);
-            repository.edit(role);
-        }
-        one.before(&mut wrong);
-        planned.push(one);
-    }
     // Nothing expires at the very second of a visit unless a mutation says so: the clock of a
     // program that runs goes on.
     let visited = now + TimeDelta::minutes(5);
     let stranger = owner.new_key();
-    let roles = wrong.targets_roles();
+    let roles = repository.targets_roles();
     let mut draw = Draw { random: &mut owner.random, now: visited, stranger, past, roles };
+    let mut wrong = repository.clone();
+    let planned = plan(mutations, repository, &mut wrong, &mut draw);
     if publishes {
         repository.publish(now, |_, _| {});
         match planned.iter().any(|one| one.to_publish().is_some()) {
@@ -109,6 +98,28 @@ fn next(
             repository.edit("snapshot");
         }),
     }
-    let names = (0..4).map(|_| (*owner.random.one_of(&NAMES)).to_owned()).collect();
+    let names = (0..6).map(|_| (*owner.random.one_of(&NAMES)).to_owned()).collect();
     Moment { changes, mutations: planned, damage, visit: Visit { now: visited, served, names } }
+}
+
+/// What goes wrong with the next publish: roles to which it happens are published, right and wrong.
+fn plan(
+    mutations: &[Mutation],
+    repository: &mut Repository,
+    wrong: &mut Repository,
+    draw: &mut Draw<'_>,
+) -> Vec<Planned> {
+    let mut planned = Vec::new();
+    let count = *draw.random.one_of(&[0, 0, 1, 1, 1, 1, 2, 3]);
+    while planned.len() < count && !mutations.is_empty() {
+        let mutation = *draw.random.one_of(mutations);
+        let one = Planned::new(mutation, repository, draw.random);
+        if let Some(role) = one.to_publish() {
+            wrong.edit(role);
+            repository.edit(role);
+        }
+        one.before(wrong, draw);
+        planned.push(one);
+    }
+    planned
 }

@@ -98,20 +98,11 @@ impl Collection {
     /// that no role lists any more go.
     pub fn trust(&mut self, role: &str, keys: &[HandKey], threshold: u32) {
         self.part(role).signers = keys.to_vec();
-        let (delegator, entry) = match role {
-            "docs" => (&mut self.targets.signed["delegations"], "/roles/0".to_owned()),
-            _ => (&mut self.root.signed, format!("/roles/{role}")),
+        let delegations = match role {
+            "docs" => &mut self.targets.signed["delegations"],
+            _ => &mut self.root.signed,
         };
-        for key in keys {
-            delegator["keys"][key.id()] = key.object().clone();
-        }
-        let keyids: Vec<&str> = keys.iter().map(HandKey::id).collect();
-        let entry = delegator.pointer_mut(&entry).expect("every role has an entry");
-        entry["keyids"] = json!(keyids);
-        entry["threshold"] = json!(threshold);
-        let roles = delegator["roles"].to_string();
-        let keys = delegator["keys"].as_object_mut().expect("keys are a map");
-        keys.retain(|id, _| roles.contains(id.as_str()));
+        list_keys(delegations, role, keys, threshold);
     }
 
     /// Lets one more file stand in `targets`.
@@ -154,6 +145,27 @@ impl Collection {
         written("timestamp", &timestamp);
         files
     }
+}
+
+/// Lists exactly these keys for a role, in a root or in the delegations of a role. Keys that no role
+/// lists any more go. Answers the ids that were listed before.
+fn list_keys(delegations: &mut Value, role: &str, keys: &[HandKey], threshold: u32) -> Vec<String> {
+    for key in keys {
+        delegations["keys"][key.id()] = key.object().clone();
+    }
+    let entry = match &mut delegations["roles"] {
+        Value::Array(roles) => roles.iter_mut().find(|one| one["name"] == role),
+        roles => roles.get_mut(role),
+    };
+    let entry = entry.unwrap_or_else(|| panic!("nobody delegates to {role:?} here"));
+    let keyids = keys.iter().map(HandKey::id).collect();
+    let before = std::mem::replace(&mut entry["keyids"], keyids);
+    entry["threshold"] = json!(threshold);
+    let roles = delegations["roles"].to_string();
+    let listed = delegations["keys"].as_object_mut().expect("keys are a map");
+    listed.retain(|id, _| roles.contains(id.as_str()));
+    let before = before.as_array().into_iter().flatten();
+    before.filter_map(|id| id.as_str().map(str::to_owned)).collect()
 }
 
 /// What is known of a target file.

@@ -14,7 +14,7 @@ use notary_schema::updater::local_name;
 use ring::digest::{SHA512, digest};
 use serde_json::{Map, Value, json};
 
-use super::{Files, HandKey, Part};
+use super::{Files, HandKey, Part, list_keys};
 use crate::judge::Served;
 
 /// What a snapshot or timestamp says of a file beside its version.
@@ -258,9 +258,8 @@ impl Repository {
         roles.map_or_else(Vec::new, |roles| roles.iter().filter_map(name).collect())
     }
 
-    /// Lets a delegator list exactly these keys for a role. All of them sign it from now on, beside
-    /// those who sign it for other delegators; the next root is signed by the keys of the present
-    /// one too.
+    /// Lets a delegator list exactly these keys for a role. They sign it from now on in place of
+    /// those that were listed before; the next root is signed by the keys of the present one too.
     pub fn trust(&mut self, delegator: &str, role: &str, keys: &[HandKey], threshold: u32) {
         self.edit(role);
         let signed = &mut self.edit(delegator).signed;
@@ -268,23 +267,10 @@ impl Repository {
             "root" => signed,
             _ => &mut signed["delegations"],
         };
-        for key in keys {
-            delegations["keys"][key.id()] = key.object().clone();
-        }
-        let entry = match &mut delegations["roles"] {
-            Value::Array(roles) => roles.iter_mut().find(|one| one["name"] == role),
-            roles => roles.get_mut(role),
-        };
-        let entry = entry.expect("the delegator lists the role");
-        let before: Vec<Value> = entry["keyids"].as_array().cloned().unwrap_or_default();
-        entry["keyids"] = keys.iter().map(HandKey::id).collect();
-        entry["threshold"] = json!(threshold);
-        let roles = delegations["roles"].to_string();
-        let listed = delegations["keys"].as_object_mut().expect("keys are a map");
-        listed.retain(|id, _| roles.contains(id.as_str()));
+        let before = list_keys(delegations, role, keys, threshold);
         let signers = &mut self.part(role).signers;
         if role != "root" {
-            signers.retain(|key| !before.contains(&json!(key.id())));
+            signers.retain(|key| before.iter().all(|id| id != key.id()));
         }
         signers.retain(|key| keys.iter().all(|new| new.id() != key.id()));
         signers.extend_from_slice(keys);

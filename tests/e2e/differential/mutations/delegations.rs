@@ -103,10 +103,14 @@ pub(super) const ALL: &[Mutation] = &[
     list("unknown members in a delegation", |roles, _| roles[0]["x-unknown"] = json!([1])),
     list("no delegations", |roles, _| roles.clear()),
     Mutation { name: "a chain of 70 delegations", how: How::Repository(chain) },
+    Mutation {
+        name: "another delegator trusts a stranger",
+        how: How::Repository(second_delegator),
+    },
 ];
 
 /// More roles than a client visits for one name.
-fn chain(repository: &mut Repository) {
+fn chain(repository: &mut Repository, _: &mut Draw<'_>) {
     let keys = repository.part("targets").signers.clone();
     let mut delegator = "targets".to_owned();
     if repository.document("targets")["delegations"].get("succinct_roles").is_some() {
@@ -118,4 +122,21 @@ fn chain(repository: &mut Repository) {
         repository.delegate((&delegator, &role), 0, all, (&keys, 1));
         delegator = role;
     }
+}
+
+/// A second delegation to a role, under which nobody has signed it.
+fn second_delegator(repository: &mut Repository, draw: &mut Draw<'_>) {
+    let role = draw.random.one_of(&draw.roles).clone();
+    let delegator = draw.random.one_of(&draw.roles).clone();
+    let listed = repository.delegated_by(&delegator);
+    let is_free = repository.document(&delegator)["delegations"].get("succinct_roles").is_none();
+    if role == "targets" || listed.contains(&role) || !is_free {
+        return;
+    }
+    let paths = *draw.random.one_of(&["*", "*.txt", "docs/*", "*/*/*"]);
+    let delegation = json!({"paths": [paths], "terminating": false});
+    let signers = repository.part(&role).signers.clone();
+    let (place, keys) = (draw.random.index(listed.len() + 1), [draw.stranger.clone()]);
+    repository.delegate((&delegator, &role), place, delegation, (&keys, 1));
+    repository.part(&role).signers = signers;
 }

@@ -36,7 +36,7 @@ enum How {
     /// To a file that a client has stored.
     Stored(Stored),
     /// To the whole repository, before its next publish.
-    Repository(fn(&mut Repository)),
+    Repository(fn(&mut Repository, &mut Draw<'_>)),
 }
 
 /// What a mutation is drawn with.
@@ -56,14 +56,40 @@ pub(super) fn all() -> Vec<Mutation> {
     [parts::ALL, delegations::ALL, listings::ALL, answers::ALL].concat()
 }
 
+/// Those to draw from; attacks come more often than oddities.
+pub(super) fn to_draw() -> Vec<Mutation> {
+    let all = all();
+    let attacks: Vec<Mutation> =
+        all.iter().filter(|one| ATTACKS.contains(&one.name)).copied().collect();
+    assert_eq!(attacks.len(), ATTACKS.len(), "each attack is a mutation");
+    [all, attacks.repeat(4)].concat()
+}
+
 /// Those that a program answers at once and alike: it tries again for a while after a 500, and does
 /// not stand still at a second.
 pub(super) fn for_program() -> Vec<Mutation> {
     let of_seconds = ["expired a second ago", "expires now", "expires in a second"];
-    let mut some = all();
+    let mut some = to_draw();
     some.retain(|one| !of_seconds.contains(&one.name) && !one.name.starts_with("500"));
     some
 }
+
+/// What somebody does on purpose, with some of the keys or without.
+const ATTACKS: [&str; 13] = [
+    "some keys do not sign",
+    "a stranger signs instead of a key",
+    "the version before",
+    "the same version again with other content",
+    "a version far away",
+    "expired a second ago",
+    "another delegator trusts a stranger",
+    "an entry is missing",
+    "an entry of the version before",
+    "a wrong hash",
+    "the file of an earlier version",
+    "the timestamp of another moment",
+    "the whole repository as it was",
+];
 
 /// Mistakes that owners may not notice, and go on from.
 const MAY_LAST: [&str; 10] = [
@@ -133,9 +159,9 @@ impl Planned {
     }
 
     /// Changes what is about to be published.
-    pub(super) fn before(&self, repository: &mut Repository) {
+    pub(super) fn before(&self, repository: &mut Repository, draw: &mut Draw<'_>) {
         if let How::Repository(edit) = self.mutation.how {
-            edit(repository);
+            edit(repository, draw);
         }
     }
 
