@@ -19,8 +19,7 @@ use actix_tls::accept::rustls_0_23::TlsStream;
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{Extensions, ServiceRequest, ServiceResponse};
 use actix_web::http::ConnectionType;
-use actix_web::middleware::Next;
-use actix_web::{ResponseError, rt};
+use actix_web::{HttpResponse, ResponseError, rt};
 use bytes::Bytes;
 
 use crate::config::Limits;
@@ -191,13 +190,23 @@ enum Refused {
 
 /// The place of a request, until the last byte of its answer is on its way.
 #[derive(Debug)]
-struct InFlight {
+pub struct InFlight {
     id: u64,
     connection: u64,
     connections: Arc<Connections>,
 }
 
 impl InFlight {
+    /// Keeps the place until the answer is on its way.
+    pub fn until_sent<B: MessageBody + 'static>(
+        self,
+        response: ServiceResponse<B>,
+    ) -> ServiceResponse<BoxBody> {
+        response.map_body(|_, body| {
+            BoxBody::new(Answer { body: body.boxed(), rest: Bytes::new(), place: self })
+        })
+    }
+
     fn note_taken(&self) {
         let mut state = self.connections.state();
         let connection = state.open.get_mut(&self.connection);
@@ -218,33 +227,26 @@ impl Drop for InFlight {
     }
 }
 
-/// Gives a request its place, or refuses it at once.
-pub async fn admit(
-    request: ServiceRequest,
-    next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+/// Gives a request its place.
+///
+/// # Errors
+/// The answer to one that has none.
+pub fn admit(request: &ServiceRequest) -> Result<InFlight, HttpResponse> {
     let place = match request.conn_data::<Open>() {
         Some(open) => open.begin(),
         None => Err(Refused::Connection),
     };
-    match place {
-        Ok(place) => {
-            let response = next.call(request).await?;
-            Ok(response.map_body(|_, body| {
-                BoxBody::new(Answer { body: body.boxed(), rest: Bytes::new(), place })
-            }))
+    place.map_err(|refused| match refused {
+        Refused::Request => {
+            ServiceError::Busy("too many requests are being answered").error_response()
         }
-        Err(Refused::Request) => {
-            let busy = ServiceError::Busy("too many requests are being answered");
-            Ok(request.into_response(busy.error_response()))
-        }
-        Err(Refused::Connection) => {
+        Refused::Connection => {
             let busy = ServiceError::Busy("too many connections are open");
-            let mut response = request.into_response(busy.error_response());
-            response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
-            Ok(response)
+            let mut response = busy.error_response();
+            response.head_mut().set_connection_type(ConnectionType::Close);
+            response
         }
-    }
+    })
 }
 
 /// The body of an answer, in pieces, with the place of its request.

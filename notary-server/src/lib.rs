@@ -2,8 +2,8 @@
 //!
 //! The modules, in the order in which a publish meets them:
 //!
-//! - [`config`], [`startup`], [`connections`], [`routes`]: how the program comes to listen, to how
-//!   many, and to what
+//! - [`config`], [`startup`], [`connections`], [`requests`], [`routes`]: how the program comes to
+//!   listen, to how many, and to what
 //! - [`handlers`]: a request in, one call, an answer out
 //! - [`openapi`]: the document of all calls
 //! - [`auth`]: who may do what
@@ -26,6 +26,7 @@ pub mod panics;
 pub mod problem;
 pub mod publish;
 pub mod refresh;
+pub mod requests;
 pub mod routes;
 pub mod served;
 pub mod signer_client;

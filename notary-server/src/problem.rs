@@ -1,18 +1,18 @@
 //! The body of every error: a problem (RFC 9457) with a stable code and the id of the request.
 
+use actix_web::HttpResponse;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use actix_web::middleware::Next;
-use actix_web::{HttpMessage, HttpResponse};
 use notary_schema::wire::{PROBLEM_JSON, Problem};
 use serde_json::{Map, Value};
-use tracing_actix_web::RequestId;
 
 use crate::error::ServiceError;
 use crate::panics::caught;
+use crate::telemetry::RequestId;
 
 /// A body before the request id is known. It travels as an extension of the response.
 #[derive(Debug, Clone)]
@@ -49,7 +49,7 @@ impl Draft {
         Draft { code, detail, more: Map::new(), internal: None }
     }
 
-    fn into_body(self, status: StatusCode, request_id: String) -> Vec<u8> {
+    fn into_body(self, status: StatusCode, id: RequestId) -> Vec<u8> {
         if let Some(internal) = &self.internal {
             tracing::error!(error = %internal, "request failed");
         }
@@ -58,7 +58,7 @@ impl Draft {
             code: self.code.to_owned(),
             title: status.canonical_reason().unwrap_or("Error").to_owned(),
             detail: self.detail,
-            request_id,
+            request_id: id.to_string(),
             more: self.more,
         };
         serde_json::to_vec(&problem).expect("a problem is JSON")
@@ -69,22 +69,31 @@ impl Draft {
 #[derive(Debug, Clone, Copy)]
 pub struct OwnBody;
 
-/// Gives every error its body, also those that the HTTP library answers by itself and panics.
-/// Bodies that a handler documents as its own stay.
+/// Answers a request through its handler, and gives every error its body, also those that the HTTP
+/// library answers by itself and panics. Bodies that a handler documents as its own stay.
 pub async fn problems(
+    id: RequestId,
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    let request_id = request.extensions().get::<RequestId>().map(ToString::to_string);
-    let request_id = request_id.unwrap_or_default();
     // A client asks for the next root until there is none: an old "none" would hide one. What
     // somebody with a token is told is for nobody else.
     let may_be_kept =
         !request.path().ends_with("root.json") && !request.headers().contains_key(AUTHORIZATION);
-    let mut response = match caught(next.call(request)).await {
-        Ok(answered) => answered?.map_into_boxed_body(),
-        Err(panic) => return Err(panicked(&panic, request_id)),
-    };
+    match caught(next.call(request)).await {
+        Ok(answered) => Ok(with_body(id, answered?, may_be_kept)),
+        Err(panic) => Err(panicked(&panic, id)),
+    }
+}
+
+/// Gives an error its body. Others may keep one that says that there is nothing, where it may be
+/// kept.
+pub fn with_body(
+    id: RequestId,
+    response: ServiceResponse<impl MessageBody + 'static>,
+    may_be_kept: bool,
+) -> ServiceResponse<BoxBody> {
+    let mut response = response.map_into_boxed_body();
     let status = response.status();
     let is_error = status.is_client_error() || status.is_server_error();
     if is_error && response.response().extensions().get::<OwnBody>().is_none() {
@@ -94,20 +103,20 @@ pub async fn problems(
             "unknown_file" | "unknown_path" if may_be_kept => "max-age=1",
             _ => "no-store",
         };
-        let body = draft.into_body(status, request_id);
+        let body = draft.into_body(status, id);
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static(kept));
         response = response.map_body(|_, _| BoxBody::new(body));
     }
-    Ok(response)
+    response
 }
 
 /// The answer to a request whose handler is gone, and the request with it.
-fn panicked(panic: &str, request_id: String) -> actix_web::Error {
+fn panicked(panic: &str, id: RequestId) -> actix_web::Error {
     let status = StatusCode::INTERNAL_SERVER_ERROR;
     let draft = Draft::opaque("internal", format!("a panic: {panic}"));
-    let body = draft.into_body(status, request_id);
+    let body = draft.into_body(status, id);
     let response = HttpResponse::build(status).content_type(PROBLEM_JSON).body(body);
     InternalError::from_response("a panic", response).into()
 }

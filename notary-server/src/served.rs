@@ -215,6 +215,16 @@ impl Served {
         self.lives.invalidate(&collection.gun);
     }
 
+    /// A committed file, current or earlier, if it is at hand.
+    pub fn file_in_memory(
+        &self,
+        id: CollectionId,
+        role: RoleName,
+        version: Version,
+    ) -> Option<Arc<Representation>> {
+        self.files.get(&(id, role, version))
+    }
+
     /// A committed file, current or earlier.
     pub async fn file(
         &self,

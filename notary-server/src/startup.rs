@@ -13,19 +13,16 @@ use chrono::{DateTime, Utc};
 use notary_schema::online::Lifetimes;
 use notary_schema::wire::SignerLimits;
 use tokio::sync::{Mutex, Semaphore};
-use tracing_actix_web::TracingLogger;
 
 use crate::auth::Gate;
 use crate::config::{Config, Limits};
-use crate::connections::{Connections, admit, sweep_all};
-use crate::problem::problems;
+use crate::connections::{Connections, sweep_all};
 use crate::publish::Publisher;
 use crate::served::Served;
 use crate::signer_client::Signer;
 use crate::store::Store;
-use crate::telemetry::RequestSpan;
 use crate::tls::{self, TlsError};
-use crate::{Parts, refresh, routes};
+use crate::{Parts, refresh, requests, routes};
 
 /// How long requests in flight may take to end once the process is told to stop, in seconds.
 const SHUTDOWN_SECONDS: u64 = 30;
@@ -188,9 +185,7 @@ pub fn listen(
     let server = HttpServer::new(move || {
         App::new()
             .app_data(data.clone())
-            .wrap(from_fn(admit))
-            .wrap(from_fn(problems))
-            .wrap(TracingLogger::<RequestSpan>::new())
+            .wrap(from_fn(requests::answer))
             .configure(routes::register)
     })
     .on_connect(move |stream, data| open.accept(stream, data))

@@ -1,13 +1,15 @@
 //! The log: one line for each request with its id, and what a person must look at. Never tokens,
 //! keys or bodies.
 
+use std::fmt;
 use std::io::IsTerminal as _;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use actix_web::body::MessageBody;
-use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::{Error, HttpMessage};
-use tracing::Span;
-use tracing_actix_web::{RequestId, RootSpanBuilder};
+use actix_web::dev::ServiceRequest;
+use actix_web::http::StatusCode;
+use ring::rand::{SecureRandom, SystemRandom};
+use tracing::{Level, Span};
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{LogConfig, LogFormat};
@@ -33,30 +35,59 @@ pub fn start(config: &LogConfig) -> Result<(), String> {
     Ok(())
 }
 
-/// The span of a request: its id, method and path, and a line when it is answered.
-pub struct RequestSpan;
+/// The name of a request, in the log and in its problem: which process, and the how manieth. It is
+/// written out where somebody reads it: most reads never are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RequestId(u64);
 
-impl RootSpanBuilder for RequestSpan {
-    fn on_request_start(request: &ServiceRequest) -> Span {
-        let request_id = request.extensions().get::<RequestId>().map(ToString::to_string);
-        tracing::info_span!(
-            "request",
-            request_id = request_id.unwrap_or_default(),
-            method = %request.method(),
-            path = request.path(),
-        )
+impl RequestId {
+    /// The name of another request.
+    pub fn next() -> RequestId {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        RequestId(LAST.fetch_add(1, Ordering::Relaxed) + 1)
     }
+}
 
-    fn on_request_end<B: MessageBody>(span: Span, outcome: &Result<ServiceResponse<B>, Error>) {
-        let status = match outcome {
-            Ok(response) => response.status(),
-            Err(error) => error.as_response_error().status_code(),
-        };
-        // Reads are many: they are logged only on demand.
-        let status = status.as_u16();
-        match status {
-            200..=399 => span.in_scope(|| tracing::debug!(status, "answered")),
-            _ => span.in_scope(|| tracing::info!(status, "answered")),
-        }
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        static PROCESS: LazyLock<String> = LazyLock::new(|| {
+            let mut bytes = [0; 8];
+            SystemRandom::new().fill(&mut bytes).expect("the system gives random bytes");
+            hex::encode(bytes)
+        });
+        write!(f, "{}-{}", *PROCESS, self.0)
+    }
+}
+
+/// The span of a request: its id, method and path.
+pub fn span(id: RequestId, request: &ServiceRequest) -> Span {
+    let (method, path) = (request.method(), request.path());
+    tracing::info_span!("request", request_id = %id, %method, path)
+}
+
+/// Whether successes are logged: they are many, so it is done on demand.
+pub fn notes_successes() -> bool {
+    tracing::enabled!(Level::DEBUG)
+}
+
+/// The line of a request that is answered, in its span.
+pub fn note(status: StatusCode) {
+    let status = status.as_u16();
+    match status {
+        200..=399 => tracing::debug!(status, "answered"),
+        _ => tracing::info!(status, "answered"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_requests_have_one_name_and_all_show_their_process() {
+        let (one, other) = (RequestId::next().to_string(), RequestId::next().to_string());
+        assert_ne!(one, other);
+        let process = |id: &str| id.split_once('-').unwrap().0.to_owned();
+        assert_eq!((process(&one).len(), process(&one)), (16, process(&other)));
     }
 }

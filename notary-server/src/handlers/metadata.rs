@@ -2,14 +2,13 @@
 //!
 //! A file that is in memory touches neither the database nor JSON.
 
-use actix_web::http::StatusCode;
 use actix_web::http::header::{
     ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue,
     IF_NONE_MATCH, VARY,
 };
+use actix_web::http::{Method, StatusCode};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
-use chrono::{DateTime, Utc};
 use notary_schema::name::{RoleName, Version};
 use percent_encoding::percent_decode_str;
 
@@ -52,7 +51,6 @@ pub async fn file(
     no_query(&request)?;
     let name = rest.strip_prefix("tuf/").ok_or(ServiceError::UnknownPath)?;
     let found = Readable::find(&service, &request, &gun).await?;
-    let is_public = found.is_public();
     let unknown = || ServiceError::UnknownFile { gun: gun.clone(), name: name.to_owned() };
     let asked = read_name(name);
     let id = match (&found, &asked) {
@@ -67,12 +65,27 @@ pub async fn file(
     let version = versioned.or_else(|| found.current(&role)).ok_or_else(unknown)?;
     let file = service.served.file(id, role, version).await?;
     let file = file.ok_or_else(unknown)?;
-    let cache_control = match versioned {
-        _ if !is_public => PRIVATE,
-        Some(_) => HeaderValue::from_static("public, max-age=31536000, immutable"),
-        None => current_cache_control(&file, service.config.cache.max_age_seconds, service.now()),
+    let cache_control = match found.is_public() {
+        true => cache_control(&service, &file, versioned.is_some()),
+        false => PRIVATE,
     };
     Ok(answer(&file, cache_control, request.headers()))
+}
+
+/// The answer of [`file`] where nothing has to be waited for: to a read of a file that is in memory,
+/// of a collection that is, and that everybody may read.
+pub fn at_hand(request: &HttpRequest) -> Option<HttpResponse> {
+    if !matches!(*request.method(), Method::GET | Method::HEAD) || request.uri().query().is_some() {
+        return None;
+    }
+    let service = request.app_data::<Data<Service>>()?;
+    let (gun, rest) = collection_path(request).ok()?;
+    let live = service.served.in_memory(&gun).filter(|live| live.collection.is_public)?;
+    let (role, versioned) = read_name(rest.strip_prefix("tuf/")?)?;
+    let version = versioned.or_else(|| live.version(&role))?;
+    let file = service.served.file_in_memory(live.collection.id, role, version)?;
+    let cache_control = cache_control(service, &file, versioned.is_some());
+    Some(answer(&file, cache_control, request.headers()))
 }
 
 /// The role and, where the name has one, the version of `7.docs.json` or `docs.json`. A timestamp
@@ -90,17 +103,22 @@ fn read_name(name: &str) -> Option<(RoleName, Option<Version>)> {
     Some((RoleName::parse(name).ok()?, None))
 }
 
-/// How long a cache may keep current metadata: not so long that an agent is kept from news.
-fn current_cache_control(
-    file: &Representation,
-    configured_seconds: u64,
-    now: DateTime<Utc>,
-) -> HeaderValue {
-    let life = u64::try_from((file.expires - now).num_seconds() / LIFE_PER_AGE).unwrap_or(0);
-    match configured_seconds.min(MAX_CURRENT_AGE_SECONDS).min(life) {
-        0 => HeaderValue::from_static("no-cache"),
-        seconds => HeaderValue::from_str(&format!("public, max-age={seconds}")).expect("digits"),
+/// How long a cache may keep a public file: for ever what has a version in its name, current metadata
+/// not so long that an agent is kept from news.
+fn cache_control(service: &Service, file: &Representation, is_versioned: bool) -> HeaderValue {
+    if is_versioned {
+        return HeaderValue::from_static("public, max-age=31536000, immutable");
     }
+    let life = (file.expires - service.now()).num_seconds() / LIFE_PER_AGE;
+    let longest = service.config.cache.max_age_seconds.min(MAX_CURRENT_AGE_SECONDS);
+    HeaderValue::from_static(match u64::try_from(life).unwrap_or(0).min(longest) {
+        0 => "no-cache",
+        1 => "public, max-age=1",
+        2 => "public, max-age=2",
+        3 => "public, max-age=3",
+        4 => "public, max-age=4",
+        _ => "public, max-age=5",
+    })
 }
 
 fn answer(file: &Representation, cache_control: HeaderValue, request: &HeaderMap) -> HttpResponse {
