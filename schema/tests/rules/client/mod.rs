@@ -81,10 +81,14 @@ impl Client {
     }
 
     fn drive(&mut self, updater: &mut Updater) -> Result<(), UpdateError> {
-        while updater.step() != Step::Done {
+        const MOST_STEPS: usize = 20_000;
+        for _ in 0..MOST_STEPS {
+            if updater.step() == Step::Done {
+                return Ok(());
+            }
             self.take_step(updater)?;
         }
-        Ok(())
+        panic!("{:?} after {MOST_STEPS} steps", updater.step());
     }
 
     fn take_step(&mut self, updater: &mut Updater) -> Result<(), UpdateError> {

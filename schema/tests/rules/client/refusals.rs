@@ -69,6 +69,24 @@ fn a_file_is_the_one_that_is_listed() {
 }
 
 #[test]
+fn a_listed_length_above_the_limit_is_not_read() {
+    let collection = Collection::new();
+    let lengths = [&collection.snapshot, &collection.files[&RoleName::TARGETS]];
+    let [snapshot, targets] = lengths.map(|file| file.len() as u64);
+    for (snapshot_bytes, targets_bytes, refused) in [
+        (snapshot, targets, None),
+        (snapshot - 1, targets, Some(("1.snapshot.json", snapshot - 1))),
+        (snapshot, targets - 1, Some(("1.targets.json", targets - 1))),
+    ] {
+        let mut client = Client::new(&collection);
+        client.limits = Limits { snapshot_bytes, targets_bytes, ..Limits::default() };
+        let refused = refused.map(|(name, max_bytes)| (name.to_owned(), max_bytes));
+        let expected = refused.map(|(name, max_bytes)| UpdateError::TooLong { name, max_bytes });
+        assert_eq!(client.refresh().map(drop).err(), expected);
+    }
+}
+
+#[test]
 fn what_has_expired_is_refused_by_agents_and_reported_to_publishers() {
     let day = |days| {
         let mut client = Client::new(&Collection::new());

@@ -61,6 +61,26 @@ fn a_look_up_visits_a_bounded_number_of_roles() {
 }
 
 #[test]
+fn roles_that_are_in_memory_count_too() {
+    let roles: [(&str, &str, bool, &[&str]); 4] = [
+        ("a", "[xz]/*", false, &[]),
+        ("b", "[xz]/*", false, &[]),
+        ("c", "[yz]/*", false, &[]),
+        ("d", "[yz]/*", false, &["z/found"]),
+    ];
+    let mut client = tree(&roles);
+    client.limits.roles = 3;
+    let mut updater = client.refresh().unwrap();
+    for name in ["x/none", "y/none"] {
+        assert_eq!(client.look_up(&mut updater, name).unwrap(), None);
+    }
+    let all = client.look_up(&mut updater, "z/found").unwrap_err();
+    assert_eq!(all, UpdateError::TooManyRoles(3));
+    client.limits.roles = 5;
+    assert_eq!(client.find("z/found").unwrap().as_deref(), Some("d"));
+}
+
+#[test]
 fn a_chain_of_roles_is_followed_without_a_target() {
     let mut client = Client::new(&Collection::new());
     let mut updater = client.refresh().unwrap();
