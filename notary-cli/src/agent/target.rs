@@ -257,7 +257,7 @@ pub(crate) fn url_of(base: &Url, found: &Found, consistent: bool) -> Result<Url,
 }
 
 /// The URL of a location below a base URL. A name cannot leave the base.
-pub(crate) fn url(base: &Url, location: &str) -> Result<Url, AgentError> {
+pub(super) fn url(base: &Url, location: &str) -> Result<Url, AgentError> {
     let encoded: Vec<String> = location.split('/').map(encode).collect();
     if encoded.iter().any(|segment| matches!(segment.as_str(), "." | "..")) {
         return Err(AgentError::Name(location.to_owned()));

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use notary_schema::name::Gun;
 use notary_schema::role::Expires;
 use notary_schema::trusted::Expiry;
-use notary_schema::updater::{Found, target_location};
+use notary_schema::updater::Found;
 use serde_json::json;
 use url::Url;
 
@@ -75,9 +75,7 @@ impl Errand {
         session: &Session,
         found: &Found,
     ) -> Result<Provided, Failure> {
-        let location = target_location(&found.name, &found.file, !self.args.plain_names);
-        let location = location.ok_or_else(|| AgentError::Name(found.name.clone()))?;
-        let url = target::url(&self.base, &location)?;
+        let url = target::url_of(&self.base, found, !self.args.plain_names)?;
         let progress = session.output.bytes(found.file.length, &found.name);
         target::provide(session.http(), &url, found, &self.to, progress)
             .await
