@@ -34,6 +34,9 @@ pub(crate) struct Difference {
     /// Whether it is seen after those only.
     #[serde(default)]
     only_then: bool,
+    /// Changes of the owner, one of which both clients see for the first time.
+    #[serde(default)]
+    after: Vec<String>,
     why: String,
 }
 
@@ -64,10 +67,12 @@ pub(super) enum Comparison<'a> {
     Unlisted(String),
 }
 
-/// Compares what both did with a question. `happened` names every mutation so far.
+/// Compares what both did with a question. `happened` names every mutation so far, `new` the changes
+/// of the owner since the clients last got beyond the roots.
 pub(super) fn compare<'a>(
     both: &Both,
     happened: &BTreeSet<&str>,
+    new: &BTreeSet<&str>,
     listed: &'a [Difference],
 ) -> Comparison<'a> {
     if both.are_alike() {
@@ -76,13 +81,15 @@ pub(super) fn compare<'a>(
     let (ours, theirs) = (said(&both.ours.decision), said(&both.theirs.decision));
     let applies = |one: &&Difference| {
         let then = !one.only_then || one.shown_by.iter().any(|name| happened.contains(&name[..]));
-        then && ours.contains(&one.ours) && theirs.contains(&one.theirs)
+        let after = one.after.is_empty() || one.after.iter().any(|name| new.contains(&name[..]));
+        then && after && ours.contains(&one.ours) && theirs.contains(&one.theirs)
     };
     let listed: Vec<&Difference> = listed.iter().filter(applies).collect();
     let (requests, stored) = (requests(both), stored(both));
     let parts_ways = |one: &&&Difference| {
-        let marked =
-            one.requests.is_empty() || one.requests.iter().any(|item| requests.contains(item));
+        let marks = || one.requests.iter().chain(&one.stored);
+        let marked = marks().next().is_none()
+            || marks().any(|item| requests.contains(item) || stored.contains(item));
         one.parts_ways && marked
     };
     if let Some(one) = listed.iter().find(parts_ways) {

@@ -10,7 +10,7 @@ use notary_tests::hand::Files;
 use notary_tests::judge::{Answer, Decision, NgClient, TARGETS, Visit};
 use tempfile::TempDir;
 
-use super::mutations::Stored;
+use super::mutations::{Stored, Who};
 use super::program::ProgramClient;
 use super::scenario::Moment;
 
@@ -23,7 +23,7 @@ pub(super) struct Pair<'a> {
 
 /// What of ours takes part.
 enum Ours {
-    /// The library alone.
+    /// `schema` alone.
     Library(Agent),
     /// The program, which downloads targets too.
     Program(ProgramClient),
@@ -59,17 +59,12 @@ impl Both {
 }
 
 impl<'a> Pair<'a> {
-    /// python-tuf and our library.
-    pub(super) fn with_library(root: &[u8], python: &'a mut NgClient) -> Pair<'a> {
-        Pair::new(Ours::Library(Agent::pinned(root)), python)
-    }
-
-    /// python-tuf and our program.
-    pub(super) fn with_program(root: &[u8], python: &'a mut NgClient) -> Pair<'a> {
-        Pair::new(Ours::Program(ProgramClient::pinned(root)), python)
-    }
-
-    fn new(ours: Ours, python: &'a mut NgClient) -> Pair<'a> {
+    /// python-tuf and one of ours.
+    pub(super) fn new(who: Who, root: &[u8], python: &'a mut NgClient) -> Pair<'a> {
+        let ours = match who {
+            Who::Library => Ours::Library(Agent::pinned(root)),
+            Who::Program => Ours::Program(ProgramClient::pinned(root)),
+        };
         let theirs = copy_of(&ours.stored());
         Pair { ours, python, theirs }
     }

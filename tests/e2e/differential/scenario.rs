@@ -33,7 +33,7 @@ impl Scenario {
         let root = repository.root(1).to_vec();
         let mut past: Vec<Served> = Vec::new();
         let mut moments: Vec<Moment> = Vec::new();
-        for _ in 0..4 + owner.random.below(5) {
+        for _ in 0..5 + owner.random.below(5) {
             let moment = next(&mut owner, &mut repository, mutations, now, &past);
             past.push(moment.visit.served.clone());
             moments.push(moment);
@@ -45,7 +45,7 @@ impl Scenario {
 
 /// Mostly hours, sometimes days, so that something has expired.
 fn pause(owner: &mut Owner) -> TimeDelta {
-    match owner.random.chance(88) {
+    match owner.random.chance(82) {
         true => TimeDelta::hours(1 + i64::from(owner.random.below(20) as u32)),
         false => TimeDelta::days(2 + i64::from(owner.random.below(12) as u32)),
     }

@@ -56,23 +56,29 @@ pub(super) fn all() -> Vec<Mutation> {
     [parts::ALL, delegations::ALL, listings::ALL, answers::ALL].concat()
 }
 
-/// Those to draw from; attacks come more often than oddities.
-pub(super) fn to_draw() -> Vec<Mutation> {
-    let all = all();
-    let attacks: Vec<Mutation> =
-        all.iter().filter(|one| ATTACKS.contains(&one.name)).copied().collect();
-    assert_eq!(attacks.len(), ATTACKS.len(), "each attack is a mutation");
-    [all, attacks.repeat(4)].concat()
-}
-
-/// Those that a program answers at once and alike: it tries again for a while after a 500, and does
-/// not stand still at a second.
-pub(super) fn for_program() -> Vec<Mutation> {
-    let of_seconds = ["expired a second ago", "expires now", "expires in a second"];
-    let mut some = to_draw();
-    some.retain(|one| !of_seconds.contains(&one.name) && !one.name.starts_with("500"));
+/// Those of one scenario: all, or an attack that is tried again and again. Consecutive seeds have all
+/// attacks in turn.
+pub(super) fn of(seed: u64, who: Who) -> Vec<Mutation> {
+    let attack = ATTACKS[(seed % ATTACKS.len() as u64) as usize];
+    let mut some = all();
+    assert!(some.iter().any(|one| one.name == attack), "{attack} is no mutation");
+    some.retain(|one| match who {
+        _ if !seed.is_multiple_of(3) && one.name != attack => false,
+        Who::Library => true,
+        // It tries again for a while after a 500, and its clock does not stand still at a second.
+        Who::Program => !one.name.starts_with("500") && !OF_SECONDS.contains(&one.name),
+    });
     some
 }
+
+/// Which of our clients takes part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Who {
+    Library,
+    Program,
+}
+
+const OF_SECONDS: [&str; 3] = ["expired a second ago", "expires now", "expires in a second"];
 
 /// What somebody does on purpose, with some of the keys or without.
 const ATTACKS: [&str; 13] = [
@@ -205,8 +211,9 @@ impl Planned {
                 let meta = &mut part.signed["meta"];
                 let names: Vec<String> =
                     meta.as_object().expect("entries are a map").keys().cloned().collect();
-                let name = draw.random.one_of(&names).clone();
-                edit(meta, &name, draw);
+                if !names.is_empty() {
+                    edit(meta, draw.random.one_of(&names).as_str(), draw);
+                }
             }
             How::Answer(_) | How::Stored(_) | How::Repository(_) => {}
         }
