@@ -189,7 +189,7 @@ impl Collection {
             let threshold = u32::try_from(ids.len()).unwrap();
             let delegation = DelegatedRole {
                 name: role(team),
-                signers: RoleKeys::new(ids, threshold).unwrap(),
+                signers: RoleKeys::new(ids, threshold).unwrap().into(),
                 terminating: false,
                 paths: PathSet::Paths(vec![PathPattern::new(path)]),
             };

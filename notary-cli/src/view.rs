@@ -174,7 +174,7 @@ impl View {
     pub(crate) fn head(&self) -> Option<Head> {
         let snapshot = self.trusted.snapshot()?.clone();
         let mut files = BTreeMap::new();
-        for (name, entry) in &snapshot.signed().meta {
+        for (name, entry) in snapshot.signed().meta.iter() {
             let role = RoleName::parse(name.strip_suffix(".json")?).ok()?;
             let stored = match self.file(&role) {
                 Some(file) => StoredFile::loaded(file.clone()),
@@ -228,7 +228,8 @@ pub(crate) fn spelled(paths: &PathSet) -> String {
             patterns.iter().map(PathPattern::as_str).collect::<Vec<_>>().join(", ")
         }
         PathSet::HashPrefixes(prefixes) => {
-            format!("names whose sha256 starts with {}", prefixes.join(", "))
+            let prefixes = prefixes.iter().collect::<Vec<_>>().join(", ");
+            format!("names whose sha256 starts with {prefixes}")
         }
     }
 }

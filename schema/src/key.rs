@@ -191,8 +191,8 @@ impl Serialize for Key {
 impl<'de> Deserialize<'de> for Key {
     /// Only an object with the three members of the specification is a key.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Key, D::Error> {
-        use serde::de::Error;
-        let Text(text) = Text::deserialize(deserializer)?;
+        use serde::de::{Error, IgnoredAny};
+        let Text { text, .. } = Text::<IgnoredAny>::deserialize(deserializer)?;
         if text.len() > MAX_KEY_BYTES {
             return Err(D::Error::custom(format!("a key of more than {MAX_KEY_BYTES} bytes")));
         }

@@ -60,6 +60,7 @@ pub mod openapi;
 pub mod path;
 pub mod publish;
 pub mod role;
+mod texts;
 pub mod threshold;
 pub mod trusted;
 pub mod updater;

@@ -7,10 +7,14 @@
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::key::sha256_hex;
+use crate::texts::Texts;
 
 /// A target name that is looked up; its hash is computed once, when a hash prefix asks for it.
 #[derive(Debug, Clone)]
@@ -47,7 +51,7 @@ pub enum PathSet {
     /// Names that match one of these patterns.
     Paths(Vec<PathPattern>),
     /// Names whose SHA-256 in hexadecimal starts with one of these.
-    HashPrefixes(Vec<String>),
+    HashPrefixes(HashPrefixes),
 }
 
 impl PathSet {
@@ -56,7 +60,7 @@ impl PathSet {
         match self {
             PathSet::Paths(patterns) => patterns.iter().any(|p| p.matches(candidate.name())),
             PathSet::HashPrefixes(prefixes) => {
-                prefixes.iter().any(|prefix| candidate.sha256().starts_with(prefix.as_str()))
+                prefixes.iter().any(|prefix| candidate.sha256().starts_with(prefix))
             }
         }
     }
@@ -79,6 +83,58 @@ impl PathSet {
                 Ok(())
             }),
         }
+    }
+}
+
+/// Starts of hashes in hexadecimal. Thousands of bins may each have several, so those that come in
+/// one file share one text.
+#[derive(Clone)]
+pub struct HashPrefixes {
+    texts: Arc<Texts>,
+    range: Range<u32>,
+}
+
+impl HashPrefixes {
+    /// These prefixes, in this order.
+    pub fn new(prefixes: impl IntoIterator<Item = impl AsRef<str>>) -> HashPrefixes {
+        let mut texts = Texts::default();
+        prefixes.into_iter().for_each(|prefix| texts.add(prefix.as_ref()));
+        HashPrefixes { range: 0..texts.count(), texts: Arc::new(texts) }
+    }
+
+    /// Those of these numbers.
+    pub(crate) fn among(texts: &Arc<Texts>, range: Range<u32>) -> HashPrefixes {
+        HashPrefixes { texts: texts.clone(), range }
+    }
+
+    /// The prefixes, in their order.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.range.clone().map(|number| self.texts.get(number))
+    }
+
+    /// The prefix at a position, the first one at 0.
+    pub(crate) fn at(&self, position: u32) -> &str {
+        self.texts.get(self.range.start + position)
+    }
+}
+
+impl fmt::Debug for HashPrefixes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+impl PartialEq for HashPrefixes {
+    fn eq(&self, other: &HashPrefixes) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for HashPrefixes {}
+
+impl Serialize for HashPrefixes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.iter())
     }
 }
 
@@ -291,9 +347,9 @@ mod tests {
     fn a_hash_prefix_covers_the_names_whose_hash_starts_with_it() {
         let name = Candidate::new("docs/a.txt");
         let prefix = name.sha256()[..2].to_owned();
-        assert!(PathSet::HashPrefixes(vec![prefix.clone()]).covers(&name));
+        assert!(PathSet::HashPrefixes(HashPrefixes::new([&prefix])).covers(&name));
         let other = if prefix.starts_with('0') { "1" } else { "0" };
-        assert!(!PathSet::HashPrefixes(vec![other.to_owned()]).covers(&name));
+        assert!(!PathSet::HashPrefixes(HashPrefixes::new([other])).covers(&name));
     }
 
     #[test]
@@ -306,7 +362,8 @@ mod tests {
         for bad in ["", "[ab]", "a{b}", "a\\b", "**", "docs/**", "/a", "a//b", "../a", "a\n"] {
             assert!(paths(bad).is_err(), "{bad:?} was accepted");
         }
-        let prefix = |prefix: &str| PathSet::HashPrefixes(vec![prefix.into()]).check_publishable();
+        let prefix =
+            |prefix: &str| PathSet::HashPrefixes(HashPrefixes::new([prefix])).check_publishable();
         prefix("0f").unwrap();
         for bad in ["", "0F", "xy", &"0".repeat(65)] {
             assert!(prefix(bad).is_err(), "{bad:?} was accepted");

@@ -9,7 +9,7 @@ use notary_schema::envelope::{Envelope, Unsigned};
 use notary_schema::key::Key;
 use notary_schema::name::Version;
 use notary_schema::online::{PlannedTimestamp, expires_after, next_snapshot};
-use notary_schema::role::{Root, Snapshot, Targets, Timestamp};
+use notary_schema::role::{FileMeta, Root, Snapshot, Targets, Timestamp};
 use notary_tests::hand::{HandKey, target};
 use notary_tests::publisher::{Publisher, sign_with};
 use notary_tests::world::{Answer, Http, Program, World};
@@ -84,10 +84,11 @@ impl Thief {
         );
         match docs {
             Some(version) => {
-                let entry = next.meta.get_mut("docs.json").expect("docs is listed");
-                entry.version = Version::new(version).expect("a version");
+                let entry = next.meta.get("docs.json").expect("docs is listed");
+                let version = Version::new(version).expect("a version");
+                next.meta.insert("docs.json", &FileMeta { version, ..entry });
             }
-            None => drop(next.meta.remove("docs.json")),
+            None => assert!(next.meta.remove("docs.json"), "docs is listed"),
         }
         Unsigned::of(&next)
     }

@@ -117,7 +117,7 @@ impl Publisher {
     }
 
     fn delegation(&self, role: &str) -> DelegatedRole {
-        let signers = RoleKeys::new(vec![self.public().id().clone()], 1).expect("one key");
+        let signers = RoleKeys::new(vec![self.public().id().clone()], 1).expect("one key").into();
         let paths = PathSet::Paths(vec![PathPattern::new(&format!("{role}/*"))]);
         DelegatedRole { name: name(role), signers, terminating: false, paths }
     }

@@ -176,7 +176,7 @@ fn new_delegation(session: &Session, args: &DelegationAddArgs) -> Result<NewDele
     let keyids = keys.iter().map(|key| key.id().clone()).collect();
     let delegation = DelegatedRole {
         name: args.role.clone(),
-        signers: RoleKeys::new(keyids, args.threshold).map_err(Failure::Usage)?,
+        signers: RoleKeys::new(keyids, args.threshold).map_err(Failure::Usage)?.into(),
         terminating: args.terminating,
         paths: PathSet::Paths(args.paths.iter().map(|path| PathPattern::new(path)).collect()),
     };

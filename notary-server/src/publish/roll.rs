@@ -320,17 +320,14 @@ impl Remembered {
     fn require_below(&self, plan: &Plan) -> Result<(), ServiceError> {
         let (Some(last), Some(planned)) = (&self.snapshot, &plan.snapshot) else { return Ok(()) };
         let next: Snapshot = json::read(&planned.signed).expect("we wrote it");
-        let held = |name: &str| next.meta.get(name).map(|entry| entry.version);
-        let above =
-            last.signed().meta.iter().find(|(name, entry)| held(name) < Some(entry.version));
-        match above {
-            Some((name, entry)) => Err(ServiceError::SignerAhead {
-                role: role_of_entry(name),
-                remembered: entry.version,
-                held: held(name),
-            }),
-            None => Ok(()),
+        for (name, last, held) in last.signed().meta.changes(&next.meta) {
+            let (remembered, held) = (last.version, held.map(|entry| entry.version));
+            if held < Some(remembered) {
+                let role = role_of_entry(name);
+                return Err(ServiceError::SignerAhead { role, remembered, held });
+            }
         }
+        Ok(())
     }
 
     /// Whether the last snapshot is the planned one, and can be used.

@@ -67,7 +67,7 @@ impl Repo {
             let keys = self.teams.iter().map(|(_, key)| (key.key.id().clone(), key.key.clone()));
             let role = |(name, key): &(String, TestKey)| DelegatedRole {
                 name: RoleName::parse(name).unwrap(),
-                signers: RoleKeys::new(vec![key.key.id().clone()], 1).unwrap(),
+                signers: RoleKeys::new(vec![key.key.id().clone()], 1).unwrap().into(),
                 terminating: false,
                 paths: PathSet::Paths(vec![PathPattern::new(&format!("{name}/*"))]),
             };

@@ -282,8 +282,8 @@ async fn a_database_that_is_behind_the_signer_publishes_nothing() {
     world.signer.remember(&repo.gun, |memory| {
         before = memory.snapshot.clone();
         let mut ahead = memory.snapshot.as_ref().unwrap().signed().clone();
-        let entry: &mut FileMeta = ahead.meta.get_mut("docs.json").unwrap();
-        entry.version = Repo::version(9);
+        let entry = ahead.meta.get("docs.json").unwrap();
+        ahead.meta.insert("docs.json", &FileMeta { version: Repo::version(9), ..entry });
         ahead.version = Repo::version(9);
         let file = notary_schema::envelope::Unsigned::of(&ahead).with_signatures(&[]);
         memory.snapshot = Some(Envelope::parse(file).unwrap());

@@ -14,14 +14,16 @@
 
 mod objects;
 mod reader;
+mod text;
 mod writer;
 
 use std::fmt;
 
 use serde::de::{self, DeserializeOwned};
 
-pub(crate) use objects::{Text, refuse_look_alike};
+pub(crate) use objects::refuse_look_alike;
 pub(crate) use reader::Reader;
+pub(crate) use text::{Text, Word};
 pub(crate) use writer::canonical_text;
 pub use writer::{canonical, compact};
 
@@ -30,8 +32,13 @@ pub use writer::{canonical, compact};
 pub const MAX_DEPTH: usize = 64;
 
 /// Why a document was refused: where (`signed.roles.root`), at which byte, and what is wrong.
+///
+/// It is small, for every step of reading answers one or goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct JsonError {
+pub struct JsonError(Box<Problem>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Problem {
     /// Keys and indexes from the innermost outwards.
     path: Vec<String>,
     offset: Option<usize>,
@@ -40,12 +47,18 @@ pub struct JsonError {
 
 impl JsonError {
     fn at(offset: usize, problem: impl Into<String>) -> JsonError {
-        JsonError { path: Vec::new(), offset: Some(offset), problem: problem.into() }
+        let (path, problem) = (Vec::new(), problem.into());
+        JsonError(Box::new(Problem { path, offset: Some(offset), problem }))
     }
 
     fn inside(mut self, step: impl Into<String>, offset: usize) -> JsonError {
-        self.path.push(step.into());
-        self.offset.get_or_insert(offset);
+        self.0.path.push(step.into());
+        self.at_least(offset)
+    }
+
+    /// Says where, unless that is known better.
+    fn at_least(mut self, offset: usize) -> JsonError {
+        self.0.offset.get_or_insert(offset);
         self
     }
 }
@@ -53,13 +66,14 @@ impl JsonError {
 impl fmt::Display for JsonError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const SHOWN: usize = 160;
-        let path = self.path.iter().rev().cloned().collect::<Vec<_>>().join(".");
+        let Problem { path, offset, problem } = &*self.0;
+        let path = path.iter().rev().cloned().collect::<Vec<_>>().join(".");
         if !path.is_empty() {
             let shown: String = path.chars().take(SHOWN).collect();
             write!(f, "at {shown}: ")?;
         }
-        f.write_str(&self.problem)?;
-        match self.offset {
+        f.write_str(problem)?;
+        match offset {
             Some(offset) => write!(f, " (byte {offset})"),
             None => Ok(()),
         }
@@ -70,7 +84,8 @@ impl std::error::Error for JsonError {}
 
 impl de::Error for JsonError {
     fn custom<T: fmt::Display>(problem: T) -> JsonError {
-        JsonError { path: Vec::new(), offset: None, problem: problem.to_string() }
+        let (path, problem) = (Vec::new(), problem.to_string());
+        JsonError(Box::new(Problem { path, offset: None, problem }))
     }
 
     fn duplicate_field(key: &'static str) -> JsonError {
@@ -180,8 +195,8 @@ mod tests {
         assert_eq!(read(6).unwrap(), 1, "three members and two items");
         assert_eq!(read(5).unwrap(), 0);
         assert!(read(4).unwrap_err().to_string().contains("more members and items"));
-        let mut reader = Reader::new(br#"{"a":[1,2]}"#, 0).unwrap();
-        assert_eq!(reader.value::<Text<'_>>().unwrap().0, r#"{"a":[1,2]}"#);
+        let mut reader = Reader::new(br#" {"a":[1,2]} "#, 0).unwrap();
+        assert_eq!(reader.value::<Text<'_>>().unwrap().text, r#"{"a":[1,2]}"#);
     }
 
     #[test]

@@ -1,13 +1,11 @@
 //! Values of any type from a [`Reader`]: serde's deserializer, and the rules for the keys of objects.
 
 use std::borrow::Cow;
-use std::fmt;
 
 use serde::de::{self, DeserializeSeed, IntoDeserializer, Visitor};
-use serde::{Deserialize, forward_to_deserialize_any};
-use serde_json::Value;
+use serde::forward_to_deserialize_any;
 
-use super::{JsonError, Reader};
+use super::{JsonError, Reader, text};
 
 impl<'de> de::Deserializer<'de> for &mut Reader<'de> {
     type Error = JsonError;
@@ -56,7 +54,7 @@ impl<'de> de::Deserializer<'de> for &mut Reader<'de> {
         visitor: V,
     ) -> Result<V::Value, JsonError> {
         match name {
-            Text::NAME => visitor.visit_borrowed_str(self.skip()?),
+            text::NAME => visitor.visit_seq(text::ValueAndText::of(self)),
             _ => visitor.visit_newtype_struct(self),
         }
     }
@@ -81,8 +79,8 @@ impl<'de> de::Deserializer<'de> for &mut Reader<'de> {
 pub(super) struct Members<'r, 'a> {
     pub(super) reader: &'r mut Reader<'a>,
     known: Option<&'static [&'static str]>,
-    /// Where the keys stand: as short as can be, for an object may have millions.
-    keys: Vec<u32>,
+    /// Which of the reader's keys is the first of this object.
+    first_key: usize,
     last: Cow<'a, str>,
     ascending: bool,
     open: bool,
@@ -95,8 +93,8 @@ impl<'r, 'a> Members<'r, 'a> {
     ) -> Result<Members<'r, 'a>, JsonError> {
         reader.expect(b'{')?;
         reader.enter()?;
-        let last = Cow::Borrowed("");
-        Ok(Members { reader, known, keys: Vec::new(), last, ascending: true, open: true })
+        let (first_key, last) = (reader.keys.len(), Cow::Borrowed(""));
+        Ok(Members { reader, known, first_key, last, ascending: true, open: true })
     }
 
     fn visit<V: Visitor<'a>>(mut self, visitor: V) -> Result<V::Value, JsonError> {
@@ -113,7 +111,8 @@ impl<'r, 'a> Members<'r, 'a> {
             self.reader.position += 1;
             return self.close().map(|()| None);
         }
-        if !self.keys.is_empty() {
+        let is_first = self.reader.keys.len() == self.first_key;
+        if !is_first {
             self.reader.expect(b',')?;
         }
         self.reader.build()?;
@@ -124,17 +123,17 @@ impl<'r, 'a> Members<'r, 'a> {
             refuse_look_alike(&key, known).map_err(|problem| self.reader.error(problem))?;
         }
         self.reader.expect(b':')?;
-        if !self.keys.is_empty() && self.last >= key {
+        if !is_first && self.last >= key {
             self.ascending = false;
         }
-        self.keys.push(place);
+        self.reader.keys.push(place);
         self.last = key.clone();
         Ok(Some(key))
     }
 
     /// Where the last key stands.
     pub(super) fn key_place(&self) -> u32 {
-        *self.keys.last().expect("a key was read")
+        *self.reader.keys.last().expect("a key was read")
     }
 
     /// Whether the keys so far are in the order of the canonical form.
@@ -147,12 +146,14 @@ impl<'r, 'a> Members<'r, 'a> {
         self.open = false;
         self.reader.depth -= 1;
         if self.ascending {
+            self.reader.keys.truncate(self.first_key);
             return Ok(());
         }
         self.reader.canonical = false;
+        let mut keys = self.reader.keys.split_off(self.first_key);
         let reader = &*self.reader;
-        self.keys.sort_unstable_by(|a, b| reader.string_at(*a).cmp(&reader.string_at(*b)));
-        let keys = self.keys.windows(2).map(|pair| (pair[0], pair[1]));
+        keys.sort_unstable_by(|a, b| reader.string_at(*a).cmp(&reader.string_at(*b)));
+        let keys = keys.windows(2).map(|pair| (pair[0], pair[1]));
         let mut keys = keys.map(|(one, other)| (reader.string_at(one), reader.string_at(other)));
         match keys.find(|(one, other)| one == other) {
             Some((key, _)) => Err(reader.error(format!("the key {key:?} is repeated"))),
@@ -171,7 +172,7 @@ impl<'a> de::MapAccess<'a> for &mut Members<'_, 'a> {
         let Some(key) = self.key()? else { return Ok(None) };
         seed.deserialize(key.into_deserializer())
             .map(Some)
-            .map_err(|error: JsonError| JsonError { offset: Some(self.reader.position), ..error })
+            .map_err(|error: JsonError| error.at_least(self.reader.position))
     }
 
     fn next_value_seed<S: DeserializeSeed<'a>>(&mut self, seed: S) -> Result<S::Value, JsonError> {
@@ -233,41 +234,6 @@ impl<'a> de::SeqAccess<'a> for &mut Items<'_, 'a> {
         seed.deserialize(&mut *self.reader)
             .map(Some)
             .map_err(|error| error.inside((self.count - 1).to_string(), self.reader.position))
-    }
-}
-
-/// The text of one JSON value, as it came: read strictly, not built. From other readers than ours it
-/// is written anew.
-pub(crate) struct Text<'a>(pub(crate) Cow<'a, str>);
-
-impl Text<'_> {
-    /// What [`Reader`] knows it by.
-    const NAME: &'static str = "notary_schema::json::Text";
-}
-
-impl<'de> Deserialize<'de> for Text<'de> {
-    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Text<'de>, D::Error> {
-        struct OfText;
-        impl<'de> Visitor<'de> for OfText {
-            type Value = Text<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a JSON value")
-            }
-
-            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Text<'de>, E> {
-                Ok(Text(Cow::Borrowed(text)))
-            }
-
-            fn visit_newtype_struct<D: de::Deserializer<'de>>(
-                self,
-                deserializer: D,
-            ) -> Result<Text<'de>, D::Error> {
-                let value = Value::deserialize(deserializer)?;
-                Ok(Text(Cow::Owned(value.to_string())))
-            }
-        }
-        deserializer.deserialize_newtype_struct(Text::NAME, OfText)
     }
 }
 

@@ -26,6 +26,9 @@ pub(crate) struct Reader<'a> {
     pub(super) canonical: bool,
     /// Members and items that may still be built.
     budget: u64,
+    /// Where the keys of the objects stand that are being read, the innermost last: as short as can
+    /// be, for an object may have millions.
+    pub(super) keys: Vec<u32>,
 }
 
 impl<'a> Reader<'a> {
@@ -39,7 +42,7 @@ impl<'a> Reader<'a> {
         }
         let text = std::str::from_utf8(bytes)
             .map_err(|error| JsonError::at(error.valid_up_to(), "the document is not UTF-8"))?;
-        Ok(Reader { text, position: 0, depth: 0, canonical: true, budget })
+        Ok(Reader { text, position: 0, depth: 0, canonical: true, budget, keys: Vec::new() })
     }
 
     /// Reads one value of the type that the caller wants.
@@ -74,18 +77,27 @@ impl<'a> Reader<'a> {
 
     /// Reads over one value, as strictly as any other, and answers its text. It builds nothing.
     pub(super) fn skip(&mut self) -> Result<&'a str, JsonError> {
+        Ok(self.uncounted(|reader| reader.value::<IgnoredAny>())?.1)
+    }
+
+    /// Reads one value without counting its members and items; answers its text, too.
+    pub(super) fn uncounted<T>(
+        &mut self,
+        read: impl FnOnce(&mut Reader<'a>) -> Result<T, JsonError>,
+    ) -> Result<(T, &'a str), JsonError> {
         self.skip_space();
         let (start, budget) = (self.position, self.budget);
         self.budget = u64::MAX;
-        let skipped = self.value::<IgnoredAny>();
+        let value = read(self);
         self.budget = budget;
-        skipped.map(|_| &self.text[start..self.position])
+        value.map(|value| (value, &self.text[start..self.position]))
     }
 
     /// The string that was read at this place before.
     pub(super) fn string_at(&self, position: u32) -> Cow<'a, str> {
-        let canonical = self.canonical;
-        let mut again = Reader { position: position as usize, canonical, ..*self };
+        let (text, position) = (self.text, position as usize);
+        let mut again =
+            Reader { text, position, depth: 0, canonical: true, budget: 0, keys: Vec::new() };
         again.string().expect("it was read before")
     }
 
@@ -112,14 +124,17 @@ impl<'a> Reader<'a> {
         }
     }
 
+    #[cold]
     pub(super) fn error(&self, problem: impl Into<String>) -> JsonError {
         JsonError::at(self.position, problem)
     }
 
+    #[inline]
     pub(super) fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.position).copied()
     }
 
+    #[inline]
     pub(super) fn skip_space(&mut self) {
         while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.peek() {
             self.canonical = false;
@@ -127,15 +142,21 @@ impl<'a> Reader<'a> {
         }
     }
 
+    #[inline]
     pub(super) fn expect(&mut self, byte: u8) -> Result<(), JsonError> {
         self.skip_space();
+        if self.peek() == Some(byte) {
+            self.position += 1;
+            return Ok(());
+        }
+        Err(self.unexpected(byte))
+    }
+
+    #[cold]
+    fn unexpected(&self, byte: u8) -> JsonError {
         match self.peek() {
-            Some(found) if found == byte => {
-                self.position += 1;
-                Ok(())
-            }
-            Some(_) => Err(self.error(format!("expected {:?}", byte as char))),
-            None => Err(self.error("the document ends too early")),
+            Some(_) => self.error(format!("expected {:?}", byte as char)),
+            None => self.error("the document ends too early"),
         }
     }
 
@@ -155,37 +176,46 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
+    #[inline]
     pub(super) fn string(&mut self) -> Result<Cow<'a, str>, JsonError> {
         self.expect(b'"')?;
-        let bytes = self.text.as_bytes();
-        let mut owned = String::new();
-        let mut start = self.position;
+        let plain = self.plain()?;
+        match self.peek() {
+            Some(b'"') => {
+                self.position += 1;
+                Ok(Cow::Borrowed(plain))
+            }
+            _ => self.escaped(plain).map(Cow::Owned),
+        }
+    }
+
+    /// Reads a string that starts with this and goes on with an escape.
+    #[cold]
+    fn escaped(&mut self, start: &str) -> Result<String, JsonError> {
+        let mut text = start.to_owned();
         loop {
-            let Some(length) =
-                bytes[self.position..].iter().position(|b| matches!(b, b'"' | b'\\' | 0..=0x1f))
-            else {
-                return Err(self.error("a string without an end"));
-            };
-            self.position += length;
-            let plain = &self.text[start..self.position];
-            match bytes[self.position] {
-                b'"' => {
+            match self.peek() {
+                Some(b'"') => {
                     self.position += 1;
-                    if owned.is_empty() {
-                        return Ok(Cow::Borrowed(plain));
-                    }
-                    owned.push_str(plain);
-                    return Ok(Cow::Owned(owned));
+                    return Ok(text);
                 }
-                b'\\' => {
-                    owned.push_str(plain);
+                Some(b'\\') => {
                     self.position += 1;
-                    owned.push(self.escape()?);
-                    start = self.position;
+                    text.push(self.escape()?);
                 }
                 _ => return Err(self.error("a control character in a string")),
             }
+            text.push_str(self.plain()?);
         }
+    }
+
+    /// Reads what stands before the next quote, backslash or control character of a string.
+    #[inline]
+    fn plain(&mut self) -> Result<&'a str, JsonError> {
+        let start = self.position;
+        let end = plain_end(self.text.as_bytes(), start);
+        self.position = end.ok_or_else(|| self.error("a string without an end"))?;
+        Ok(&self.text[start..self.position])
     }
 
     /// Reads what follows a backslash.
@@ -267,5 +297,48 @@ impl<'a> Reader<'a> {
         self.position += length;
         let number = i64::try_from(number).map_err(|_| JsonError::at(start, too_large))?;
         Ok(if negative { -number } else { number })
+    }
+}
+
+/// Where the next byte stands that means something in a string: a quote, a backslash or a control
+/// character. Eight are looked at together; files are strings for the most part.
+#[inline]
+fn plain_end(bytes: &[u8], start: usize) -> Option<usize> {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    const HIGH_BITS: u64 = ONES << 7;
+    let mut at = start;
+    while let Some(word) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
+        let word = u64::from_le_bytes(*word);
+        // Sets the high bit of the first byte below `limit`, and of none before it.
+        let below = |word: u64, limit: u8| word.wrapping_sub(ONES * u64::from(limit)) & !word;
+        let is = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
+        let found = (below(word, 0x20) | is(b'"') | is(b'\\')) & HIGH_BITS;
+        if found != 0 {
+            return Some(at + found.trailing_zeros() as usize / 8);
+        }
+        at += 8;
+    }
+    let rest = bytes.get(at..)?;
+    rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f)).map(|found| at + found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_byte_that_means_something_in_a_string_is_found_wherever_it_stands() {
+        for byte in 0..=u8::MAX {
+            let is_special = matches!(byte, b'"' | b'\\' | 0..=0x1f);
+            for (at, filler) in (0..20).flat_map(|at| [b' ', b'!', 0x7f, 0xff].map(|f| (at, f))) {
+                let mut bytes = [filler; 20];
+                bytes[at] = byte;
+                assert_eq!(plain_end(&bytes, 0), is_special.then_some(at), "{byte} at {at}");
+                assert_eq!(plain_end(&bytes, at + 1), None);
+                bytes[19] = b'"';
+                let first = if is_special { at } else { 19 };
+                assert_eq!(plain_end(&bytes, at / 2), Some(first), "{byte} at {at}");
+            }
+        }
     }
 }

@@ -7,7 +7,7 @@ use super::{DAY, DEFAULT_MAX_STEP, OnlineRole, expires_after};
 use crate::envelope::{Envelope, Unsigned};
 use crate::json;
 use crate::name::{RoleName, Version};
-use crate::role::{Expires, FileMeta, Role, Snapshot, Timestamp};
+use crate::role::{Expires, FileMeta, Listing, Role, Snapshot, Timestamp};
 use crate::wire::refusal_code;
 
 /// What a signer allows at most.
@@ -224,26 +224,29 @@ fn judge_entries(
     last: Option<&Snapshot>,
     policy: &SignerPolicy,
 ) -> Result<(), SignRefusal> {
-    for (name, last) in last.into_iter().flat_map(|last| &last.meta) {
-        if !next.meta.contains_key(name) {
-            let (what, last) = (name.clone(), last.version);
-            return Err(SignRefusal::WouldLower { what, last, wanted: 0 });
-        }
+    let none = Listing::default();
+    let (last, next) = (last.map_or(&none, |last| &last.meta), &next.meta);
+    if let Some((what, last, _)) = last.changes(next).find(|(_, _, next)| next.is_none()) {
+        let (what, last) = (what.to_owned(), last.version);
+        return Err(SignRefusal::WouldLower { what, last, wanted: 0 });
     }
-    for (name, entry) in &next.meta {
+    let is_targets_role = |name: &str| {
         let role = name.strip_suffix(".json").and_then(|role| RoleName::parse(role).ok());
-        if !role.is_some_and(|role| role.is_targets_role()) {
-            return Err(SignRefusal::NotARole(name.clone()));
-        }
-        let last = last.and_then(|last| last.meta.get(name));
+        role.is_some_and(|role| role.is_targets_role())
+    };
+    if let Some(name) = next.keys().find(|name| !is_targets_role(name)) {
+        return Err(SignRefusal::NotARole(name.to_owned()));
+    }
+    for (name, entry, last) in next.changes(last) {
+        let last = last.as_ref();
         judge_version(name, last.map(|last| last.version), entry.version, policy)?;
         let Some(last) = last else { continue };
-        if entry.version == last.version && entry != last {
-            let (what, version) = (name.clone(), entry.version);
+        if entry.version == last.version && entry != *last {
+            let (what, version) = (name.to_owned(), entry.version);
             return Err(SignRefusal::VersionUsed { what, version });
         }
         if last.hashes.is_some() && entry.hashes.is_none() {
-            return Err(SignRefusal::HashesDropped(name.clone()));
+            return Err(SignRefusal::HashesDropped(name.to_owned()));
         }
     }
     Ok(())

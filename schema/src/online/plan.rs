@@ -1,14 +1,13 @@
 //! What must be signed to make a change visible.
 
-use std::collections::BTreeMap;
-
 use chrono::{DateTime, Utc};
 
 use super::{HeldKeys, Lifetimes, OnlineRole, expires_after};
 use crate::envelope::{Envelope, Unsigned};
 use crate::name::{KeyId, NameError, RoleName, Version};
 use crate::role::{
-    Expires, FileMeta, Role, Root, Snapshot, SpecVersion, Targets, Timestamp, TimestampMeta,
+    Expires, FileMeta, Listing, Role, Root, Snapshot, SpecVersion, Targets, Timestamp,
+    TimestampMeta,
 };
 
 /// What must be signed to make a change visible. Everything in it is fixed before the first request
@@ -63,8 +62,10 @@ pub fn next_snapshot(
     version: Version,
     expires: Expires,
 ) -> Snapshot {
-    let mut meta = previous.map_or_else(BTreeMap::new, |previous| previous.meta.clone());
-    meta.extend(changed.into_iter().map(|(role, entry)| (role.file_name(), entry)));
+    let mut meta = previous.map_or_else(Listing::default, |previous| previous.meta.clone());
+    for (role, entry) in changed {
+        meta.insert(&role.file_name(), &entry);
+    }
     let (type_name, spec_version) = (Snapshot::TYPE.to_owned(), SpecVersion::default());
     Snapshot { type_name, spec_version, version, expires, meta }
 }

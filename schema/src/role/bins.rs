@@ -6,12 +6,13 @@
 //! read: there may be 2^32 of them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::{DelegatedRole, RoleKeys};
 use crate::name::RoleName;
-use crate::path::{Candidate, PathSet};
+use crate::path::{Candidate, HashPrefixes, PathSet};
 
 /// 2^`bit_length` bins named `PREFIX-0…` to `PREFIX-f…`, each for the names whose SHA-256 starts
 /// with the bits of its number.
@@ -101,9 +102,14 @@ impl Bins {
     }
 
     /// A bin as a delegation to it.
-    pub fn delegation(&self, index: u32, signers: RoleKeys, terminating: bool) -> DelegatedRole {
-        let paths = PathSet::HashPrefixes(self.hash_prefixes(index));
-        DelegatedRole { name: self.name(index), signers, terminating, paths }
+    pub fn delegation(
+        &self,
+        index: u32,
+        signers: impl Into<Arc<RoleKeys>>,
+        terminating: bool,
+    ) -> DelegatedRole {
+        let paths = PathSet::HashPrefixes(HashPrefixes::new(self.hash_prefixes(index)));
+        DelegatedRole { name: self.name(index), signers: signers.into(), terminating, paths }
     }
 
     /// Those of some roles that are bins of these.

@@ -1,13 +1,19 @@
 //! Who may sign what: keys and thresholds, and the delegation to one role.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
+use std::ops::Range;
+use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{DeserializeSeed, Error};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::json::Word;
 use crate::key::Key;
 use crate::name::{KeyId, RoleName};
-use crate::path::{Candidate, PathPattern, PathSet};
+use crate::path::{Candidate, HashPrefixes, PathPattern, PathSet};
+use crate::texts::Texts;
 
 /// Who may sign a role, and how many of them must.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,13 +61,12 @@ pub struct Authority<'a> {
 }
 
 /// The delegation to one role.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "DelegatedRoleFields", into = "DelegatedRoleFields")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DelegatedRole {
     /// The role.
     pub name: RoleName,
-    /// Who signs it.
-    pub signers: RoleKeys,
+    /// Who signs it. Those that all bins have in common are kept once.
+    pub signers: Arc<RoleKeys>,
     /// Whether a look-up that matches its paths ends here.
     pub terminating: bool,
     /// Which names it is trusted with.
@@ -80,54 +85,118 @@ impl DelegatedRole {
     }
 }
 
-#[derive(Serialize, Deserialize)]
-struct DelegatedRoleFields {
-    name: RoleName,
-    keyids: Vec<KeyId>,
-    threshold: u32,
-    terminating: bool,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    paths: Option<Vec<PathPattern>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    path_hash_prefixes: Option<Vec<String>>,
-}
-
-impl TryFrom<DelegatedRoleFields> for DelegatedRole {
-    type Error = String;
-    fn try_from(fields: DelegatedRoleFields) -> Result<DelegatedRole, String> {
-        let paths = match (fields.paths, fields.path_hash_prefixes) {
-            (Some(paths), None) => PathSet::Paths(paths),
-            (None, Some(prefixes)) => PathSet::HashPrefixes(prefixes),
-            _ => {
-                return Err(format!(
-                    "the delegation to {} does not have exactly one of \"paths\" and \
-                     \"path_hash_prefixes\"",
-                    fields.name
-                ));
-            }
-        };
-        Ok(DelegatedRole {
-            signers: RoleKeys::new(fields.keyids, fields.threshold)?,
-            name: fields.name,
-            terminating: fields.terminating,
-            paths,
-        })
+impl<'de> Deserialize<'de> for DelegatedRole {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<DelegatedRole, D::Error> {
+        let mut roles = ReadRoles::default();
+        roles.deserialize(deserializer)?;
+        Ok(roles.finish().pop().expect("one was read"))
     }
 }
 
-impl From<DelegatedRole> for DelegatedRoleFields {
-    fn from(role: DelegatedRole) -> DelegatedRoleFields {
-        let (paths, path_hash_prefixes) = match role.paths {
-            PathSet::Paths(paths) => (Some(paths), None),
+impl Serialize for DelegatedRole {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Fields<'a> {
+            name: &'a RoleName,
+            keyids: &'a [KeyId],
+            threshold: NonZeroU32,
+            terminating: bool,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            paths: Option<&'a [PathPattern]>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            path_hash_prefixes: Option<&'a HashPrefixes>,
+        }
+        let (paths, path_hash_prefixes) = match &self.paths {
+            PathSet::Paths(paths) => (Some(&paths[..]), None),
             PathSet::HashPrefixes(prefixes) => (None, Some(prefixes)),
         };
-        DelegatedRoleFields {
-            name: role.name,
-            keyids: role.signers.keyids,
-            threshold: role.signers.threshold.get(),
-            terminating: role.terminating,
-            paths,
-            path_hash_prefixes,
+        let RoleKeys { keyids, threshold } = &*self.signers;
+        let (threshold, terminating) = (*threshold, self.terminating);
+        Fields { name: &self.name, keyids, threshold, terminating, paths, path_hash_prefixes }
+            .serialize(serializer)
+    }
+}
+
+/// Delegations while they are read, one after the other: what they have in common is kept once.
+#[derive(Default)]
+pub(super) struct ReadRoles {
+    roles: Vec<DelegatedRole>,
+    /// All hash prefixes so far, and which of them each role has that has any.
+    prefixes: Texts,
+    ranges: Vec<(usize, Range<u32>)>,
+}
+
+impl ReadRoles {
+    /// All that were read.
+    pub(super) fn finish(mut self) -> Vec<DelegatedRole> {
+        self.prefixes.shrink_to_fit();
+        let prefixes = Arc::new(self.prefixes);
+        for (role, range) in self.ranges {
+            let prefixes = HashPrefixes::among(&prefixes, range);
+            self.roles[role].paths = PathSet::HashPrefixes(prefixes);
         }
+        self.roles
+    }
+
+    fn add(&mut self, fields: Fields<'_>) -> Result<(), String> {
+        let name = RoleName::parse(&fields.name).map_err(|error| error.to_string())?;
+        let signers = match self.roles.last() {
+            Some(last) if fields.names(&last.signers) => last.signers.clone(),
+            _ => Arc::new(fields.signers()?),
+        };
+        let paths = match (fields.paths, fields.path_hash_prefixes) {
+            (Some(paths), None) => paths,
+            (None, Some(prefixes)) => {
+                let start = self.prefixes.count();
+                prefixes.iter().for_each(|Word(prefix)| self.prefixes.add(prefix));
+                self.ranges.push((self.roles.len(), start..self.prefixes.count()));
+                Vec::new()
+            }
+            _ => {
+                return Err(format!(
+                    "the delegation to {name} does not have exactly one of \"paths\" and \
+                     \"path_hash_prefixes\""
+                ));
+            }
+        };
+        let (paths, terminating) = (PathSet::Paths(paths), fields.terminating);
+        self.roles.push(DelegatedRole { name, signers, terminating, paths });
+        Ok(())
+    }
+}
+
+/// Reads one more.
+impl<'de> DeserializeSeed<'de> for &mut ReadRoles {
+    type Value = ();
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        self.add(Fields::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
+}
+
+#[derive(Deserialize)]
+struct Fields<'a> {
+    #[serde(borrow)]
+    name: Cow<'a, str>,
+    keyids: Vec<Word<'a>>,
+    threshold: u32,
+    terminating: bool,
+    #[serde(default)]
+    paths: Option<Vec<PathPattern>>,
+    #[serde(default)]
+    path_hash_prefixes: Option<Vec<Word<'a>>>,
+}
+
+impl Fields<'_> {
+    /// Whether it names these signers.
+    fn names(&self, signers: &RoleKeys) -> bool {
+        let keyids = self.keyids.iter().map(|Word(keyid)| &**keyid);
+        signers.threshold.get() == self.threshold
+            && signers.keyids.iter().map(KeyId::as_str).eq(keyids)
+    }
+
+    fn signers(&self) -> Result<RoleKeys, String> {
+        let keyids = self.keyids.iter().map(|Word(keyid)| KeyId::parse(keyid));
+        let keyids = keyids.collect::<Result<_, _>>().map_err(|error| error.to_string())?;
+        RoleKeys::new(keyids, self.threshold)
     }
 }

@@ -1,10 +1,13 @@
 //! All delegations of a role: a list in the order of priority, or succinct bins.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{Error, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::delegation::ReadRoles;
 use super::{Authority, DelegatedRole, SuccinctRoles};
 use crate::key::Key;
 use crate::name::{KeyId, RoleName};
@@ -106,7 +109,7 @@ impl Delegations {
 struct DelegationsFields {
     keys: BTreeMap<KeyId, Key>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    roles: Option<Vec<DelegatedRole>>,
+    roles: Option<ListedRoles>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     succinct_roles: Option<SuccinctRoles>,
 }
@@ -115,7 +118,9 @@ impl TryFrom<DelegationsFields> for Delegations {
     type Error = String;
     fn try_from(fields: DelegationsFields) -> Result<Delegations, String> {
         match (fields.roles, fields.succinct_roles) {
-            (Some(roles), None) => Delegations::new(fields.keys, roles),
+            (Some(listed), None) => {
+                Ok(Delegations { keys: fields.keys, roles: DelegatedRoles::Listed(listed) })
+            }
             (None, Some(bins)) => Ok(Delegations::to_bins(fields.keys, bins)),
             _ => Err("delegations without exactly one of \"roles\" and \"succinct_roles\"".into()),
         }
@@ -125,7 +130,7 @@ impl TryFrom<DelegationsFields> for Delegations {
 impl From<Delegations> for DelegationsFields {
     fn from(delegations: Delegations) -> DelegationsFields {
         let (roles, succinct_roles) = match delegations.roles {
-            DelegatedRoles::Listed(listed) => (Some(listed.roles), None),
+            DelegatedRoles::Listed(listed) => (Some(listed), None),
             DelegatedRoles::Succinct(bins) => (None, Some(bins)),
         };
         DelegationsFields { keys: delegations.keys, roles, succinct_roles }
@@ -144,7 +149,7 @@ struct ListedRoles {
     /// Positions of a role and of one of its hash prefixes, in the order of the prefixes.
     by_prefix: Vec<(u32, u32)>,
     /// Every length that a hash prefix has.
-    prefix_lengths: Vec<usize>,
+    prefix_lengths: BTreeSet<usize>,
 }
 
 impl ListedRoles {
@@ -160,19 +165,19 @@ impl ListedRoles {
             return Err(format!("two delegations to the role {}", name(&twice[0])));
         }
         let (mut with_patterns, mut by_prefix) = (Vec::new(), Vec::new());
-        let mut prefix_lengths = Vec::new();
+        let mut prefix_lengths = BTreeSet::new();
         for (position, role) in (0..).zip(&roles) {
             match &role.paths {
                 PathSet::Paths(_) => with_patterns.push(position),
                 PathSet::HashPrefixes(prefixes) => {
-                    by_prefix.extend((0..).zip(prefixes).map(|(prefix, _)| (position, prefix)));
-                    prefix_lengths.extend(prefixes.iter().map(String::len));
-                    prefix_lengths.sort_unstable();
-                    prefix_lengths.dedup();
+                    by_prefix.extend((0..).zip(prefixes.iter()).map(|(at, _)| (position, at)));
+                    prefix_lengths.extend(prefixes.iter().map(str::len));
                 }
             }
         }
-        by_prefix.sort_by(|a, b| hash_prefix(&roles, *a).cmp(hash_prefix(&roles, *b)));
+        if !by_prefix.is_sorted_by_key(|found| hash_prefix(&roles, *found)) {
+            by_prefix.sort_by(|a, b| hash_prefix(&roles, *a).cmp(hash_prefix(&roles, *b)));
+        }
         Ok(ListedRoles { roles, by_name, with_patterns, by_prefix, prefix_lengths })
     }
 
@@ -199,6 +204,32 @@ impl ListedRoles {
     }
 }
 
+impl Serialize for ListedRoles {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.roles.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for ListedRoles {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<ListedRoles, D::Error> {
+        struct OfItems;
+        impl<'de> Visitor<'de> for OfItems {
+            type Value = ListedRoles;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an array of delegations")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<ListedRoles, A::Error> {
+                let mut roles = ReadRoles::default();
+                while items.next_element_seed(&mut roles)?.is_some() {}
+                ListedRoles::new(roles.finish()).map_err(A::Error::custom)
+            }
+        }
+        deserializer.deserialize_seq(OfItems)
+    }
+}
+
 impl PartialEq for ListedRoles {
     fn eq(&self, other: &ListedRoles) -> bool {
         self.roles == other.roles
@@ -207,9 +238,9 @@ impl PartialEq for ListedRoles {
 
 impl Eq for ListedRoles {}
 
-fn hash_prefix(roles: &[DelegatedRole], (role, prefix): (u32, u32)) -> &str {
+fn hash_prefix(roles: &[DelegatedRole], (role, at): (u32, u32)) -> &str {
     match &roles[role as usize].paths {
-        PathSet::HashPrefixes(prefixes) => &prefixes[prefix as usize],
+        PathSet::HashPrefixes(prefixes) => prefixes.at(at),
         PathSet::Paths(_) => unreachable!("only hash prefixes are in the index"),
     }
 }

@@ -1,10 +1,14 @@
 //! What metadata says of other files: targets, and metadata files.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{Error, IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
+use super::Listed;
+use crate::json::Word;
 use crate::key::sha256_hex;
 use crate::name::Version;
 
@@ -21,9 +25,11 @@ pub struct TargetFile {
 }
 
 /// Keeps `null` apart from an absent member.
-fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
     Value::deserialize(deserializer).map(Some)
 }
+
+const NO_HASHES: &str = "\"hashes\" is empty";
 
 /// Hashes of a file in hexadecimal by algorithm; at least one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,7 +64,7 @@ impl Hashes {
 impl TryFrom<BTreeMap<String, String>> for Hashes {
     type Error = &'static str;
     fn try_from(hashes: BTreeMap<String, String>) -> Result<Hashes, &'static str> {
-        if hashes.is_empty() { Err("\"hashes\" is empty") } else { Ok(Hashes(hashes)) }
+        if hashes.is_empty() { Err(NO_HASHES) } else { Ok(Hashes(hashes)) }
     }
 }
 
@@ -97,5 +103,60 @@ impl FileMeta {
             hashes.agree_with(&sha256_hex(file), &sha512)
         });
         length_agrees && hashes_agree
+    }
+}
+
+impl Listed for TargetFile {
+    fn check<'de, D: Deserializer<'de>>(deserializer: D) -> Result<(), D::Error> {
+        #[derive(Deserialize)]
+        struct Fields {
+            #[serde(rename = "length")]
+            _length: u64,
+            #[serde(rename = "hashes")]
+            _hashes: HashesCheck,
+            #[serde(rename = "custom", default)]
+            _custom: Option<IgnoredAny>,
+        }
+        Fields::deserialize(deserializer).map(drop)
+    }
+}
+
+impl Listed for FileMeta {
+    fn check<'de, D: Deserializer<'de>>(deserializer: D) -> Result<(), D::Error> {
+        #[derive(Deserialize)]
+        struct Fields {
+            #[serde(rename = "version")]
+            _version: Version,
+            #[serde(rename = "length", default)]
+            _length: Option<u64>,
+            #[serde(rename = "hashes", default)]
+            _hashes: Option<HashesCheck>,
+        }
+        Fields::deserialize(deserializer).map(drop)
+    }
+}
+
+/// Is read from what [`Hashes`] are read from, and keeps none.
+struct HashesCheck;
+
+impl<'de> Deserialize<'de> for HashesCheck {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<HashesCheck, D::Error> {
+        struct OfMembers;
+        impl<'de> Visitor<'de> for OfMembers {
+            type Value = HashesCheck;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a map")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<HashesCheck, A::Error> {
+                let mut is_empty = true;
+                while members.next_entry::<Word<'de>, Word<'de>>()?.is_some() {
+                    is_empty = false;
+                }
+                if is_empty { Err(A::Error::custom(NO_HASHES)) } else { Ok(HashesCheck) }
+            }
+        }
+        deserializer.deserialize_map(OfMembers)
     }
 }

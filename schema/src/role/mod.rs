@@ -10,7 +10,7 @@ mod delegation;
 mod delegations;
 mod file;
 mod header;
-mod target_map;
+mod listing;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -27,7 +27,7 @@ pub use delegation::{Authority, DelegatedRole, RoleKeys};
 pub use delegations::Delegations;
 pub use file::{FileMeta, Hashes, TargetFile};
 pub use header::{Expires, SPEC_VERSION, SpecVersion};
-pub use target_map::{MAX_TARGET_BYTES, TargetMap};
+pub use listing::{Listed, Listing, MAX_DESCRIPTION_BYTES};
 
 /// The signed part of one kind of metadata file.
 pub trait Role: DeserializeOwned + fmt::Debug {
@@ -134,7 +134,7 @@ pub struct Targets {
     /// When it expires.
     pub expires: Expires,
     /// What this role vouches for itself, by name.
-    pub targets: TargetMap,
+    pub targets: Listing<TargetFile>,
     /// Whom it trusts with further names. `null` is refused, as python-tuf does.
     #[serde(default, deserialize_with = "not_null", skip_serializing_if = "Option::is_none")]
     pub delegations: Option<Delegations>,
@@ -153,7 +153,7 @@ impl Targets {
             spec_version: SpecVersion::default(),
             version,
             expires,
-            targets: TargetMap::default(),
+            targets: Listing::default(),
             delegations: None,
         }
     }
@@ -191,13 +191,13 @@ pub struct Snapshot {
     /// When it expires.
     pub expires: Expires,
     /// The current file of every targets role, by file name (`targets.json`).
-    pub meta: BTreeMap<String, FileMeta>,
+    pub meta: Listing<FileMeta>,
 }
 role!(Snapshot, "snapshot");
 
 impl Snapshot {
     /// What the snapshot says of the file of a role.
-    pub fn entry(&self, role: &RoleName) -> Option<&FileMeta> {
+    pub fn entry(&self, role: &RoleName) -> Option<FileMeta> {
         self.meta.get(&role.file_name())
     }
 }

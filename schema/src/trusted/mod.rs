@@ -272,10 +272,9 @@ impl TrustedSet {
         let new = Arc::new(read::<Snapshot>(&RoleName::SNAPSHOT, bytes)?);
         require(&new, &RoleName::SNAPSHOT, self.root.signed())?;
         same_version(&RoleName::SNAPSHOT, listed.version, new.version())?;
-        for (name, old) in self.stored_snapshot.iter().flat_map(|old| &old.signed().meta) {
-            let Some(new) = new.signed().meta.get(name) else {
-                return Err(TrustError::EntryGone(name.clone()));
-            };
+        let (stored, next) = (self.stored_snapshot.iter(), &new.signed().meta);
+        for (name, old, new) in stored.flat_map(|stored| stored.signed().meta.changes(next)) {
+            let Some(new) = new else { return Err(TrustError::EntryGone(name.to_owned())) };
             refuse_rollback(name, old.version, new.version)?;
         }
         self.check_life(&RoleName::SNAPSHOT, &new)?;
@@ -287,7 +286,7 @@ impl TrustedSet {
     ///
     /// # Errors
     /// When there is no snapshot yet, or it does not list the role (TUF 5.6.7).
-    pub fn targets_entry(&self, role: &RoleName) -> Result<&FileMeta, TrustError> {
+    pub fn targets_entry(&self, role: &RoleName) -> Result<FileMeta, TrustError> {
         let early = TrustError::OutOfOrder("targets come after the snapshot");
         let snapshot = self.snapshot.as_ref().ok_or(early)?;
         snapshot.signed().entry(role).ok_or_else(|| TrustError::NotListed(role.clone()))

@@ -82,7 +82,7 @@
 //! let docs_role = RoleName::parse("docs")?;
 //! let paths = PathSet::Paths(vec![PathPattern::new("docs/*")]);
 //! let delegation =
-//!     DelegatedRole { name: docs_role.clone(), signers, terminating: false, paths };
+//!     DelegatedRole { name: docs_role.clone(), signers: signers.into(), terminating: false, paths };
 //! let mut targets = Draft::first_targets(expires);
 //! targets.set_delegation(&delegation, &[key.clone()]);
 //! let targets = sign(&targets.finish());

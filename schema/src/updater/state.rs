@@ -46,7 +46,7 @@ impl State {
             }
             State::FetchTargets { role, .. } => {
                 let entry = trusted.targets_entry(role).ok()?;
-                Some(listed(role, entry, limits.targets_bytes))
+                Some(listed(role, &entry, limits.targets_bytes))
             }
             _ => None,
         }

@@ -78,18 +78,22 @@ fn an_entry_keeps_its_content_under_its_version_and_never_loses_its_hashes() {
     };
     assert_eq!(judged(|_| {}), "sign");
     let other = |next: &mut Snapshot| {
-        next.meta.insert("docs.json".into(), FileMeta::of(version(5), b"other"));
+        next.meta.insert("docs.json", &FileMeta::of(version(5), b"other"));
     };
     assert_eq!(judged(other), "version_used");
     let bare = |number| FileMeta { version: version(number), length: None, hashes: None };
     assert_eq!(
-        judged(|next| next.meta.get_mut("docs.json").unwrap().length = None),
+        judged(|next| {
+            let entry = next.meta.get("docs.json").unwrap();
+            next.meta.insert("docs.json", &FileMeta { length: None, ..entry });
+        }),
         "version_used"
     );
     assert_eq!(
         judged(|next| {
-            let entry = next.meta.get_mut("docs.json").unwrap();
-            (entry.version, entry.hashes) = (version(6), None);
+            let entry = next.meta.get("docs.json").unwrap();
+            let next_entry = FileMeta { version: version(6), hashes: None, ..entry };
+            next.meta.insert("docs.json", &next_entry);
         }),
         "hashes_dropped"
     );
@@ -107,7 +111,7 @@ fn an_entry_keeps_its_content_under_its_version_and_never_loses_its_hashes() {
 fn a_snapshot_lists_files_of_targets_roles_only() {
     let judged = |name: &str| {
         let mut next = next_snapshot(None, [(role("docs"), entry(1))], version(1), in_days(7));
-        next.meta.insert(name.to_owned(), entry(1));
+        next.meta.insert(name, &entry(1));
         outcome(OnlineRole::Snapshot, Unsigned::of(&next).signed(), &Memory::default())
     };
     assert_eq!(judged("targets.json"), "sign");
@@ -259,6 +263,6 @@ fn the_next_snapshot_keeps_every_entry() {
         in_days(7),
     );
     let versions: Vec<_> =
-        after.meta.iter().map(|(name, entry)| (name.as_str(), entry.version.get())).collect();
+        after.meta.iter().map(|(name, entry)| (name, entry.version.get())).collect();
     assert_eq!(versions, [("a.json", 1), ("b.json", 2), ("targets.json", 1)]);
 }

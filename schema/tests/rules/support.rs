@@ -103,7 +103,7 @@ pub fn root(number: u64) -> Root {
 pub fn delegation(name: &str, paths: &[&str], seeds: &[u8], threshold: u32) -> DelegatedRole {
     DelegatedRole {
         name: role(name),
-        signers: role_keys(seeds, threshold),
+        signers: role_keys(seeds, threshold).into(),
         terminating: false,
         paths: PathSet::Paths(paths.iter().map(|path| PathPattern::new(path)).collect()),
     }

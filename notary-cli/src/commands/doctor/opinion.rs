@@ -62,7 +62,7 @@ pub(crate) async fn second(
         return Ok(Opinion { reread: Reread::Files, findings });
     }
     let copy = copy(collected)?;
-    let loaded = load(copy.path(), collected.roots.files[0].clone()).await;
+    let loaded = load(copy.path(), collected.roots.files[0].to_vec()).await;
     let findings = match loaded {
         Ok(repository) => compare(agent, collected, &repository).await?,
         // What it says of a single file says more.
@@ -76,7 +76,7 @@ fn comparisons(collected: &Collected) -> usize {
     let view = &collected.view;
     let paths = view.roles().iter().filter_map(|role| match &role.chain.last()?.paths {
         PathSet::Paths(paths) => Some(paths.len()),
-        PathSet::HashPrefixes(prefixes) => Some(prefixes.len()),
+        PathSet::HashPrefixes(prefixes) => Some(prefixes.iter().count()),
     });
     collected.extent.targets.saturating_mul(paths.sum())
 }

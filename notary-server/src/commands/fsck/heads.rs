@@ -71,7 +71,7 @@ fn check_listed(current: &[RawCurrent], snapshot: &Snapshot, report: &mut Report
     let targets = |row: &&RawCurrent| !matches!(&row.role[..], "root" | "snapshot" | "timestamp");
     let mut unlisted: BTreeMap<String, &RawCurrent> =
         current.iter().filter(targets).map(|row| (format!("{}.json", row.role), row)).collect();
-    for (name, entry) in &snapshot.meta {
+    for (name, entry) in snapshot.meta.iter() {
         let role = name.strip_suffix(".json").unwrap_or(name);
         let listed = i64::try_from(entry.version.get()).ok();
         let sha256 = entry.hashes.as_ref().and_then(|hashes| hashes.sha256());

@@ -195,7 +195,9 @@ fn delegated_info(
         PathSet::Paths(paths) => {
             (Some(paths.iter().map(|path| path.as_str().to_owned()).collect()), None)
         }
-        PathSet::HashPrefixes(prefixes) => (None, Some(prefixes.clone())),
+        PathSet::HashPrefixes(prefixes) => {
+            (None, Some(prefixes.iter().map(str::to_owned).collect()))
+        }
     };
     RoleInfo {
         delegated_by: Some(delegator.clone()),

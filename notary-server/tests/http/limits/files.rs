@@ -42,7 +42,7 @@ fn delegate(targets: &mut Targets, names: &[&str], keys: &[&TestKey]) {
     let keyids: Vec<_> = keys.iter().map(|key| key.key.id().clone()).collect();
     let role = |name: &&str| DelegatedRole {
         name: RoleName::parse(name).unwrap(),
-        signers: RoleKeys::new(keyids.clone(), 1).unwrap(),
+        signers: RoleKeys::new(keyids.clone(), 1).unwrap().into(),
         terminating: false,
         paths: PathSet::Paths(vec![PathPattern::new("docs/deep/*")]),
     };

@@ -139,7 +139,7 @@ fn a_broken_delegated_role_fails_its_own_look_ups_only() {
         // The snapshot vouches for the file as it is: only the role itself is wrong.
         let mut entries = collection.head().snapshot.signed().clone();
         let bytes = file.clone().unwrap_or_else(|| good.clone());
-        entries.meta.insert("docs.json".into(), FileMeta::of(version(1), &bytes));
+        entries.meta.insert("docs.json", &FileMeta::of(version(1), &bytes));
         let snapshot = sign(&Unsigned::of(&entries), &[SNAPSHOT]);
         let mut client = Client::new(&collection);
         let named = timestamp_of(&snapshot, 1, in_days(1));
@@ -272,7 +272,7 @@ fn a_chain_of_ten_thousand_roles_ends_at_the_limit() {
     let mut entries = collection.head().snapshot.signed().clone();
     for number in 64..10_000 {
         let unseen = FileMeta { version: version(1), length: None, hashes: None };
-        entries.meta.insert(format!("{}.json", name(number)), unseen);
+        entries.meta.insert(&format!("{}.json", name(number)), &unseen);
     }
     collection.snapshot = sign(&Unsigned::of(&entries), &[SNAPSHOT]);
     collection.timestamp = timestamp_of(&collection.snapshot, 1, in_days(1));

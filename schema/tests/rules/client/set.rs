@@ -24,7 +24,7 @@ fn a_file_has_the_version_that_is_listed_even_where_its_hash_agrees() {
 
         let docs = &collection.files[&role("docs")];
         let mut entries = collection.head().snapshot.signed().clone();
-        entries.meta.insert("docs.json".into(), listed(change, docs));
+        entries.meta.insert("docs.json", &listed(change, docs));
         let mut client = Client::new(&collection);
         let snapshot = sign(&Unsigned::of(&entries), &[SNAPSHOT]);
         let named = timestamp_of(&snapshot, 1, in_days(1));

@@ -8,7 +8,7 @@ use notary_schema::envelope::{Envelope, Unsigned};
 use notary_schema::key::Key;
 use notary_schema::name::{RoleName, Version};
 use notary_schema::online;
-use notary_schema::path::{Candidate, PathPattern, PathSet};
+use notary_schema::path::{Candidate, HashPrefixes, PathPattern, PathSet};
 use notary_schema::publish::{
     Accepted, Batch, Head, Limits, Rules, StoredFile, check, first_unlisted, snapshot_entries,
 };
@@ -156,7 +156,7 @@ fn targets(head: &Head, role: &RoleName, choices: &mut Choices<'_>) -> Option<Ve
             _ if is_succinct => {}
             _ => {
                 let delegation = DelegatedRole {
-                    signers: keys_of(support::role_keys(&[5], 1), choices)?,
+                    signers: keys_of(support::role_keys(&[5], 1), choices)?.into(),
                     name: delegated,
                     terminating: choices.below(2) == 1,
                     paths: paths(choices),
@@ -170,7 +170,7 @@ fn targets(head: &Head, role: &RoleName, choices: &mut Choices<'_>) -> Option<Ve
 
 fn paths(choices: &mut Choices<'_>) -> PathSet {
     if choices.below(4) == 3 {
-        return PathSet::HashPrefixes(vec![choices.one_of(&PREFIXES).to_owned()]);
+        return PathSet::HashPrefixes(HashPrefixes::new([choices.one_of(&PREFIXES)]));
     }
     let count = choices.below(3);
     PathSet::Paths((0..count).map(|_| PathPattern::new(choices.one_of(&PATHS))).collect())
