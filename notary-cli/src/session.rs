@@ -210,7 +210,7 @@ impl Session {
         TrustedSet::new(root.clone(), self.now(), Expiry::Reported).map_err(|error| {
             Failure::Refused(format!("what the server has as {name} of {gun} is no root: {error}"))
         })?;
-        Ok(root)
+        Ok(root.to_vec())
     }
 
     async fn trust_on_first_use(

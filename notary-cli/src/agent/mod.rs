@@ -6,6 +6,7 @@
 pub(crate) mod target;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -18,7 +19,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use crate::publishing::wanted::Wanted;
-use crate::remote::{Body, Http, RemoteError, Request, refusal};
+use crate::remote::{Body, Http, RemoteError, Request, Whole, refusal};
 use crate::trust_dir::{MetadataDir, StateError};
 
 /// How long a replica may lag behind another one that has a newer timestamp.
@@ -125,17 +126,17 @@ impl<'a> Agent<'a> {
         &self,
         name: &str,
         max_bytes: u64,
-    ) -> Result<Option<Vec<u8>>, AgentError> {
+    ) -> Result<Option<Arc<[u8]>>, AgentError> {
         let url = target::url_of_encoded(&self.base, name);
         let (method, token) = (Method::GET, self.token.as_ref());
         let slowest_bytes_per_second = SLOWEST_METADATA;
         let (body, url) = (Body::Empty, url.clone());
         let request = Request { method, url, token, body, max_bytes, slowest_bytes_per_second };
         let url = request.url.clone();
-        let mut body = Vec::new();
+        let mut body = Whole::default();
         let answer = self.http.send(&request, &mut body).await.map_err(RemoteError::from)?;
         match answer.status {
-            _ if answer.is_success() => Ok(Some(body)),
+            _ if answer.is_success() => Ok(Some(body.finish())),
             403 | 404 => Ok(None),
             _ => Err(refusal(url, answer).into()),
         }

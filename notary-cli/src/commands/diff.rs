@@ -5,6 +5,8 @@
 
 mod changes;
 
+use std::sync::Arc;
+
 use notary_schema::envelope::Envelope;
 use notary_schema::name::{RoleName, Version};
 use notary_schema::role::{Authority, Expires, Role, Root, Snapshot, Targets};
@@ -129,7 +131,7 @@ async fn side(
 }
 
 fn judge<T: Role>(
-    bytes: Vec<u8>,
+    bytes: Arc<[u8]>,
     authority: Option<Authority<'_>>,
     current: Option<&[u8]>,
 ) -> Result<Side, String> {

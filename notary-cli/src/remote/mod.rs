@@ -6,6 +6,7 @@ mod connections;
 mod error;
 mod http;
 mod multipart;
+mod whole;
 
 use std::collections::BTreeSet;
 use std::io;
@@ -23,6 +24,7 @@ use url::Url;
 pub(crate) use connections::is_loopback;
 pub(crate) use error::HttpError;
 pub(crate) use http::{Answer, Body, Http, Request, SLOWEST_BYTES_PER_SECOND};
+pub(crate) use whole::Whole;
 
 /// The longest answer of a service that is not metadata.
 const MAX_ANSWER_BYTES: u64 = 64 << 20;

@@ -6,6 +6,7 @@
 //! same roles for as long as these exist, whatever else is published.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use notary_schema::key::sha256_hex;
@@ -62,7 +63,7 @@ pub(crate) struct Extent {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Roots {
     /// The newest, and those below it from which it is reached, the oldest first.
-    pub(crate) files: Vec<Vec<u8>>,
+    pub(crate) files: Vec<Arc<[u8]>>,
     /// Roots that clients who trust the one before cannot take, and why.
     pub(crate) gaps: Vec<(Version, String)>,
 }
@@ -130,7 +131,7 @@ async fn climb(agent: &Agent<'_>, now: DateTime<Utc>) -> Result<Roots, Failure> 
         roots.gaps.push((newest.version(), why));
     }
     if trusted.as_ref().is_none_or(is_other) {
-        roots.files = vec![newest.bytes().to_vec()];
+        roots.files = vec![newest.bytes().clone()];
     }
     Ok(roots)
 }
