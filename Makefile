@@ -5,7 +5,7 @@ SECONDS = 600
 demo:  ; @tests/demo
 test:  ; @tests/run
 test-full: ; @NOTARY_TEST_CASES=500 tests/run
-bench: ; @tests/load/compare README.md
+bench: ; @tests/load/compare README.md && tests/load/agent README.md
 fuzz:  ; @tests/fuzz/run $(SECONDS)
 audit: ; cargo deny --locked check
 fmt:   ; cargo fmt --all
