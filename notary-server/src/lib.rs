@@ -40,10 +40,10 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-/// glibc keeps what large bodies took, for each thread that ever held one: after a few of them the
-/// process has several times their size. This one gives blocks of 8 MiB and more back at once.
-#[global_allocator]
-static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+/// What the program's memory comes from. glibc keeps what large bodies took, for each thread that ever
+/// held one: after a few of them the process has several times their size. This one gives blocks of
+/// 8 MiB and more back at once.
+pub use tikv_jemallocator::Jemalloc as Allocator;
 
 /// A place at which a test can stop the process, to see what becomes of a publish in flight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -26,30 +26,29 @@ pub async fn answer(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let id = RequestId::next();
-    let mut place = admit(&request);
-    if let Ok(granted) = place {
-        if let Some(found) = at_hand(&request) {
-            if telemetry::notes_successes() {
-                telemetry::span(id, &request).in_scope(|| telemetry::note(found.status()));
-            }
-            return Ok(granted.until_sent(request.into_response(found)));
+    let place = match admit(&request) {
+        Ok(place) => place,
+        Err(refusal) => {
+            return telemetry::span(id, &request).in_scope(|| {
+                telemetry::note(refusal.status());
+                Ok(with_body(id, request.into_response(refusal), false))
+            });
         }
-        place = Ok(granted);
+    };
+    if let Some(found) = at_hand(&request) {
+        if telemetry::notes_successes() {
+            telemetry::span(id, &request).in_scope(|| telemetry::note(found.status()));
+        }
+        return Ok(place.until_sent(request.into_response(found)));
     }
     let span = telemetry::span(id, &request);
     let answered = async move {
-        let answered = match place {
-            Ok(place) => {
-                let answered = problems(id, request, next).await;
-                answered.map(|response| place.until_sent(response))
-            }
-            Err(refusal) => Ok(with_body(id, request.into_response(refusal), false)),
-        };
+        let answered = problems(id, request, next).await;
         telemetry::note(match &answered {
             Ok(response) => response.status(),
             Err(error) => error.as_response_error().status_code(),
         });
-        answered
+        answered.map(|response| place.until_sent(response))
     };
     answered.instrument(span).await
 }

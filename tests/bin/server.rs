@@ -1,7 +1,10 @@
 //! notary-server with the clock and the stop points of a world.
 
-use notary_server::{Parts, StopPoint};
+use notary_server::{Allocator, Parts, StopPoint};
 use notary_tests::wrapper;
+
+#[global_allocator]
+static ALLOCATOR: Allocator = Allocator;
 
 fn main() -> std::process::ExitCode {
     let stop = wrapper::abort_at(|point| match point {
