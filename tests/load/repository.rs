@@ -161,7 +161,7 @@ impl Repository {
 
     /// A target of so many zeros, which takes no room on most disks.
     fn zeros(&self, length: u64) -> io::Result<TargetFile> {
-        const PIECE: [u8; 1 << 16] = [0; 1 << 16];
+        static PIECE: [u8; 1 << 16] = [0; 1 << 16];
         let mut digest = Context::new(&SHA256);
         for start in (0..length).step_by(PIECE.len()) {
             digest.update(&PIECE[..(length - start).min(PIECE.len() as u64) as usize]);
