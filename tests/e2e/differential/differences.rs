@@ -22,6 +22,9 @@ pub(crate) struct Difference {
     ours: String,
     #[serde(default)]
     theirs: String,
+    /// What is not part of its words.
+    #[serde(default)]
+    unlike: Vec<String>,
     /// Files that only one of us requests: `+snapshot` is python-tuf's request, `-snapshot` is ours;
     /// `~snapshot` is another file of the same role.
     #[serde(default)]
@@ -82,7 +85,8 @@ pub(super) fn compare<'a>(
     let applies = |one: &&Difference| {
         let then = !one.only_then || one.shown_by.iter().any(|name| happened.contains(&name[..]));
         let after = one.after.is_empty() || one.after.iter().any(|name| new.contains(&name[..]));
-        then && after && ours.contains(&one.ours) && theirs.contains(&one.theirs)
+        let unlike = one.unlike.iter().all(|words| !theirs.contains(&words[..]));
+        then && after && unlike && ours.contains(&one.ours) && theirs.contains(&one.theirs)
     };
     let listed: Vec<&Difference> = listed.iter().filter(applies).collect();
     let (requests, stored) = (requests(both), stored(both));
