@@ -3,10 +3,23 @@
 /// A new seed, or the one that `NOTARY_TEST_SEED` asks for again; printed, so that a failed run can
 /// be repeated.
 pub fn seed() -> u64 {
-    let seed = match std::env::var("NOTARY_TEST_SEED") {
-        Ok(text) => text.parse().unwrap_or_else(|_| panic!("NOTARY_TEST_SEED={text} is no number")),
-        Err(_) => u64::from(std::process::id()) << 32 | u64::from(rand_word()),
-    };
+    told(
+        asked_for().unwrap_or_else(|| u64::from(std::process::id()) << 32 | u64::from(rand_word())),
+    )
+}
+
+/// The same seed in every run, unless `NOTARY_TEST_SEED` asks for another: where what is drawn decides
+/// whether a test passes.
+pub fn usual_seed() -> u64 {
+    told(asked_for().unwrap_or(1))
+}
+
+fn asked_for() -> Option<u64> {
+    let text = std::env::var("NOTARY_TEST_SEED").ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("NOTARY_TEST_SEED={text} is no number")))
+}
+
+fn told(seed: u64) -> u64 {
     eprintln!("seed: run again with NOTARY_TEST_SEED={seed}");
     seed
 }

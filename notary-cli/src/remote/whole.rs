@@ -33,8 +33,8 @@ impl Sink for Whole {
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let announced = Arc::get_mut(&mut self.announced).expect("it is shared when it is whole");
-        let room = &mut announced[self.filled..];
+        // It is shared only when it is whole, or empty: all that are empty may be one.
+        let room = &mut Arc::make_mut(&mut self.announced)[self.filled..];
         let (fitting, more) = bytes.split_at(bytes.len().min(room.len()));
         room[..fitting.len()].copy_from_slice(fitting);
         self.filled += fitting.len();

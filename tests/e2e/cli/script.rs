@@ -179,7 +179,7 @@ impl Values {
             (?P<id>\b[0-9a-f]{64}\b)
             | (?P<token>\bnotary_[A-Za-z0-9_-]{43})
             | (?P<time>\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z)
-            | (?P<request>\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b)
+            | (?P<request>\b[0-9a-f]{16}-\d+\b)
             | (?P<hex>\b[0-9a-f]{32}\b)
             | (?P<who>\b[0-9a-f]{12}\b)
             | (?P<temporary>\.(notary-|tmp)[A-Za-z0-9]{6}(\.tmp)?)

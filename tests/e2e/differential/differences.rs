@@ -37,9 +37,9 @@ pub(crate) struct Difference {
     /// Whether it is seen after those only.
     #[serde(default)]
     only_then: bool,
-    /// Changes of the owner, one of which both clients see for the first time.
+    /// Whether it is seen only where the clients have just taken a new root.
     #[serde(default)]
-    after: Vec<String>,
+    after_new_root: bool,
     why: String,
 }
 
@@ -70,12 +70,12 @@ pub(super) enum Comparison<'a> {
     Unlisted(String),
 }
 
-/// Compares what both did with a question. `happened` names every mutation so far, `new` the changes
-/// of the owner since the clients last got beyond the roots.
+/// Compares what both did with a question. `happened` names every mutation so far; `new_root` says
+/// whether the clients have taken a root since they last got beyond the roots.
 pub(super) fn compare<'a>(
     both: &Both,
     happened: &BTreeSet<&str>,
-    new: &BTreeSet<&str>,
+    new_root: bool,
     listed: &'a [Difference],
 ) -> Comparison<'a> {
     if both.are_alike() {
@@ -84,7 +84,7 @@ pub(super) fn compare<'a>(
     let (ours, theirs) = (said(&both.ours.decision), said(&both.theirs.decision));
     let applies = |one: &&Difference| {
         let then = !one.only_then || one.shown_by.iter().any(|name| happened.contains(&name[..]));
-        let after = one.after.is_empty() || one.after.iter().any(|name| new.contains(&name[..]));
+        let after = new_root || !one.after_new_root;
         let unlike = one.unlike.iter().all(|words| !theirs.contains(&words[..]));
         then && after && unlike && ours.contains(&one.ours) && theirs.contains(&one.theirs)
     };

@@ -52,6 +52,11 @@ impl Both {
         self.ours.stored == self.theirs.stored
     }
 
+    /// Whether there was a new root and we went on from it.
+    pub(super) fn took_a_root(&self) -> bool {
+        self.ours.requests.iter().filter(|name| name.ends_with(".root.json")).count() > 1
+    }
+
     /// Whether they did the same in all that can be seen.
     pub(super) fn are_alike(&self) -> bool {
         self.agree() && self.ours.requests == self.theirs.requests && self.stored_alike()
