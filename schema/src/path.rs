@@ -107,6 +107,16 @@ impl HashPrefixes {
         HashPrefixes { texts: texts.clone(), range }
     }
 
+    /// Keeps the numbers, of which these are the texts.
+    pub(crate) fn move_to(&mut self, texts: &Arc<Texts>) {
+        self.texts = texts.clone();
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.range.len()
+    }
+
     /// The prefixes, in their order.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.range.clone().map(|number| self.texts.get(number))

@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
-use std::ops::Range;
 use std::sync::Arc;
 
 use serde::de::{DeserializeSeed, Error};
@@ -121,9 +120,10 @@ impl Serialize for DelegatedRole {
 #[derive(Default)]
 pub(super) struct ReadRoles {
     roles: Vec<DelegatedRole>,
-    /// All hash prefixes so far, and which of them each role has that has any.
+    /// All hash prefixes so far.
     prefixes: Texts,
-    ranges: Vec<(usize, Range<u32>)>,
+    /// In place of them until all are read.
+    none: Arc<Texts>,
 }
 
 impl ReadRoles {
@@ -131,9 +131,10 @@ impl ReadRoles {
     pub(super) fn finish(mut self) -> Vec<DelegatedRole> {
         self.prefixes.shrink_to_fit();
         let prefixes = Arc::new(self.prefixes);
-        for (role, range) in self.ranges {
-            let prefixes = HashPrefixes::among(&prefixes, range);
-            self.roles[role].paths = PathSet::HashPrefixes(prefixes);
+        for role in &mut self.roles {
+            if let PathSet::HashPrefixes(own) = &mut role.paths {
+                own.move_to(&prefixes);
+            }
         }
         self.roles
     }
@@ -145,12 +146,12 @@ impl ReadRoles {
             _ => Arc::new(fields.signers()?),
         };
         let paths = match (fields.paths, fields.path_hash_prefixes) {
-            (Some(paths), None) => paths,
+            (Some(paths), None) => PathSet::Paths(paths),
             (None, Some(prefixes)) => {
                 let start = self.prefixes.count();
                 prefixes.iter().for_each(|Word(prefix)| self.prefixes.add(prefix));
-                self.ranges.push((self.roles.len(), start..self.prefixes.count()));
-                Vec::new()
+                let range = start..self.prefixes.count();
+                PathSet::HashPrefixes(HashPrefixes::among(&self.none, range))
             }
             _ => {
                 return Err(format!(
@@ -159,8 +160,7 @@ impl ReadRoles {
                 ));
             }
         };
-        let (paths, terminating) = (PathSet::Paths(paths), fields.terminating);
-        self.roles.push(DelegatedRole { name, signers, terminating, paths });
+        self.roles.push(DelegatedRole { name, signers, terminating: fields.terminating, paths });
         Ok(())
     }
 }

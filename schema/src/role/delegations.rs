@@ -159,23 +159,36 @@ impl ListedRoles {
         }
         let count = u32::try_from(roles.len()).map_err(|_| "too many delegations")?;
         let mut by_name: Vec<u32> = (0..count).collect();
-        let name = |position: &u32| &roles[*position as usize].name;
-        by_name.sort_by(|a, b| name(a).cmp(name(b)));
-        if let Some(twice) = by_name.windows(2).find(|pair| name(&pair[0]) == name(&pair[1])) {
-            return Err(format!("two delegations to the role {}", name(&twice[0])));
+        // As those of bins are: then there is nothing to sort, and no name twice.
+        if !roles.is_sorted_by(|a, b| a.name < b.name) {
+            let name = |position: &u32| &roles[*position as usize].name;
+            by_name.sort_by(|a, b| name(a).cmp(name(b)));
+            if let Some(twice) = by_name.windows(2).find(|pair| name(&pair[0]) == name(&pair[1])) {
+                return Err(format!("two delegations to the role {}", name(&twice[0])));
+            }
         }
-        let (mut with_patterns, mut by_prefix) = (Vec::new(), Vec::new());
-        let mut prefix_lengths = BTreeSet::new();
+        let prefixes = roles.iter().map(|role| match &role.paths {
+            PathSet::Paths(_) => 0,
+            PathSet::HashPrefixes(prefixes) => prefixes.count(),
+        });
+        let (mut with_patterns, mut by_prefix) = (Vec::new(), Vec::with_capacity(prefixes.sum()));
+        let (mut prefix_lengths, mut last, mut ascending) = (BTreeSet::new(), None, true);
         for (position, role) in (0..).zip(&roles) {
             match &role.paths {
                 PathSet::Paths(_) => with_patterns.push(position),
                 PathSet::HashPrefixes(prefixes) => {
-                    by_prefix.extend((0..).zip(prefixes.iter()).map(|(at, _)| (position, at)));
-                    prefix_lengths.extend(prefixes.iter().map(str::len));
+                    for (at, prefix) in (0..).zip(prefixes.iter()) {
+                        by_prefix.push((position, at));
+                        ascending &= last <= Some(prefix);
+                        if last.map(str::len) != Some(prefix.len()) {
+                            prefix_lengths.insert(prefix.len());
+                        }
+                        last = Some(prefix);
+                    }
                 }
             }
         }
-        if !by_prefix.is_sorted_by_key(|found| hash_prefix(&roles, *found)) {
+        if !ascending {
             by_prefix.sort_by(|a, b| hash_prefix(&roles, *a).cmp(hash_prefix(&roles, *b)));
         }
         Ok(ListedRoles { roles, by_name, with_patterns, by_prefix, prefix_lengths })
