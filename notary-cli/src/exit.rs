@@ -76,6 +76,14 @@ pub(crate) enum Failure {
         /// What the operating system says.
         error: io::Error,
     },
+    /// Something that every process is given, such as a poller or a temporary directory.
+    #[error("could not {action}: {error}")]
+    System {
+        /// What was tried: "start".
+        action: &'static str,
+        /// What the operating system says.
+        error: io::Error,
+    },
     /// A line of a list.
     #[error("{list}, line {line}: {why}")]
     Line {
@@ -145,7 +153,7 @@ impl Failure {
             Failure::Conflict(_) => CONFLICT,
             Failure::NotFound(_) => NOT_FOUND,
             Failure::SignaturesMissing(_) => SIGNATURES_MISSING,
-            Failure::State(_) | Failure::Output(_) => LOCAL_STATE,
+            Failure::State(_) | Failure::System { .. } | Failure::Output(_) => LOCAL_STATE,
             Failure::File { error, .. } if error.kind() == io::ErrorKind::NotFound => NOT_FOUND,
             Failure::File { .. } => LOCAL_STATE,
             // The command line is in order; what it names is not.

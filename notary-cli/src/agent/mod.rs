@@ -26,7 +26,7 @@ use crate::trust_dir::{MetadataDir, StateError};
 const REPLICA_LAG: Duration = Duration::from_secs(1);
 
 /// The slowest transfer of metadata that is waited for, beyond `--timeout`. Where a file's length is
-/// not listed, a mirror holds a client for half an hour at most.
+/// not listed, a mirror holds a client for half an hour at most with that file.
 const SLOWEST_METADATA: u64 = 32 << 10;
 
 /// Why a repository was not read, or a target not taken.

@@ -15,7 +15,7 @@ use crate::exit::{Failure, Outcome};
 use crate::remote::Http;
 use crate::session::Session;
 use crate::settings::parse_url;
-use crate::trust_dir::{Lock, MetadataDir};
+use crate::trust_dir::{Lock, MetadataDir, files};
 
 /// Runs `notary client …`.
 pub(crate) async fn run(session: &Session, args: ClientArgs) -> Result<Outcome, Failure> {
@@ -47,6 +47,15 @@ async fn download(session: &Session, args: &ClientArgs, files: MetadataDir) -> R
     let directory = needed(args.target_dir.clone(), "--target-dir")?;
     if args.all_target_names().next().is_none() {
         return Err(missing("--target-name"));
+    }
+    let place = |path: &Path| std::fs::canonicalize(path).ok();
+    let metadata_place = args.metadata_dir.as_deref().and_then(place);
+    if metadata_place.is_some() && place(&directory) == metadata_place {
+        return Err(Failure::Usage(
+            "--target-dir is the metadata directory, whose files a target could replace; name \
+             another one"
+                .into(),
+        ));
     }
     let http = http(session, args);
     let mut lock = Some(locked(session, &files).await?);
@@ -103,10 +112,12 @@ async fn take(
     Ok(())
 }
 
-/// One file name for any target name: percent-encoded, so it cannot leave the directory.
+/// One file name for any target name: percent-encoded, so it cannot leave the directory. Names of
+/// our temporary files are not to be had: such a file may be swept away.
 fn file_name(name: &str) -> Option<String> {
     let encoded = target::encode(name);
-    (!matches!(encoded.as_str(), "" | "." | "..")).then_some(encoded)
+    let usable = !matches!(encoded.as_str(), "" | "." | "..") && !files::is_temporary(&encoded);
+    usable.then_some(encoded)
 }
 
 fn needed<T>(value: Option<T>, option: &str) -> Result<T, Failure> {
@@ -129,7 +140,7 @@ mod tests {
         assert_eq!(name("a.txt"), Some("a.txt".into()));
         assert_eq!(name("a/../../x"), Some("a%2F..%2F..%2Fx".into()));
         assert_eq!(name("/etc/x"), Some("%2Fetc%2Fx".into()));
-        for bad in ["", ".", ".."] {
+        for bad in ["", ".", "..", ".notary-aB3xYz.tmp"] {
             assert_eq!(name(bad), None, "{bad:?}");
         }
     }

@@ -1,7 +1,7 @@
 //! `notary doctor`: a collection read twice, by our own verification and by another implementation of
 //! TUF; then what would break clients in the field, and what expires soon.
 //!
-//! Three parts: [`collect`] reads, [`rules`] look at what was read, [`opinion`] has it read again.
+//! Three parts: [`mod@collect`] reads, [`rules`] look at what was read, [`opinion`] has it read again.
 
 mod collect;
 mod finding;

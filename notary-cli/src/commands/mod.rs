@@ -55,8 +55,14 @@ pub(crate) fn run(parts: Parts) -> ExitCode {
     output.configure(cli.options.json, cli.options.verbose);
     // Timers are looked at after each turn of a task: answers without an end make a turn last seconds.
     let mut runtime = tokio::runtime::Builder::new_current_thread();
-    let runtime = runtime.event_interval(1).enable_all().build();
-    let runtime = runtime.expect("the operating system gives a poller");
+    let runtime = match runtime.event_interval(1).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let failure = Failure::System { action: "start", error };
+            output.failure(&failure);
+            return code(&failure);
+        }
+    };
     let session = Session::new(
         &cli.options,
         &parts.environment,

@@ -16,6 +16,7 @@ use crate::exit::{Failure, Outcome};
 use crate::remote::is_loopback;
 use crate::session::Session;
 use crate::settings::parse_url;
+use crate::trust_dir::files;
 
 /// Runs `notary verify`.
 pub(crate) async fn verify(session: &Session, args: VerifyArgs) -> Result<Outcome, Failure> {
@@ -125,6 +126,7 @@ fn usable(base: Option<Url>) -> Result<Url, Failure> {
 fn file_name(name: &str) -> Option<PathBuf> {
     let last = name.rsplit('/').next()?;
     let plain = !matches!(last, "" | "." | "..") && !last.contains(['\\', '\0', ':']);
+    let plain = plain && !files::is_temporary(last);
     plain.then(|| PathBuf::from(last))
 }
 
@@ -145,7 +147,7 @@ mod tests {
         for (name, file) in [("docs/a.txt", "a.txt"), ("a", "a"), ("x/..y", "..y")] {
             assert_eq!(file_name(name), Some(PathBuf::from(file)));
         }
-        for name in ["", "a/", "a/..", ".", "a/b\\c", "C:x"] {
+        for name in ["", "a/", "a/..", ".", "a/b\\c", "C:x", "a/.notary-aB3xYz.tmp"] {
             assert_eq!(file_name(name), None, "{name:?}");
         }
     }

@@ -39,7 +39,8 @@ pub(crate) async fn run(session: &Session, args: WatchArgs) -> Result<Outcome, F
         watch.look().await?;
         return watch.apply().await.map(|()| Outcome::Done);
     }
-    let mut stop = Stop::new()?;
+    let stop = Stop::new();
+    let mut stop = stop.map_err(|error| Failure::System { action: "wait for signals", error })?;
     let mut unreached = 0;
     loop {
         let looked = tokio::select! {
@@ -60,7 +61,7 @@ pub(crate) async fn run(session: &Session, args: WatchArgs) -> Result<Outcome, F
             done.as_ref().map_or(Duration::MAX, |until| remaining(*until, session.now()));
         let wait = pause(interval, fresh_for, unreached, random());
         if let Err(failure) = &done {
-            watch.tell_failure(failure, wait)?;
+            watch.tell_failure(failure, wait);
         }
         tokio::select! {
             () = stop.asked() => return Ok(Outcome::Done),
@@ -77,6 +78,10 @@ fn pause(interval: Duration, fresh_for: Duration, unreached: u32, random: u8) ->
     let wait = interval.saturating_mul(2_u32.saturating_pow(unreached)).min(longest);
     let wait = wait.min(fresh_for.max(Duration::from_secs(1)));
     wait.mul_f64(0.9 + 0.2 * f64::from(random) / f64::from(u8::MAX))
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, Failure> {
+    std::path::absolute(path).map_err(|error| Failure::file("resolve", path, error))
 }
 
 fn remaining(until: Expires, now: DateTime<Utc>) -> Duration {
@@ -136,13 +141,13 @@ impl Watch<'_> {
             Provided::Downloaded => {
                 if self.exec.is_some() {
                     // What is replaced, even by what was there before, is one more change.
-                    let file = std::path::absolute(self.errand.to())?;
+                    let file = absolute(self.errand.to())?;
                     self.note_applied(|applied| drop(applied.remove(&file))).await?;
                 }
                 "updated"
             }
         };
-        self.tell(event, &found)?;
+        self.tell(event, &found);
         let looks = looks(self.errand.to());
         self.seen = looks.map(|looks| Seen { found, looks });
         Ok(fresh_until)
@@ -154,14 +159,15 @@ impl Watch<'_> {
             return Ok(());
         };
         let content = found.file.hashes.sha256().or(found.file.hashes.sha512()).unwrap_or_default();
-        let file = std::path::absolute(self.errand.to())?;
+        let file = absolute(self.errand.to())?;
         if self.applied()?.get(&file).is_some_and(|applied| applied == content) {
             return Ok(());
         }
         self.execute(exec, &file, found)?;
         self.note_applied(|applied| drop(applied.insert(file.clone(), content.to_owned()))).await?;
         let line = format!("{}: {} succeeded\n", found.name, exec.program);
-        self.event("ran", json!({ "name": found.name, "file": file, "exec": exec.program }), &line)
+        self.event("ran", json!({ "name": found.name, "file": file, "exec": exec.program }), &line);
+        Ok(())
     }
 
     fn applied(&self) -> Result<Applied, Failure> {
@@ -198,7 +204,7 @@ impl Watch<'_> {
         Ok(())
     }
 
-    fn tell(&self, event: &str, found: &Found) -> Result<(), Failure> {
+    fn tell(&self, event: &str, found: &Found) {
         let (file, length) = (self.errand.to(), found.file.length);
         let value = json!({
             "name": found.name, "role": found.role, "file": file,
@@ -207,22 +213,25 @@ impl Watch<'_> {
         let file = file.display();
         let line =
             format!("{}: {event}, {file} {length} bytes, verified by {}\n", found.name, found.role);
-        self.event(event, value, &line)
+        self.event(event, value, &line);
     }
 
     /// What went wrong, on stderr; with `--json` among the events, too.
-    fn tell_failure(&self, failure: &Failure, wait: Duration) -> Result<(), Failure> {
+    fn tell_failure(&self, failure: &Failure, wait: Duration) {
         let seconds = wait.as_secs().max(1);
         self.session.output.warn(format_args!("{failure}; next look in {seconds} s"));
         let (error, exit) = (failure.to_string(), failure.code());
         let value = json!({ "error": error, "exit": exit, "next_look_seconds": seconds });
-        self.event("failed", value, "")
+        self.event("failed", value, "");
     }
 
-    fn event(&self, event: &str, mut value: Value, line: &str) -> Result<(), Failure> {
+    /// What nobody reads is no reason to stop: the file is kept up to date all the same.
+    fn event(&self, event: &str, mut value: Value, line: &str) {
         value["event"] = event.into();
         value["at"] = json!(self.session.now());
-        Ok(self.session.output.one_of_many(&value, line)?)
+        if let Err(error) = self.session.output.one_of_many(&value, line) {
+            self.session.output.warn(format_args!("could not print an event: {error}"));
+        }
     }
 }
 

@@ -134,17 +134,25 @@ pub(crate) fn temporary_in(directory: &Path) -> std::io::Result<NamedTempFile> {
     temporary(directory, &builder)
 }
 
+/// Whether a file of this name may be one of ours that has no name of its own yet.
+pub(crate) fn is_temporary(name: &str) -> bool {
+    name.starts_with(TEMPORARY.0) && name.ends_with(TEMPORARY.1)
+}
+
 /// Removes the temporary files that processes have left which were killed: those that nobody holds.
-/// What cannot be removed stays.
+/// What cannot be removed stays, and so does what is no file: others may write into a directory, too,
+/// and who opens a pipe waits.
 pub(crate) fn sweep(directory: &Path) {
-    let (prefix, suffix) = TEMPORARY;
-    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
-    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
-    for name in names.filter(|name| name.starts_with(prefix) && name.ends_with(suffix)) {
-        let path = directory.join(name);
-        let held = std::fs::File::open(&path).map(|file| (file.try_lock(), file));
-        if let Ok((Ok(()), _file)) = held {
-            let _ = std::fs::remove_file(&path);
+    for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+        let is_ours = entry.file_name().to_str().is_some_and(is_temporary)
+            && entry.file_type().is_ok_and(|kind| kind.is_file());
+        // Opened for writing too, so that a pipe that takes its place meanwhile is not waited for.
+        let open = || std::fs::File::options().read(true).write(true).open(entry.path());
+        if is_ours
+            && let Ok(file) = open()
+            && file.try_lock().is_ok()
+        {
+            let _ = std::fs::remove_file(entry.path());
         }
     }
 }

@@ -323,6 +323,19 @@ mod tests {
         assert_eq!(files::read(&path).unwrap().unwrap(), b"new");
     }
 
+    #[cfg(unix)]
+    #[test]
+    fn what_is_no_file_is_neither_waited_for_nor_removed() {
+        let directory = tempfile::tempdir().unwrap();
+        let pipe = directory.path().join(".notary-aB3xYz.tmp");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+        assert!(made.success());
+        let link = directory.path().join(".notary-aB3xYw.tmp");
+        std::os::unix::fs::symlink(&pipe, &link).unwrap();
+        files::sweep(directory.path());
+        assert!(pipe.exists() && link.is_symlink());
+    }
+
     #[test]
     fn a_write_that_fails_leaves_the_old_file_and_no_other() {
         let directory = tempfile::tempdir().unwrap();

@@ -328,16 +328,18 @@ impl Updater {
 
     /// Whether one more role may be looked at.
     fn make_room(&mut self) -> Result<(), UpdateError> {
-        let Limits { roles, look_up_bytes, kept_bytes, .. } = self.limits;
+        let Limits { roles, look_up_bytes, kept_bytes, followed_bytes, .. } = self.limits;
         if self.search.visits() >= roles {
             return Err(UpdateError::TooManyRoles(roles));
         }
         let trusted = self.trusted.as_mut().ok_or(UpdateError::NoTrustedRoot)?;
-        if trusted.held_bytes() > kept_bytes {
+        let follows = self.search.follows_a_chain();
+        if !follows && trusted.held_bytes() > kept_bytes {
             trusted.forget_delegated(|role| !self.search.has_visited(role));
         }
-        if trusted.held_bytes() > look_up_bytes {
-            return Err(UpdateError::TooManyBytes(look_up_bytes));
+        let most = if follows { followed_bytes } else { look_up_bytes };
+        if trusted.held_bytes() > most {
+            return Err(UpdateError::TooManyBytes(most));
         }
         Ok(())
     }

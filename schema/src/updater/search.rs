@@ -55,6 +55,10 @@ impl Search {
         self.visits
     }
 
+    pub(super) fn follows_a_chain(&self) -> bool {
+        matches!(self.goal, Goal::Chain(_))
+    }
+
     pub(super) fn has_visited(&self, role: &RoleName) -> bool {
         self.visited.contains(role)
     }

@@ -21,9 +21,12 @@ pub struct Limits {
     pub roles: usize,
     /// Longest all targets roles of one look-up together, in bytes.
     pub look_up_bytes: u64,
-    /// From this length on, in bytes, roles of earlier look-ups are let go of and loaded again when
-    /// one needs them.
+    /// From this length on, in bytes, a look-up lets go of roles that earlier ones brought; they are
+    /// loaded again when one needs them.
     pub kept_bytes: u64,
+    /// Longest all targets roles together to which chains were followed, in bytes. Whoever follows
+    /// chains wants to see all of them, so none is let go of.
+    pub followed_bytes: u64,
 }
 
 impl Default for Limits {
@@ -36,6 +39,7 @@ impl Default for Limits {
             roles: 64,
             look_up_bytes: 256 << 20,
             kept_bytes: 32 << 20,
+            followed_bytes: 1 << 30,
         }
     }
 }
@@ -104,8 +108,8 @@ pub enum UpdateError {
     /// A look-up visited the most roles that it may, without a result.
     #[error("the look-up visited {0} roles without an answer")]
     TooManyRoles(usize),
-    /// The roles on the way to a target are longer than may be held.
-    #[error("the roles of the look-up are longer than {0} bytes together")]
+    /// The roles on the way to a target, or of all chains, are longer than may be held.
+    #[error("the roles that are needed are longer than {0} bytes together")]
     TooManyBytes(u64),
     /// A look-up before the refresh is done.
     #[error("a look-up comes after the refresh")]

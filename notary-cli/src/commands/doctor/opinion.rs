@@ -155,7 +155,9 @@ fn verify_delegated(
 
 /// The files as a repository has them.
 fn copy(collected: &Collected) -> Result<TempDir, Failure> {
-    let copy = tempfile::tempdir()?;
+    let copy = tempfile::tempdir();
+    let action = "make a temporary directory";
+    let copy = copy.map_err(|error| Failure::System { action, error })?;
     let write = |name: String, bytes: &[u8]| {
         let path = copy.path().join(name);
         std::fs::write(&path, bytes).map_err(|error| Failure::file("write", &path, error))

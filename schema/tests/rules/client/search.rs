@@ -363,3 +363,29 @@ fn the_roles_of_one_look_up_are_bounded_in_length() {
     client.limits.look_up_bytes = before_c - 1;
     assert_eq!(client.find("x/y").unwrap_err(), UpdateError::TooManyBytes(before_c - 1));
 }
+
+#[test]
+fn roles_to_which_chains_were_followed_are_all_kept() {
+    let roles: [(&str, &str, bool, &[&str]); 3] =
+        [("a", "a/*", false, &["a/x"]), ("b", "b/*", false, &[]), ("c", "c/*", false, &[])];
+    let mut client = tree(&roles);
+    client.limits.kept_bytes = 0;
+    let mut updater = client.refresh().unwrap();
+    for name in ["a", "b"] {
+        updater.follow(&[role(name)]).unwrap();
+        client.drive(&mut updater).unwrap();
+    }
+    let trusted = updater.trusted().unwrap();
+    assert!(["a", "b"].iter().all(|name| trusted.targets(&role(name)).is_some()));
+    let held = trusted.held_bytes();
+    for (most, refused) in [(held, false), (held - 1, true)] {
+        client.limits.followed_bytes = most;
+        let mut updater = client.refresh().unwrap();
+        for name in ["a", "b"] {
+            updater.follow(&[role(name)]).unwrap();
+            client.drive(&mut updater).unwrap();
+        }
+        let third = updater.follow(&[role("c")]).and_then(|()| client.drive(&mut updater));
+        assert_eq!(third.err(), refused.then_some(UpdateError::TooManyBytes(most)));
+    }
+}

@@ -24,6 +24,7 @@ const LIMITS: Limits = Limits {
     roles: 5,
     look_up_bytes: 9000,
     kept_bytes: 5000,
+    followed_bytes: 9000,
 };
 /// Load, removal, request and save of each role that is visited, for one look-up.
 const MOST_STEPS_OF_SEARCH: usize = 4 * LIMITS.roles;
