@@ -72,7 +72,7 @@ pub async fn file(
     Ok(answer(&file, cache_control, request.headers()))
 }
 
-/// The answer of [`file`] where nothing has to be waited for: to a read of a file that is in memory,
+/// The answer of [`file()`] where nothing has to be waited for: to a read of a file that is in memory,
 /// of a collection that is, and that everybody may read.
 pub fn at_hand(request: &HttpRequest) -> Option<HttpResponse> {
     if !matches!(*request.method(), Method::GET | Method::HEAD) || request.uri().query().is_some() {
