@@ -5,6 +5,8 @@ use std::io;
 
 use url::Url;
 
+use crate::exit::causes;
+
 /// A request that got no answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum HttpError {
@@ -136,18 +138,4 @@ fn verdict(error: &(dyn Error + 'static)) -> Verdict {
         cause = inner.map(|inner| inner as &(dyn Error + 'static)).or_else(|| error.source());
     }
     verdict
-}
-
-/// An error with what caused it, since the outermost one says little.
-fn causes(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let more = error.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        cause = error.source();
-    }
-    text
 }

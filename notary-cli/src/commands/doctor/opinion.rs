@@ -9,7 +9,6 @@
 //! Expiry is left out: `tough` knows no clock but that of the system, and ours has judged it.
 
 use std::collections::BTreeMap;
-use std::error::Error;
 use std::path::Path;
 
 use notary_schema::name::RoleName;
@@ -25,7 +24,7 @@ use url::Url;
 use super::collect::Collected;
 use super::finding::Finding;
 use crate::agent::Agent;
-use crate::exit::Failure;
+use crate::exit::{Failure, causes};
 use crate::view::View;
 
 /// Most comparisons of a name with a path or hash prefix: `tough` hashes each name once for every
@@ -99,7 +98,7 @@ pub(super) fn files(view: &View) -> Vec<Finding> {
             return findings;
         }
     };
-    let own = root.signed.verify_role(&root).map_err(|error| told(&error));
+    let own = root.signed.verify_role(&root).map_err(|error| causes(&error));
     let timestamp =
         trusted.timestamp().map(|file| verify::<schema::Timestamp>(&root, file.bytes()));
     let snapshot = trusted.snapshot().map(|file| verify::<schema::Snapshot>(&root, file.bytes()));
@@ -131,7 +130,7 @@ pub(super) fn files(view: &View) -> Vec<Finding> {
 }
 
 fn parse<T: DeserializeOwned>(file: &[u8]) -> Result<Signed<T>, String> {
-    serde_json::from_slice(file).map_err(|error| told(&error))
+    serde_json::from_slice(file).map_err(|error| causes(&error))
 }
 
 fn verify<T>(root: &Signed<schema::Root>, file: &[u8]) -> Result<Signed<T>, String>
@@ -139,7 +138,7 @@ where
     T: schema::Role + Serialize + DeserializeOwned,
 {
     let file = parse(file)?;
-    root.signed.verify_role(&file).map_err(|error| told(&error))?;
+    root.signed.verify_role(&file).map_err(|error| causes(&error))?;
     Ok(file)
 }
 
@@ -149,7 +148,7 @@ fn verify_delegated(
     file: &[u8],
 ) -> Result<Signed<schema::Targets>, String> {
     let file = parse(file)?;
-    delegations.verify_role(&file, role.as_str()).map_err(|error| told(&error))?;
+    delegations.verify_role(&file, role.as_str()).map_err(|error| causes(&error))?;
     Ok(file)
 }
 
@@ -194,7 +193,7 @@ async fn load(copy: &Path, root: Vec<u8>) -> Result<Repository, String> {
     };
     // A task of its own, so that a panic is an answer, too.
     match tokio::spawn(load).await {
-        Ok(loaded) => loaded.map_err(|error| told(&error)),
+        Ok(loaded) => loaded.map_err(|error| causes(&error)),
         Err(_) => Err("it panicked".to_owned()),
     }
 }
@@ -238,18 +237,4 @@ fn agree(ours: Option<&Found>, repository: &Repository, name: &str) -> bool {
         (None, None) => true,
         _ => false,
     }
-}
-
-/// An error with all that it says of its causes.
-fn told(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let next = error.to_string();
-        if !text.contains(&next) {
-            text = format!("{text}: {next}");
-        }
-        cause = error.source();
-    }
-    text
 }
