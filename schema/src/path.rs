@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::fmt;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -90,7 +90,8 @@ impl PathSet {
 /// one file share one text.
 #[derive(Clone)]
 pub struct HashPrefixes {
-    texts: Arc<Texts>,
+    /// Set when the file is read to its end.
+    texts: Arc<OnceLock<Texts>>,
     range: Range<u32>,
 }
 
@@ -99,17 +100,16 @@ impl HashPrefixes {
     pub fn new(prefixes: impl IntoIterator<Item = impl AsRef<str>>) -> HashPrefixes {
         let mut texts = Texts::default();
         prefixes.into_iter().for_each(|prefix| texts.add(prefix.as_ref()));
-        HashPrefixes { range: 0..texts.count(), texts: Arc::new(texts) }
+        HashPrefixes { range: 0..texts.count(), texts: Arc::new(OnceLock::from(texts)) }
     }
 
     /// Those of these numbers.
-    pub(crate) fn among(texts: &Arc<Texts>, range: Range<u32>) -> HashPrefixes {
+    pub(crate) fn among(texts: &Arc<OnceLock<Texts>>, range: Range<u32>) -> HashPrefixes {
         HashPrefixes { texts: texts.clone(), range }
     }
 
-    /// Keeps the numbers, of which these are the texts.
-    pub(crate) fn move_to(&mut self, texts: &Arc<Texts>) {
-        self.texts = texts.clone();
+    fn texts(&self) -> &Texts {
+        self.texts.get().expect("all delegations of the file have been read")
     }
 
     /// How many there are.
@@ -119,12 +119,13 @@ impl HashPrefixes {
 
     /// The prefixes, in their order.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
-        self.range.clone().map(|number| self.texts.get(number))
+        let texts = self.texts();
+        self.range.clone().map(|number| texts.get(number))
     }
 
     /// The prefix at a position, the first one at 0.
     pub(crate) fn at(&self, position: u32) -> &str {
-        self.texts.get(self.range.start + position)
+        self.texts().get(self.range.start + position)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use serde::de::value::BorrowedStrDeserializer;
 use serde::de::{self, DeserializeSeed, IntoDeserializer, Visitor};
 use serde::forward_to_deserialize_any;
 
@@ -15,10 +16,7 @@ impl<'de> de::Deserializer<'de> for &mut Reader<'de> {
         match self.peek() {
             Some(b'{') => Members::open(self, None)?.visit(visitor),
             Some(b'[') => Items::open(self)?.visit(visitor),
-            Some(b'"') => match self.string()? {
-                Cow::Borrowed(text) => visitor.visit_borrowed_str(text),
-                Cow::Owned(text) => visitor.visit_string(text),
-            },
+            Some(b'"') => self.deserialize_str(visitor),
             Some(b't') => self.literal("true").and_then(|()| visitor.visit_bool(true)),
             Some(b'f') => self.literal("false").and_then(|()| visitor.visit_bool(false)),
             Some(b'n') => self.literal("null").and_then(|()| visitor.visit_unit()),
@@ -29,6 +27,21 @@ impl<'de> de::Deserializer<'de> for &mut Reader<'de> {
             Some(_) => Err(self.error("not a JSON value")),
             None => Err(self.error("the document ends too early")),
         }
+    }
+
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, JsonError> {
+        self.skip_space();
+        if self.peek() != Some(b'"') {
+            return self.deserialize_any(visitor);
+        }
+        match self.string()? {
+            Cow::Borrowed(text) => visitor.visit_borrowed_str(text),
+            Cow::Owned(text) => visitor.visit_string(text),
+        }
+    }
+
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, JsonError> {
+        self.deserialize_str(visitor)
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, JsonError> {
@@ -70,7 +83,7 @@ impl<'de> de::Deserializer<'de> for &mut Reader<'de> {
     }
 
     forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char bytes byte_buf
         unit unit_struct seq tuple tuple_struct map identifier ignored_any
     }
 }
@@ -78,10 +91,15 @@ impl<'de> de::Deserializer<'de> for &mut Reader<'de> {
 /// The members of an object that is being read. Refuses repeated keys when it is closed.
 pub(super) struct Members<'r, 'a> {
     pub(super) reader: &'r mut Reader<'a>,
+    /// The key of the member that is being read.
+    pub(super) key: Cow<'a, str>,
+    /// Which of the known keys it is.
+    number: Option<usize>,
     known: Option<&'static [&'static str]>,
+    /// Which of the known keys comes next, if they come in their order.
+    next: usize,
     /// Which of the reader's keys is the first of this object.
     first_key: usize,
-    last: Cow<'a, str>,
     ascending: bool,
     open: bool,
 }
@@ -93,8 +111,9 @@ impl<'r, 'a> Members<'r, 'a> {
     ) -> Result<Members<'r, 'a>, JsonError> {
         reader.expect(b'{')?;
         reader.enter()?;
-        let (first_key, last) = (reader.keys.len(), Cow::Borrowed(""));
-        Ok(Members { reader, known, first_key, last, ascending: true, open: true })
+        let (first_key, key) = (reader.keys.len(), Cow::Borrowed(""));
+        let (number, next, ascending, open) = (None, 0, true, true);
+        Ok(Members { reader, key, number, known, next, first_key, ascending, open })
     }
 
     fn visit<V: Visitor<'a>>(mut self, visitor: V) -> Result<V::Value, JsonError> {
@@ -105,30 +124,41 @@ impl<'r, 'a> Members<'r, 'a> {
         Ok(value)
     }
 
-    pub(super) fn key(&mut self) -> Result<Option<Cow<'a, str>>, JsonError> {
+    /// Goes on to the next member, if there is one.
+    pub(super) fn has_next(&mut self) -> Result<bool, JsonError> {
         self.reader.skip_space();
         if self.reader.peek() == Some(b'}') {
             self.reader.position += 1;
-            return self.close().map(|()| None);
+            return self.close().map(|()| false);
         }
         let is_first = self.reader.keys.len() == self.first_key;
         if !is_first {
             self.reader.expect(b',')?;
+            self.reader.skip_space();
         }
         self.reader.build()?;
-        self.reader.skip_space();
         let place = u32::try_from(self.reader.position).expect("a document is below 4 GiB");
         let key = self.reader.string()?;
-        if let Some(known) = self.known {
-            refuse_look_alike(&key, known).map_err(|problem| self.reader.error(problem))?;
-        }
+        self.number = self.number_of(&key)?;
         self.reader.expect(b':')?;
-        if !is_first && self.last >= key {
-            self.ascending = false;
-        }
         self.reader.keys.push(place);
-        self.last = key.clone();
-        Ok(Some(key))
+        self.ascending = self.ascending && (is_first || self.key < key);
+        self.key = key;
+        Ok(true)
+    }
+
+    /// Which of the known keys this is.
+    fn number_of(&mut self, key: &str) -> Result<Option<usize>, JsonError> {
+        let Some(known) = self.known else { return Ok(None) };
+        let found = match known.get(self.next) {
+            Some(next) if *next == key => Some(self.next),
+            _ => known.iter().position(|name| *name == key),
+        };
+        match found {
+            Some(number) => self.next = number + 1,
+            None => refuse_look_alike(key, known).map_err(|problem| self.reader.error(problem))?,
+        }
+        Ok(found)
     }
 
     /// Where the last key stands.
@@ -169,15 +199,21 @@ impl<'a> de::MapAccess<'a> for &mut Members<'_, 'a> {
         &mut self,
         seed: K,
     ) -> Result<Option<K::Value>, JsonError> {
-        let Some(key) = self.key()? else { return Ok(None) };
-        seed.deserialize(key.into_deserializer())
-            .map(Some)
-            .map_err(|error: JsonError| error.at_least(self.reader.position))
+        if !self.has_next()? {
+            return Ok(None);
+        }
+        let key = match (&self.key, self.number) {
+            // The fields of a struct are known by their numbers, too: nothing is compared again.
+            (_, Some(number)) => seed.deserialize((number as u64).into_deserializer()),
+            (Cow::Borrowed(key), None) => seed.deserialize(BorrowedStrDeserializer::new(key)),
+            (Cow::Owned(key), None) => seed.deserialize(key.as_str().into_deserializer()),
+        };
+        key.map(Some).map_err(|error: JsonError| error.at_least(self.reader.position))
     }
 
     fn next_value_seed<S: DeserializeSeed<'a>>(&mut self, seed: S) -> Result<S::Value, JsonError> {
         seed.deserialize(&mut *self.reader)
-            .map_err(|error| error.inside(&*self.last, self.reader.position))
+            .map_err(|error| error.inside(&*self.key, self.reader.position))
     }
 }
 

@@ -108,9 +108,9 @@ impl<'a> Reader<'a> {
         mut member: impl FnMut(&mut Reader<'a>, &str) -> Result<(), JsonError>,
     ) -> Result<(), JsonError> {
         let mut members = Members::open(self, Some(known))?;
-        while let Some(key) = members.key()? {
-            member(members.reader, &key)
-                .map_err(|error| error.inside(&*key, members.reader.position))?;
+        while members.has_next()? {
+            member(members.reader, &members.key)
+                .map_err(|error| error.inside(&*members.key, members.reader.position))?;
         }
         Ok(())
     }

@@ -57,13 +57,13 @@ fn rewrite_object(reader: &mut Reader<'_>, out: &mut Vec<u8>) -> Result<(), Json
     // Where each member stands in `out` after `start`, and its key in the text.
     let mut written: Vec<(u32, u32)> = Vec::new();
     let mut members = Members::open(reader, None)?;
-    while let Some(key) = members.key()? {
+    while members.has_next()? {
         if !written.is_empty() {
             out.push(b',');
         }
         let place = u32::try_from(out.len() - start).expect("a document is below 4 GiB");
         written.push((place, members.key_place()));
-        write_string(&key, Escape::Canonical, out);
+        write_string(&members.key, Escape::Canonical, out);
         out.push(b':');
         rewrite(members.reader, out)?;
     }

@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde::de::{DeserializeSeed, Error};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use smallvec::SmallVec;
 
 use crate::json::Word;
 use crate::key::Key;
@@ -122,20 +123,15 @@ pub(super) struct ReadRoles {
     roles: Vec<DelegatedRole>,
     /// All hash prefixes so far.
     prefixes: Texts,
-    /// In place of them until all are read.
-    none: Arc<Texts>,
+    /// Where the roles find them when all are read.
+    place: Arc<OnceLock<Texts>>,
 }
 
 impl ReadRoles {
     /// All that were read.
     pub(super) fn finish(mut self) -> Vec<DelegatedRole> {
         self.prefixes.shrink_to_fit();
-        let prefixes = Arc::new(self.prefixes);
-        for role in &mut self.roles {
-            if let PathSet::HashPrefixes(own) = &mut role.paths {
-                own.move_to(&prefixes);
-            }
-        }
+        self.place.set(self.prefixes).expect("this is the only place where it is set");
         self.roles
     }
 
@@ -151,7 +147,7 @@ impl ReadRoles {
                 let start = self.prefixes.count();
                 prefixes.iter().for_each(|Word(prefix)| self.prefixes.add(prefix));
                 let range = start..self.prefixes.count();
-                PathSet::HashPrefixes(HashPrefixes::among(&self.none, range))
+                PathSet::HashPrefixes(HashPrefixes::among(&self.place, range))
             }
             _ => {
                 return Err(format!(
@@ -173,17 +169,19 @@ impl<'de> DeserializeSeed<'de> for &mut ReadRoles {
     }
 }
 
+/// In the order of the canonical form, in which the reader expects them. Bins have few keys and
+/// prefixes.
 #[derive(Deserialize)]
 struct Fields<'a> {
+    keyids: SmallVec<[Word<'a>; 4]>,
     #[serde(borrow)]
     name: Cow<'a, str>,
-    keyids: Vec<Word<'a>>,
-    threshold: u32,
-    terminating: bool,
+    #[serde(default)]
+    path_hash_prefixes: Option<SmallVec<[Word<'a>; 4]>>,
     #[serde(default)]
     paths: Option<Vec<PathPattern>>,
-    #[serde(default)]
-    path_hash_prefixes: Option<Vec<Word<'a>>>,
+    terminating: bool,
+    threshold: u32,
 }
 
 impl Fields<'_> {
