@@ -24,6 +24,7 @@ pub(crate) async fn run(session: &Session, args: ClientArgs) -> Result<Outcome, 
         ClientCommand::Init { root } => {
             let bytes = std::fs::read(root).map_err(|error| Failure::file("read", root, error))?;
             files.save(&local_name(&RoleName::ROOT), &bytes)?;
+            files.sync()?;
         }
         ClientCommand::Refresh => refresh(session, &args, files).await?,
         ClientCommand::Download { .. } => download(session, &args, files).await?,

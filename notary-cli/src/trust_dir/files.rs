@@ -34,24 +34,27 @@ pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, S
 /// Replaces a file at once or not at all, durably: a temporary file beside it is written and synced,
 /// takes its name, and the directory is synced.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), StateError> {
-    write_with(path, bytes, &|_| {})
+    replace(path, bytes, temporary_in, &|_| {})?;
+    sync_dir(&parent(path))
 }
 
-/// [`write()`] that passes these points.
+/// [`write()`] that passes these points, and leaves it to the caller to sync the directory: until
+/// then a loss of power may bring the old file back.
 pub(crate) fn write_with(
     path: &Path,
     bytes: &[u8],
     stop: &dyn Fn(StopPoint),
 ) -> Result<(), StateError> {
-    write_through(path, bytes, temporary_in, stop)
+    replace(path, bytes, temporary_in, stop)
 }
 
 /// [`write()`] of a file that only its owner may read.
 pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), StateError> {
-    write_through(path, bytes, |directory| temporary(directory, &builder()), &|_| {})
+    replace(path, bytes, |directory| temporary(directory, &builder()), &|_| {})?;
+    sync_dir(&parent(path))
 }
 
-fn write_through(
+fn replace(
     path: &Path,
     bytes: &[u8],
     temporary: impl Fn(&Path) -> std::io::Result<NamedTempFile>,
@@ -65,7 +68,6 @@ fn write_through(
     file.as_file().sync_all().map_err(failed)?;
     stop(StopPoint::Written);
     file.persist(path).map_err(|error| failed(error.error))?;
-    sync_dir(&directory)?;
     stop(StopPoint::Renamed);
     Ok(())
 }

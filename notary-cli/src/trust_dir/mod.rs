@@ -256,7 +256,7 @@ impl MetadataDir {
         }
     }
 
-    /// Replaces the file of this name.
+    /// Replaces the file of this name. It stays after a loss of power from [`MetadataDir::sync`] on.
     pub(crate) fn save(&self, name: &str, bytes: &[u8]) -> Result<(), StateError> {
         files::write_with(&self.path.join(name), bytes, &*self.stop)
     }
@@ -266,6 +266,15 @@ impl MetadataDir {
         files::remove(&self.path.join(name))?;
         (self.stop)(StopPoint::Removed);
         Ok(())
+    }
+
+    /// Makes durable what was saved: once for all files of a run, since each file that a loss of
+    /// power brings back in an older version is verified like any other.
+    pub(crate) fn sync(&self) -> Result<(), StateError> {
+        match self.path.is_dir() {
+            true => files::sync_dir(&self.path),
+            false => Ok(()), // nothing was saved
+        }
     }
 }
 
