@@ -21,7 +21,8 @@
 //! - [`vectors`]: do python-securesystemslib and we agree, both ways?
 //! - [`watch`]: does a machine get what is published, and nothing else?
 //!
-//! What they start from: [`release`], as people make it.
+//! What they start from: [`release`], as people make it, or [`scene`], a client of what is signed by
+//! hand.
 
 mod agent;
 mod architecture;
@@ -42,6 +43,7 @@ mod panics;
 mod pitfalls;
 mod properties;
 mod release;
+mod scene;
 mod stolen;
 mod vectors;
 mod watch;

@@ -5,10 +5,12 @@ use crate::release::{Release, TARGETS};
 #[test]
 fn a_release_and_a_teams_documents_reach_an_agent_that_pinned_the_root() {
     let release = Release::publish();
-    let (_files, url) = release.world.serve_files(&release.world.directory().join("files"));
+    let site = release.world.site();
     let agent = release.agent("agent");
     for (name, content) in TARGETS {
-        agent.notary(&format!("pull acme/app {name} --targets-url {url} -o pulled")).done();
+        agent
+            .notary(&format!("pull acme/app {name} --targets-url {} -o pulled", site.url()))
+            .done();
         let pulled = std::fs::read_to_string(agent.directory().join("pulled")).expect("a file");
         assert_eq!(pulled, content);
     }

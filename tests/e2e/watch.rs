@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use chrono::TimeDelta;
+use notary_tests::mirror::Mirror;
 use notary_tests::tree;
 use notary_tests::world::{Person, Process, World, wait_for};
 
@@ -207,8 +208,8 @@ fn a_repository_that_goes_back_is_refused_and_the_file_stays() {
     };
     copy_all();
     let old = std::fs::read(metadata.join("timestamp.json")).expect("a copy");
-    let (_files, url) = world.serve_files(&mirror);
-    let watched = Watched::start(&release, &format!("--server {url}"));
+    let mirror = Mirror::of(&mirror);
+    let watched = Watched::start(&release, &format!("--server {}", mirror.url()));
     watched.gets(TARGETS[0].1);
     publish(&release, "the next release");
     copy_all();

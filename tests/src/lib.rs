@@ -4,14 +4,12 @@
 pub mod address_file;
 pub mod agent;
 pub mod arbitrary;
-pub mod files_server;
 pub mod hand;
 pub mod judge;
 pub mod mirror;
 pub mod poller;
 pub mod publisher;
 pub mod python;
-pub mod recorder;
 pub mod seed;
 pub mod tree;
 pub mod world;

@@ -1,14 +1,16 @@
-//! A repository over loopback HTTP that remembers what it was asked, and that answers as a test says:
-//! files, refusals, or whatever bytes a hostile host would send.
+//! The one HTTP server of the tests, on loopback: it remembers what it was asked, and answers as a test
+//! says: files of a map or of a directory, refusals, or whatever bytes a hostile host would send.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 use std::time::Instant;
 
+use crate::judge::{Response, Served};
 use crate::world::wait_for;
 
 /// A request, as it came.
@@ -56,9 +58,31 @@ impl Reply {
         Reply::Status(head.to_owned())
     }
 
+    /// No answer: the connection is closed.
+    pub fn hang_up() -> Reply {
+        Reply::wire(|_| Ok(()))
+    }
+
+    /// 200 with the beginning of a body that has so many bytes, after which the connection is closed.
+    pub fn cut_off(beginning: &'static [u8], length: usize) -> Reply {
+        Reply::wire(move |stream| {
+            write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n")?;
+            stream.write_all(beginning)
+        })
+    }
+
     /// Whatever is written.
     pub fn wire(write: impl Fn(&mut TcpStream) -> io::Result<()> + Send + Sync + 'static) -> Reply {
         Reply::Wire(Arc::new(write))
+    }
+}
+
+impl From<&Response> for Reply {
+    fn from(response: &Response) -> Reply {
+        match response {
+            Response::File(file) => Reply::file(file.as_slice()),
+            Response::Status(status) => Reply::status(&format!("{status} as told")),
+        }
     }
 }
 
@@ -71,6 +95,7 @@ pub struct Mirror {
 #[derive(Default)]
 struct Shared {
     replies: Mutex<BTreeMap<String, Reply>>,
+    directory: Option<PathBuf>,
     asked: Mutex<Vec<Asked>>,
     connections: AtomicUsize,
     ended: AtomicBool,
@@ -85,9 +110,22 @@ impl Default for Mirror {
 impl Mirror {
     /// A mirror on a free port that answers 404 to everything.
     pub fn start() -> Mirror {
+        Mirror::with(Shared::default())
+    }
+
+    /// A mirror that has the files of a directory.
+    ///
+    /// # Panics
+    /// When it is none.
+    pub fn of(directory: &Path) -> Mirror {
+        assert!(directory.is_dir(), "{} is not a directory", directory.display());
+        Mirror::with(Shared { directory: Some(directory.to_owned()), ..Shared::default() })
+    }
+
+    fn with(shared: Shared) -> Mirror {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("loopback has free ports");
         let address = listener.local_addr().expect("it is bound");
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(shared);
         let serving = shared.clone();
         thread::spawn(move || {
             for stream in listener.incoming() {
@@ -102,27 +140,28 @@ impl Mirror {
         Mirror { address, shared }
     }
 
+    /// `127.0.0.1:PORT`.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// `http://127.0.0.1:PORT/`.
     pub fn url(&self) -> String {
         format!("http://{}/", self.address)
     }
 
-    /// Answers a path from now on.
+    /// Answers a path from now on: as it is sent, or as it reads without percent-encoding.
     pub fn answer(&self, path: impl Into<String>, reply: Reply) {
         lock(&self.shared.replies).insert(path.into(), reply);
     }
 
-    /// Answers these files below a path, and nothing else there any more.
-    pub fn serve<'a>(
-        &self,
-        below: &str,
-        files: impl IntoIterator<Item = (&'a String, &'a Vec<u8>)>,
-    ) {
+    /// Answers what a repository does, below a path, and nothing else there any more.
+    pub fn serve(&self, below: &str, served: &Served) {
         let mut replies = lock(&self.shared.replies);
         replies.retain(|path, _| !path.starts_with(below));
-        for (name, file) in files {
-            replies.insert(format!("{below}{name}"), Reply::file(file.as_slice()));
-        }
+        let below =
+            |(name, response): (&String, &Response)| (format!("{below}{name}"), response.into());
+        replies.extend(served.iter().map(below));
     }
 
     /// What was asked since the last call.
@@ -157,14 +196,14 @@ impl Shared {
         stream.set_nodelay(true)?;
         let mut reader = BufReader::new(stream.try_clone()?);
         while let Some(asked) = read_request(&mut reader, connection)? {
-            let path = asked.path.clone();
+            let reply = self.reply(&asked.path);
+            let with_body = asked.method != "HEAD";
             lock(&self.asked).push(asked);
-            let reply = self.reply(&path);
             match reply {
                 Reply::File(body) => {
                     let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
                     stream.write_all(head.as_bytes())?;
-                    stream.write_all(&body)?;
+                    stream.write_all(if with_body { &body } else { &[] })?;
                 }
                 Reply::Status(head) => {
                     let head = format!("HTTP/1.1 {head}\r\ncontent-length: 0\r\n\r\n");
@@ -185,17 +224,39 @@ impl Shared {
 
     fn reply(&self, path: &str) -> Reply {
         let mut replies = lock(&self.replies);
+        let plain = decoded(path);
+        let path = if replies.contains_key(path) { path } else { &plain };
         let mut reply = match replies.get_mut(path) {
             Some(Reply::Turns(turns)) if turns.len() > 1 => turns.remove(0),
             Some(Reply::Turns(turns)) => turns[0].clone(),
             Some(reply) => reply.clone(),
-            None => Reply::status("404 Not Found"),
+            None => self.file(path).unwrap_or(Reply::status("404 Not Found")),
         };
         while let Reply::Turns(mut turns) = reply {
             reply = turns.remove(0);
         }
         reply
     }
+
+    /// Nothing outside the directory: names only, no `..` and no second root.
+    fn file(&self, path: &str) -> Option<Reply> {
+        let is_below =
+            Path::new(path).components().all(|part| matches!(part, Component::Normal(_)));
+        let place = self.directory.as_ref().filter(|_| is_below)?.join(path);
+        std::fs::read(place).ok().map(Reply::file)
+    }
+}
+
+/// A path without percent-encoding.
+pub fn decoded(path: &str) -> String {
+    let (mut bytes, mut rest) = (Vec::new(), path.as_bytes());
+    while let Some((first, after)) = rest.split_first() {
+        let digits = after.get(..2).filter(|_| *first == b'%');
+        let digits = digits.and_then(|two| hex::decode(two).ok());
+        bytes.extend(digits.as_deref().unwrap_or(&[*first]));
+        rest = if digits.is_some() { &after[2..] } else { after };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// The next request of a connection without a body; `None` when there is none.

@@ -3,11 +3,10 @@
 
 use std::time::{Duration, Instant};
 
+use notary_tests::hand::{Entry, Repository};
 use notary_tests::mirror::Reply;
-use serde_json::json;
 
-use super::repository::Repository;
-use super::scene::Scene;
+use crate::scene::Scene;
 
 const MIB: usize = 1 << 20;
 /// How long a client may take over a file of the greatest length.
@@ -62,17 +61,16 @@ fn refuses(scene: &Scene, name: &str, what: &str, file: Vec<u8>, error: &str, mo
     let started = Instant::now();
     let run = scene.refresh();
     let took = started.elapsed();
-    eprintln!("{what}, {length} bytes: {} MiB, {took:?}, {}", run.peak_mib, run.stderr().trim());
-    run.exits(1, error);
+    eprintln!("{what}, {length} bytes: {} MiB, {took:?}, {}", run.peak_mib(), run.stderr().trim());
+    run.fails(1, error);
     assert!(took < SOON, "{what} took {took:?}");
-    assert!(run.peak_mib <= most_mib, "{what} took {} MiB", run.peak_mib);
+    assert!(run.peak_mib() <= most_mib, "{what} took {} MiB", run.peak_mib());
     assert_eq!(scene.stored(), before, "{what}: what is trusted has changed");
 }
 
 #[test]
 fn a_root_or_timestamp_that_is_hard_to_read_costs_little() {
-    let mut scene = Scene::refreshed();
-    scene.repository.refresh_timestamp();
+    let mut scene = Scene::looked_up();
     scene.publish();
     for name in ["timestamp.json", "2.root.json"] {
         let role = name.trim_start_matches("2.").trim_end_matches(".json");
@@ -81,17 +79,16 @@ fn a_root_or_timestamp_that_is_hard_to_read_costs_little() {
         }
         let file = vec![b'['; MIB + 1];
         refuses(&scene, name, "a byte too many", file, "longer than the 1048576 bytes", 24);
-        scene.publish();
+        scene.mend();
     }
     scene.refresh().done();
 }
 
 /// A client whose next refresh asks for `2.targets.json`, of which neither length nor hash is listed.
 fn before_unlisted_targets() -> Scene {
-    let mut scene = Scene::refreshed();
-    scene.repository.versions_only = true;
-    scene.repository.release(&["targets"]);
-    scene.publish();
+    let mut scene = Scene::looked_up();
+    scene.repository.describe("targets", Entry::Version);
+    scene.publish_anew(&["targets"]);
     scene.answer("2.targets.json", Reply::status("404 Not Found"));
     scene.refresh().refused("the repository has no 2.targets.json");
     scene
@@ -112,19 +109,19 @@ fn targets_that_are_hard_to_read_cost_no_more_than_their_length() {
         "longer than the 67108864 bytes",
         24,
     );
-    scene.publish();
+    scene.mend();
     scene.refresh().done();
 }
 
 #[test]
 fn a_file_has_the_length_and_the_hash_that_are_listed() {
-    let mut scene = Scene::refreshed();
-    scene.repository.release(&["targets"]);
+    let mut scene = Scene::looked_up();
+    scene.publish_anew(&["targets"]);
     for (role, name) in [("snapshot", "2.snapshot.json"), ("targets", "2.targets.json")] {
-        scene.publish();
+        scene.mend();
         scene.answer(name, Reply::status("404 Not Found"));
         scene.refresh().refused(&format!("the repository has no {name}"));
-        let file = scene.repository.metadata()[name].clone();
+        let file = scene.repository.file(name).to_vec();
         let longer = [file.as_slice(), b" "].concat();
         let error = format!("longer than the {} bytes", file.len());
         refuses(&scene, name, "a byte more", longer, &error, 24);
@@ -134,16 +131,15 @@ fn a_file_has_the_length_and_the_hash_that_are_listed() {
         other[10] ^= 1;
         refuses(&scene, name, "another byte", other, &error, 24);
     }
-    scene.publish();
+    scene.mend();
     scene.refresh().done();
 }
 
 #[test]
 fn a_snapshot_of_two_million_entries_is_too_long() {
-    let mut scene = Scene::refreshed();
-    scene.repository.versions_only = true;
-    scene.repository.release(&[]);
-    scene.publish();
+    let mut scene = Scene::looked_up();
+    scene.repository.describe("snapshot", Entry::Version);
+    scene.publish_anew(&["snapshot"]);
     scene.answer("2.snapshot.json", Reply::status("404 Not Found"));
     scene.refresh().refused("the repository has no 2.snapshot.json");
     let entries = (0..2_000_000).map(|n| format!("\"{n}.json\":{{\"version\":1}},"));
@@ -160,29 +156,30 @@ fn a_snapshot_of_two_million_entries_is_too_long() {
 
 #[test]
 fn a_chain_of_ten_thousand_delegations_ends() {
-    let mut repository = Repository::new();
-    let names: Vec<String> = (0..10_000).map(|n| format!("r{n}")).collect();
-    repository.delegate("targets", &names[0], json!({"paths": ["x/*"]}));
-    for pair in names.windows(2) {
-        repository.delegate(&pair[0], &pair[1], json!({"paths": ["x/*"]}));
-    }
-    let scene = Scene::of(repository);
-    let run = scene.download(&["x/y"]);
-    run.exits(1, "visited 64 roles without an answer");
-    assert!(run.peak_mib <= 40, "{} MiB", run.peak_mib);
-    // Those of a refresh, and the 63 roles below targets.
-    assert_eq!(scene.asked().len(), 4 + 63);
+    ends_after_64_roles(|repository| {
+        let names =
+            std::iter::once("targets".to_owned()).chain((0..10_000).map(|n| format!("r{n}")));
+        let names: Vec<String> = names.collect();
+        for pair in names.windows(2) {
+            repository.delegate_paths(&pair[0], &pair[1], &["x/*"]);
+        }
+    });
 }
 
 #[test]
 fn ten_thousand_delegations_of_one_name_end() {
-    let mut repository = Repository::new();
-    for n in 0..10_000 {
-        repository.delegate("targets", &format!("r{n}"), json!({"paths": ["x/*"]}));
-    }
-    let scene = Scene::of(repository);
+    ends_after_64_roles(|repository| {
+        for n in 0..10_000 {
+            repository.delegate_paths("targets", &format!("r{n}"), &["x/*"]);
+        }
+    });
+}
+
+fn ends_after_64_roles(delegate: impl FnOnce(&mut Repository)) {
+    let scene = Scene::with(delegate);
     let run = scene.download(&["x/y"]);
-    run.exits(1, "visited 64 roles without an answer");
-    assert!(run.peak_mib <= 40, "{} MiB", run.peak_mib);
+    run.fails(1, "visited 64 roles without an answer");
+    assert!(run.peak_mib() <= 40, "{} MiB", run.peak_mib());
+    // Those of a refresh, and the 63 roles below targets.
     assert_eq!(scene.asked().len(), 4 + 63);
 }

@@ -5,9 +5,10 @@ use std::io::{self, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use notary_tests::hand::Entry;
 use notary_tests::mirror::{Reply, Wire};
 
-use super::scene::{Run, Scene};
+use crate::scene::{Scene, hashed};
 
 /// How long a client may take, whatever its `--timeout`.
 const SOON: Duration = Duration::from_secs(60);
@@ -180,19 +181,18 @@ fn is_harmless(scene: &Scene, name: &str, row: Row, most_mib: u64) {
     let (client, user) = (scene.stored(), scene.users_stored());
     let send = std::sync::Arc::new(row.send);
     scene.answer(name, Reply::wire(move |stream| send(stream)));
-    let mut lookup = scene.user(&["lookup", "acme/app", "app.tgz"]);
+    let mut lookup = scene.look_up("app.tgz");
     lookup.args(["--timeout", timeout(row.error)]);
-    let mut refresh = scene.refresh_command();
+    let mut refresh = scene.command("refresh");
     refresh.args(["--timeout", timeout(row.error)]);
     for (command, code) in [(refresh, 1), (lookup, row.code)] {
         let started = Instant::now();
-        let run: Run = scene.run(command);
+        let run = scene.run(command);
         let took = started.elapsed();
-        let what = format!("{}: {} MiB, {took:?}, {}", row.what, run.peak_mib, run.stderr());
+        let what = format!("{}: {} MiB, {took:?}, {}", row.what, run.peak_mib(), run.stderr());
         eprint!("{what}");
-        assert_eq!(run.code(), Some(code), "{what}");
-        assert!(run.stderr().contains(row.error), "{:?} is not in {what}", row.error);
-        assert!(took < SOON && run.peak_mib < most_mib, "{what}");
+        run.fails(code, row.error);
+        assert!(took < SOON && run.peak_mib() < most_mib, "{what}");
     }
     assert_eq!(scene.stored(), client, "{}: what is trusted has changed", row.what);
     assert_eq!(scene.users_stored(), user, "{}: what is trusted has changed", row.what);
@@ -200,16 +200,15 @@ fn is_harmless(scene: &Scene, name: &str, row: Row, most_mib: u64) {
 
 /// A client and a user that have refreshed.
 fn refreshed() -> Scene {
-    let scene = Scene::refreshed();
+    let scene = Scene::looked_up();
     scene.pin();
-    scene.run(scene.user(&["lookup", "acme/app", "app.tgz"])).done();
+    scene.run(scene.look_up("app.tgz")).done();
     scene
 }
 
 #[test]
 fn a_short_file_of_a_hostile_mirror_does_no_harm() {
     let mut scene = refreshed();
-    scene.repository.refresh_timestamp();
     scene.publish();
     let longer = row("a body that is longer than its length", 1, "timestamp: ", |stream| {
         head(stream, "content-length: 2\r\n")?;
@@ -221,7 +220,7 @@ fn a_short_file_of_a_hostile_mirror_does_no_harm() {
     for row in rows().into_iter().chain([longer, cut]) {
         is_harmless(&scene, "timestamp.json", row, MOST_MIB);
     }
-    scene.publish();
+    scene.mend();
     scene.refresh().done();
 }
 
@@ -229,27 +228,25 @@ fn a_short_file_of_a_hostile_mirror_does_no_harm() {
 #[test]
 fn a_long_file_of_a_hostile_mirror_does_no_harm() {
     let mut scene = refreshed();
-    scene.repository.versions_only = true;
-    scene.repository.release(&["targets"]);
-    scene.publish();
+    scene.repository.describe("targets", Entry::Version);
+    scene.publish_anew(&["targets"]);
     scene.answer("2.targets.json", Reply::status("404 Not Found"));
     scene.refresh().refused("the repository has no 2.targets.json");
-    let lookup = scene.user(&["lookup", "acme/app", "app.tgz"]);
-    scene.run(lookup).exits(5, "the repository has no 2.targets.json");
+    scene.run(scene.look_up("app.tgz")).fails(5, "the repository has no 2.targets.json");
     for row in rows() {
         if [TOO_LONG, TIME_IS_OVER].contains(&row.error) {
             is_harmless(&scene, "2.targets.json", row, 2 * 64 + MOST_MIB);
         }
     }
-    scene.publish();
+    scene.mend();
     scene.refresh().done();
 }
 
 #[test]
 fn a_target_of_a_hostile_mirror_is_not_stored() {
     let scene = refreshed();
-    let (name, content) = ("app.tgz", b"app");
-    let place = format!("targets/{}.{name}", notary_schema::key::sha256_hex(content));
+    let (name, content) = ("app.tgz", "app");
+    let place = hashed(name, content);
     let other = |what, error, body: &'static [u8]| {
         row(what, 1, error, move |stream: &mut TcpStream| {
             head(stream, &format!("content-length: {}\r\n", body.len()))?;
@@ -267,20 +264,19 @@ fn a_target_of_a_hostile_mirror_is_not_stored() {
     ]);
     for row in rows {
         let send = std::sync::Arc::new(row.send);
-        scene.mirror.answer(place.clone(), Reply::wire(move |stream| send(stream)));
+        scene.answer(&place, Reply::wire(move |stream| send(stream)));
         let mut download = scene.download_command(&[name]);
         download.args(["--timeout", timeout(row.error)]);
         let run = scene.run(download);
-        let what = format!("{}: {} MiB, {}", row.what, run.peak_mib, run.stderr());
-        assert_eq!(run.code(), Some(1), "{what}");
+        let what = format!("{}: {} MiB, {}", row.what, run.peak_mib(), run.stderr());
+        assert_eq!(run.code(), 1, "{what}");
         // A length beyond three bytes is too long before it is anything else.
         let too_long = run.stderr().contains("longer than the 3 bytes");
         assert!(too_long || run.stderr().contains(row.error), "{:?} is not in {what}", row.error);
-        assert!(run.peak_mib < MOST_MIB, "{what}");
-        let left = std::fs::read_dir(scene.path("targets")).expect("the directory is made");
-        assert_eq!(left.count(), 0, "{what}");
+        assert!(run.peak_mib() < MOST_MIB, "{what}");
+        assert_eq!(scene.downloaded_names(), [""; 0], "{what}");
     }
-    scene.publish();
+    scene.mend();
     scene.download(&[name]).done();
-    assert_eq!(std::fs::read(scene.path("targets/app.tgz")).expect("it is there"), content);
+    assert_eq!(scene.downloaded()[name], content.as_bytes());
 }

@@ -6,14 +6,10 @@
 //! - [`sharing`]: several agents with one directory, and agents that are killed
 //! - [`hostile`]: a mirror that sends anything but HTTP as it should be
 //! - [`bombs`]: files that are hard to read, and delegations without end
-//!
-//! What they start from: [`repository`], signed by hand; [`scene`], a client before a mirror.
 
 mod bombs;
 mod hostile;
 mod look_ups;
 mod refreshes;
-mod repository;
-mod scene;
 mod sharing;
 mod trouble;

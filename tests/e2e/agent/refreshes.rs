@@ -1,21 +1,16 @@
 //! The exact requests of each kind of refresh, since others observe them. What is stored afterwards
 //! is what was served, byte for byte.
 
-use notary_tests::hand::HandKey;
-use serde_json::json;
-
-use super::repository::Repository;
-use super::scene::Scene;
+use crate::scene::{Scene, key};
 
 /// The requests of a refresh, which succeeds.
 #[track_caller]
 fn refresh(scene: &Scene) -> Vec<String> {
-    scene.publish();
     scene.refresh().done();
-    let (files, stored) = (scene.repository.metadata(), scene.stored());
-    for name in ["root.json", "timestamp.json", "snapshot.json", "targets.json"] {
-        let served = files.values().any(|file| stored.get(name) == Some(file));
-        assert!(served, "{name} is not stored as it was served");
+    let stored = scene.stored();
+    for role in ["root", "timestamp", "snapshot", "targets"] {
+        let served = scene.repository.file(&scene.repository.file_name(role));
+        assert!(stored[&format!("{role}.json")] == served, "{role} is not stored as it was served");
     }
     scene.asked()
 }
@@ -31,11 +26,11 @@ fn the_first_refresh_asks_for_four_files_and_the_next_for_two() {
 #[test]
 fn what_has_not_changed_is_not_asked_for() {
     let mut scene = Scene::refreshed();
-    scene.repository.refresh_timestamp();
+    scene.publish();
     assert_eq!(refresh(&scene), ["2.root.json", "timestamp.json"], "a new timestamp only");
-    scene.repository.release(&["docs"]);
+    scene.publish_anew(&["docs"]);
     assert_eq!(refresh(&scene), ["2.root.json", "timestamp.json", "2.snapshot.json"]);
-    scene.repository.release(&["targets"]);
+    scene.publish_anew(&["targets"]);
     assert_eq!(
         refresh(&scene),
         ["2.root.json", "timestamp.json", "3.snapshot.json", "2.targets.json"]
@@ -46,11 +41,11 @@ fn what_has_not_changed_is_not_asked_for() {
 #[test]
 fn roots_are_walked_one_by_one() {
     let mut scene = Scene::refreshed();
-    scene.repository.rotate_root(|_| {});
+    scene.publish_root();
     assert_eq!(refresh(&scene), ["2.root.json", "3.root.json", "timestamp.json"]);
-    for seed in 20..23 {
-        let key = HandKey::ed25519(seed);
-        scene.repository.rotate_root(|root| trust(root, "root", &key));
+    for new in ['a', 'b', 'c'] {
+        scene.repository.trust("root", "root", &[key(new)], 1);
+        scene.publish_root();
     }
     assert_eq!(
         refresh(&scene),
@@ -59,26 +54,14 @@ fn roots_are_walked_one_by_one() {
     assert_eq!(refresh(&scene), ["6.root.json", "timestamp.json"]);
 }
 
-/// Lets a root name this key alone for a role. A root that does so for itself is signed with it.
-fn trust(root: &mut notary_tests::hand::Part, role: &str, key: &HandKey) {
-    root.signed["keys"][key.id()] = key.object().clone();
-    root.signed["roles"][role] = json!({"keyids": [key.id()], "threshold": 1});
-    if role == "root" {
-        root.signers = vec![key.clone()];
-    }
-}
-
 #[test]
 fn a_new_key_of_an_online_role_makes_its_file_be_asked_for_and_no_other() {
     let mut scene = Scene::refreshed();
-    let key = HandKey::ed25519(20);
-    scene.repository.rotate_root(|root| trust(root, "timestamp", &key));
-    scene.repository.timestamp.signers = vec![key];
+    scene.repository.trust("root", "timestamp", &[key('a')], 1);
+    scene.publish();
     assert_eq!(refresh(&scene), ["2.root.json", "3.root.json", "timestamp.json"]);
-    let key = HandKey::ed25519(21);
-    scene.repository.rotate_root(|root| trust(root, "snapshot", &key));
-    scene.repository.snapshot.signers = vec![key];
-    scene.repository.release(&[]);
+    scene.repository.trust("root", "snapshot", &[key('b')], 1);
+    scene.publish();
     assert_eq!(
         refresh(&scene),
         ["3.root.json", "4.root.json", "timestamp.json", "2.snapshot.json"]
@@ -87,10 +70,10 @@ fn a_new_key_of_an_online_role_makes_its_file_be_asked_for_and_no_other() {
 
 #[test]
 fn without_consistent_snapshots_only_roots_have_versions_in_their_names() {
-    let mut scene = Scene::of(Repository::without_consistent_snapshots());
+    let mut scene = Scene::with(|repository| repository.set_consistent(Some(false)));
     let first = ["2.root.json", "timestamp.json", "snapshot.json", "targets.json"];
     assert_eq!(refresh(&scene), first);
-    scene.repository.release(&["targets"]);
+    scene.publish_anew(&["targets"]);
     assert_eq!(refresh(&scene), first);
     assert_eq!(refresh(&scene), first[..2]);
 }
@@ -115,7 +98,7 @@ fn a_damaged_or_lost_file_is_asked_for_again() {
 fn init_asks_for_nothing_and_looks_at_nothing() {
     let scene = Scene::new();
     std::fs::write(scene.path("root"), b"no root at all").expect("our own");
-    scene.client(&["--metadata-url", "http://127.0.0.1:1/", "init", &scene.place("root")]).done();
+    scene.run(scene.command("init root")).done();
     assert_eq!(scene.asked(), [""; 0]);
     assert_eq!(scene.stored()["root.json"], b"no root at all");
     scene.refresh().refused("root.json is damaged");

@@ -2,12 +2,10 @@
 
 use std::process::Child;
 
-use notary_tests::hand::HandKey;
 use notary_tests::mirror::Reply;
-use notary_tests::world::STOP_VARIABLE;
-use serde_json::json;
+use notary_tests::world::{STOP_VARIABLE, wait_for};
 
-use super::scene::{Scene, start};
+use crate::scene::{Scene, hashed, key, start};
 
 #[track_caller]
 fn all_done(children: Vec<Child>) {
@@ -34,8 +32,7 @@ fn eight_agents_share_a_metadata_directory() {
 fn eight_agents_share_a_trust_directory() {
     let scene = Scene::new();
     scene.pin();
-    let lookup = || scene.user(&["lookup", "acme/app", "docs/guide.txt"]);
-    all_done((0..8).map(|_| start(lookup())).collect());
+    all_done((0..8).map(|_| start(scene.look_up("docs/guide.txt"))).collect());
     let asked = scene.asked();
     assert_eq!(asked.iter().filter(|name| *name == "1.docs.json").count(), 1, "{asked:?}");
 }
@@ -45,37 +42,34 @@ fn who_waits_too_long_for_another_is_told() {
     let scene = Scene::new();
     scene.pin();
     scene.answer("2.root.json", Reply::Silence);
-    let mut slow = start(scene.user(&["lookup", "acme/app", "app.tgz"]));
-    scene.mirror.wait_until_asked(&format!("{}2.root.json", super::scene::COLLECTION));
-    let mut command = scene.user(&["lookup", "acme/app", "app.tgz"]);
+    let mut slow = start(scene.look_up("app.tgz"));
+    scene.wait_until_asked("2.root.json");
+    let mut command = scene.look_up("app.tgz");
     command.args(["--timeout", "0"]);
-    scene.run(command).exits(8, "is held by another notary process");
+    scene.run(command).fails(8, "is held by another notary process");
     slow.kill().expect("it waits");
     slow.wait().expect("our child");
 
-    let mut slow = start(scene.refresh_command());
-    scene.mirror.wait_until_asked("metadata/2.root.json");
-    let mut command = scene.refresh_command();
-    command.args(["--timeout", "0"]);
-    scene.run(command).refused("is held by another notary process");
+    let mut slow = start(scene.command("refresh"));
+    scene.wait_until_asked("2.root.json");
+    let impatient = scene.run(scene.command("refresh --timeout 0"));
+    impatient.refused("is held by another notary process");
     slow.kill().expect("it waits");
     slow.wait().expect("our child");
 
     // A lock ends with the process that held it.
-    scene.publish();
+    scene.mend();
     scene.refresh().done();
 }
 
 #[test]
 fn a_download_does_not_keep_other_agents_waiting() {
-    let scene = Scene::refreshed();
-    let place = format!("targets/{}", scene.repository.targets().into_keys().next().expect("one"));
-    scene.mirror.answer(place.clone(), Reply::Silence);
+    let scene = Scene::looked_up();
+    let place = hashed("app.tgz", "app");
+    scene.answer(&place, Reply::Silence);
     let mut slow = start(scene.download_command(&["app.tgz"]));
-    scene.mirror.wait_until_asked(&place);
-    let mut command = scene.refresh_command();
-    command.args(["--timeout", "60"]);
-    scene.run(command).done();
+    scene.wait_until_asked(&place);
+    scene.run(scene.command("refresh --timeout 60")).done();
     slow.kill().expect("it waits");
     slow.wait().expect("our child");
 }
@@ -83,21 +77,12 @@ fn a_download_does_not_keep_other_agents_waiting() {
 /// A client of version 1 before a repository whose next refresh stores and removes all it can: two
 /// roots with other keys of timestamp and snapshot, and new versions of everything.
 fn before_everything_changes() -> Scene {
-    let mut scene = Scene::refreshed();
-    let repository = &mut scene.repository;
-    for (role, seed) in [("timestamp", 30), ("snapshot", 31)] {
-        let key = HandKey::ed25519(seed);
-        repository.rotate_root(|root| {
-            root.signed["keys"][key.id()] = key.object().clone();
-            root.signed["roles"][role] = json!({"keyids": [key.id()], "threshold": 1});
-        });
-        match role {
-            "timestamp" => repository.timestamp.signers = vec![key],
-            _ => repository.snapshot.signers = vec![key],
-        }
+    let mut scene = Scene::looked_up();
+    for role in ["timestamp", "snapshot"] {
+        scene.repository.trust("root", role, &[key('n')], 1);
+        scene.publish_root();
     }
-    repository.release(&["targets", "docs"]);
-    scene.publish();
+    scene.publish_anew(&["targets", "docs"]);
     scene
 }
 
@@ -105,7 +90,6 @@ fn before_everything_changes() -> Scene {
 #[track_caller]
 fn ends_well(scene: &Scene, what: &str) {
     scene.download(&["docs/guide.txt"]).done();
-    let files = scene.repository.metadata();
     let current = [
         ("root.json", "3.root.json"),
         ("timestamp.json", "timestamp.json"),
@@ -113,7 +97,8 @@ fn ends_well(scene: &Scene, what: &str) {
         ("targets.json", "2.targets.json"),
         ("docs.json", "2.docs.json"),
     ];
-    let wanted = current.map(|(name, served)| (name.to_owned(), files[served].clone()));
+    let wanted =
+        current.map(|(name, served)| (name.to_owned(), scene.repository.file(served).to_vec()));
     assert_eq!(scene.stored(), wanted.into(), "{what}");
 }
 
@@ -128,10 +113,10 @@ fn a_refresh_goes_on_after_a_kill_at_any_point() {
             command.env(STOP_VARIABLE, &what);
             let run = scene.run(command);
             ends_well(&scene, &what);
-            if run.code() == Some(0) {
+            if !run.was_killed() {
+                run.done();
                 break;
             }
-            assert_eq!(run.code(), None, "{what}: {}", run.stderr());
             killed += 1;
         }
     }
@@ -147,32 +132,27 @@ fn a_refresh_goes_on_after_a_kill_at_any_request() {
         let scene = before_everything_changes();
         scene.answer(name, Reply::Silence);
         let mut child = start(scene.download_command(&["docs/guide.txt"]));
-        scene.mirror.wait_until_asked(&format!("metadata/{name}"));
+        scene.wait_until_asked(name);
         child.kill().expect("it waits");
         child.wait().expect("our child");
-        scene.publish();
+        scene.mend();
         ends_well(&scene, name);
     }
 }
 
 #[test]
 fn what_a_killed_download_left_is_removed_by_the_next() {
-    let scene = Scene::refreshed();
-    let place = scene.repository.targets().into_keys().next().expect("one");
+    let scene = Scene::looked_up();
+    let place = hashed("app.tgz", "app");
     let half = Reply::wire(|stream| {
         std::io::Write::write_all(stream, b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nap")?;
         std::io::Read::read(stream, &mut [0]).map(drop)
     });
-    scene.mirror.answer(format!("targets/{place}"), half);
+    scene.answer(&place, half);
     let mut child = start(scene.download_command(&["app.tgz"]));
-    scene.mirror.wait_until_asked(&format!("targets/{place}"));
-    let names = || {
-        let entries = std::fs::read_dir(scene.path("targets")).into_iter().flatten();
-        entries.map(|entry| entry.expect("ours").file_name()).collect::<Vec<_>>()
-    };
-    notary_tests::world::wait_for("a file that is half there", || {
-        (names().len() == 1).then_some(())
-    });
+    scene.wait_until_asked(&place);
+    let names = || scene.downloaded_names();
+    wait_for("a file that is half there", || (names().len() == 1).then_some(()));
 
     // A second download beside it leaves the first one alone.
     scene.download(&["docs/guide.txt"]).done();
@@ -181,9 +161,7 @@ fn what_a_killed_download_left_is_removed_by_the_next() {
     child.kill().expect("it waits");
     child.wait().expect("our child");
     assert_eq!(names().len(), 2, "a killed process removes nothing");
-    scene.publish();
+    scene.mend();
     scene.download(&["app.tgz"]).done();
-    let mut names = names();
-    names.sort();
-    assert_eq!(names, ["app.tgz", "docs%2Fguide.txt"]);
+    assert_eq!(names(), ["app.tgz", "docs%2Fguide.txt"]);
 }

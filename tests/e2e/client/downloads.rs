@@ -1,6 +1,8 @@
 //! Target files that are not the listed ones, and roles of any name.
 
-use super::scene::{Scene, first_key, paths};
+use notary_tests::hand::Files;
+
+use crate::scene::Scene;
 
 #[test]
 fn a_file_that_is_not_the_listed_one_is_not_kept() {
@@ -11,20 +13,24 @@ fn a_file_that_is_not_the_listed_one_is_not_kept() {
     scene.publish();
     scene.download(&["file"]).done();
     let kept = scene.downloaded();
-    let exchange = |scene: &mut Scene, content: &[u8]| {
-        for place in scene.served.target_names() {
+    let exchange = |content: &[u8]| {
+        for place in scene.repository.everything().target_names() {
             scene.put(&place, content);
         }
     };
     for content in [&b"CONTENT"[..], b"", b"content and more"] {
-        exchange(&mut scene, content);
+        exchange(content);
         scene.download(&["file"]).is("", "what is there is not fetched again");
         scene.download(&["other"]).is("other", "another content");
         assert_eq!(scene.downloaded(), kept);
     }
-    exchange(&mut scene, b"other");
+    exchange(b"other");
     scene.download(&["other"]).done();
-    assert_eq!(scene.downloaded().len(), 2);
+    let file = |name: &str, content: &[u8]| (name.to_owned(), content.to_vec());
+    assert_eq!(
+        scene.downloaded(),
+        Files::from([file("file", b"content"), file("other", b"other")])
+    );
 }
 
 #[test]
@@ -40,15 +46,16 @@ fn a_role_of_any_name_is_asked_for_and_stored_under_one_file_name() {
             ("%2F", "%252F"),
             ("ü", "%C3%BC"),
         ] {
-            let mut scene = Scene::with(|repository| repository.set_consistent(Some(consistent)));
-            let by = (&[first_key(role)][..], 1);
-            scene.repository.delegate(("targets", role), 0, paths(&["*"]), by);
-            scene.publish();
+            let scene = Scene::with(|repository| {
+                repository.set_consistent(Some(consistent));
+                repository.delegate_paths("targets", role, &["*"]);
+            });
             scene.download(&["nothing"]).is("no trusted role lists", role);
             let version = if consistent { "1." } else { "" };
             let wanted = format!("{version}{file}.json");
             assert_eq!(scene.asked().last(), Some(&wanted), "{role}");
-            assert!(scene.stored(&format!("{file}.json")).is_some(), "{role}");
+            let stored = scene.stored().remove(&format!("{file}.json"));
+            assert_eq!(stored.as_deref(), Some(scene.repository.file(&wanted)), "{role}");
             let trusted = scene.trusted();
             assert_eq!(trusted.matches(", ").count(), 4, "{role}: {trusted}");
         }

@@ -1,11 +1,11 @@
 //! Files that are not what is listed, or not there: the refresh ends at them, and what came before
 //! them is kept.
 
-use notary_tests::hand::{Entry, Repository, Stage};
-use notary_tests::judge::Response;
+use notary_tests::hand::{Entry, HandKey, Repository, Stage};
+use notary_tests::mirror::Reply;
 use serde_json::{Value, json};
 
-use super::scene::{FIRST, Scene, first_key};
+use crate::scene::{FIRST, Scene};
 
 /// All versions are 2 but those.
 fn all_but(old: &[&str]) -> String {
@@ -25,7 +25,7 @@ fn a_file_that_is_listed_must_be_there() {
         let mut scene = Scene::refreshed();
         scene.publish_anew(&["root", "targets"]);
         if let Some(lost) = lost {
-            scene.served.set(lost, Response::Status(404));
+            scene.answer(lost, Reply::status("404 Not Found"));
         }
         let words = lost.map_or(String::new(), |lost| format!("the repository has no {lost}"));
         scene.refresh().is(&words, row);
@@ -55,8 +55,7 @@ fn a_file_is_of_the_version_in_its_name() {
             (Stage::Timestamp, "snapshot") => list(repository, "timestamp", "snapshot.json"),
             _ => {}
         });
-        let third = scene.file(&format!("3.{role}.json"));
-        scene.put(&format!("2.{role}.json"), third);
+        scene.put(&format!("2.{role}.json"), scene.repository.file(&format!("3.{role}.json")));
         scene.refresh().is("version 3 where ", role);
         assert_eq!(scene.trusted(), trusted, "{role}");
     }
@@ -70,14 +69,14 @@ fn list(repository: &mut Repository, lister: &str, entry: &str) {
 #[test]
 fn a_timestamp_of_a_known_version_says_nothing_new() {
     let mut scene = Scene::refreshed();
-    let known = scene.stored("timestamp.json");
+    let known = scene.stored();
     scene.publish_anew(&["targets"]);
-    let newer = scene.file("timestamp.json");
+    let newer = scene.repository.file("timestamp.json").to_vec();
     scene.repository.part("timestamp").signed["version"] = json!(1);
     scene.put_role("timestamp", "timestamp.json");
     scene.refresh().done();
     assert_eq!(scene.asked(), ["2.root.json", "timestamp.json"]);
-    assert_eq!((scene.trusted().as_str(), scene.stored("timestamp.json")), (FIRST, known));
+    assert_eq!(scene.stored(), known);
     scene.put("timestamp.json", newer);
     scene.refresh().done();
     assert_eq!(scene.trusted(), "root 1, snapshot 2, targets 2, timestamp 2");
@@ -86,7 +85,7 @@ fn a_timestamp_of_a_known_version_says_nothing_new() {
 #[test]
 fn a_version_that_is_not_listed_is_not_asked_for() {
     let mut scene = Scene::refreshed();
-    let timestamp = scene.file("timestamp.json");
+    let timestamp = scene.repository.file("timestamp.json").to_vec();
     scene.publish_anew(&["targets"]);
     scene.put("timestamp.json", timestamp);
     scene.refresh().done();
@@ -134,7 +133,7 @@ fn a_file_has_the_length_and_hashes_that_are_listed() {
 fn a_file_is_of_its_own_kind() {
     let mut scene = Scene::refreshed();
     // A snapshot that reads like a timestamp and is signed by its key.
-    scene.repository.edit("snapshot").signers.push(first_key("timestamp"));
+    scene.repository.edit("snapshot").signers.push(HandKey::of("timestamp"));
     scene.repository.part("snapshot").signed["meta"] = json!({"snapshot.json": {"version": 1}});
     scene.repository.part("snapshot").signed["version"] = json!(2);
     scene.put_role("snapshot", "timestamp.json");

@@ -9,13 +9,10 @@
 //! - [`expiry`]: what has expired, here and there
 //! - [`search`]: where a look-up finds a target, and whom it believes
 //! - [`downloads`]: target files that are not the listed ones, and roles of any name
-//!
-//! What they start from: [`scene`].
 
 mod downloads;
 mod expiry;
 mod listed;
 mod rollback;
-mod scene;
 mod search;
 mod signatures;

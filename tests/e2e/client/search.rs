@@ -1,9 +1,9 @@
 //! Where a look-up finds a target, and whom it believes.
 
-use notary_tests::hand::Stage;
+use notary_tests::hand::{Files, HandKey, Stage};
 use serde_json::json;
 
-use super::scene::{FIRST, Scene, first_key, key, paths};
+use crate::scene::{FIRST, Scene, hashed, key};
 
 /// Delegations in the order in which they are made: `a>b` for all names, `a>b!` a terminating one,
 /// `a>b:*.py` for these names.
@@ -13,7 +13,7 @@ fn graph(scene: &mut Scene, delegations: &[&str]) {
         let (to, path) = to.split_once(':').unwrap_or((to, "*"));
         let (to, terminating) = (to.trim_end_matches('!'), to.ends_with('!'));
         let delegation = json!({"paths": [path], "terminating": terminating});
-        let by = (&[first_key(to)][..], 1);
+        let by = (&[HandKey::of(to)][..], 1);
         scene.repository.delegate((from, to), usize::MAX, delegation, by);
     }
     scene.publish();
@@ -63,10 +63,11 @@ fn a_target_is_found_where_every_delegation_on_the_way_covers_it() {
         scene.refresh().done();
         scene.asked();
         scene.download(&[name]).is(if found { "" } else { "no trusted role lists" }, name);
-        let wanted: Vec<String> = visited.chars().map(|role| format!("2.{role}.json")).collect();
-        let asked: Vec<String> = scene.asked()[2..].iter().map(|f| f.replace("1.", "2.")).collect();
-        assert_eq!(asked, wanted, "{name}");
-        let contents: Vec<Vec<u8>> = scene.downloaded().into_iter().map(|(_, c)| c).collect();
+        let role = |role: char| scene.repository.file_name(&role.to_string());
+        let mut wanted: Vec<String> = visited.chars().map(role).collect();
+        wanted.extend(found.then(|| hashed(name, name)));
+        assert_eq!(scene.asked()[2..], wanted, "{name}");
+        let contents: Vec<Vec<u8>> = scene.downloaded().into_values().collect();
         assert_eq!(contents, if found { vec![name.as_bytes().to_vec()] } else { vec![] });
     }
 }
@@ -76,10 +77,9 @@ fn a_role_is_verified_again_for_another_delegator() {
     let trusted_by = |second: char| {
         let mut scene = Scene::new();
         for (parent, path, letter) in [("one", "one/*", 'a'), ("two", "two/*", second)] {
-            let by = (&[first_key(parent)][..], 1);
-            scene.repository.delegate(("targets", parent), usize::MAX, paths(&[path]), by);
-            let by = (&[key(letter)][..], 1);
-            scene.repository.delegate((parent, "shared"), 0, paths(&[path]), by);
+            scene.repository.delegate_paths("targets", parent, &[path]);
+            scene.repository.delegate_paths(parent, "shared", &[path]);
+            scene.repository.trust(parent, "shared", &[key(letter)], 1);
         }
         scene.repository.part("shared").signers = vec![key('a')];
         for name in ["one/file", "two/file"] {
@@ -92,7 +92,8 @@ fn a_role_is_verified_again_for_another_delegator() {
     scene.download(&["one/file", "two/file"]).done();
     let scene = trusted_by('b');
     scene.download(&["one/file", "two/file"]).is("shared is signed by 0 of 1 keys", "at once");
-    assert_eq!(scene.downloaded(), [("one%2Ffile".to_owned(), b"one/file".to_vec())]);
+    let one = ("one%2Ffile".to_owned(), b"one/file".to_vec());
+    assert_eq!(scene.downloaded(), Files::from([one]));
     scene.download(&["two/file"]).is("shared is signed by 0 of 1 keys", "from the stored file");
     scene.download(&["one/file"]).done();
 }
@@ -100,9 +101,7 @@ fn a_role_is_verified_again_for_another_delegator() {
 #[test]
 fn a_role_that_is_not_in_the_snapshot_is_not_asked_for() {
     let mut scene = Scene::new();
-    let by = (&[first_key("docs")][..], 1);
-    scene.repository.delegate(("targets", "docs"), 0, paths(&["docs/*"]), by);
-    scene.repository.add_target("targets", "file", b"file");
+    scene.repository.edit("snapshot");
     scene.publish_with(|stage, repository| {
         if stage == Stage::Snapshot {
             let meta = repository.part("snapshot").signed["meta"].as_object_mut();
@@ -111,10 +110,12 @@ fn a_role_that_is_not_in_the_snapshot_is_not_asked_for() {
     });
     scene.refresh().done();
     scene.asked();
-    scene.download(&["docs/file"]).is("docs is delegated to and not listed", "the role's name");
+    scene
+        .download(&["docs/guide.txt"])
+        .is("docs is delegated to and not listed", "the role's name");
     assert_eq!(scene.asked(), ["2.root.json", "timestamp.json"]);
-    assert_eq!(scene.stored("docs.json"), None);
-    scene.download(&["file"]).done();
+    assert!(!scene.stored().contains_key("docs.json"));
+    scene.download(&["app.tgz"]).done();
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use notary_tests::hand::HandKey;
 use serde_json::{Value, json};
 
-use super::scene::{FIRST, Scene, first_key, key, keys};
+use crate::scene::{FIRST, Scene, key, keys};
 
 #[test]
 fn the_first_root_must_be_readable_and_signed_before_anybody_is_asked() {
@@ -14,8 +14,7 @@ fn the_first_root_must_be_readable_and_signed_before_anybody_is_asked() {
         ("another signature", with_other_signature, "root is signed by 0 of 1 keys"),
     ] {
         let scene = Scene::new();
-        let file = scene.stored("root.json").expect("it was copied");
-        let mut root: Value = serde_json::from_slice(&file).expect("it is JSON");
+        let mut root: Value = serde_json::from_slice(scene.repository.root(1)).expect("it is JSON");
         edit(&mut root);
         let place = scene.path("metadata/root.json");
         std::fs::write(place, root.to_string()).expect("ours");
@@ -29,7 +28,7 @@ fn without_version(root: &mut Value) {
 }
 
 fn with_other_signature(root: &mut Value) {
-    root["signatures"][0]["sig"] = hex::encode(key('R').sign(b"something else")).into();
+    root["signatures"][0]["sig"] = hex::encode(HandKey::of("root").sign(b"something else")).into();
 }
 
 #[test]
@@ -114,7 +113,7 @@ fn signatures_of_every_standard_scheme_are_verified() {
     let [rsa, p256, p384] = [HandKey::rsa(), HandKey::p256(), HandKey::p384()];
     for (row, new) in [("rsa", rsa), ("p256", p256), ("p384", p384), ("ed25519", key('e'))] {
         let mut scene = Scene::refreshed();
-        let both = [first_key("root"), new];
+        let both = [HandKey::of("root"), new];
         scene.repository.trust("root", "root", &both, 2);
         scene.publish();
         scene.refresh().done();
@@ -137,7 +136,7 @@ fn what_nobody_knows_is_signed_like_everything_else() {
         let mut scene = Scene::refreshed();
         edit(&mut scene.repository.edit("root").signed);
         scene.publish();
-        let whole = String::from_utf8(scene.file("2.root.json")).expect("JSON");
+        let whole = String::from_utf8(scene.repository.root(2).to_vec()).expect("JSON");
         scene.put("2.root.json", whole.replace("of-theirs", "of-others"));
         scene.refresh().is("root is signed by 0 of 1 keys", row);
         scene.put("2.root.json", whole);

@@ -11,7 +11,7 @@ use std::path::Path;
 
 use notary_tests::agent::Verdict;
 use notary_tests::judge::{self, NgClient, Question};
-use notary_tests::world::{Process, Program};
+use notary_tests::mirror::Mirror;
 use tempfile::TempDir;
 
 use crate::pitfalls::{self, Case};
@@ -44,12 +44,9 @@ fn questions(cases: &[Case], directory: &Path, base: &str) -> Vec<Question> {
 fn python_tuf_differs_from_us_only_where_it_is_listed() {
     let cases = pitfalls::table();
     let directory = written(&cases);
-    let mut files = Program::Files.command();
-    let files = files.arg(directory.path());
-    let (_files, address) = Process::listening("files", files, directory.path());
-    let base = format!("http://{address}");
+    let mirror = Mirror::of(directory.path());
     let mut client = NgClient::start();
-    let questions = questions(&cases, directory.path(), &base);
+    let questions = questions(&cases, directory.path(), mirror.url().trim_end_matches('/'));
     let verdicts: Vec<Verdict> = questions.iter().map(|question| client.ask(question)).collect();
     deviations::check("python-tuf", &cases, &verdicts);
 }

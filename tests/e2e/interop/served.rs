@@ -48,9 +48,9 @@ fn tough_loads_a_collection_that_people_published() {
 #[test]
 fn python_tuf_downloads_what_people_copied_to_the_site() {
     let release = Release::publish();
-    let (_files, url) = release.world.serve_files(&release.world.directory().join("files"));
+    let site = release.world.site();
     let question = release.world.question("acme/app", &TARGETS.map(|(name, _)| name));
-    let question = Question { targets_url: Some(url), ..question };
+    let question = Question { targets_url: Some(site.url()), ..question };
     let lengths = TARGETS.map(|(name, content)| (name, content.len() as u64));
     assert_eq!(NgClient::start().ask(&question), all(&lengths));
 }

@@ -35,6 +35,13 @@ impl HandKey {
         HandKey::new(Pair::Ed25519(pair), PublicKey::Ed25519(public))
     }
 
+    /// The key that a role has at first in [`super::Repository::sample`]; one for all delegated roles.
+    pub fn of(role: &str) -> HandKey {
+        let top_level = ["root", "targets", "snapshot", "timestamp"];
+        let place = top_level.iter().position(|name| *name == role).unwrap_or(top_level.len());
+        HandKey::ed25519(u8::try_from(place).expect("five places"))
+    }
+
     /// A new key on P-256.
     pub fn p256() -> HandKey {
         let (pair, point) = ecdsa(&ECDSA_P256_SHA256_ASN1_SIGNING);

@@ -154,18 +154,22 @@ fn list_keys(delegations: &mut Value, role: &str, keys: &[HandKey], threshold: u
         delegations["keys"][key.id()] = key.object().clone();
     }
     let entry = match &mut delegations["roles"] {
-        Value::Array(roles) => roles.iter_mut().find(|one| one["name"] == role),
+        // The last ones come first: of many, it is mostly one of these.
+        Value::Array(roles) => roles.iter_mut().rfind(|one| one["name"] == role),
         roles => roles.get_mut(role),
     };
     let entry = entry.unwrap_or_else(|| panic!("nobody delegates to {role:?} here"));
     let keyids = keys.iter().map(HandKey::id).collect();
     let before = std::mem::replace(&mut entry["keyids"], keyids);
     entry["threshold"] = json!(threshold);
-    let roles = delegations["roles"].to_string();
-    let listed = delegations["keys"].as_object_mut().expect("keys are a map");
-    listed.retain(|id, _| roles.contains(id.as_str()));
     let before = before.as_array().into_iter().flatten();
-    before.filter_map(|id| id.as_str().map(str::to_owned)).collect()
+    let before: Vec<String> = before.filter_map(|id| id.as_str().map(str::to_owned)).collect();
+    if !before.is_empty() {
+        let roles = delegations["roles"].to_string();
+        let listed = delegations["keys"].as_object_mut().expect("keys are a map");
+        listed.retain(|id, _| roles.contains(id.as_str()));
+    }
+    before
 }
 
 /// What is known of a target file.

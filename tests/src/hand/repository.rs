@@ -92,6 +92,16 @@ impl Repository {
         repository
     }
 
+    /// A repository that is not published yet: `targets` vouches for `app.tgz` and delegates `docs/*`
+    /// to `docs`, which vouches for `docs/guide.txt`. Each role has the key [`HandKey::of`] its name.
+    pub fn sample() -> Repository {
+        let mut repository = Repository::new(|role| (vec![HandKey::of(role)], 1));
+        repository.delegate_paths("targets", "docs", &["docs/*"]);
+        repository.add_target("targets", "app.tgz", b"app");
+        repository.add_target("docs", "docs/guide.txt", b"guide");
+        repository
+    }
+
     fn insert(&mut self, role: &str, document: Value) {
         let mut part = Part::new(document);
         part.signed["version"] = json!(0);
@@ -104,7 +114,15 @@ impl Repository {
     /// # Panics
     /// When it was never published.
     pub fn root(&self, version: u64) -> &[u8] {
-        &self.served[&format!("{version}.root.json")]
+        self.file(&format!("{version}.root.json"))
+    }
+
+    /// A metadata file by its name.
+    ///
+    /// # Panics
+    /// When it was never published.
+    pub fn file(&self, name: &str) -> &[u8] {
+        self.served.get(name).unwrap_or_else(|| panic!("{name} was never published"))
     }
 
     /// All that is served, also the target files.
@@ -220,6 +238,12 @@ impl Repository {
             self.insert(role, json!({"_type": "targets", "targets": {}}));
         }
         self.trust(delegator, role, keys, threshold);
+    }
+
+    /// Delegates these paths to a role with the key [`HandKey::of`] delegated roles, after all others.
+    pub fn delegate_paths(&mut self, delegator: &str, role: &str, paths: &[&str]) {
+        let delegation = json!({"paths": paths, "terminating": false});
+        self.delegate((delegator, role), usize::MAX, delegation, (&[HandKey::of(role)], 1));
     }
 
     /// Delegates to succinct bins, and publishes all of them, empty.

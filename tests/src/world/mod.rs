@@ -23,6 +23,7 @@ use tempfile::TempDir;
 use toml::{Table, toml};
 
 use crate::judge::Question;
+use crate::mirror::Mirror;
 
 pub use between::{Between, Meddling};
 pub use clock::{CLOCK_VARIABLE, Clock, real_time};
@@ -180,12 +181,9 @@ impl World {
         Question { root: root.body, metadata_url, names, targets_url: None }
     }
 
-    /// Serves a directory, for targets. Answers the process and the URL.
-    pub fn serve_files(&self, directory: &Path) -> (Process, String) {
-        let mut command = Program::Files.command();
-        let (files, address) =
-            Process::listening("e2e-files", command.arg(directory), self.directory());
-        (files, format!("http://{address}"))
+    /// The place from which agents get the targets that people have copied there.
+    pub fn site(&self) -> Mirror {
+        Mirror::of(&self.directory().join("files"))
     }
 }
 

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::program::clean;
 use super::{CLOCK_VARIABLE, Clock, Program};
+use crate::wrapper::PEAK_VARIABLE;
 
 /// Protects the keys of every person.
 const PASSPHRASE: &str = "correct horse battery staple";
@@ -19,12 +20,8 @@ pub struct Person {
 }
 
 impl Person {
-    pub(super) fn new(
-        directory: PathBuf,
-        clock: &Clock,
-        server: &str,
-        token: Option<&str>,
-    ) -> Person {
+    /// Somebody with this new directory, the environment of whose programs names this server.
+    pub fn new(directory: PathBuf, clock: &Clock, server: &str, token: Option<&str>) -> Person {
         std::fs::create_dir(&directory).expect("nobody else has this name");
         let mut environment = vec![
             ("NOTARY_SERVER", server.to_owned()),
@@ -100,9 +97,15 @@ impl Person {
 
     /// Runs a command to its end, without a terminal.
     pub fn run(&self, mut command: Command) -> Outcome {
-        let output = command.stdin(Stdio::null()).output().expect("cargo built it");
+        let peak = self.directory.with_extension("peak");
+        let _ = std::fs::remove_file(&peak);
+        let output = command.env(PEAK_VARIABLE, &peak).stdin(Stdio::null()).output();
         let words = command.get_args().map(|word| word.to_string_lossy().into_owned());
-        Outcome { command: words.collect::<Vec<_>>().join(" "), output }
+        Outcome {
+            command: words.collect::<Vec<_>>().join(" "),
+            output: output.expect("cargo built it"),
+            peak: std::fs::read_to_string(peak).ok(),
+        }
     }
 }
 
@@ -123,6 +126,7 @@ fn copy(from: &Path, to: &Path) {
 pub struct Outcome {
     command: String,
     output: Output,
+    peak: Option<String>,
 }
 
 impl Outcome {
@@ -132,6 +136,21 @@ impl Outcome {
     /// When it was ended by a signal.
     pub fn code(&self) -> i32 {
         self.output.status.code().unwrap_or_else(|| panic!("{self}"))
+    }
+
+    /// Whether a signal ended it.
+    pub fn was_killed(&self) -> bool {
+        self.output.status.code().is_none()
+    }
+
+    /// The most memory that `notary` had, in MiB.
+    ///
+    /// # Panics
+    /// When it did not end by itself.
+    pub fn peak_mib(&self) -> u64 {
+        let peak = self.peak.as_deref().unwrap_or_else(|| panic!("no peak of {self}"));
+        let kib = peak.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok());
+        kib.expect("a number of KiB") / 1024
     }
 
     /// What it printed.
@@ -164,6 +183,27 @@ impl Outcome {
     pub fn exits(self, code: i32) -> String {
         assert_eq!(self.code(), code, "{self}");
         self.stderr()
+    }
+
+    /// Asserts that it was refused with these words.
+    #[track_caller]
+    pub fn refused(self, words: &str) {
+        self.fails(1, words);
+    }
+
+    /// Asserts an exit code and words.
+    #[track_caller]
+    pub fn fails(&self, code: i32, words: &str) {
+        assert_eq!(self.code(), code, "{self}");
+        assert!(self.stderr().contains(words), "{words:?} is not in {self}");
+    }
+
+    /// Asserts that it was refused with these words; without words, that it was done. `row` names the
+    /// case.
+    #[track_caller]
+    pub fn is(self, words: &str, row: &str) {
+        assert_eq!(self.code(), i32::from(!words.is_empty()), "{row}: {self}");
+        assert!(self.stderr().contains(words), "{row}: {words:?} is not in {self}");
     }
 }
 

@@ -12,8 +12,6 @@ pub enum Program {
     Signer,
     /// The command line `notary`.
     Notary,
-    /// Static files over loopback HTTP.
-    Files,
 }
 
 impl Program {
@@ -23,7 +21,6 @@ impl Program {
             Program::Server => "e2e-server",
             Program::Signer => "e2e-signer",
             Program::Notary => "e2e-notary",
-            Program::Files => "e2e-files",
         }
     }
 
