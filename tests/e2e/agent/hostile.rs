@@ -3,6 +3,8 @@
 
 use std::io::{self, Write};
 use std::net::TcpStream;
+use std::process::Command;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use notary_tests::hand::Entry;
@@ -14,6 +16,7 @@ use crate::scene::{Scene, hashed};
 const SOON: Duration = Duration::from_secs(60);
 /// The most memory of a client, in MiB, whatever comes in place of a mebibyte at most.
 const MOST_MIB: u64 = 32;
+const MIB: usize = 1 << 20;
 
 /// One way to be hostile.
 struct Row {
@@ -46,7 +49,8 @@ fn head(stream: &mut TcpStream, lines: &str) -> io::Result<()> {
 
 static SPACES: [u8; 1 << 16] = [b' '; 1 << 16];
 
-const TOO_LONG: &str = "is longer than the ";
+/// Of the file that is asked for.
+const TOO_LONG: &str = "is longer than the MOST bytes";
 const NO_HTTP: &str = "does not answer in HTTP";
 const UNREACHABLE: &str = "could not be reached";
 const TIME_IS_OVER: &str = "the time is over (--timeout)";
@@ -175,27 +179,38 @@ fn timeout(error: &str) -> &'static str {
     }
 }
 
-/// Runs both programs before a mirror that answers one file so.
+/// Runs programs, each with its exit code, before a mirror that answers one file so. The file may have
+/// so many bytes, and so much memory may be taken for it.
 #[track_caller]
-fn is_harmless(scene: &Scene, name: &str, row: Row, most_mib: u64) {
-    let (client, user) = (scene.stored(), scene.users_stored());
-    let send = std::sync::Arc::new(row.send);
+fn is_refused<const N: usize>(
+    scene: &Scene,
+    (name, most_bytes, most_mib): (&str, usize, u64),
+    row: Row,
+    programs: [(Command, i32); N],
+) {
+    let send = Arc::new(row.send);
     scene.answer(name, Reply::wire(move |stream| send(stream)));
-    let mut lookup = scene.look_up("app.tgz");
-    lookup.args(["--timeout", timeout(row.error)]);
-    let mut refresh = scene.command("refresh");
-    refresh.args(["--timeout", timeout(row.error)]);
-    for (command, code) in [(refresh, 1), (lookup, row.code)] {
+    let error = row.error.replace("MOST", &most_bytes.to_string());
+    for (mut program, code) in programs {
+        program.args(["--timeout", timeout(row.error)]);
         let started = Instant::now();
-        let run = scene.run(command);
+        let run = scene.run(program);
         let took = started.elapsed();
         let what = format!("{}: {} MiB, {took:?}, {}", row.what, run.peak_mib(), run.stderr());
         eprint!("{what}");
-        run.fails(code, row.error);
+        run.fails(code, &error);
         assert!(took < SOON && run.peak_mib() < most_mib, "{what}");
     }
-    assert_eq!(scene.stored(), client, "{}: what is trusted has changed", row.what);
-    assert_eq!(scene.users_stored(), user, "{}: what is trusted has changed", row.what);
+}
+
+/// Both programs refuse one metadata file that is answered so, and trust what they did.
+#[track_caller]
+fn is_harmless(scene: &Scene, file: (&str, usize, u64), row: Row) {
+    let (client, user, what) = (scene.stored(), scene.users_stored(), row.what);
+    let programs = [(scene.command("refresh"), 1), (scene.look_up("app.tgz"), row.code)];
+    is_refused(scene, file, row, programs);
+    assert_eq!(scene.stored(), client, "{what}: what is trusted has changed");
+    assert_eq!(scene.users_stored(), user, "{what}: what is trusted has changed");
 }
 
 /// A client and a user that have refreshed.
@@ -218,7 +233,7 @@ fn a_short_file_of_a_hostile_mirror_does_no_harm() {
         stream.write_all(b"HTTP/1.0 200 OK\r\n\r\n{\"signatures\":[")
     });
     for row in rows().into_iter().chain([longer, cut]) {
-        is_harmless(&scene, "timestamp.json", row, MOST_MIB);
+        is_harmless(&scene, ("timestamp.json", MIB, MOST_MIB), row);
     }
     scene.mend();
     scene.refresh().done();
@@ -235,7 +250,7 @@ fn a_long_file_of_a_hostile_mirror_does_no_harm() {
     scene.run(scene.look_up("app.tgz")).fails(5, "the repository has no 2.targets.json");
     for row in rows() {
         if [TOO_LONG, TIME_IS_OVER].contains(&row.error) {
-            is_harmless(&scene, "2.targets.json", row, 2 * 64 + MOST_MIB);
+            is_harmless(&scene, ("2.targets.json", 64 * MIB, 2 * 64 + MOST_MIB), row);
         }
     }
     scene.mend();
@@ -244,39 +259,33 @@ fn a_long_file_of_a_hostile_mirror_does_no_harm() {
 
 #[test]
 fn a_target_of_a_hostile_mirror_is_not_stored() {
-    let scene = refreshed();
-    let (name, content) = ("app.tgz", "app");
-    let place = hashed(name, content);
-    let other = |what, error, body: &'static [u8]| {
-        row(what, 1, error, move |stream: &mut TcpStream| {
+    let content = "a".repeat(MIB);
+    let mut scene = Scene::refreshed();
+    scene.repository.add_target("targets", "file", content.as_bytes());
+    scene.publish();
+    let body = |what, error, body: String| {
+        row(what, 1, error, move |stream| {
             head(stream, &format!("content-length: {}\r\n", body.len()))?;
-            stream.write_all(body)
+            stream.write_all(body.as_bytes())
         })
     };
     let rows = rows().into_iter().chain([
-        other("other bytes", "which is not the listed one", b"APP"),
-        other("fewer bytes", "it has 2 bytes, not 3", b"ap"),
-        other("no bytes", "it has 0 bytes, not 3", b""),
-        other("more bytes", "longer than the 3 bytes", b"apps"),
-        row("HTTP/1.0 that is cut off", 1, "it has 2 bytes, not 3", |stream| {
-            stream.write_all(b"HTTP/1.0 200 OK\r\n\r\nap")
+        body("other bytes", "which is not the listed one", "A".repeat(MIB)),
+        body("a byte less", "it has 1048575 bytes, not 1048576", content[1..].to_owned()),
+        body("no bytes", "it has 0 bytes, not 1048576", String::new()),
+        body("a byte more", TOO_LONG, format!("{content}a")),
+        row("HTTP/1.0 that is cut off", 1, "it has 2 bytes, not 1048576", |stream| {
+            stream.write_all(b"HTTP/1.0 200 OK\r\n\r\naa")
         }),
     ]);
+    let place = hashed("file", &content);
     for row in rows {
-        let send = std::sync::Arc::new(row.send);
-        scene.answer(&place, Reply::wire(move |stream| send(stream)));
-        let mut download = scene.download_command(&[name]);
-        download.args(["--timeout", timeout(row.error)]);
-        let run = scene.run(download);
-        let what = format!("{}: {} MiB, {}", row.what, run.peak_mib(), run.stderr());
-        assert_eq!(run.code(), 1, "{what}");
-        // A length beyond three bytes is too long before it is anything else.
-        let too_long = run.stderr().contains("longer than the 3 bytes");
-        assert!(too_long || run.stderr().contains(row.error), "{:?} is not in {what}", row.error);
-        assert!(run.peak_mib() < MOST_MIB, "{what}");
+        let what = row.what;
+        let download = scene.download_command(&["file"]);
+        is_refused(&scene, (&place, MIB, MOST_MIB), row, [(download, 1)]);
         assert_eq!(scene.downloaded_names(), [""; 0], "{what}");
     }
     scene.mend();
-    scene.download(&[name]).done();
-    assert_eq!(scene.downloaded()[name], content.as_bytes());
+    scene.download(&["file"]).done();
+    assert!(scene.downloaded()["file"] == content.as_bytes());
 }
