@@ -17,6 +17,12 @@ use crate::session::Session;
 use crate::settings::parse_url;
 use crate::trust_dir::{Lock, MetadataDir, files};
 
+/// Most tries of one request. With the growing pauses between them these are about ten seconds, in
+/// which a server or a proxy that is started anew is back. Whoever runs an update agent runs it again:
+/// a job that waits for all of `--timeout` before it says that nobody is there helps nobody. The
+/// commands of a collection do wait, since a publish must outlive a server that is being replaced.
+const TRIES: u32 = 8;
+
 /// Runs `notary client …`.
 pub(crate) async fn run(session: &Session, args: ClientArgs) -> Result<Outcome, Failure> {
     let files = session.metadata_dir(needed(args.metadata_dir.clone(), "--metadata-dir")?);
@@ -76,9 +82,10 @@ async fn download(session: &Session, args: &ClientArgs, files: MetadataDir) -> R
 }
 
 fn http(session: &Session, args: &ClientArgs) -> Http {
+    let http = session.new_http().giving_up_after(TRIES);
     match args.allow_http {
-        true => session.new_http().over_plain_http(),
-        false => session.new_http(),
+        true => http.over_plain_http(),
+        false => http,
     }
 }
 

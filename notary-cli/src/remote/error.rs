@@ -10,7 +10,7 @@ use crate::exit::causes;
 /// A request that got no answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum HttpError {
-    /// No connection, or a broken one, until the time was over.
+    /// No connection, or a broken one, until the time was over or there was no other try.
     #[error("{url} could not be reached: {why}")]
     Unreachable {
         /// What was asked for.

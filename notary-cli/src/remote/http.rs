@@ -4,7 +4,7 @@
 //!
 //! A refusal (4xx) is an answer and comes back at once. A broken connection, a time-out, 429 and the
 //! answers of a service that is not well (5xx) are tried again, with growing pauses, as long as
-//! `--timeout` lasts; `Retry-After` is obeyed. A certificate that is not trusted, a body that is too
+//! `--timeout` lasts, or as often as the caller said; `Retry-After` is obeyed. A certificate that is not trusted, a body that is too
 //! long and an answer that is no HTTP stay so: they end the request at once. There is no pause before
 //! the first try.
 
@@ -111,13 +111,16 @@ pub(crate) struct Http {
     connections: Connections,
     redirect_hosts: Vec<String>,
     timeout: Duration,
+    /// Most tries of one request.
+    tries: Option<u32>,
     output: Rc<Output>,
 }
 
 impl Http {
     /// Requests over connections that trust the certificates of this file, or those of the system.
     pub(crate) fn new(ca: Option<PathBuf>, timeout: Duration, output: Rc<Output>) -> Http {
-        Http { connections: Connections::new(ca), redirect_hosts: Vec::new(), timeout, output }
+        let (connections, redirect_hosts) = (Connections::new(ca), Vec::new());
+        Http { connections, redirect_hosts, timeout, tries: None, output }
     }
 
     /// The same, and redirects to these hosts are followed.
@@ -130,7 +133,13 @@ impl Http {
         Http { connections: self.connections.plain_everywhere(), ..self }
     }
 
-    /// Sends a request until it is answered or the time is over; a success goes to the sink.
+    /// The same, and each request is tried so many times at most.
+    pub(crate) fn giving_up_after(self, tries: u32) -> Http {
+        Http { tries: Some(tries), ..self }
+    }
+
+    /// Sends a request until it is answered, the time is over, or it was tried as often as it may; a
+    /// success goes to the sink.
     pub(crate) async fn send(
         &self,
         request: &Request<'_>,
@@ -139,8 +148,9 @@ impl Http {
         let start = Instant::now();
         let end = start + self.timeout;
         let mut pause = FIRST_PAUSE;
-        let mut told = false;
+        let (mut tried, mut told) = (0, false);
         loop {
+            tried += 1;
             let outcome = self.attempt(request, sink, end).await;
             let wait = match &outcome {
                 Err(HttpError::Unreachable { .. }) => jittered(pause),
@@ -150,7 +160,8 @@ impl Http {
                 _ => return outcome,
             };
             // Compared, not added up: a server may ask for a wait that no clock can hold.
-            if wait >= end.saturating_duration_since(Instant::now()) {
+            let was_last = self.tries.is_some_and(|tries| tried >= tries);
+            if was_last || wait >= end.saturating_duration_since(Instant::now()) {
                 return outcome;
             }
             if !told && start.elapsed() + wait > SILENCE {
@@ -160,7 +171,11 @@ impl Http {
                     Ok(answer) => format!("{} answers {}", request.url, answer.status),
                 };
                 let left = end.saturating_duration_since(Instant::now()).as_secs();
-                self.output.message(format_args!("{why}; trying again for up to {left} s"));
+                let most = match self.tries {
+                    Some(tries) => format!("up to {} times", tries - tried),
+                    None => format!("for up to {left} s"),
+                };
+                self.output.message(format_args!("{why}; trying again {most}"));
             }
             tokio::time::sleep(wait).await;
             pause = (pause * 2).min(LONGEST_PAUSE);

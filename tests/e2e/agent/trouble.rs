@@ -24,10 +24,10 @@ fn no_other_answer_ends_the_walk_along_the_roots() {
         ("400", Reply::status("400 Bad Request"), 1..=1),
         ("401", Reply::status("401 Unauthorized"), 1..=1),
         ("410", Reply::status("410 Gone"), 1..=1),
-        ("429", Reply::status("429 Too Many Requests"), 2..=20),
-        ("500", Reply::status("500 Internal Server Error"), 2..=20),
-        ("503", Reply::status("503 Service Unavailable"), 2..=20),
-        ("no answer", Reply::hang_up(), 2..=20),
+        ("429", Reply::status("429 Too Many Requests"), 2..=8),
+        ("500", Reply::status("500 Internal Server Error"), 2..=8),
+        ("503", Reply::status("503 Service Unavailable"), 2..=8),
+        ("no answer", Reply::hang_up(), 2..=8),
         ("silence", Reply::Silence, 1..=1),
     ] {
         scene.answer("2.root.json", reply);
@@ -59,6 +59,24 @@ fn what_may_pass_is_asked_for_again() {
             "after {what}"
         );
     }
+}
+
+#[test]
+fn what_does_not_pass_is_asked_for_eight_times() {
+    let scene = Scene::looked_up();
+    scene.answer("2.root.json", Reply::hang_up());
+    scene.refresh().refused("2.root.json could not be reached");
+    assert_eq!(scene.asked(), ["2.root.json"; 8]);
+    let busy = Reply::status("503 Service Unavailable\r\nretry-after: 0");
+    scene.answer("2.root.json", busy.clone());
+    scene.refresh().refused("2.root.json answers 503");
+    assert_eq!(scene.asked(), ["2.root.json"; 8]);
+
+    // A command of a collection outlives a server that is away for longer.
+    scene.pin();
+    let again = [vec![busy; 8], vec![Reply::status("404 Not Found")]].concat();
+    scene.answer("2.root.json", Reply::Turns(again));
+    scene.run(scene.look_up("app.tgz")).done();
 }
 
 #[test]
