@@ -17,6 +17,7 @@ mod program;
 mod scenario;
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use notary_tests::judge::NgClient;
 use notary_tests::seed;
@@ -31,9 +32,27 @@ use scenario::Scenario;
 /// Scenarios in one run, where nobody asks for another number.
 const CASES: u64 = 60;
 /// Every so many scenarios, the program takes part instead of the library.
-const PROGRAM_EVERY: u64 = 5;
+const PROGRAM_EVERY: u64 = 10;
 /// Scenarios in which a listed difference must show itself.
 const PATIENCE: u64 = 60;
+
+/// How the scenario of a seed comes alone; told where anything panics in it, too.
+struct Alone(u64);
+
+impl fmt::Display for Alone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let command = "cargo test -p notary-tests --test e2e differential";
+        write!(f, "NOTARY_TEST_SEED={} NOTARY_TEST_CASES=1 {command}", self.0)
+    }
+}
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("run it alone: {self}");
+        }
+    }
+}
 
 /// Lets both clients live through a scenario, until they part ways. Where they have stored other
 /// files, the rest of the visit follows from that; at the next one both go on from the same files.
@@ -53,7 +72,7 @@ fn live_through(
             if both.ours.requests.iter().any(|name| name == "timestamp.json") {
                 new_root = false;
             }
-            count.add(&format!("{name}, moment {n}"), moment, &both, &comparison);
+            count.add(&format!("{name}\n  moment {n}"), moment, &both, &comparison);
             match comparison {
                 Comparison::PartedWays(_) | Comparison::Unlisted(_) => return,
                 _ if !both.stored_alike() => break,
@@ -80,11 +99,11 @@ fn python_tuf_decides_as_we_do_in_drawn_repositories() {
     let mut count = Count::default();
     for case in 0..cases {
         let seed = first.wrapping_add(case);
-        let name = format!("NOTARY_TEST_SEED={seed} NOTARY_TEST_CASES=1");
+        let alone = Alone(seed);
         let who = if seed.is_multiple_of(PROGRAM_EVERY) { Who::Program } else { Who::Library };
         let scenario = Scenario::of(seed, &mutations::of(seed, who));
         let pair = Pair::new(who, &scenario.root, &mut python);
-        live_through(&name, &scenario, pair, &listed, &mut count);
+        live_through(&alone.to_string(), &scenario, pair, &listed, &mut count);
     }
     println!("{cases} scenarios\n{count}");
     count.assert_all_listed();

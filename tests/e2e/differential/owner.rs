@@ -43,7 +43,7 @@ pub(super) const NAMES: [&str; 12] = [
 ];
 
 /// Patterns that delegations have.
-const PATTERNS: [&str; 16] = [
+const PATTERNS: [&str; 20] = [
     "*",
     "*",
     "*.txt",
@@ -58,9 +58,17 @@ const PATTERNS: [&str; 16] = [
     "a.txt",
     "docs/**",
     "ü*",
+    "[a-c].txt",
+    "docs?a.txt",
+    "A.txt",
+    "DOCS/*",
     "",
     "none/*",
 ];
+
+/// What is said of a file: most tools give length and hashes, or a version only.
+const ENTRIES: [Entry; 5] =
+    [Entry::Full, Entry::Full, Entry::Length, Entry::Sha512, Entry::Version];
 
 /// Keys that take time to make; one process uses the same ones all the time.
 static SLOW_KEYS: LazyLock<[HandKey; 4]> =
@@ -119,6 +127,10 @@ impl Owner {
         // Some are short enough to be over before anybody signs again.
         for (role, days) in [("timestamp", [3, 7]), ("snapshot", [3, 12]), ("root", [9, 90])] {
             repository.live(role, TimeDelta::days(*self.random.one_of(&days)));
+        }
+        for role in ["snapshot", "targets"] {
+            let entry = *self.random.one_of(&ENTRIES);
+            repository.describe(role, entry);
         }
         for _ in 0..1 + self.random.below(10) {
             self.delegate(&mut repository);
@@ -201,7 +213,7 @@ impl Owner {
             return;
         }
         let listed = repository.delegated_by(&delegator);
-        if listed.is_empty() && self.random.chance(12) {
+        if listed.is_empty() && self.random.chance(20) {
             return self.delegate_to_bins(&delegator, repository);
         }
         let role = match self.random.chance(45) {
@@ -229,13 +241,7 @@ impl Owner {
         if let Some(signers) = signers.filter(|_| self.random.chance(40)) {
             repository.part(&role).signers = signers;
         }
-        let entry = *self.random.one_of(&[
-            Entry::Full,
-            Entry::Full,
-            Entry::Length,
-            Entry::Sha512,
-            Entry::Version,
-        ]);
+        let entry = *self.random.one_of(&ENTRIES);
         repository.describe(&role, entry);
     }
 

@@ -34,6 +34,8 @@ enum Ours {
 pub(super) struct Both {
     /// What was asked.
     pub(super) question: String,
+    /// Whether it is the first of a visit.
+    pub(super) begins: bool,
     pub(super) ours: Answer,
     pub(super) theirs: Answer,
 }
@@ -89,9 +91,11 @@ impl<'a> Pair<'a> {
                 (vec![program.visit(&moment.visit)], theirs)
             }
         };
-        let compared = ours.into_iter().zip(theirs);
-        let both = |(question, (ours, theirs))| Both { question, ours, theirs };
-        let both: Vec<Both> = self.questions(&moment.visit).zip(compared).map(both).collect();
+        let questions = self.questions(&moment.visit).enumerate();
+        let both: Vec<Both> = questions
+            .zip(ours.into_iter().zip(theirs))
+            .map(|((n, question), (ours, theirs))| Both { question, begins: n == 0, ours, theirs })
+            .collect();
         if !both.iter().all(Both::stored_alike) {
             self.theirs = copy_of(&self.ours.stored());
         }

@@ -33,7 +33,7 @@ impl Scenario {
         let root = repository.root(1).to_vec();
         let mut past: Vec<Served> = Vec::new();
         let mut moments: Vec<Moment> = Vec::new();
-        for _ in 0..5 + owner.random.below(5) {
+        for _ in 0..8 + owner.random.below(6) {
             let moment = next(&mut owner, &mut repository, mutations, now, &past);
             past.push(moment.visit.served.clone());
             moments.push(moment);
@@ -71,10 +71,13 @@ fn next(
     // program that runs goes on.
     let visited = now + TimeDelta::minutes(5);
     let stranger = owner.new_key();
+    let fresh = (0..6).map(|_| owner.new_key()).collect();
     let roles = repository.targets_roles();
-    let mut draw = Draw { random: &mut owner.random, now: visited, stranger, past, roles };
+    let random = &mut owner.random;
+    let mut draw = Draw { random, published: now, now: visited, stranger, fresh, past, roles };
+    let planned = plan(mutations, repository, &mut draw);
     let mut wrong = repository.clone();
-    let planned = plan(mutations, repository, &mut wrong, &mut draw);
+    planned.iter().for_each(|one| one.before(&mut wrong, &mut draw));
     if publishes {
         repository.publish(now, |_, _| {});
         match planned.iter().any(|one| one.to_publish().is_some()) {
@@ -103,22 +106,15 @@ fn next(
 }
 
 /// What goes wrong with the next publish: roles to which it happens are published, right and wrong.
-fn plan(
-    mutations: &[Mutation],
-    repository: &mut Repository,
-    wrong: &mut Repository,
-    draw: &mut Draw<'_>,
-) -> Vec<Planned> {
+fn plan(mutations: &[Mutation], repository: &mut Repository, draw: &mut Draw<'_>) -> Vec<Planned> {
     let mut planned = Vec::new();
     let count = *draw.random.one_of(&[0, 0, 1, 1, 1, 1, 2, 3]);
     while planned.len() < count && !mutations.is_empty() {
-        let mutation = *draw.random.one_of(mutations);
-        let one = Planned::new(mutation, repository, draw.random);
+        let one = Planned::new(*draw.random.one_of(mutations), repository, draw.random);
         if let Some(role) = one.to_publish() {
-            wrong.edit(role);
             repository.edit(role);
         }
-        one.before(wrong, draw);
+        one.prepare(repository, draw);
         planned.push(one);
     }
     planned

@@ -282,6 +282,23 @@ impl Repository {
         roles.map_or_else(Vec::new, |roles| roles.iter().filter_map(name).collect())
     }
 
+    /// Who lists keys for a role by its name: `root`, or targets roles.
+    pub fn delegators(&self, role: &str) -> Vec<String> {
+        if matches!(role, "root" | "timestamp" | "snapshot" | "targets") {
+            return vec!["root".to_owned()];
+        }
+        let mut delegators = self.targets_roles();
+        delegators.retain(|one| self.delegated_by(one).iter().any(|name| name == role));
+        delegators
+    }
+
+    /// The roles for which somebody lists keys by name.
+    pub fn trusted_roles(&self) -> Vec<String> {
+        let mut roles = self.roles();
+        roles.retain(|role| !self.delegators(role).is_empty());
+        roles
+    }
+
     /// Lets a delegator list exactly these keys for a role. They sign it from now on in place of
     /// those that were listed before; the next root is signed by the keys of the present one too.
     pub fn trust(&mut self, delegator: &str, role: &str, keys: &[HandKey], threshold: u32) {

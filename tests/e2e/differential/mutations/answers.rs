@@ -124,7 +124,7 @@ fn damage(served: &mut Served, name: &str, edit: impl FnOnce(&mut Vec<u8>)) {
     }
 }
 
-fn next_version(served: &Served) -> u64 {
+pub(super) fn next_version(served: &Served) -> u64 {
     let is_there = |version: &u64| served.file(&format!("{version}.root.json")).is_none();
     (1..).find(is_there).expect("there are not endless roots")
 }

@@ -26,6 +26,9 @@ pub(super) const ALL: &[Mutation] = &[
     listing("a hash of an unknown algorithm", |meta, name, _| {
         meta[name]["hashes"]["future"] = json!("00");
     }),
+    listing("only a hash of an unknown algorithm", |meta, name, _| {
+        meta[name]["hashes"] = json!({"future": "00"});
+    }),
     listing("no hash at all in hashes", |meta, name, _| meta[name]["hashes"] = json!({})),
     listing("a length that is one too short", |meta, name, _| {
         if let Some(length) = meta[name]["length"].as_u64() {

@@ -2,6 +2,7 @@
 //! each with its name. Some of them clients must put up with.
 
 mod answers;
+mod attacks;
 mod delegations;
 mod listings;
 mod parts;
@@ -13,6 +14,7 @@ use notary_tests::seed::Random;
 use serde_json::Value;
 
 pub(super) use answers::Stored;
+use attacks::Attack;
 
 /// What may happen.
 #[derive(Clone, Copy)]
@@ -37,14 +39,21 @@ enum How {
     Stored(Stored),
     /// To the whole repository, before its next publish.
     Repository(fn(&mut Repository, &mut Draw<'_>)),
+    /// To a role that the owner has made ready for it.
+    Attack(Attack),
 }
 
 /// What a mutation is drawn with.
 pub(super) struct Draw<'a> {
     pub(super) random: &'a mut Random,
+    /// When the owner publishes.
+    pub(super) published: DateTime<Utc>,
+    /// When the clients come.
     pub(super) now: DateTime<Utc>,
     /// A key that nobody trusts.
     pub(super) stranger: HandKey,
+    /// Keys that the owner has not used yet.
+    pub(super) fresh: Vec<HandKey>,
     /// What was served at moments before, the last one last.
     pub(super) past: &'a [Served],
     /// All targets roles.
@@ -53,23 +62,29 @@ pub(super) struct Draw<'a> {
 
 /// All of them; names are distinct.
 pub(super) fn all() -> Vec<Mutation> {
-    [parts::ALL, delegations::ALL, listings::ALL, answers::ALL].concat()
+    [parts::ALL, delegations::ALL, listings::ALL, answers::ALL, attacks::ALL].concat()
 }
 
-/// Those of one scenario: all, or an attack that is tried again and again. Consecutive seeds have all
-/// attacks in turn.
+/// Those of one scenario: an attack that is tried again and again, and a few others now and then.
+/// Consecutive seeds have all of them in turn.
 pub(super) fn of(seed: u64, who: Who) -> Vec<Mutation> {
-    let attack = ATTACKS[(seed % ATTACKS.len() as u64) as usize];
-    let mut some = all();
-    assert!(some.iter().any(|one| one.name == attack), "{attack} is no mutation");
+    let all = all();
+    let in_turn = |number: u64, count: usize| (number % count as u64) as usize;
+    let attack = ATTACKS[in_turn(seed, ATTACKS.len())];
+    let attack = all.iter().find(|one| one.name == attack);
+    let mut some = vec![*attack.expect("every attack is a mutation"); OTHERS as usize];
+    let others = (0..OTHERS).map(|n| seed.wrapping_mul(OTHERS).wrapping_add(n));
+    some.extend(others.map(|number| all[in_turn(number, all.len())]));
     some.retain(|one| match who {
-        _ if !seed.is_multiple_of(3) && one.name != attack => false,
         Who::Library => true,
         // It tries again for a while after a 500, and its clock does not stand still at a second.
         Who::Program => !one.name.starts_with("500") && !OF_SECONDS.contains(&one.name),
     });
     some
 }
+
+/// Other mutations beside the attack of a scenario, which comes as often as all of them.
+const OTHERS: u64 = 3;
 
 /// Which of our clients takes part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,7 +96,21 @@ pub(super) enum Who {
 const OF_SECONDS: [&str; 3] = ["expired a second ago", "expires now", "expires in a second"];
 
 /// What somebody does on purpose, with some of the keys or without.
-const ATTACKS: [&str; 13] = [
+const ATTACKS: [&str; 27] = [
+    "one signature of two is missing",
+    "one signature of two is a stranger's",
+    "one signature under two key ids",
+    "two signatures of three keys",
+    "only its own keys sign a new root",
+    "only the keys before sign a new root",
+    "too few of the keys before sign a new root",
+    "enough of the keys before sign a new root",
+    "the root after the next one as the next one",
+    "the timestamp lists an earlier snapshot",
+    "one role below two delegators",
+    "bins before another delegation",
+    "delegations that are none",
+    "delegations to listed roles and to bins",
     "some keys do not sign",
     "a stranger signs instead of a key",
     "the version before",
@@ -127,10 +156,12 @@ impl Planned {
             false => random.one_of(&repository.targets_roles()).clone(),
         };
         let delegators = || {
-            let all = repository.targets_roles().into_iter();
-            let some: Vec<String> =
-                all.filter(|role| !repository.delegated_by(role).is_empty()).collect();
-            some
+            let mut all = repository.targets_roles();
+            all.retain(|role| match mutation.how {
+                How::Delegations(_) => !repository.delegated_by(role).is_empty(),
+                _ => repository.document(role).get("delegations").is_some(),
+            });
+            all
         };
         let role = match mutation.how {
             How::Part(_) | How::Answer(_) | How::Stored(_) => any(random),
@@ -145,6 +176,10 @@ impl Planned {
             }
             How::Listing(_) => random.one_of(&["snapshot", "snapshot", "timestamp"]).to_string(),
             How::Repository(_) => "targets".to_owned(),
+            How::Attack(attack) => match attack.role {
+                Some(role) => role.to_owned(),
+                None => random.one_of(&repository.trusted_roles()).clone(),
+            },
         };
         Planned { mutation, role }
     }
@@ -162,6 +197,13 @@ impl Planned {
     pub(super) fn to_publish(&self) -> Option<&str> {
         let is_stored = matches!(self.mutation.how, How::Answer(_) | How::Stored(_));
         (!is_stored).then_some(&self.role)
+    }
+
+    /// Lets the owner do what comes before, by the rules.
+    pub(super) fn prepare(&self, repository: &mut Repository, draw: &mut Draw<'_>) {
+        if let How::Attack(attack) = self.mutation.how {
+            (attack.prepare)(repository, &self.role, draw);
+        }
     }
 
     /// Changes what is about to be published.
@@ -184,13 +226,21 @@ impl Planned {
         let part = repository.part(&self.role);
         match self.mutation.how {
             How::Part(edit) => edit(part, draw),
+            How::Attack(attack) => (attack.edit)(part, draw),
             How::Delegation(edit) => {
                 let delegations = match self.role.as_str() {
                     "root" => &mut part.signed,
                     _ => &mut part.signed["delegations"],
                 };
+                // Another mutation may have made something else of them.
+                if !delegations.get("keys").is_some_and(Value::is_object) {
+                    return;
+                }
                 let mut keys = delegations["keys"].take();
-                let entries: Vec<&mut Value> = match &mut delegations["roles"] {
+                let bins = delegations.get("succinct_roles").is_some();
+                let entries = match &mut delegations[if bins { "succinct_roles" } else { "roles" }]
+                {
+                    bins if bins.get("bit_length").is_some() => vec![bins],
                     Value::Array(roles) => roles.iter_mut().collect(),
                     Value::Object(roles) => roles.values_mut().collect(),
                     _ => Vec::new(),
@@ -202,15 +252,16 @@ impl Planned {
                 delegations["keys"] = keys;
             }
             How::Delegations(edit) => {
-                let roles = part.signed["delegations"]["roles"].as_array_mut();
+                let roles = part.signed.pointer_mut("/delegations/roles");
+                let roles = roles.and_then(Value::as_array_mut);
                 if let Some(roles) = roles.filter(|roles| !roles.is_empty()) {
                     edit(roles, draw);
                 }
             }
             How::Listing(edit) => {
                 let meta = &mut part.signed["meta"];
-                let names: Vec<String> =
-                    meta.as_object().expect("entries are a map").keys().cloned().collect();
+                let entries = meta.as_object().into_iter().flatten();
+                let names: Vec<String> = entries.map(|(name, _)| name.clone()).collect();
                 if !names.is_empty() {
                     edit(meta, draw.random.one_of(&names).as_str(), draw);
                 }
@@ -221,8 +272,10 @@ impl Planned {
 
     /// Changes what is served.
     pub(super) fn serve(&self, repository: &Repository, served: &mut Served, draw: &mut Draw<'_>) {
-        if let How::Answer(edit) = self.mutation.how {
-            edit(served, &repository.file_name(&self.role), draw);
+        match self.mutation.how {
+            How::Answer(edit) => edit(served, &repository.file_name(&self.role), draw),
+            How::Attack(attack) => (attack.serve)(served, draw),
+            _ => {}
         }
     }
 

@@ -41,6 +41,10 @@ pub(super) const ALL: &[Mutation] = &[
     part("a needed signature is not hexadecimal", |part, _| {
         edit_first(part, |signature| signature["sig"] = json!("x".repeat(128)));
     }),
+    part("a signature too many that is not hexadecimal", |part, draw| {
+        let id = draw.stranger.id().to_owned();
+        part.edit_signatures(move |all| all.push(json!({"keyid": id, "sig": "x".repeat(128)})));
+    }),
     part("no signatures", |part, _| part.signers.clear()),
     part("signatures in another order", |part, _| part.signers.reverse()),
     part("the version before", |part, _| move_version(part, -2)),
@@ -90,6 +94,7 @@ pub(super) const ALL: &[Mutation] = &[
         part.signed["x-unknown"] = json!({"é": [1, null, {"a": "b"}]});
         part.signed["a"] = json!("before all others");
     }),
+    part("more than a megabyte", |part, _| part.signed["x-long"] = json!("x".repeat(1 << 20))),
     part("white space", |part, _| part.layout = Layout::Pretty),
     part("white space that is signed as it stands", |part, _| {
         part.layout = Layout::PrettyAndSignedRaw;
