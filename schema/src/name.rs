@@ -5,11 +5,11 @@
 //! makers use names that we read and never write, so the stricter rule is a second question
 //! ([`RoleName::check_creatable`]).
 
-use std::borrow::Cow;
 use std::fmt;
 use std::num::NonZeroU64;
 
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
 // The lengths are no configuration keys: a name that one program reads, all must.
 
@@ -122,17 +122,17 @@ name_traits!(Gun);
 /// The name of a role: one of the four top-level roles, or of a delegated role.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct RoleName(Cow<'static, str>);
+pub struct RoleName(SmolStr);
 
 impl RoleName {
     /// The role that lists the keys of the top-level roles.
-    pub const ROOT: RoleName = RoleName(Cow::Borrowed("root"));
+    pub const ROOT: RoleName = RoleName(SmolStr::new_static("root"));
     /// The top-level role for targets and first delegations.
-    pub const TARGETS: RoleName = RoleName(Cow::Borrowed("targets"));
+    pub const TARGETS: RoleName = RoleName(SmolStr::new_static("targets"));
     /// The role that lists the version of every targets role.
-    pub const SNAPSHOT: RoleName = RoleName(Cow::Borrowed("snapshot"));
+    pub const SNAPSHOT: RoleName = RoleName(SmolStr::new_static("snapshot"));
     /// The role that names the current snapshot.
-    pub const TIMESTAMP: RoleName = RoleName(Cow::Borrowed("timestamp"));
+    pub const TIMESTAMP: RoleName = RoleName(SmolStr::new_static("timestamp"));
 
     /// Reads a role name as any repository may have it: not empty, at most
     /// [`MAX_FOREIGN_ROLE_BYTES`], no control characters.
@@ -152,7 +152,7 @@ impl RoleName {
         if text.chars().any(char::is_control) {
             return refuse("has a control character");
         }
-        Ok(RoleName(Cow::Owned(text.to_owned())))
+        Ok(RoleName(SmolStr::new(text)))
     }
 
     /// Whether this is root, targets, snapshot or timestamp.

@@ -18,6 +18,8 @@ use crate::exit::Failure;
 use crate::session::Session;
 use crate::view::View;
 
+static TARGETS: RoleName = RoleName::TARGETS;
+
 /// Most delegations between `targets` and a role that are followed.
 const MAX_DEPTH: usize = 32;
 /// Most roles that the server is asked for in one request.
@@ -78,7 +80,7 @@ impl Walk<'_> {
     async fn descend(&mut self, path: Vec<RoleName>) -> Result<(), Failure> {
         let mut waiting = vec![path];
         while let Some(path) = waiting.pop() {
-            let role = path.last().unwrap_or(&RoleName::TARGETS);
+            let role = path.last().unwrap_or(&TARGETS);
             let way = if path.is_empty() { std::slice::from_ref(role) } else { &path[..] };
             let Some(file) = self.agent.trusted()?.targets(role).cloned() else { continue };
             for below in self.wanted.below(way, file.signed()) {
@@ -98,7 +100,7 @@ impl Walk<'_> {
     async fn follow(&mut self, chain: &[RoleName]) -> Result<(), Failure> {
         for end in 1..=chain.len() {
             let path = &chain[..end];
-            let delegator = end.checked_sub(2).map_or(&RoleName::TARGETS, |at| &chain[at]);
+            let delegator = end.checked_sub(2).map_or(&TARGETS, |at| &chain[at]);
             let file = self.agent.trusted()?.targets(delegator);
             let is_delegated =
                 file.is_some_and(|f| f.signed().authority(&chain[end - 1]).is_some());

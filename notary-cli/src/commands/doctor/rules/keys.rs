@@ -9,6 +9,8 @@ use notary_schema::threshold;
 
 use super::{Finding, Subject, counted};
 
+static ROOT: RoleName = RoleName::ROOT;
+
 /// One holder of a root key can replace every key.
 pub(super) fn root_threshold(subject: &Subject<'_>) -> Vec<Finding> {
     let root = subject.collected.view.trusted().root().signed();
@@ -108,7 +110,7 @@ fn lists<'a>(subject: &Subject<'a>) -> Vec<(&'a RoleName, &'a BTreeMap<KeyId, Ke
     let delegated = delegators(subject);
     let delegated =
         delegated.filter_map(|(role, file)| Some((role, &file.delegations.as_ref()?.keys)));
-    [(&RoleName::ROOT, root)].into_iter().chain(delegated).collect()
+    [(&ROOT, root)].into_iter().chain(delegated).collect()
 }
 
 /// Keys of a type or scheme that we do not know either.
