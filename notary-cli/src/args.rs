@@ -68,8 +68,8 @@ pub(crate) struct GlobalOptions {
     /// Also follow redirects to this host; may be repeated [config: redirect_hosts]
     #[arg(long = "redirect-host", global = true, value_name = "HOST")]
     pub(crate) redirect_hosts: Vec<String>,
-    /// How long a request is tried again (by `client` eight times at most), and a lock waited for
-    /// [default: 120]
+    /// How long is waited: for a lock, for an answer with all tries (`client`: eight at most), for all
+    /// metadata of a run; bytes have their time beside it [default: 120]
     #[arg(long, global = true, value_name = "SECONDS")]
     pub(crate) timeout: Option<u64>,
     /// Print one JSON document on stdout

@@ -3,6 +3,7 @@
 //! Trusted files are stored byte for byte as they came. Only 404 and 403 say that a file does not
 //! exist; whatever else goes wrong is a failure and never ends the walk along the roots.
 
+mod patience;
 pub(crate) mod target;
 
 use std::path::PathBuf;
@@ -16,18 +17,16 @@ use notary_schema::trusted::{Expiry, TrustedSet};
 use notary_schema::updater::{Found, Limits, Step, UpdateError, Updater, local_name};
 use reqwest::Method;
 use secrecy::SecretString;
+use tokio::time::Instant;
 use url::Url;
 
 use crate::publishing::wanted::Wanted;
 use crate::remote::{Body, Http, RemoteError, Request, Whole, refusal};
 use crate::trust_dir::{MetadataDir, StateError};
+use patience::{Patience, SLOWEST_METADATA};
 
 /// How long a replica may lag behind another one that has a newer timestamp.
 const REPLICA_LAG: Duration = Duration::from_secs(1);
-
-/// The slowest transfer of metadata that is waited for, beyond `--timeout`. Where a file's length is
-/// not listed, a mirror holds a client for half an hour at most with that file.
-const SLOWEST_METADATA: u64 = 32 << 10;
 
 /// Why a repository was not read, or a target not taken.
 #[derive(Debug, thiserror::Error)]
@@ -82,6 +81,7 @@ pub(crate) struct Agent<'a> {
     base: Url,
     token: Option<SecretString>,
     http: &'a Http,
+    patience: Patience,
 }
 
 impl<'a> Agent<'a> {
@@ -95,7 +95,8 @@ impl<'a> Agent<'a> {
         expiry: Expiry,
     ) -> Agent<'a> {
         let updater = Updater::new(now, expiry, Limits::default());
-        Agent { updater, files, base, token, http }
+        let patience = Patience::new(http.timeout());
+        Agent { updater, files, base, token, http, patience }
     }
 
     /// Brings the top-level metadata up to date.
@@ -127,17 +128,35 @@ impl<'a> Agent<'a> {
         name: &str,
         max_bytes: u64,
     ) -> Result<Option<Arc<[u8]>>, AgentError> {
+        let (bytes, took) = self.ask(name, max_bytes).await?;
+        self.patience.give_back(took, bytes.as_ref().map_or(0, |bytes| bytes.len()));
+        Ok(bytes)
+    }
+
+    /// [`Agent::fetch`] that says how long it took; whether that was worth it is not known yet.
+    async fn ask(
+        &self,
+        name: &str,
+        max_bytes: u64,
+    ) -> Result<(Option<Arc<[u8]>>, Duration), AgentError> {
         let url = target::url_of_encoded(&self.base, name);
-        let (method, token) = (Method::GET, self.token.as_ref());
-        let slowest_bytes_per_second = SLOWEST_METADATA;
-        let (body, url) = (Body::Empty, url.clone());
-        let request = Request { method, url, token, body, max_bytes, slowest_bytes_per_second };
-        let url = request.url.clone();
-        let mut body = Whole::default();
-        let answer = self.http.send(&request, &mut body).await.map_err(RemoteError::from)?;
+        let request = Request {
+            method: Method::GET,
+            url: url.clone(),
+            token: self.token.as_ref(),
+            body: Body::Empty,
+            max_bytes,
+            timeout: self.patience.left(),
+            slowest_bytes_per_second: SLOWEST_METADATA,
+        };
+        let (mut body, since) = (Whole::default(), Instant::now());
+        let answer = self.http.send(&request, &mut body).await;
+        let took = since.elapsed();
+        self.patience.spend(took);
+        let answer = answer.map_err(RemoteError::from)?;
         match answer.status {
-            _ if answer.is_success() => Ok(Some(body.finish())),
-            403 | 404 => Ok(None),
+            _ if answer.is_success() => Ok((Some(body.finish()), took)),
+            403 | 404 => Ok((None, took)),
             _ => Err(refusal(url, answer).into()),
         }
     }
@@ -165,16 +184,22 @@ impl<'a> Agent<'a> {
         loop {
             match self.updater.step() {
                 Step::Load { name } => self.load(&name)?,
-                Step::Fetch { name, max_bytes } => match self.fetch(&name, max_bytes).await? {
-                    Some(bytes) => match self.updater.fetched(bytes) {
+                Step::Fetch { name, max_bytes } => {
+                    let (answer, took) = self.ask(&name, max_bytes).await?;
+                    let length = answer.as_ref().map_or(0, |bytes| bytes.len());
+                    let taken = match answer {
+                        Some(bytes) => self.updater.fetched(bytes),
+                        None => self.updater.not_found(),
+                    };
+                    match taken {
+                        Ok(()) => self.patience.give_back(took, length),
                         Err(error) if error.is_older_timestamp() && !asked_again => {
                             asked_again = true;
                             tokio::time::sleep(REPLICA_LAG).await;
                         }
-                        other => other?,
-                    },
-                    None => self.updater.not_found()?,
-                },
+                        Err(error) => return Err(error.into()),
+                    }
+                }
                 Step::Save { name, bytes } => {
                     self.files.save(&name, &bytes)?;
                     self.updater.stored();

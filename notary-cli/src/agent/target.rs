@@ -201,6 +201,7 @@ async fn fetch(
         token: None,
         body: Body::Empty,
         max_bytes,
+        timeout: http.timeout(),
         slowest_bytes_per_second: SLOWEST_BYTES_PER_SECOND,
     };
     let answer = http.send(&request, sink).await.map_err(RemoteError::from)?;

@@ -3,10 +3,10 @@
 //! that of [`super::body`].
 //!
 //! A refusal (4xx) is an answer and comes back at once. A broken connection, a time-out, 429 and the
-//! answers of a service that is not well (5xx) are tried again, with growing pauses, as long as
-//! `--timeout` lasts, or as often as the caller said; `Retry-After` is obeyed. A certificate that is not trusted, a body that is too
-//! long and an answer that is no HTTP stay so: they end the request at once. There is no pause before
-//! the first try.
+//! answers of a service that is not well (5xx) are tried again, with growing pauses, as long as the
+//! time of the request lasts, or as often as the caller said; `Retry-After` is obeyed. A certificate
+//! that is not trusted, a body that is too long and an answer that is no HTTP stay so: they end the
+//! request at once. There is no pause before the first try.
 
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -53,7 +53,9 @@ pub(crate) struct Request<'a> {
     pub(crate) body: Body<'a>,
     /// The longest body of a success.
     pub(crate) max_bytes: u64,
-    /// How slow the transfer may be: `--timeout` and a second for each so many bytes.
+    /// How long it may take with all its tries, beside the time for its bytes.
+    pub(crate) timeout: Duration,
+    /// How slow the transfer may be: a second more for each so many bytes.
     pub(crate) slowest_bytes_per_second: u64,
 }
 
@@ -138,6 +140,11 @@ impl Http {
         Http { tries: Some(tries), ..self }
     }
 
+    /// How long is waited: `--timeout`.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
     /// Sends a request until it is answered, the time is over, or it was tried as often as it may; a
     /// success goes to the sink.
     pub(crate) async fn send(
@@ -146,7 +153,7 @@ impl Http {
         sink: &mut dyn Sink,
     ) -> Result<Answer, HttpError> {
         let start = Instant::now();
-        let end = start + self.timeout;
+        let end = start + request.timeout;
         let mut pause = FIRST_PAUSE;
         let (mut tried, mut told) = (0, false);
         loop {

@@ -242,10 +242,15 @@ impl<'a> Server<'a> {
 
     /// The body of a success.
     async fn send(&self, method: Method, url: Url, body: Body<'_>) -> Result<Vec<u8>, RemoteError> {
-        let (token, max_bytes) = (self.token.as_ref(), MAX_ANSWER_BYTES);
-        let slowest_bytes_per_second = SLOWEST_BYTES_PER_SECOND;
-        let request =
-            Request { method, url: url.clone(), token, body, max_bytes, slowest_bytes_per_second };
+        let request = Request {
+            method,
+            url: url.clone(),
+            token: self.token.as_ref(),
+            body,
+            max_bytes: MAX_ANSWER_BYTES,
+            timeout: self.http.timeout(),
+            slowest_bytes_per_second: SLOWEST_BYTES_PER_SECOND,
+        };
         let mut body = Vec::new();
         let answer = self.http.send(&request, &mut body).await?;
         match answer.is_success() {

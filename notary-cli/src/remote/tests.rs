@@ -14,17 +14,18 @@ fn http(seconds: u64) -> Http {
 }
 
 fn request<'a>(
+    http: &Http,
     method: Method,
     url: Url,
     token: Option<&'a SecretString>,
     body: Body<'a>,
 ) -> Request<'a> {
-    let slowest_bytes_per_second = SLOWEST_BYTES_PER_SECOND;
-    Request { method, url, token, body, max_bytes: 100, slowest_bytes_per_second }
+    let (timeout, slowest_bytes_per_second) = (http.timeout(), SLOWEST_BYTES_PER_SECOND);
+    Request { method, url, token, body, max_bytes: 100, timeout, slowest_bytes_per_second }
 }
 
 async fn get(http: &Http, url: Url, token: Option<&SecretString>) -> Result<Answer, HttpError> {
-    let request = request(Method::GET, url, token, Body::Empty);
+    let request = request(http, Method::GET, url, token, Body::Empty);
     http.send(&request, &mut Vec::new()).await
 }
 
@@ -104,8 +105,9 @@ async fn nothing_that_changes_something_is_sent_along_a_redirect() {
     for method in [Method::POST, Method::DELETE, Method::PATCH] {
         let url = server.url.join("a").unwrap();
         let (body, token) = (Body::Json("{}".into()), None);
-        let request = request(method, url, token, body);
-        let refused = http(60).send(&request, &mut Vec::new()).await.unwrap_err();
+        let http = http(60);
+        let request = request(&http, method, url, token, body);
+        let refused = http.send(&request, &mut Vec::new()).await.unwrap_err();
         assert!(matches!(refused, HttpError::Redirect { .. }), "{refused}");
     }
     assert_eq!(server.asked(), ["/a", "/a", "/a"]);

@@ -1,6 +1,7 @@
-//! What is asked for again, and what never is.
+//! What is asked for again, and what never is; how long all of it may take.
 
-use std::time::Duration;
+use std::io::Write;
+use std::time::{Duration, Instant};
 
 use notary_tests::mirror::Reply;
 
@@ -167,4 +168,36 @@ fn an_older_timestamp_of_another_replica_is_asked_for_again_after_a_second() {
     scene.refresh().refused("timestamp goes back from version 2 to 1");
     assert_eq!(scene.asked(), ["2.root.json", "timestamp.json", "timestamp.json"]);
     assert_eq!(scene.stored()["timestamp.json"], new);
+}
+
+/// A mirror may be slow with one file, not with each of many.
+#[test]
+fn a_mirror_that_is_slow_with_every_file_is_given_up_and_one_that_was_slow_once_is_not() {
+    const TIMEOUT: Duration = Duration::from_secs(6);
+    const LATE: Duration = Duration::from_secs(4);
+    let mut scene = Scene::looked_up();
+    (2..=9).for_each(|_| scene.publish_root());
+    let serve = |version: u64, pause: Duration| {
+        let file = scene.repository.root(version).to_vec();
+        let reply = Reply::wire(move |stream| {
+            std::thread::park_timeout(pause);
+            write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", file.len())?;
+            stream.write_all(&file)
+        });
+        scene.answer(&format!("{version}.root.json"), reply);
+    };
+    let refresh = || scene.run(scene.command(&format!("refresh --timeout {}", TIMEOUT.as_secs())));
+    (2..=9).for_each(|version| serve(version, LATE));
+    let started = Instant::now();
+    refresh().refused("the time is over (--timeout)");
+    assert!(started.elapsed() < 4 * LATE, "{:?}", started.elapsed());
+    assert_eq!(scene.asked(), ["2.root.json", "3.root.json"]);
+    assert_eq!(scene.stored()["root.json"], scene.repository.root(2), "what has come is kept");
+
+    serve(3, LATE);
+    (4..=9).for_each(|version| serve(version, Duration::from_millis(500)));
+    let started = Instant::now();
+    refresh().done();
+    assert!(started.elapsed() > TIMEOUT, "{:?}", started.elapsed());
+    assert_eq!(scene.stored()["root.json"], scene.repository.root(9));
 }
