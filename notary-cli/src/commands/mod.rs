@@ -21,11 +21,12 @@ mod trust;
 mod watch;
 
 use std::ffi::OsString;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::process::ExitCode;
 use std::rc::Rc;
 
 use clap::{CommandFactory, Parser};
+use tokio::runtime::{self, Runtime};
 
 use crate::Parts;
 use crate::args::{Cli, Command};
@@ -53,9 +54,7 @@ pub(crate) fn run(parts: Parts) -> ExitCode {
         }
     };
     output.configure(cli.options.json, cli.options.verbose);
-    // Timers are looked at after each turn of a task: answers without an end make a turn last seconds.
-    let mut runtime = tokio::runtime::Builder::new_current_thread();
-    let runtime = match runtime.event_interval(1).enable_all().build() {
+    let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(error) => {
             let failure = Failure::System { action: "start", error };
@@ -81,6 +80,19 @@ pub(crate) fn run(parts: Parts) -> ExitCode {
             code(&failure)
         }
     }
+}
+
+/// What the command runs on. Without descriptors for its signals tokio panics, so they are counted
+/// before it starts.
+fn runtime() -> io::Result<Runtime> {
+    #[cfg(unix)]
+    {
+        const TAKEN_AT_START: usize = 6;
+        let free = (0..TAKEN_AT_START).map(|_| std::fs::File::open("/dev/null"));
+        free.collect::<io::Result<Vec<_>>>()?;
+    }
+    // Timers are looked at after each turn of a task: answers without an end make a turn last seconds.
+    runtime::Builder::new_current_thread().event_interval(1).enable_all().build()
 }
 
 /// Whether the command is `client`, which knows only two exit codes, also when the rest of the
