@@ -174,6 +174,7 @@ pub(crate) async fn download(
     let failed = |error| AgentError::File { action: "write", path: to.to_owned(), error };
     let directory = files::parent(to);
     std::fs::create_dir_all(&directory).map_err(failed)?;
+    takes_a_file(to).map_err(failed)?;
     files::sweep(&directory);
     let with_sha512 = found.file.hashes.sha512().is_some();
     let file = files::temporary_in(&directory).map_err(failed)?;
@@ -186,6 +187,16 @@ pub(crate) async fn download(
     sink.file.as_file().sync_all().map_err(failed)?;
     sink.file.persist(to).map_err(|error| failed(error.error))?;
     Ok(files::sync_dir(&directory)?)
+}
+
+/// Whether a file can take this name, as far as that is known before it is there: a name may be too
+/// long for the file system, or that of a directory.
+fn takes_a_file(to: &Path) -> io::Result<()> {
+    match std::fs::symlink_metadata(to) {
+        Ok(there) if there.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
 async fn fetch(

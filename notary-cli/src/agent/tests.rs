@@ -239,6 +239,33 @@ async fn a_target_is_taken_only_when_it_is_the_listed_one() {
     assert_eq!(std::fs::read(&to).unwrap(), b"content");
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn a_target_that_has_no_place_is_not_asked_for() {
+    let world = World::new().await;
+    let http = patient();
+    let found = Found { name: "app.bin".into(), role: RoleName::TARGETS, file: target(b"content") };
+    let url = target::url(&world.server.url, "app.bin").unwrap();
+    world.server.answer("app.bin", Canned::ok("content"));
+    let directory = tempfile::tempdir().unwrap();
+    let download = async |name: &str| {
+        let progress = silent().bytes(0, "");
+        target::download(&http, &url, &found, &directory.path().join(name), progress).await
+    };
+    std::fs::create_dir(directory.path().join("taken")).unwrap();
+    for (name, wanted) in [("taken", "is a directory"), (&"n".repeat(256), "name too long")] {
+        let refused = download(name).await.unwrap_err().to_string();
+        assert!(refused.contains(wanted), "{refused}");
+    }
+    assert_eq!(world.server.asked(), [""; 0]);
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1, "a part of it was left");
+    download(&"n".repeat(255)).await.unwrap();
+    std::fs::write(directory.path().join("older"), "old").unwrap();
+    download("older").await.unwrap();
+    std::os::unix::fs::symlink("taken", directory.path().join("link")).unwrap();
+    download("link").await.unwrap();
+}
+
 #[tokio::test]
 async fn stored_files_alone_say_what_they_said_when_they_were_trusted() {
     let world = World::new().await;
