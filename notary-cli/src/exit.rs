@@ -132,6 +132,21 @@ impl Failure {
         Failure::File { action, path: path.display().to_string(), error }
     }
 
+    /// A target that no role of a collection lists.
+    pub(crate) fn unlisted(name: String) -> Failure {
+        AgentError::NoSuchTarget { name, next: "`notary list` shows what there is" }.into()
+    }
+
+    /// The same, where this option names the directory of trusted metadata.
+    pub(crate) fn in_directory_of(self, option: &'static str) -> Failure {
+        match self {
+            Failure::State(error) | Failure::Agent(AgentError::State(error)) => {
+                Failure::State(error.in_directory_of(option))
+            }
+            other => other,
+        }
+    }
+
     /// What the server says, where it is the server that refuses.
     pub(crate) fn problem(&self) -> Option<&Problem> {
         match self {

@@ -41,10 +41,12 @@ pub(crate) enum AgentError {
     #[error(transparent)]
     State(#[from] StateError),
     /// No trusted role lists the target.
-    #[error("no trusted role lists the target {name:?}; `notary list` shows what there is")]
+    #[error("no trusted role lists the target {name:?}; {next}")]
     NoSuchTarget {
         /// The target.
         name: String,
+        /// What to do next.
+        next: &'static str,
     },
     /// A file is not the target that trusted metadata lists.
     #[error("{what} is not the target {name:?}: {why}")]

@@ -23,20 +23,26 @@ use crate::trust_dir::{Lock, MetadataDir, files};
 /// commands of a collection do wait, since a publish must outlive a server that is being replaced.
 const TRIES: u32 = 8;
 
+/// The option that names the directory of trusted metadata.
+const METADATA_DIR: &str = "--metadata-dir";
+
 /// Runs `notary client …`.
 pub(crate) async fn run(session: &Session, args: ClientArgs) -> Result<Outcome, Failure> {
-    let files = session.metadata_dir(needed(args.metadata_dir.clone(), "--metadata-dir")?);
-    match &args.command {
-        ClientCommand::Init { root } => {
-            let bytes = std::fs::read(root).map_err(|error| Failure::file("read", root, error))?;
-            files.save(&local_name(&RoleName::ROOT), &bytes)?;
-            files.sync()?;
-        }
-        ClientCommand::Refresh => refresh(session, &args, files).await?,
-        ClientCommand::Download { .. } => download(session, &args, files).await?,
-    }
+    let files = session.metadata_dir(needed(args.metadata_dir.clone(), METADATA_DIR)?);
+    let done = match &args.command {
+        ClientCommand::Init { root } => init(root, &files),
+        ClientCommand::Refresh => refresh(session, &args, files).await,
+        ClientCommand::Download { .. } => download(session, &args, files).await,
+    };
+    done.map_err(|failure| failure.in_directory_of(METADATA_DIR))?;
     session.output.result(&json!({ "done": true }), "")?;
     Ok(Outcome::Done)
+}
+
+fn init(root: &Path, files: &MetadataDir) -> Result<(), Failure> {
+    let bytes = std::fs::read(root).map_err(|error| Failure::file("read", root, error))?;
+    files.save(&local_name(&RoleName::ROOT), &bytes)?;
+    Ok(files.sync()?)
 }
 
 async fn refresh(session: &Session, args: &ClientArgs, files: MetadataDir) -> Result<(), Failure> {
@@ -73,7 +79,8 @@ async fn download(session: &Session, args: &ClientArgs, files: MetadataDir) -> R
             lock = Some(locked(session, &files).await?);
         }
         let found = agent.find(name).await?;
-        let found = found.ok_or_else(|| AgentError::NoSuchTarget { name: name.clone() })?;
+        let next = "is it spelled as its publisher spells it?";
+        let found = found.ok_or_else(|| AgentError::NoSuchTarget { name: name.clone(), next })?;
         let consistent = agent.trusted()?.root().signed().consistent_snapshot == Some(true);
         drop(lock.take());
         take(session, &http, &base, &directory, &found, consistent).await?;

@@ -34,7 +34,7 @@ pub(crate) async fn lookup(session: &Session, args: LookupArgs) -> Result<Outcom
     let (_, _lock) = session.locked(&args.gun).await?;
     let mut agent = session.refreshed(&args.gun, session.now(), Expiry::Enforced).await?;
     let Some(found) = agent.find(&args.name).await? else {
-        return Err(AgentError::NoSuchTarget { name: args.name }.into());
+        return Err(Failure::unlisted(args.name));
     };
     let hash = found.file.hashes.sha256().or(found.file.hashes.sha512()).unwrap_or_default();
     let text = format!("{} {} {hash} {}\n", found.role, found.file.length, found.name);

@@ -92,7 +92,7 @@ async fn find(session: &Session, gun: &Gun, name: &str) -> Result<(Found, Expire
     let fresh_until = agent.trusted()?.timestamp().map(|timestamp| timestamp.expires());
     let fresh_until = fresh_until.expect("a refresh ends with a timestamp");
     let found = agent.find(name).await?;
-    let found = found.ok_or_else(|| AgentError::NoSuchTarget { name: name.to_owned() })?;
+    let found = found.ok_or_else(|| Failure::unlisted(name.to_owned()))?;
     Ok((found, fresh_until))
 }
 

@@ -33,12 +33,14 @@ const TRUSTED: &str = "_trusted";
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StateError {
     /// The operating system refused.
-    #[error("could not {action} {path}: {error}{}", advice(.error))]
+    #[error("could not {action} {path}: {error}{}", advice(.error, .option))]
     Io {
         /// What was tried: "read".
         action: &'static str,
         /// The file or directory.
         path: PathBuf,
+        /// The option that names the directory that it is in.
+        option: &'static str,
         /// Its answer.
         error: std::io::Error,
     },
@@ -59,18 +61,20 @@ pub(crate) enum StateError {
 }
 
 /// What to do about an answer of the operating system, where that is known.
-fn advice(error: &std::io::Error) -> &'static str {
+fn advice(error: &std::io::Error, option: &str) -> String {
     use std::io::ErrorKind;
     match error.kind() {
-        ErrorKind::PermissionDenied => "; it must belong to you, and be writable",
-        ErrorKind::ReadOnlyFilesystem => "; name a directory that can be written with --trust-dir",
+        ErrorKind::PermissionDenied => "; it must belong to you, and be writable".to_owned(),
+        ErrorKind::ReadOnlyFilesystem => {
+            format!("; name a directory that can be written with {option}")
+        }
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-            "; nothing is lost: make room and say the same again"
+            "; nothing is lost: make room and say the same again".to_owned()
         }
         ErrorKind::NotADirectory | ErrorKind::IsADirectory | ErrorKind::AlreadyExists => {
-            "; move away what stands there, or name another directory with --trust-dir"
+            format!("; move away what stands there, or name another directory with {option}")
         }
-        _ => "",
+        _ => String::new(),
     }
 }
 
@@ -95,7 +99,17 @@ fn way_out(path: &Path) -> &'static str {
 impl StateError {
     /// An answer of the operating system.
     pub(crate) fn io(action: &'static str, path: &Path, error: std::io::Error) -> StateError {
-        StateError::Io { action, path: path.to_owned(), error }
+        StateError::Io { action, path: path.to_owned(), option: "--trust-dir", error }
+    }
+
+    /// The same, where another option than `--trust-dir` names the directory.
+    pub(crate) fn in_directory_of(self, option: &'static str) -> StateError {
+        match self {
+            StateError::Io { action, path, error, .. } => {
+                StateError::Io { action, path, option, error }
+            }
+            other => other,
+        }
     }
 }
 
