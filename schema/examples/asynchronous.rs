@@ -57,15 +57,23 @@ async fn drive(
                 file.write_all(&bytes).await?;
                 file.sync_all().await?;
                 fs::rename(unfinished, stored.join(name)).await?;
+                sync(stored).await?;
                 updater.stored();
             }
             Step::Remove { name } => {
                 fs::remove_file(stored.join(name)).await?;
+                sync(stored).await?;
                 updater.stored();
             }
             Step::Done => return Ok(()),
         }
     }
+}
+
+/// Makes durable what the directory holds: without it a power cut may bring an older state back, or the
+/// new files in another order. A rename is durable by itself where no directory can be opened.
+async fn sync(directory: &Path) -> io::Result<()> {
+    if cfg!(unix) { fs::File::open(directory).await?.sync_all().await } else { Ok(()) }
 }
 
 /// A file, `None` where there is none; one byte more than `most` shows that it is too long.

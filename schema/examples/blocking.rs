@@ -50,15 +50,23 @@ fn drive(updater: &mut Updater, stored: &Path, mirror: &Path) -> Result<(), Box<
                 file.write_all(&bytes)?;
                 file.sync_all()?;
                 fs::rename(unfinished, stored.join(name))?;
+                sync(stored)?;
                 updater.stored();
             }
             Step::Remove { name } => {
                 fs::remove_file(stored.join(name))?;
+                sync(stored)?;
                 updater.stored();
             }
             Step::Done => return Ok(()),
         }
     }
+}
+
+/// Makes durable what the directory holds: without it a power cut may bring an older state back, or the
+/// new files in another order. A rename is durable by itself where no directory can be opened.
+fn sync(directory: &Path) -> io::Result<()> {
+    if cfg!(unix) { File::open(directory)?.sync_all() } else { Ok(()) }
 }
 
 /// A file, `None` where there is none; one byte more than `most` shows that it is too long.
