@@ -6,8 +6,17 @@ use crate::name::{RoleName, Version};
 use crate::role::TargetFile;
 
 /// The name of a role's trusted file in the directory of a client: `docs.json`, percent-encoded.
+///
+/// The first letter of a delegated role like `Root` is encoded too: a file system that does not tell
+/// cases apart would put its file in the place of the root.
 pub fn local_name(role: &RoleName) -> String {
-    format!("{}.json", encode(role.as_str()))
+    let name = role.as_str();
+    let top_level = [RoleName::ROOT, RoleName::TARGETS, RoleName::SNAPSHOT, RoleName::TIMESTAMP];
+    let is_like = |top: &RoleName| top != role && top.as_str().eq_ignore_ascii_case(name);
+    match name.as_bytes() {
+        [first, ..] if top_level.iter().any(is_like) => format!("%{first:02X}{}.json", &name[1..]),
+        _ => format!("{}.json", encode(name)),
+    }
 }
 
 /// The name of a role's file below the metadata URL: `7.docs.json`, percent-encoded; without a
@@ -57,6 +66,29 @@ mod tests {
         assert_eq!(local_name(&role), "a%2F%C3%BC%20b.json");
         assert_eq!(remote_name(&role, Version::new(7).ok()), "7.a%2F%C3%BC%20b.json");
         assert_eq!(remote_name(&RoleName::TIMESTAMP, None), "timestamp.json");
+    }
+
+    #[test]
+    fn no_file_of_a_delegated_role_has_a_name_like_that_of_a_top_level_role() {
+        let local = |name: &str| local_name(&RoleName::parse(name).unwrap());
+        for (name, file) in [
+            ("root", "root.json"),
+            ("Root", "%52oot.json"),
+            ("rOOT", "%72OOT.json"),
+            ("Timestamp", "%54imestamp.json"),
+            ("SNAPSHOT", "%53NAPSHOT.json"),
+            ("Targets", "%54argets.json"),
+            ("Roots", "Roots.json"),
+            ("%52oot", "%2552oot.json"),
+        ] {
+            assert_eq!(local(name), file);
+        }
+        let role = RoleName::parse("Root").unwrap();
+        assert_eq!(
+            remote_name(&role, Version::new(1).ok()),
+            "1.Root.json",
+            "URLs stay as they are"
+        );
     }
 
     #[test]
