@@ -1,6 +1,7 @@
 //! The only place that prints: results to stdout, messages and progress to stderr.
 //!
-//! With `--json` stdout gets exactly one document, also when the command fails. Nothing that comes from
+//! With `--json` stdout gets exactly one document, also when the command fails; or one on each line,
+//! where results come without end. Nothing that comes from
 //! a server or a repository steers a terminal, also in JSON, forges a line, or reorders what is read:
 //! such characters are shown escaped.
 
@@ -24,13 +25,20 @@ pub(crate) struct Output {
     stderr: RefCell<Box<dyn Write>>,
     json: Cell<bool>,
     verbose: Cell<bool>,
+    endless: Cell<bool>,
 }
 
 impl Output {
     /// Prints to these two.
     pub(crate) fn new(stdout: Box<dyn Write>, stderr: Box<dyn Write>) -> Output {
         let (stdout, stderr) = (RefCell::new(stdout), RefCell::new(stderr));
-        Output { stdout, stderr, json: Cell::new(false), verbose: Cell::new(false) }
+        Output {
+            stdout,
+            stderr,
+            json: Cell::default(),
+            verbose: Cell::default(),
+            endless: Cell::default(),
+        }
     }
 
     /// Sets what the command line asks for.
@@ -60,7 +68,13 @@ impl Output {
         }
     }
 
-    /// One of results that come without end: with `--json` the value as one document on a line.
+    /// Says that results come without end: with `--json`, whatever is printed from now on is one document
+    /// on a line, and so is the failure that ends the command.
+    pub(crate) fn go_on_without_end(&self) {
+        self.endless.set(true);
+    }
+
+    /// One of results that come without end.
     pub(crate) fn one_of_many<T: Serialize>(&self, value: &T, text: &str) -> io::Result<()> {
         match self.json.get() {
             true => {
@@ -105,14 +119,20 @@ impl Output {
             other => self.line("error: ", &one_line(&other.to_string())),
         }
         if self.json.get() {
-            let body = json!({
+            let mut body = json!({
                 "error": failure.to_string(),
                 "exit": failure.code(),
                 "code": failure.problem().map(|problem| &problem.code),
                 "request_id": failure.problem().map(|problem| &problem.request_id),
             });
             // There is nobody left to tell when this fails.
-            let _ = self.result(&body, "");
+            let _ = match self.endless.get() {
+                true => {
+                    body["event"] = "failed".into();
+                    self.one_of_many(&body, "")
+                }
+                false => self.result(&body, ""),
+            };
         }
     }
 

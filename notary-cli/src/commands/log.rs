@@ -36,6 +36,7 @@ pub(crate) async fn run(session: &Session, args: LogArgs) -> Result<Outcome, Fai
 /// Prints each event as it comes, until somebody ends the program. A server that is away for a while
 /// is waited for; that it was never there is an error.
 async fn follow(session: &Session, gun: &Gun, mut after: u64) -> Result<Outcome, Failure> {
+    session.output.go_on_without_end();
     let mut was_there = false;
     loop {
         let more = match page(session, gun, &mut after).await {

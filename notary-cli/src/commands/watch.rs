@@ -32,6 +32,7 @@ const MAX_BACKOFF: Duration = Duration::from_secs(60 * 60);
 
 /// Runs `notary watch`.
 pub(crate) async fn run(session: &Session, args: WatchArgs) -> Result<Outcome, Failure> {
+    session.output.go_on_without_end();
     let (gun, interval) = (args.pull.gun.clone(), args.interval.0);
     let errand = Errand::new(session, args.pull)?;
     let mut watch = Watch { session, gun, errand, exec: args.exec, seen: None };
