@@ -117,8 +117,13 @@ fn target_names_keep_their_order_wherever_they_stand() {
 
 #[cfg(feature = "doctor")]
 #[test]
-fn the_doctor_takes_a_span_and_a_seed() {
+fn the_doctor_takes_a_span_a_seed_and_what_is_accepted() {
     parse("notary doctor a --within 30d --seed 7 --json").unwrap();
+    parse("notary doctor a --accept key_shared --accept expires_soon:a:b").unwrap();
+    for bad in ["expired", "", "key_shared:", "KEY_SHARED", "tough_refuses"] {
+        let refused = parse(&format!("notary doctor a --accept={bad}")).unwrap_err().to_string();
+        assert!(bad.ends_with(':') || refused.contains("expires_soon, key_id"), "{refused}");
+    }
 }
 
 #[test]

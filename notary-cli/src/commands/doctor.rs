@@ -34,7 +34,13 @@ pub(crate) async fn run(session: &Session, args: DoctorArgs) -> Result<Outcome, 
     let mut agent = session.refreshed(gun, now, Expiry::Reported).await?;
     let collected = collect(&mut agent, Bounds::default(), seed, now).await?;
     let by = args.within.from(now).time();
-    let own = examine(&Subject { gun, collected: &collected, now, by });
+    let mut own = examine(&Subject { gun, collected: &collected, now, by });
+    own.iter_mut().for_each(|finding| finding.accept(&args.accept));
+    for accepted in &args.accept {
+        if !own.iter().any(|finding| accepted.covers(finding.code, &finding.role)) {
+            session.output.message(format_args!("--accept {accepted}: there is no such finding"));
+        }
+    }
     let opinion = opinion::second(&mut agent, &collected).await?;
     let outcome = outcome(&own, &opinion.findings);
     report(session, gun, &collected, &own, &opinion)?;
@@ -50,7 +56,8 @@ fn random() -> u32 {
 /// What our own verification refuses, or clients that keep to the specification, is not verified; what
 /// the second implementation alone refuses is something to do.
 fn outcome(own: &[Finding], second: &[Finding]) -> Outcome {
-    match own.iter().map(|finding| finding.severity).min() {
+    let open = own.iter().filter(|finding| !finding.accepted);
+    match open.map(|finding| finding.severity).min() {
         Some(Severity::Error) => Outcome::NotVerified,
         Some(Severity::Warning) => Outcome::ToDo,
         _ if !second.is_empty() => Outcome::ToDo,
@@ -78,8 +85,9 @@ fn report(
         "reread": { "by": SECOND, "what": opinion.reread }, "findings": findings,
     });
     let mut text = extent(gun, collected, opinion.reread);
-    for Finding { severity, code, role, what, next } in findings {
-        writeln!(text, "{severity} {code} {role}: {}; {}", one_line(what), one_line(next))
+    for Finding { severity, code, role, what, next, accepted } in findings {
+        let mark = if *accepted { " (accepted)" } else { "" };
+        writeln!(text, "{severity} {code} {role}{mark}: {}; {}", one_line(what), one_line(next))
             .expect("a String takes all");
     }
     Ok(session.output.result(&value, &text)?)

@@ -5,6 +5,8 @@ use std::fmt;
 use notary_schema::name::RoleName;
 use serde::Serialize;
 
+use crate::args::{ACCEPTABLE, Accepted};
+
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -40,6 +42,8 @@ pub(crate) struct Finding {
     pub(crate) what: String,
     /// What to do next.
     pub(crate) next: String,
+    /// Somebody has seen it, and nothing is to be done.
+    pub(crate) accepted: bool,
 }
 
 impl Finding {
@@ -50,7 +54,8 @@ impl Finding {
         what: String,
         next: String,
     ) -> Finding {
-        Finding { severity: Severity::Error, code, role: role.clone(), what, next }
+        let (severity, role) = (Severity::Error, role.clone());
+        Finding { severity, code, role, what, next, accepted: false }
     }
 
     /// A warning.
@@ -60,11 +65,28 @@ impl Finding {
         what: String,
         next: String,
     ) -> Finding {
-        Finding { severity: Severity::Warning, ..Finding::error(code, role, what, next) }
+        Finding::acceptable(Severity::Warning, code, role, what, next)
     }
 
     /// A note.
     pub(crate) fn note(code: &'static str, role: &RoleName, what: String, next: String) -> Finding {
-        Finding { severity: Severity::Note, ..Finding::error(code, role, what, next) }
+        Finding::acceptable(Severity::Note, code, role, what, next)
+    }
+
+    fn acceptable(
+        severity: Severity,
+        code: &'static str,
+        role: &RoleName,
+        what: String,
+        next: String,
+    ) -> Finding {
+        debug_assert!(ACCEPTABLE.contains(&code), "{code} cannot be accepted");
+        Finding { severity, ..Finding::error(code, role, what, next) }
+    }
+
+    /// Marks it, if it is accepted.
+    pub(crate) fn accept(&mut self, accepted: &[Accepted]) {
+        let is_meant = |accepted: &Accepted| accepted.covers(self.code, &self.role);
+        self.accepted = self.severity != Severity::Error && accepted.iter().any(is_meant);
     }
 }

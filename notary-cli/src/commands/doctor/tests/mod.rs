@@ -305,7 +305,7 @@ fn with_delegations_of(hand: &mut Hand, names: &[&str]) -> serde_json::Value {
 fn what_is_refused_here_is_not_verified_and_what_another_refuses_is_to_do() {
     let finding = |severity| Finding {
         severity,
-        ..Finding::note("some_code", &RoleName::ROOT, "a".into(), "b".into())
+        ..Finding::note("key_shared", &RoleName::ROOT, "a".into(), "b".into())
     };
     let (error, warning, note) = (&[finding(Error)], &[finding(Warning)], &[finding(Note)]);
     assert_eq!(outcome(&[], &[]), Outcome::Done);
@@ -313,6 +313,24 @@ fn what_is_refused_here_is_not_verified_and_what_another_refuses_is_to_do() {
     assert_eq!(outcome(warning, &[]), Outcome::ToDo);
     assert_eq!(outcome(note, error), Outcome::ToDo);
     assert_eq!(outcome(error, error), Outcome::NotVerified);
+}
+
+#[test]
+fn what_is_accepted_is_nothing_to_do_unless_it_is_an_error() {
+    let outcome_of = |severity, accepted: &str| {
+        let text = || "a".to_owned();
+        let finding = Finding::warning("key_shared", &RoleName::ROOT, text(), text());
+        let mut finding = Finding { severity, ..finding };
+        finding.accept(&[accepted.parse().unwrap()]);
+        outcome(&[finding], &[])
+    };
+    for accepted in ["key_shared", "key_shared:root"] {
+        assert_eq!(outcome_of(Warning, accepted), Outcome::Done, "{accepted}");
+        assert_eq!(outcome_of(Error, accepted), Outcome::NotVerified, "{accepted}");
+    }
+    for other in ["key_unknown", "key_shared:targets", "key_unknown:root"] {
+        assert_eq!(outcome_of(Warning, other), Outcome::ToDo, "{other}");
+    }
 }
 
 /// Scripts rely on the codes: the page that tells what they mean has them all.
