@@ -37,7 +37,7 @@ impl Patience {
     /// back.
     pub(super) fn give_back(&self, took: Duration, bytes: usize) {
         let due = PROMPT + Duration::from_secs(bytes as u64 / SLOWEST_METADATA);
-        self.spent.set(self.spent.get() - took.min(due));
+        self.spent.set(self.spent.get().saturating_sub(took.min(due)));
     }
 }
 
