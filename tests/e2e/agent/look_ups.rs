@@ -2,29 +2,10 @@
 
 use notary_schema::key::sha256_hex;
 use notary_tests::hand::{HandKey, Repository, target};
-use notary_tests::mirror::Reply;
 use serde_json::json;
 
+use super::{COLD, WARM, after, download};
 use crate::scene::{Scene, hashed};
-
-/// The requests of a refresh after which nothing has changed.
-const WARM: [&str; 2] = ["2.root.json", "timestamp.json"];
-/// The requests of a first refresh.
-const COLD: [&str; 4] = ["2.root.json", "timestamp.json", "1.snapshot.json", "1.targets.json"];
-
-/// The requests of a download from a mirror that has everything, after those of the refresh.
-#[track_caller]
-fn download(scene: &Scene, names: &[&str], refresh: &[&str]) -> Vec<String> {
-    scene.download(names).done();
-    after(scene, refresh)
-}
-
-#[track_caller]
-fn after(scene: &Scene, refresh: &[&str]) -> Vec<String> {
-    let asked = scene.asked();
-    assert_eq!(asked[..refresh.len()], *refresh);
-    asked[refresh.len()..].to_vec()
-}
 
 #[test]
 fn a_delegated_role_is_asked_for_when_its_paths_cover_the_name() {
@@ -53,82 +34,11 @@ fn a_changed_role_is_asked_for_again_by_the_look_up_that_needs_it() {
 }
 
 #[test]
-fn names_are_handled_in_their_order_and_share_what_was_read() {
-    let scene = Scene::with(|repository| {
-        repository.add_target("docs", "docs/more.txt", b"more");
-    });
-    let [guide, more, app] = [
-        hashed("docs/guide.txt", "guide"),
-        hashed("docs/more.txt", "more"),
-        hashed("app.tgz", "app"),
-    ];
-    let docs = "1.docs.json".to_owned();
-    assert_eq!(
-        download(&scene, &["docs/more.txt", "app.tgz", "docs/guide.txt"], &COLD),
-        [docs, more, app, guide]
-    );
-}
-
-#[test]
-fn the_first_failure_ends_a_download() {
-    let scene = Scene::new();
-    scene
-        .download(&["docs/guide.txt", "docs/nothing", "app.tgz"])
-        .refused("no trusted role lists the target \"docs/nothing\"");
-    let asked = after(&scene, &COLD);
-    assert_eq!(asked, ["1.docs.json".to_owned(), hashed("docs/guide.txt", "guide")]);
-    assert_eq!(scene.downloaded_names(), ["docs%2Fguide.txt"]);
-}
-
-#[test]
-fn a_target_is_downloaded_when_it_is_not_there_as_it_is_listed() {
-    let mut scene = Scene::looked_up();
-    let file = scene.path("targets/docs%2Fguide.txt");
-    let guide = [hashed("docs/guide.txt", "guide")];
-    assert_eq!(download(&scene, &["docs/guide.txt"], &WARM), guide, "missing");
-    assert_eq!(download(&scene, &["docs/guide.txt"], &WARM), [""; 0], "there already");
-    std::fs::write(&file, b"GUIDE").expect("our own");
-    assert_eq!(download(&scene, &["docs/guide.txt"], &WARM), guide, "changed here");
-    scene.repository.add_target("docs", "docs/guide.txt", b"longer guide");
-    scene.publish();
-    let refresh = ["2.root.json", "timestamp.json", "2.snapshot.json", "2.docs.json"];
-    let longer = hashed("docs/guide.txt", "longer guide");
-    assert_eq!(download(&scene, &["docs/guide.txt"], &refresh), [longer], "changed there");
-    assert_eq!(std::fs::read(&file).expect("the same name"), b"longer guide");
-    assert_eq!(scene.downloaded().len(), 1);
-}
-
-#[test]
-fn a_target_that_the_mirror_does_not_have_is_asked_for_once() {
-    let scene = Scene::looked_up();
-    let guide = hashed("docs/guide.txt", "guide");
-    scene.answer(&guide, Reply::status("404 Not Found"));
-    scene.download(&["docs/guide.txt"]).refused("answers 404");
-    assert_eq!(after(&scene, &WARM), [guide]);
-    assert_eq!(scene.downloaded_names(), [""; 0]);
-}
-
-#[test]
 fn without_consistent_snapshots_names_have_no_version_and_no_hash() {
     let scene = Scene::with(|repository| repository.set_consistent(Some(false)));
     let refresh = ["2.root.json", "timestamp.json", "snapshot.json", "targets.json"];
     let asked = download(&scene, &["docs/guide.txt"], &refresh);
     assert_eq!(asked, ["docs.json", "targets/docs/guide.txt"]);
-}
-
-#[test]
-fn downloaded_names_stay_in_the_directory() {
-    let scene = Scene::with(|repository| {
-        for name in ["a/../../b", "../b", "/b", "%2e%2e/b", "ü ?#", "a/b"] {
-            repository.add_target("targets", name, b"content");
-        }
-    });
-    for name in ["a/../../b", "../b"] {
-        scene.download(&[name]).refused("cannot stand in a URL or a file name");
-    }
-    scene.download(&["/b", "%2e%2e/b", "ü ?#", "a/b"]).done();
-    assert_eq!(scene.downloaded_names(), ["%252e%252e%2Fb", "%2Fb", "%C3%BC%20%3F%23", "a%2Fb"]);
-    assert!(!scene.path("b").exists());
 }
 
 /// Delegations of `x/*`: targets → a → c, targets → b.
@@ -205,18 +115,6 @@ fn of_hash_bins_the_one_of_the_name_is_asked_for() {
         });
         assert_eq!(download(&scene, &[name], &COLD), [format!("1.{bin}.json"), y.clone()]);
     }
-}
-
-#[test]
-fn delegated_roles_are_stored_and_asked_for_percent_encoded() {
-    let scene = Scene::with(|repository| {
-        repository.delegate_paths("targets", "a/ü", &["x/*"]);
-        repository.add_target("a/ü", "x/y", b"y");
-    });
-    let asked = download(&scene, &["x/y"], &COLD);
-    assert_eq!(asked, ["1.a%2F%C3%BC.json", &hashed("x/y", "y")]);
-    let served = scene.repository.file("1.a%2F%C3%BC.json");
-    assert_eq!(scene.stored()["a%2F%C3%BC.json"], served);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //!
 //! - [`refreshes`]: the exact requests of each kind of refresh
 //! - [`look_ups`]: the exact requests of each kind of look-up and download
+//! - [`command_line`]: the exact requests of each promise that `notary client` makes
 //! - [`trouble`]: what is asked for again, and what never is
 //! - [`sharing`]: several agents with one directory, and agents that are killed
 //! - [`scarce`]: a machine that has too little of something
@@ -9,9 +10,31 @@
 //! - [`bombs`]: files that are hard to read, and delegations without end
 
 mod bombs;
+mod command_line;
 mod hostile;
 mod look_ups;
 mod refreshes;
 mod scarce;
 mod sharing;
 mod trouble;
+
+use crate::scene::Scene;
+
+/// The requests of a refresh after which nothing has changed.
+const WARM: [&str; 2] = ["2.root.json", "timestamp.json"];
+/// The requests of a first refresh.
+const COLD: [&str; 4] = ["2.root.json", "timestamp.json", "1.snapshot.json", "1.targets.json"];
+
+/// The requests of a download from a mirror that has everything, after those of the refresh.
+#[track_caller]
+fn download(scene: &Scene, names: &[&str], refresh: &[&str]) -> Vec<String> {
+    scene.download(names).done();
+    after(scene, refresh)
+}
+
+#[track_caller]
+fn after(scene: &Scene, refresh: &[&str]) -> Vec<String> {
+    let asked = scene.asked();
+    assert_eq!(asked[..refresh.len()], *refresh);
+    asked[refresh.len()..].to_vec()
+}

@@ -95,17 +95,6 @@ fn a_damaged_or_lost_file_is_asked_for_again() {
 }
 
 #[test]
-fn init_asks_for_nothing_and_looks_at_nothing() {
-    let scene = Scene::new();
-    std::fs::write(scene.path("root"), b"no root at all").expect("our own");
-    scene.run(scene.command("init root")).done();
-    assert_eq!(scene.asked(), [""; 0]);
-    assert_eq!(scene.stored()["root.json"], b"no root at all");
-    scene.refresh().refused("root.json is damaged");
-    assert_eq!(scene.asked(), [""; 0], "without a root nobody is asked");
-}
-
-#[test]
 fn everything_goes_over_one_connection_and_tells_nothing_of_the_user() {
     let scene = Scene::new();
     scene.download(&["docs/guide.txt", "app.tgz"]).done();
