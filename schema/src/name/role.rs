@@ -1,6 +1,5 @@
 //! Roles: every name is read that a client can tell from others, and few are created.
 
-
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
