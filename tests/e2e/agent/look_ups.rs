@@ -33,6 +33,20 @@ fn a_changed_role_is_asked_for_again_by_the_look_up_that_needs_it() {
     );
 }
 
+/// A file system may not tell `Root.json` from `root.json`.
+#[test]
+fn a_role_that_is_called_like_a_top_level_role_has_a_file_of_its_own() {
+    let scene = Scene::with(|repository| {
+        repository.delegate_paths("targets", "Root", &["x/*"]);
+        repository.add_target("Root", "x/y", b"y");
+    });
+    let asked = download(&scene, &["x/y"], &COLD);
+    assert_eq!(asked, ["1.Root.json".to_owned(), hashed("x/y", "y")]);
+    let stored = scene.stored();
+    assert_eq!(stored["root.json"], scene.repository.root(1));
+    assert_eq!(stored["%52oot.json"], scene.repository.file("1.Root.json"));
+}
+
 #[test]
 fn without_consistent_snapshots_names_have_no_version_and_no_hash() {
     let scene = Scene::with(|repository| repository.set_consistent(Some(false)));

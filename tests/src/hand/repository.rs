@@ -10,7 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use notary_schema::key::sha256_hex;
 use notary_schema::name::RoleName;
 use notary_schema::role::Expires;
-use notary_schema::updater::local_name;
+use notary_schema::updater::remote_name;
 use ring::digest::{SHA512, digest};
 use serde_json::{Map, Value, json};
 
@@ -168,13 +168,13 @@ impl Repository {
 
     /// The name under which the present file of a role is served.
     pub fn file_name(&self, role: &str) -> String {
-        let local = local_name(&RoleName::parse(role).expect("a role that clients read"));
+        let plain = remote_name(&RoleName::parse(role).expect("a role that clients read"), None);
         match role {
-            "timestamp" => local,
+            "timestamp" => plain,
             _ if role == "root" || self.is_consistent() => {
-                format!("{}.{local}", self.parts[role].signed["version"])
+                format!("{}.{plain}", self.parts[role].signed["version"])
             }
-            _ => local,
+            _ => plain,
         }
     }
 
