@@ -61,8 +61,12 @@ async fn drive(
                 updater.stored();
             }
             Step::Remove { name } => {
-                fs::remove_file(stored.join(name)).await?;
-                sync(stored).await?;
+                match fs::remove_file(stored.join(name)).await {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                        return Err(error.into());
+                    }
+                    _ => sync(stored).await?,
+                }
                 updater.stored();
             }
             Step::Done => return Ok(()),

@@ -54,8 +54,12 @@ fn drive(updater: &mut Updater, stored: &Path, mirror: &Path) -> Result<(), Box<
                 updater.stored();
             }
             Step::Remove { name } => {
-                fs::remove_file(stored.join(name))?;
-                sync(stored)?;
+                match fs::remove_file(stored.join(name)) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                        return Err(error.into());
+                    }
+                    _ => sync(stored)?,
+                }
                 updater.stored();
             }
             Step::Done => return Ok(()),

@@ -4,7 +4,8 @@
 //! keys/                           private keys, encrypted; their public parts are readable
 //! collections/GUN/_pinned.json    the root that a person vouched for; never replaced
 //! collections/GUN/_trusted/       the newest trusted metadata, byte for byte as it came:
-//!                                 root.json timestamp.json snapshot.json targets.json ROLE.json
+//!                                 root.json timestamp.json snapshot.json targets.json ROLE.json,
+//!                                 and root.next while it replaces root.json
 //! collections/GUN/_staged.json    changes that wait to be published
 //! collections/GUN/_in_flight.json signed files of a publish whose outcome is not known
 //! collections/GUN/_applied.json   for which files `notary watch` has run its command

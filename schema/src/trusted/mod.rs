@@ -5,12 +5,15 @@
 //! changes what is trusted. One reference time is given at the start and used for all of it.
 //!
 //! What the client stored before comes in through [`TrustedSet::restore`]: it says what may not go
-//! back, and is used again where it still is what the repository lists.
+//! back, and is used again where it still is what the repository lists. A root that takes a key of
+//! timestamp or snapshot away makes the client forget both, so that whoever had that key cannot hold
+//! it up with high versions; [`TrustedSet::update_root`] tells.
 //!
 //! Update agents enforce expiry. Somebody who publishes must be able to read a collection whose
 //! metadata has expired, in order to repair it, and asks for it to be reported instead.
 
 mod error;
+mod known;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,6 +25,7 @@ use crate::name::{RoleName, Version};
 use crate::role::{Authority, Expires, FileMeta, Role, Root, Snapshot, Targets, Timestamp};
 use crate::threshold::{self, ThresholdNotMet};
 pub use error::TrustError;
+use known::{Known, authority};
 
 /// What becomes of expired metadata.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +34,16 @@ pub enum Expiry {
     Enforced,
     /// It is used, and listed in [`TrustedSet::expired`]: for those who repair it.
     Reported,
+}
+
+/// What the next root changed for what is stored (TUF 5.3.11).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RootChange {
+    /// Each key of timestamp and snapshot still counts, whatever came to them.
+    KeysStay,
+    /// A key of timestamp or snapshot was taken away: before this root is stored in place of the one
+    /// under which they came, the stored timestamp and snapshot are to be removed.
+    KeyTakenAway,
 }
 
 /// What a timestamp changed.
@@ -47,9 +61,10 @@ pub struct TrustedSet {
     now: DateTime<Utc>,
     expiry: Expiry,
     root: Arc<Envelope<Root>>,
-    timestamp: Option<Arc<Envelope<Timestamp>>>,
-    /// The client's own, until there is the current one: what may not go back.
-    stored_snapshot: Option<Arc<Envelope<Snapshot>>>,
+    /// The client's own, until there is a newer one.
+    timestamp: Option<Known<Timestamp>>,
+    /// The client's own, until there is the current one.
+    stored_snapshot: Option<Known<Snapshot>>,
     snapshot: Option<Arc<Envelope<Snapshot>>>,
     targets: BTreeMap<RoleName, TrustedTargets>,
     /// Length of the files in `targets`.
@@ -61,15 +76,6 @@ pub struct TrustedSet {
 struct TrustedTargets {
     file: Arc<Envelope<Targets>>,
     delegators: Vec<RoleName>,
-}
-
-/// What a file that the client stored is worth under the root of today.
-enum Stored<T> {
-    Trusted(Arc<Envelope<T>>),
-    /// Unreadable, or a higher threshold is asked for now. It says nothing and does no harm.
-    Unusable,
-    /// A key that signed it was taken away, and the others do not suffice.
-    Rotated,
 }
 
 impl TrustedSet {
@@ -101,7 +107,7 @@ impl TrustedSet {
 
     /// The trusted timestamp: the stored one, until there is a newer.
     pub fn timestamp(&self) -> Option<&Arc<Envelope<Timestamp>>> {
-        self.timestamp.as_ref()
+        self.timestamp.as_ref()?.trusted()
     }
 
     /// The snapshot that the trusted timestamp lists.
@@ -132,7 +138,8 @@ impl TrustedSet {
 
     /// What is used although it is expired (with [`Expiry::Reported`]).
     pub fn expired(&self) -> Vec<(RoleName, Expires)> {
-        let timestamp = self.timestamp.iter().map(|file| (RoleName::TIMESTAMP, file.expires()));
+        let timestamp =
+            self.timestamp().into_iter().map(|file| (RoleName::TIMESTAMP, file.expires()));
         let snapshot = self.snapshot.iter().map(|file| (RoleName::SNAPSHOT, file.expires()));
         let targets = self.targets.iter().map(|(role, t)| (role.clone(), t.file.expires()));
         let root = [(RoleName::ROOT, self.root.expires())].into_iter();
@@ -142,7 +149,7 @@ impl TrustedSet {
 
     /// Takes the next root (TUF 5.3.4–5.3.7): signed by the trusted one and by itself, one version
     /// on. Intermediate roots may be expired.
-    pub fn update_root(&mut self, bytes: impl Into<Arc<[u8]>>) -> Result<(), TrustError> {
+    pub fn update_root(&mut self, bytes: impl Into<Arc<[u8]>>) -> Result<RootChange, TrustError> {
         if self.timestamp.is_some() || self.stored_snapshot.is_some() {
             return Err(TrustError::OutOfOrder("roots come before the timestamp"));
         }
@@ -153,14 +160,16 @@ impl TrustedSet {
             return Err(TrustError::RootVersion { expected, found });
         }
         require(&root, &RoleName::ROOT, root.signed())?;
-        self.root = root;
-        Ok(())
+        let old = std::mem::replace(&mut self.root, root);
+        Ok(match known::takes_key_away(old.signed(), self.root.signed()) {
+            true => RootChange::KeyTakenAway,
+            false => RootChange::KeysStay,
+        })
     }
 
-    /// Takes what this client stored, under the last root (TUF 5.3.10, 5.3.11). Expired files still
-    /// say what may not go back. Answers which files to remove, in this order: those signed by a key
-    /// that was taken away since, so that whoever had that key cannot hold up this client with high
-    /// versions. Where that is the snapshot, the timestamp goes too: it lists its version.
+    /// Takes what this client stored, under the last root (TUF 5.3.10). Expired files, and those of
+    /// which the root now asks for more signatures, still say what may not go back; what cannot be
+    /// read says nothing.
     ///
     /// # Errors
     /// When the last root is expired, and after a timestamp.
@@ -168,38 +177,16 @@ impl TrustedSet {
         &mut self,
         timestamp: Option<Arc<[u8]>>,
         snapshot: Option<Arc<[u8]>>,
-    ) -> Result<Vec<RoleName>, TrustError> {
+    ) -> Result<(), TrustError> {
         if self.timestamp.is_some() || self.stored_snapshot.is_some() {
             return Err(TrustError::OutOfOrder("stored files come before those of the repository"));
         }
         self.check_life(&RoleName::ROOT, &self.root)?;
-        let had_timestamp = timestamp.is_some();
-        let timestamp = self.stored::<Timestamp>(&RoleName::TIMESTAMP, timestamp);
-        let snapshot = self.stored::<Snapshot>(&RoleName::SNAPSHOT, snapshot);
-        let mut to_remove = Vec::new();
-        match (timestamp, &snapshot) {
-            (Stored::Rotated, _) => to_remove.push(RoleName::TIMESTAMP),
-            (_, Stored::Rotated) if had_timestamp => to_remove.push(RoleName::TIMESTAMP),
-            (Stored::Trusted(file), _) => self.timestamp = Some(file),
-            (Stored::Unusable, _) => {}
-        }
-        match snapshot {
-            Stored::Trusted(file) => self.stored_snapshot = Some(file),
-            Stored::Rotated => to_remove.push(RoleName::SNAPSHOT),
-            Stored::Unusable => {}
-        }
-        Ok(to_remove)
-    }
-
-    fn stored<T: Role>(&self, role: &RoleName, bytes: Option<Arc<[u8]>>) -> Stored<T> {
-        let Some(Ok(file)) = bytes.map(|bytes| read::<T>(role, bytes)) else {
-            return Stored::Unusable;
-        };
-        match require(&file, role, self.root.signed()) {
-            Ok(()) => Stored::Trusted(Arc::new(file)),
-            Err(missed) if missed.report.unknown.is_empty() => Stored::Unusable,
-            Err(_) => Stored::Rotated,
-        }
+        let root = self.root.signed();
+        self.timestamp = timestamp.and_then(|file| Known::stored(&RoleName::TIMESTAMP, file, root));
+        self.stored_snapshot =
+            snapshot.and_then(|file| Known::stored(&RoleName::SNAPSHOT, file, root));
+        Ok(())
     }
 
     /// Takes the repository's timestamp (TUF 5.4).
@@ -216,16 +203,17 @@ impl TrustedSet {
         self.check_life(&RoleName::ROOT, &self.root)?;
         let new = Arc::new(read::<Timestamp>(&RoleName::TIMESTAMP, bytes.into())?);
         require(&new, &RoleName::TIMESTAMP, self.root.signed())?;
-        if let Some(old) = &self.timestamp {
+        if let Some(known) = &self.timestamp {
+            let old = known.file();
             refuse_rollback("timestamp", old.version(), new.version())?;
-            if new.version() == old.version() {
+            if new.version() == old.version() && known.trusted().is_some() {
                 return Ok(TimestampChange::Same);
             }
             let (old, new) = (&old.signed().meta.snapshot, &new.signed().meta.snapshot);
             refuse_rollback("snapshot.json", old.version, new.version)?;
         }
         self.check_life(&RoleName::TIMESTAMP, &new)?;
-        self.timestamp = Some(new);
+        self.timestamp = Some(Known::Trusted(new));
         Ok(TimestampChange::New)
     }
 
@@ -235,7 +223,7 @@ impl TrustedSet {
     /// When there is no timestamp yet, or it is expired (TUF 5.4.4).
     pub fn snapshot_entry(&self) -> Result<&FileMeta, TrustError> {
         let early = TrustError::OutOfOrder("the snapshot comes after the timestamp");
-        let timestamp = self.timestamp.as_ref().ok_or(early)?;
+        let timestamp = self.timestamp().ok_or(early)?;
         self.check_life(&RoleName::TIMESTAMP, timestamp)?;
         Ok(&timestamp.signed().meta.snapshot)
     }
@@ -252,11 +240,12 @@ impl TrustedSet {
                 && listed.describes(stored.bytes())
                 && self.check_life(&RoleName::SNAPSHOT, stored).is_ok()
         };
-        let current = self.stored_snapshot.as_ref().is_some_and(is_current);
-        if current {
-            self.snapshot = self.stored_snapshot.take();
-        }
-        Ok(current)
+        let stored = self.stored_snapshot.as_ref().and_then(Known::trusted);
+        let Some(current) = stored.filter(|stored| is_current(stored)).cloned() else {
+            return Ok(false);
+        };
+        (self.snapshot, self.stored_snapshot) = (Some(current), None);
+        Ok(true)
     }
 
     /// Takes the repository's snapshot (TUF 5.5).
@@ -273,7 +262,8 @@ impl TrustedSet {
         require(&new, &RoleName::SNAPSHOT, self.root.signed())?;
         same_version(&RoleName::SNAPSHOT, listed.version, new.version())?;
         let (stored, next) = (self.stored_snapshot.iter(), &new.signed().meta);
-        for (name, old, new) in stored.flat_map(|stored| stored.signed().meta.changes(next)) {
+        let changes = stored.flat_map(|stored| stored.file().signed().meta.changes(next));
+        for (name, old, new) in changes {
             let Some(new) = new else { return Err(TrustError::EntryGone(name.to_owned())) };
             refuse_rollback(name, old.version, new.version)?;
         }
@@ -369,8 +359,7 @@ fn read<T: Role>(role: &RoleName, bytes: Arc<[u8]>) -> Result<Envelope<T>, Trust
 }
 
 fn require<T>(file: &Envelope<T>, role: &RoleName, root: &Root) -> Result<(), ThresholdNotMet> {
-    let authority = root.authority(role).expect("a root lists the top-level roles");
-    threshold::require(file, role, &RoleName::ROOT, authority).map(drop)
+    threshold::require(file, role, &RoleName::ROOT, authority(root, role)).map(drop)
 }
 
 fn refuse_rollback(file: &str, trusted: Version, found: Version) -> Result<(), TrustError> {

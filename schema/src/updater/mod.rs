@@ -10,9 +10,11 @@
 //! gives up drops the updater, or begins another look-up.
 //!
 //! Saves and removals come before anything that builds on them, and in an order that a crash cannot
-//! harm: each new root before what it makes stale is removed, a timestamp before the snapshot that it
-//! names. After a cut at any point the next updater goes on from what is stored and trusts no less
-//! than the one before. What is stored is what came, byte for byte.
+//! harm: a timestamp is stored before the snapshot that it names, and a root that makes both stale is
+//! stored beside the old one until they are removed. So whatever is stored came under the stored root,
+//! or under one before it whose keys of timestamp and snapshot all count still. After a cut at any
+//! point the next updater goes on from there and trusts no less than the one before. What is stored is
+//! what came, byte for byte.
 //!
 //! `schema/examples/` has a blocking and an asynchronous driver over real files; this one drives an
 //! updater over two maps:
@@ -135,7 +137,8 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use crate::name::RoleName;
-use crate::trusted::{Expiry, TimestampChange, TrustedSet};
+use crate::trusted::{Expiry, RootChange, TimestampChange, TrustedSet};
+use names::NEXT_ROOT;
 pub use names::{local_name, remote_name, target_location};
 use search::Search;
 use state::State;
@@ -174,6 +177,7 @@ impl Updater {
         let load = |role: &RoleName| Step::Load { name: local_name(role) };
         match &self.state {
             State::LoadRoot => load(&RoleName::ROOT),
+            State::LoadNextRoot => Step::Load { name: NEXT_ROOT.to_owned() },
             State::LoadTimestamp => load(&RoleName::TIMESTAMP),
             State::LoadSnapshot { .. } => load(&RoleName::SNAPSHOT),
             State::LoadTargets { role, .. } => load(role),
@@ -214,14 +218,22 @@ impl Updater {
             (State::LoadRoot, true) => {
                 let bytes = bytes.ok_or(UpdateError::NoTrustedRoot)?;
                 self.trusted = Some(TrustedSet::new(bytes, self.now, self.expiry)?);
+                self.go_on(State::LoadNextRoot)
+            }
+            (State::LoadNextRoot, true) => {
+                if let Some(bytes) = bytes {
+                    match self.trusting()?.update_root(bytes.clone()) {
+                        Ok(_) => self.replace_root(bytes),
+                        // It is the trusted root by now, or damaged.
+                        Err(_) => self.writes.push_back(Step::Remove { name: NEXT_ROOT.into() }),
+                    }
+                }
                 self.walk_roots(self.limits.roots)
             }
             (State::LoadTimestamp, true) => self.go_on(State::LoadSnapshot { timestamp: bytes }),
             (State::LoadSnapshot { timestamp }, true) => {
                 let timestamp = timestamp.clone();
-                let stale = self.trusting()?.restore(timestamp, bytes)?;
-                let remove = |role: &RoleName| Step::Remove { name: local_name(role) };
-                self.writes.extend(stale.iter().map(remove));
+                self.trusting()?.restore(timestamp, bytes)?;
                 self.go_on(State::FetchTimestamp)
             }
             (State::LoadTargets { role, delegator }, true) => {
@@ -251,8 +263,14 @@ impl Updater {
         match &self.state {
             State::FetchRoot { left, .. } => {
                 let left = *left;
-                trusted.update_root(bytes.clone())?;
-                self.save(&RoleName::ROOT, bytes);
+                match trusted.update_root(bytes.clone())? {
+                    RootChange::KeysStay => self.save(&RoleName::ROOT, bytes),
+                    RootChange::KeyTakenAway => {
+                        let name = NEXT_ROOT.to_owned();
+                        self.writes.push_back(Step::Save { name, bytes: bytes.clone() });
+                        self.replace_root(bytes);
+                    }
+                }
                 self.walk_roots(left)
             }
             State::FetchTimestamp => {
@@ -351,6 +369,18 @@ impl Updater {
 
     fn trusting(&mut self) -> Result<&mut TrustedSet, UpdateError> {
         self.trusted.as_mut().ok_or(UpdateError::NoTrustedRoot)
+    }
+
+    /// Forgets the stored timestamp and snapshot, and then the root that they came under. Stored
+    /// beside it, the new root stands for all of that: after a cut it is done again. Were the new one
+    /// in its place first, nobody could tell them from files that are to stay; were they gone first, a
+    /// mirror that does not show the new root could go back to any of the old one.
+    fn replace_root(&mut self, root: Arc<[u8]>) {
+        let remove = |name| Step::Remove { name };
+        self.writes.push_back(remove(local_name(&RoleName::SNAPSHOT)));
+        self.writes.push_back(remove(local_name(&RoleName::TIMESTAMP)));
+        self.save(&RoleName::ROOT, root);
+        self.writes.push_back(remove(NEXT_ROOT.to_owned()));
     }
 
     fn save(&mut self, role: &RoleName, bytes: Arc<[u8]>) {

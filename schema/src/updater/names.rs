@@ -5,6 +5,10 @@ use std::fmt::Write;
 use crate::name::{RoleName, Version};
 use crate::role::TargetFile;
 
+/// A root that is about to replace the trusted one, in the directory of a client. No role's file is
+/// called so.
+pub(super) const NEXT_ROOT: &str = "root.next";
+
 /// The name of a role's trusted file in the directory of a client: `docs.json`, percent-encoded.
 ///
 /// The first letter of a delegated role like `Root` is encoded too: a file system that does not tell

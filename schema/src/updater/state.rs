@@ -11,6 +11,7 @@ use crate::trusted::TrustedSet;
 #[derive(Debug)]
 pub(super) enum State {
     LoadRoot,
+    LoadNextRoot,
     FetchRoot { version: Version, left: u32 },
     LoadTimestamp,
     LoadSnapshot { timestamp: Option<Arc<[u8]>> },

@@ -68,7 +68,7 @@ pub enum Step {
         /// Its content.
         bytes: Arc<[u8]>,
     },
-    /// Remove a stored file; answer with [`super::Updater::stored`].
+    /// Remove a stored file durably, if there is one; answer with [`super::Updater::stored`].
     Remove {
         /// Its name in the client's directory.
         name: String,

@@ -55,11 +55,14 @@ fn roots_are_walked_one_by_one() {
 }
 
 #[test]
-fn a_new_key_of_an_online_role_makes_its_file_be_asked_for_and_no_other() {
+fn a_new_key_of_an_online_role_makes_timestamp_and_snapshot_be_asked_for_and_no_other() {
     let mut scene = Scene::refreshed();
     scene.repository.trust("root", "timestamp", &[key('a')], 1);
     scene.publish();
-    assert_eq!(refresh(&scene), ["2.root.json", "3.root.json", "timestamp.json"]);
+    assert_eq!(
+        refresh(&scene),
+        ["2.root.json", "3.root.json", "timestamp.json", "1.snapshot.json"]
+    );
     scene.repository.trust("root", "snapshot", &[key('b')], 1);
     scene.publish();
     assert_eq!(

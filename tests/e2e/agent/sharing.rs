@@ -120,8 +120,9 @@ fn a_refresh_goes_on_after_a_kill_at_any_point() {
             killed += 1;
         }
     }
-    // Two roots and four other files, each before and after it takes its name, and two removals.
-    assert_eq!(killed, 6 * 2 + 2);
+    // Two roots under two names and four other files, each before and after it takes its name; for
+    // each root two files and its first name are removed.
+    assert_eq!(killed, 8 * 2 + 6);
 }
 
 #[test]

@@ -116,7 +116,7 @@ async fn climb(agent: &Agent<'_>, now: DateTime<Utc>) -> Result<Roots, Failure> 
             continue;
         };
         let step = trusted.as_mut().map(|trusted| trusted.update_root(bytes.clone()));
-        if !matches!(step, Some(Ok(()))) {
+        if !matches!(step, Some(Ok(_))) {
             let alone = TrustedSet::new(bytes.clone(), now, Expiry::Reported);
             if let Some(error) = step.and_then(Result::err).or(alone.as_ref().err().cloned()) {
                 roots.gaps.push((version, error.to_string()));

@@ -68,7 +68,7 @@ fn root_chain(
         };
         let taken = match &mut set {
             None => TrustedSet::new(bytes, now, Expiry::Reported).map(|first| set = Some(first)),
-            Some(set) => set.update_root(bytes),
+            Some(set) => set.update_root(bytes).map(drop),
         };
         if let Err(error) = taken {
             report.problem(Some("root"), Some(version), refused(&error), RESTORE);

@@ -76,6 +76,8 @@ fn without_docs(snapshot: &mut Snapshot) {
 const TIMESTAMP_KEY: Online = Online { timestamp: (&[NEW], 1), ..BEFORE };
 const SNAPSHOT_KEY: Online = Online { snapshot: (&[NEW], 1), ..BEFORE };
 const BOTH_KEYS: Online = Online { timestamp: (&[NEW], 1), snapshot: (&[OTHER], 1) };
+const FURTHER_KEYS: Online =
+    Online { timestamp: (&[TIMESTAMP, NEW], 1), snapshot: (&[SNAPSHOT, NEW], 1) };
 
 #[test]
 fn who_ran_versions_up_is_out_with_the_key_and_only_with_the_key() {
@@ -96,7 +98,8 @@ fn who_ran_versions_up_is_out_with_the_key_and_only_with_the_key() {
         ("both, no new key", both, none, gone_forward("timestamp")),
         ("both, new keys", both, Some(BOTH_KEYS), None),
         ("an entry, no new key", entry, none, gone_forward("docs.json")),
-        ("an entry, a new timestamp key", entry, Some(TIMESTAMP_KEY), gone_forward("docs.json")),
+        ("an entry, a new timestamp key", entry, Some(TIMESTAMP_KEY), None),
+        ("an entry, a further key", entry, Some(FURTHER_KEYS), gone_forward("docs.json")),
         ("an entry, a new snapshot key", entry, Some(SNAPSHOT_KEY), None),
         ("an entry, new keys", entry, Some(BOTH_KEYS), None),
     ] {
@@ -134,12 +137,12 @@ fn a_snapshot_that_never_was_does_not_hold_up_who_gets_a_new_timestamp_key() {
 }
 
 #[test]
-fn an_entry_may_go_with_all_keys_of_the_snapshot_only() {
+fn an_entry_may_go_with_an_online_key_only() {
     for (rotation, refused) in [
         (None, true),
-        (Some(TIMESTAMP_KEY), true),
+        (Some(TIMESTAMP_KEY), false),
         (Some(SNAPSHOT_KEY), false),
-        (Some(Online { snapshot: (&[SNAPSHOT, NEW], 1), ..BEFORE }), true),
+        (Some(FURTHER_KEYS), true),
     ] {
         let mut repository = Repository::new();
         let mut client = Client::new(&Collection::new());
@@ -155,29 +158,31 @@ fn an_entry_may_go_with_all_keys_of_the_snapshot_only() {
 }
 
 #[test]
-fn what_a_key_signed_goes_with_the_key_and_nothing_else_goes() {
+fn timestamp_and_snapshot_go_with_a_key_of_either_and_with_nothing_else() {
     let two = |timestamp, snapshot| Online { timestamp: (timestamp, 1), snapshot: (snapshot, 1) };
     let of_two: Online = Online { timestamp: (&[OLD, TIMESTAMP], 2), ..BEFORE };
     for (case, before, after, gone) in [
-        ("no new key", BEFORE, BEFORE, &[][..]),
-        ("a new timestamp key", BEFORE, TIMESTAMP_KEY, &["-timestamp.json"]),
-        ("a new snapshot key", BEFORE, SNAPSHOT_KEY, &["-timestamp.json", "-snapshot.json"]),
-        ("new keys", BEFORE, BOTH_KEYS, &["-timestamp.json", "-snapshot.json"]),
-        ("keys beside the old ones", BEFORE, two(&[TIMESTAMP, NEW], &[SNAPSHOT, NEW]), &[]),
-        ("one of two that each suffice", two(&[OLD, NEW], &[SNAPSHOT]), TIMESTAMP_KEY, &[]),
+        ("no new key", BEFORE, &[BEFORE][..], false),
+        ("a new timestamp key", BEFORE, &[TIMESTAMP_KEY], true),
+        ("a new snapshot key", BEFORE, &[SNAPSHOT_KEY], true),
+        ("new keys", BEFORE, &[BOTH_KEYS], true),
+        ("a new key, taken back", BEFORE, &[SNAPSHOT_KEY, BEFORE], true),
+        ("keys beside the old ones", BEFORE, &[FURTHER_KEYS], false),
+        ("keys beside the old ones, taken back", BEFORE, &[FURTHER_KEYS, BEFORE], true),
+        ("one of two that each suffice", two(&[OLD, NEW], &[SNAPSHOT]), &[TIMESTAMP_KEY], true),
         (
             "one of two that are needed",
             of_two,
-            Online { timestamp: (&[TIMESTAMP, NEW], 2), ..BEFORE },
-            &["-timestamp.json"],
+            &[Online { timestamp: (&[TIMESTAMP, NEW], 2), ..BEFORE }],
+            true,
         ),
+        ("a higher threshold", BEFORE, &[RAISED], false),
         (
-            "a higher threshold",
-            BEFORE,
-            Online { timestamp: (&[TIMESTAMP, NEW], 2), snapshot: (&[SNAPSHOT, NEW], 2) },
-            &[],
+            "a lower threshold",
+            of_two,
+            &[Online { timestamp: (&[OLD, TIMESTAMP], 1), ..of_two }],
+            false,
         ),
-        ("a lower threshold", of_two, Online { timestamp: (&[OLD, TIMESTAMP], 1), ..BEFORE }, &[]),
     ] {
         let mut repository = Repository::new();
         repository.rotate(before);
@@ -185,17 +190,109 @@ fn what_a_key_signed_goes_with_the_key_and_nothing_else_goes() {
         client.remote = repository.serve(2, 2, as_it_is);
         client.refresh().unwrap();
         let stored = client.local.clone();
-        repository.rotate(after);
-        // The new root is there, and no timestamp that it vouches for.
+        after.iter().for_each(|online| repository.rotate(*online));
+        // The new roots are there, and no timestamp that they vouch for.
         client.remote = repository.serve(3, 2, as_it_is);
         client.remote.insert("timestamp.json".into(), b"{}".to_vec());
         assert!(matches!(client.refused(), TrustError::Unreadable { .. }), "{case}");
-        assert_eq!(client.writes[0], "+root.json", "{case}");
-        assert_eq!(client.writes[1..], *gone, "{case}");
-        let kept: Vec<_> = client.local.keys().filter(|name| *name != "root.json").collect();
-        assert!(kept.iter().all(|name| client.local[*name] == stored[*name]), "{case}");
+        for name in ["timestamp.json", "snapshot.json"] {
+            let expected = stored.get(name).filter(|_| !gone);
+            assert_eq!(client.local.get(name), expected, "{case}: {name}");
+        }
+        assert!(!client.local.contains_key("root.next"), "{case}");
         client.remote = repository.serve(3, 2, as_it_is);
         client.refresh().unwrap();
+    }
+}
+
+const RAISED: Online =
+    Online { timestamp: (&[TIMESTAMP, NEW], 2), snapshot: (&[SNAPSHOT, NEW], 2) };
+
+#[test]
+fn a_higher_threshold_opens_no_way_back() {
+    let rollback = |file: &str, trusted, found| {
+        let (trusted, found) = (version(trusted), version(found));
+        Some(TrustError::Rollback { file: file.into(), trusted, found })
+    };
+    for (case, timestamp, snapshot, edit, refused) in [
+        ("an older timestamp", 6, 5, 1, rollback("timestamp", 7, 6)),
+        ("an older snapshot", 8, 4, 1, rollback("snapshot.json", 5, 4)),
+        ("an older snapshot in the same timestamp", 7, 4, 1, rollback("snapshot.json", 5, 4)),
+        ("an older file", 8, 6, 0, Some(TrustError::EntryGone("docs.json".into()))),
+        ("the same versions", 7, 5, 1, None),
+        ("newer ones", 8, 6, 1, None),
+    ] {
+        let mut repository = Repository::new();
+        let mut client = Client::new(&Collection::new());
+        // What a mirror adds to signatures changes nothing.
+        client.remote = repository.serve(7, 5, as_it_is);
+        let mut named = timestamp_file(&client.remote["timestamp.json"]);
+        (named.meta.snapshot.length, named.meta.snapshot.hashes) = (None, None);
+        let named = sign(&Unsigned::of(&named), &[TIMESTAMP]);
+        client.remote.insert("timestamp.json".into(), named);
+        for name in ["timestamp.json", "5.snapshot.json"] {
+            let mut file: serde_json::Value = serde_json::from_slice(&client.remote[name]).unwrap();
+            let junk = serde_json::json!({ "keyid": "ab".repeat(32), "sig": "cd" });
+            file["signatures"].as_array_mut().unwrap().push(junk);
+            client.remote.insert(name.into(), serde_json::to_vec(&file).unwrap());
+        }
+        client.refresh().unwrap();
+        repository.rotate(RAISED);
+        // Also where another session has stored the root and came no further.
+        client.remote = repository.serve(timestamp, snapshot, as_it_is);
+        client.failing = Some("timestamp.json");
+        assert!(client.refresh().is_err(), "{case}");
+        client.failing = None;
+        client.remote = match edit {
+            0 => repository.serve(timestamp, snapshot, without_docs),
+            _ => repository.serve(timestamp, snapshot, as_it_is),
+        };
+        match refused {
+            Some(refused) => assert_eq!(client.refused(), refused, "{case}"),
+            None => {
+                client.refresh().unwrap();
+                let served = &client.remote["timestamp.json"];
+                assert_eq!(client.local["timestamp.json"], *served, "{case}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_no_key_of_today_has_signed_holds_nobody_up() {
+    // Other clients do not remove what they stored under an older root.
+    let mut repository = Repository::new();
+    let mut client = Client::new(&Collection::new());
+    client.remote = repository.serve(MAX_INTEGER, MAX_INTEGER, docs_at(MAX_INTEGER));
+    client.refresh().unwrap();
+    repository.rotate(BOTH_KEYS);
+    client.local.insert("root.json".into(), repository.roots[0].clone());
+    client.remote = repository.serve(4, 4, as_it_is);
+    client.refresh().unwrap();
+}
+
+#[test]
+fn a_root_that_is_about_to_replace_the_trusted_one_is_verified_by_it() {
+    let mut repository = Repository::new();
+    repository.rotate(BOTH_KEYS);
+    let good = repository.roots[0].clone();
+    let stranger =
+        sign(&Unsigned::of(Envelope::<Root>::parse(good.clone()).unwrap().signed()), &[OLD]);
+    for (case, next, reached) in [
+        ("signed by the trusted one", good, 2),
+        ("signed by another", stranger, 1),
+        ("the trusted one", Collection::new().root, 1),
+        ("damaged", b"{".to_vec(), 1),
+    ] {
+        let mut client = Client::new(&second());
+        client.refresh().unwrap();
+        client.local.insert("root.next".into(), next);
+        // The mirror shows no other root.
+        assert_eq!(client.refresh().is_ok(), reached == 1, "{case}");
+        let stored = Envelope::<Root>::parse(client.local["root.json"].clone()).unwrap();
+        assert_eq!(stored.version(), version(reached), "{case}");
+        assert_eq!(client.local.contains_key("timestamp.json"), reached == 1, "{case}");
+        assert!(!client.local.contains_key("root.next"), "{case}");
     }
 }
 
@@ -242,7 +339,7 @@ fn a_root_that_comes_during_a_refresh_does_no_harm_while_both_keys_sign() {
     client.remote = repository.serve(3, 2, as_it_is);
     client.remote.insert("timestamp.json".into(), both.clone());
     client.refresh().unwrap();
-    assert_eq!(client.writes, ["+root.json"], "both roots vouch for the timestamp");
+    assert_eq!(client.local["timestamp.json"], both, "both roots vouch for it");
 }
 
 /// Keys and threshold that a root names for a role, who signs its file, and whether that is enough.

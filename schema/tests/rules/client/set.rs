@@ -1,5 +1,10 @@
 //! [`TrustedSet`] itself: the order of the steps, and what a file must be.
 
+use notary_schema::key::Key;
+use notary_schema::name::KeyId;
+use notary_schema::role::RoleKeys;
+use notary_schema::trusted::RootChange;
+
 use super::*;
 
 #[test]
@@ -42,7 +47,7 @@ fn an_older_snapshot_of_the_clients_own_is_no_ground_for_targets() {
     let mut set = TrustedSet::new(old.root.clone(), now(), Expiry::Enforced).unwrap();
     let files = [&new.timestamp, &old.snapshot].map(|file| Some(file.clone().into()));
     let [timestamp, snapshot] = files;
-    assert_eq!(set.restore(timestamp, snapshot).unwrap(), [], "both are signed as today");
+    set.restore(timestamp, snapshot).unwrap();
     assert!(!set.reuse_snapshot().unwrap(), "the timestamp lists another");
     let targets = old.files[&RoleName::TARGETS].clone();
     let early = set.update_targets(&RoleName::TARGETS, &RoleName::ROOT, targets.clone());
@@ -61,8 +66,8 @@ fn the_steps_come_in_order_or_not_at_all() {
     let targets = collection.files[&RoleName::TARGETS].clone();
     out_of_order(set.update_targets(&RoleName::TARGETS, &RoleName::ROOT, targets.clone()));
     set.update_timestamp(collection.timestamp.clone()).unwrap();
-    out_of_order(set.update_root(sign(&Unsigned::of(&root(2)), &[ROOT])));
-    out_of_order(set.restore(None, Some(collection.snapshot.clone().into())).map(drop));
+    out_of_order(set.update_root(sign(&Unsigned::of(&root(2)), &[ROOT])).map(drop));
+    out_of_order(set.restore(None, Some(collection.snapshot.clone().into())));
     out_of_order(set.update_targets(&RoleName::TARGETS, &RoleName::ROOT, targets.clone()));
     set.update_snapshot(collection.snapshot.clone()).unwrap();
     out_of_order(set.update_timestamp(collection.timestamp.clone()).map(drop));
@@ -72,6 +77,52 @@ fn the_steps_come_in_order_or_not_at_all() {
     set.update_targets(&RoleName::TARGETS, &RoleName::ROOT, targets).unwrap();
     set.update_targets(&role("docs"), &RoleName::TARGETS, docs).unwrap();
     out_of_order(set.update_snapshot(collection.snapshot));
+}
+
+#[test]
+fn a_key_is_taken_away_with_its_id_or_with_what_the_id_stands_for() {
+    use RootChange::{KeyTakenAway, KeysStay};
+    const NEW: u8 = 61;
+    let future = serde_json::json!({"keytype": "future", "scheme": "x", "keyval": {"public": "a"}});
+    let future: Key = serde_json::from_value(future).unwrap();
+    let mut first = root(1);
+    first.roles.snapshot =
+        RoleKeys::new(vec![signer(SNAPSHOT).id(), future.id().clone()], 1).unwrap();
+    first.keys.insert(future.id().clone(), future);
+    first.keys.extend(keys(&[NEW]));
+    let first_file = sign(&Unsigned::of(&first), &[ROOT]);
+    type Edit<'a> = &'a dyn Fn(&mut Root);
+    let rows: [(&str, Edit<'_>, RootChange); 9] = [
+        ("nothing", &|_| {}, KeysStay),
+        ("a key more", &|r| r.roles.snapshot.keyids.push(signer(NEW).id()), KeysStay),
+        ("a key that we cannot read", &|r| drop(r.roles.snapshot.keyids.pop()), KeysStay),
+        ("the key of targets", &|r| r.roles.targets = role_keys(&[NEW], 1), KeysStay),
+        ("an id of snapshot", &|r| drop(r.roles.snapshot.keyids.remove(0)), KeyTakenAway),
+        ("an id of timestamp", &|r| r.roles.timestamp = role_keys(&[NEW], 1), KeyTakenAway),
+        ("a key object", &|r| drop(r.keys.remove(&signer(TIMESTAMP).id())), KeyTakenAway),
+        (
+            "another key object under the id",
+            &|r| drop(r.keys.insert(signer(TIMESTAMP).id(), signer(NEW).key.clone())),
+            KeyTakenAway,
+        ),
+        (
+            "another id for the key",
+            &|r| {
+                let id = KeyId::parse("other").unwrap();
+                r.keys.insert(id.clone(), signer(TIMESTAMP).key.clone());
+                r.roles.timestamp = RoleKeys::new(vec![id], 1).unwrap();
+            },
+            KeyTakenAway,
+        ),
+    ];
+    for (case, edit, expected) in rows {
+        let mut next = first.clone();
+        next.version = version(2);
+        edit(&mut next);
+        let mut set = TrustedSet::new(first_file.clone(), now(), Expiry::Enforced).unwrap();
+        let change = set.update_root(sign(&Unsigned::of(&next), &[ROOT])).unwrap();
+        assert_eq!(change, expected, "{case}");
+    }
 }
 
 #[test]

@@ -28,7 +28,7 @@ const LIMITS: Limits = Limits {
 };
 /// Load, removal, request and save of each role that is visited, for one look-up.
 const MOST_STEPS_OF_SEARCH: usize = 4 * LIMITS.roles;
-const MOST_STEPS_OF_REFRESH: usize = 1 + 2 * LIMITS.roots as usize + 8 + MOST_STEPS_OF_SEARCH;
+const MOST_STEPS_OF_REFRESH: usize = 2 + 6 * LIMITS.roots as usize + 8 + MOST_STEPS_OF_SEARCH;
 const NAMES: [&str; 6] = ["a.txt", "docs/intro.txt", "docs/deep/x", "none", "", "loop/x"];
 
 pub(super) fn run(data: &[u8]) {
@@ -141,7 +141,7 @@ fn is_signed(name: &str, bytes: &[u8]) -> bool {
         Envelope::<T>::parse(bytes.to_vec()).is_ok_and(|file| has_signed(name, file.message()))
     }
     match name {
-        "root.json" => of::<Root>(name, bytes),
+        "root.json" | "root.next" => of::<Root>("root.json", bytes),
         "timestamp.json" => of::<Timestamp>(name, bytes),
         "snapshot.json" => of::<Snapshot>(name, bytes),
         _ => of::<Targets>(name, bytes),
