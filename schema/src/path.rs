@@ -192,6 +192,12 @@ impl PathPattern {
         }
     }
 
+    /// What every name that matches starts with: the pattern up to its first wildcard.
+    pub(crate) fn literal_start(&self) -> &[u8] {
+        let wildcard = self.0.bytes().position(|byte| matches!(byte, b'*' | b'?' | b'['));
+        &self.0.as_bytes()[..wildcard.unwrap_or(self.0.len())]
+    }
+
     fn check_publishable(&self) -> Result<(), PathError> {
         let refuse = |problem| Err(PathError::new(&self.0, problem));
         if self.0.is_empty() {

@@ -11,7 +11,7 @@ use super::delegation::ReadRoles;
 use super::{Authority, DelegatedRole, SuccinctRoles};
 use crate::key::Key;
 use crate::name::{KeyId, RoleName};
-use crate::path::{Candidate, PathSet};
+use crate::path::{Candidate, PathPattern, PathSet};
 
 /// The delegations of a role: keys, and the roles that they sign.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,8 +79,8 @@ impl Delegations {
         }
     }
 
-    /// The delegations that cover a target name, in the order of their priority. The name is
-    /// compared with patterns one by one and with hash prefixes through an index.
+    /// The delegations that cover a target name, in the order of their priority. Indexes lead to the
+    /// patterns that start as the name does, up to their first wildcard, and to the hash prefixes.
     pub fn covering(&self, candidate: &Candidate<'_>) -> Vec<Cow<'_, DelegatedRole>> {
         match &self.roles {
             DelegatedRoles::Listed(listed) => {
@@ -137,15 +137,17 @@ impl From<Delegations> for DelegationsFields {
     }
 }
 
-/// Roles in the order of their priority, no name twice, with indexes over names and hash prefixes:
-/// there may be thousands of bins among them.
+/// Roles in the order of their priority, no name twice, with indexes over names, patterns and hash
+/// prefixes: there may be thousands, and as many names to look up.
 #[derive(Debug, Clone)]
 struct ListedRoles {
     roles: Vec<DelegatedRole>,
     /// Positions in `roles`, in the order of the names.
     by_name: Vec<u32>,
-    /// Positions of roles with patterns.
-    with_patterns: Vec<u32>,
+    /// Positions of a role and of one of its patterns, in the order of what these start with.
+    by_start: Vec<(u32, u32)>,
+    /// Every length that such a start has.
+    start_lengths: BTreeSet<usize>,
     /// Positions of a role and of one of its hash prefixes, in the order of the prefixes.
     by_prefix: Vec<(u32, u32)>,
     /// Every length that a hash prefix has.
@@ -171,11 +173,17 @@ impl ListedRoles {
             PathSet::Paths(_) => 0,
             PathSet::HashPrefixes(prefixes) => prefixes.count(),
         });
-        let (mut with_patterns, mut by_prefix) = (Vec::new(), Vec::with_capacity(prefixes.sum()));
+        let (mut by_start, mut by_prefix) = (Vec::new(), Vec::with_capacity(prefixes.sum()));
+        let mut start_lengths = BTreeSet::new();
         let (mut prefix_lengths, mut last, mut ascending) = (BTreeSet::new(), None, true);
         for (position, role) in (0..).zip(&roles) {
             match &role.paths {
-                PathSet::Paths(_) => with_patterns.push(position),
+                PathSet::Paths(patterns) => {
+                    for (at, pattern) in (0..).zip(patterns) {
+                        by_start.push((position, at));
+                        start_lengths.insert(pattern.literal_start().len());
+                    }
+                }
                 PathSet::HashPrefixes(prefixes) => {
                     for (at, prefix) in (0..).zip(prefixes.iter()) {
                         by_prefix.push((position, at));
@@ -191,7 +199,8 @@ impl ListedRoles {
         if !ascending {
             by_prefix.sort_by(|a, b| hash_prefix(&roles, *a).cmp(hash_prefix(&roles, *b)));
         }
-        Ok(ListedRoles { roles, by_name, with_patterns, by_prefix, prefix_lengths })
+        by_start.sort_by(|a, b| start(&roles, *a).cmp(start(&roles, *b)));
+        Ok(ListedRoles { roles, by_name, by_start, start_lengths, by_prefix, prefix_lengths })
     }
 
     fn named(&self, role: &RoleName) -> Option<&DelegatedRole> {
@@ -201,8 +210,15 @@ impl ListedRoles {
     }
 
     fn covering(&self, candidate: &Candidate<'_>) -> Vec<&DelegatedRole> {
-        let covers = |position: &&u32| self.roles[**position as usize].covers(candidate);
-        let mut positions: Vec<u32> = self.with_patterns.iter().filter(covers).copied().collect();
+        let (mut positions, name) = (Vec::new(), candidate.name());
+        for length in &self.start_lengths {
+            let Some(wanted) = name.as_bytes().get(..*length) else { break };
+            let start = |found: &(u32, u32)| start(&self.roles, *found);
+            let first = self.by_start.partition_point(|found| start(found) < wanted);
+            let alike = self.by_start[first..].iter().take_while(|found| start(found) == wanted);
+            let matching = alike.filter(|found| pattern(&self.roles, **found).matches(name));
+            positions.extend(matching.map(|(role, _)| *role));
+        }
         for length in &self.prefix_lengths {
             // A hash has 64 digits: no longer prefix covers anything.
             let Some(wanted) = candidate.sha256().get(..*length) else { continue };
@@ -250,6 +266,18 @@ impl PartialEq for ListedRoles {
 }
 
 impl Eq for ListedRoles {}
+
+/// What a pattern in the index starts with.
+fn start(roles: &[DelegatedRole], found: (u32, u32)) -> &[u8] {
+    pattern(roles, found).literal_start()
+}
+
+fn pattern(roles: &[DelegatedRole], (role, at): (u32, u32)) -> &PathPattern {
+    match &roles[role as usize].paths {
+        PathSet::Paths(patterns) => &patterns[at as usize],
+        PathSet::HashPrefixes(_) => unreachable!("only patterns are in the index"),
+    }
+}
 
 fn hash_prefix(roles: &[DelegatedRole], (role, at): (u32, u32)) -> &str {
     match &roles[role as usize].paths {

@@ -4,6 +4,7 @@
 
 mod bins;
 mod client;
+mod delegations;
 mod examples;
 mod files;
 mod online;
