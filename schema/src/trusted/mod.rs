@@ -306,9 +306,19 @@ impl TrustedSet {
         Ok(())
     }
 
-    /// Whether a role is here and verified against this delegator; one that came in through another
-    /// delegator is verified now.
-    pub fn trusts(&mut self, role: &RoleName, delegator: &RoleName) -> bool {
+    /// A trusted targets role, if it was verified against this delegator.
+    pub fn verified(
+        &self,
+        role: &RoleName,
+        delegator: &RoleName,
+    ) -> Option<&Arc<Envelope<Targets>>> {
+        let trusted = self.targets.get(role)?;
+        trusted.delegators.contains(delegator).then_some(&trusted.file)
+    }
+
+    /// Verifies a role that came in through another delegator against this one. Answers whether it is
+    /// verified.
+    pub fn verify_again(&mut self, role: &RoleName, delegator: &RoleName) -> bool {
         let Some(trusted) = self.targets.get(role) else { return false };
         if trusted.delegators.contains(delegator) {
             return true;

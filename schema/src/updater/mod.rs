@@ -126,6 +126,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod look_ups;
 mod names;
 mod search;
 mod state;
@@ -141,6 +142,7 @@ use crate::trusted::{Expiry, RootChange, TimestampChange, TrustedSet};
 use names::NEXT_ROOT;
 pub use names::{local_name, remote_name, target_location};
 use search::Search;
+pub use search::{Roles, Unanswered, look_up, visits};
 use state::State;
 pub use steps::{Found, Limits, Step, UpdateError};
 
@@ -154,7 +156,7 @@ pub struct Updater {
     /// Saves and removals to do before anything else.
     writes: VecDeque<Step>,
     trusted: Option<TrustedSet>,
-    search: Search,
+    search: Search<'static>,
 }
 
 impl Updater {
@@ -188,29 +190,6 @@ impl Updater {
         }
     }
 
-    /// Looks up a target once the refresh is done: the next steps fetch what is on the way, then
-    /// [`Updater::found`] answers. It ends a look-up that is under way.
-    ///
-    /// # Errors
-    /// Before the refresh is done.
-    pub fn find(&mut self, name: &str) -> Result<(), UpdateError> {
-        self.search_for(Search::for_target(name))
-    }
-
-    /// Fetches the roles of a chain of delegations, from a role below `targets` to the last one,
-    /// each verified against the one before it. It ends a look-up that is under way.
-    ///
-    /// # Errors
-    /// Before the refresh is done.
-    pub fn follow(&mut self, chain: &[RoleName]) -> Result<(), UpdateError> {
-        self.search_for(Search::for_chain(chain))
-    }
-
-    /// The target of the last [`Updater::find`]; `None` when no trusted role lists it.
-    pub fn found(&self) -> Option<&Found> {
-        self.search.found()
-    }
-
     /// The answer to [`Step::Load`]: the stored file, if there is one.
     pub fn loaded(&mut self, bytes: Option<impl Into<Arc<[u8]>>>) -> Result<(), UpdateError> {
         let bytes = bytes.map(Into::into);
@@ -238,7 +217,7 @@ impl Updater {
             }
             (State::LoadTargets { role, delegator }, true) => {
                 let (role, delegator) = (role.clone(), delegator.clone());
-                self.make_room()?;
+                self.make_room(&role)?;
                 let trusted = self.trusting()?;
                 trusted.targets_entry(&role)?;
                 trusted.authority(&role, &delegator)?;
@@ -317,15 +296,6 @@ impl Updater {
         self.writes.pop_front();
     }
 
-    fn search_for(&mut self, search: Search) -> Result<(), UpdateError> {
-        let trusted = self.trusted.as_mut().ok_or(UpdateError::NotRefreshed)?;
-        if trusted.targets(&RoleName::TARGETS).is_none() {
-            return Err(UpdateError::NotRefreshed);
-        }
-        self.search = search;
-        self.continue_search()
-    }
-
     /// The last version that there is ends the walk as a missing one does (TUF 5.3.3).
     fn walk_roots(&mut self, left: u32) -> Result<(), UpdateError> {
         let next = self.trusting()?.root().version().next();
@@ -333,33 +303,6 @@ impl Updater {
             (Some(left), Ok(version)) => self.go_on(State::FetchRoot { version, left }),
             _ => self.go_on(State::LoadTimestamp),
         }
-    }
-
-    /// Goes to the role that the search needs next, if any.
-    fn continue_search(&mut self) -> Result<(), UpdateError> {
-        let trusted = self.trusted.as_mut().ok_or(UpdateError::NoTrustedRoot)?;
-        let next = self.search.next(trusted, self.limits.roles);
-        self.go_on(
-            next.map_or(State::Idle, |(role, delegator)| State::LoadTargets { role, delegator }),
-        )
-    }
-
-    /// Whether one more role may be looked at.
-    fn make_room(&mut self) -> Result<(), UpdateError> {
-        let Limits { roles, look_up_bytes, kept_bytes, followed_bytes, .. } = self.limits;
-        if self.search.visits() >= roles {
-            return Err(UpdateError::TooManyRoles(roles));
-        }
-        let trusted = self.trusted.as_mut().ok_or(UpdateError::NoTrustedRoot)?;
-        let follows = self.search.follows_a_chain();
-        if !follows && trusted.held_bytes() > kept_bytes {
-            trusted.forget_delegated(|role| !self.search.has_visited(role));
-        }
-        let most = if follows { followed_bytes } else { look_up_bytes };
-        if trusted.held_bytes() > most {
-            return Err(UpdateError::TooManyBytes(most));
-        }
-        Ok(())
     }
 
     fn go_on(&mut self, state: State) -> Result<(), UpdateError> {

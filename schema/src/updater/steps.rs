@@ -19,13 +19,15 @@ pub struct Limits {
     pub roots: u32,
     /// Most roles that one look-up visits, `targets` among them.
     pub roles: usize,
+    /// Most roles of one visit, `targets` among them.
+    pub all_roles: usize,
     /// Longest all targets roles of one look-up together, in bytes.
     pub look_up_bytes: u64,
     /// From this length on, in bytes, a look-up lets go of roles that earlier ones brought; they are
     /// loaded again when one needs them.
     pub kept_bytes: u64,
-    /// Longest all targets roles together to which chains were followed, in bytes. Whoever follows
-    /// chains wants to see all of them, so none is let go of.
+    /// Longest all targets roles together that were followed or visited, in bytes. Whoever does that
+    /// wants to see all of them, so none is let go of.
     pub followed_bytes: u64,
 }
 
@@ -37,6 +39,7 @@ impl Default for Limits {
             targets_bytes: 64 << 20,
             roots: 1024,
             roles: 64,
+            all_roles: 65_536,
             look_up_bytes: 256 << 20,
             kept_bytes: 32 << 20,
             followed_bytes: 1 << 30,
@@ -108,6 +111,9 @@ pub enum UpdateError {
     /// A look-up visited the most roles that it may, without a result.
     #[error("the look-up visited {0} roles without an answer")]
     TooManyRoles(usize),
+    /// A visit found more roles than it may.
+    #[error("there are more than {0} roles")]
+    MoreRoles(usize),
     /// The roles on the way to a target, or of all chains, are longer than may be held.
     #[error("the roles that are needed are longer than {0} bytes together")]
     TooManyBytes(u64),

@@ -27,6 +27,7 @@
 
 mod cuts;
 mod graphs;
+mod look_ups;
 mod refresh;
 mod refusals;
 mod roots;

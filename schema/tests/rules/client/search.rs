@@ -13,7 +13,7 @@ fn a_delegation_without_a_file_fails_the_look_ups_in_its_paths_only() {
 }
 
 /// Delegations of `targets` in this order; each role lists the targets given.
-fn tree(roles: &[(&str, &str, bool, &[&str])]) -> Client {
+pub(super) fn tree(roles: &[(&str, &str, bool, &[&str])]) -> Client {
     let mut targets = Draft::first_targets(in_days(9));
     let mut files = BTreeMap::new();
     for (name, path, terminating, listed) in roles {
@@ -93,7 +93,7 @@ fn a_chain_of_roles_is_followed_without_a_target() {
 }
 
 /// `shared` is delegated to by two roles, for `x` with key 6 and for `y` with key 7.
-fn shared_by_two(signers: &[u8]) -> Client {
+pub(super) fn shared_by_two(signers: &[u8]) -> Client {
     let shared = Draft::first_targets(in_days(9)).with_target("x/a").with_target("y/a").finish();
     let mut files = BTreeMap::from([(role("shared"), sign(&shared, signers))]);
     let mut targets = Draft::first_targets(in_days(9));

@@ -22,6 +22,7 @@ const LIMITS: Limits = Limits {
     targets_bytes: 4096,
     roots: 3,
     roles: 5,
+    all_roles: 5,
     look_up_bytes: 9000,
     kept_bytes: 5000,
     followed_bytes: 9000,
