@@ -13,8 +13,10 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use notary_schema::name::RoleName;
 use notary_schema::role::Delegations;
-use notary_schema::trusted::{Expiry, TrustedSet};
-use notary_schema::updater::{Found, Limits, Step, UpdateError, Updater, local_name};
+use notary_schema::trusted::{Expiry, TrustError, TrustedSet};
+use notary_schema::updater::{
+    Found, Limits, Roles, Step, Unanswered, UpdateError, Updater, local_name, look_up,
+};
 use reqwest::Method;
 use secrecy::SecretString;
 use tokio::time::Instant;
@@ -76,6 +78,24 @@ pub(crate) enum AgentError {
     },
 }
 
+/// A role that is not trusted as a delegator leads to it.
+#[derive(Debug)]
+pub(crate) struct Unread {
+    /// The role.
+    pub(crate) role: RoleName,
+    /// Who delegates to it.
+    pub(crate) delegator: RoleName,
+    /// Why.
+    pub(crate) error: UpdateError,
+}
+
+impl Unread {
+    /// Whether it has published nothing yet.
+    pub(crate) fn is_pending(&self) -> bool {
+        matches!(self.error, UpdateError::Trust(TrustError::NotListed(_)))
+    }
+}
+
 /// One repository, its trusted files, and the time of one operation.
 pub(crate) struct Agent<'a> {
     updater: Updater,
@@ -116,6 +136,42 @@ impl<'a> Agent<'a> {
     /// Fetches the roles of a chain of delegations that starts below `targets`.
     pub(crate) async fn follow(&mut self, chain: &[RoleName]) -> Result<(), AgentError> {
         self.updater.follow(chain)?;
+        self.drive().await
+    }
+
+    /// Fetches roles, as each delegator leads to them. Answers which are not trusted.
+    pub(crate) async fn visit(&mut self, roles: Roles) -> Result<Vec<Unread>, AgentError> {
+        self.updater.visit(roles)?;
+        let mut unread = Vec::new();
+        loop {
+            let error = match self.drive().await {
+                Ok(()) => return Ok(unread),
+                Err(AgentError::Update(error)) => error,
+                Err(error) => return Err(error),
+            };
+            let too_much =
+                matches!(error, UpdateError::MoreRoles(_) | UpdateError::TooManyBytes(_));
+            let skipped = if too_much { None } else { self.updater.skip()? };
+            let Some((role, delegator)) = skipped else { return Err(error.into()) };
+            unread.push(Unread { role, delegator, error });
+        }
+    }
+
+    /// What [`Agent::find`] answers, as far as the roles that are here tell.
+    pub(crate) fn look_up(
+        &self,
+        name: &str,
+    ) -> Result<Result<Option<Found>, Unanswered>, AgentError> {
+        Ok(look_up(self.trusted()?, name, &Limits::default()))
+    }
+
+    /// Fetches one role, as this delegator leads to it, which is trusted already.
+    pub(crate) async fn follow_one(
+        &mut self,
+        role: &RoleName,
+        delegator: &RoleName,
+    ) -> Result<(), AgentError> {
+        self.updater.follow_one(role, delegator)?;
         self.drive().await
     }
 

@@ -14,10 +14,10 @@ use notary_schema::path::{PathPattern, PathSet};
 use notary_schema::role::{Authority, DelegatedRole, RoleKeys, Targets};
 use notary_schema::threshold;
 use notary_schema::trusted::Expiry;
+use notary_schema::updater::Roles;
 use notary_schema::wire::DelegationRequest;
 use serde_json::json;
 
-use super::lookup::Visit;
 use super::stage::Shown;
 use super::{bins, publish, stage};
 use crate::agent;
@@ -215,7 +215,9 @@ fn check_request(bytes: &[u8], gun: &Gun, role: &RoleName) -> Result<DelegationR
 async fn list(session: &Session, gun: &Gun) -> Result<Outcome, Failure> {
     let (_, _lock) = session.locked(gun).await?;
     let mut agent = session.refreshed(gun, session.now(), Expiry::Reported).await?;
-    super::lookup::visit(session, &mut agent, Visit::Teams).await?;
+    for unread in agent.visit(Roles::Teams).await?.iter().filter(|one| !one.is_pending()) {
+        session.output.warn(format_args!("{} could not be read: {}", unread.role, unread.error));
+    }
     let view = View::new(agent.trusted()?.clone());
     let (mut roles, mut text) = (Vec::new(), String::new());
     for role in view.roles().iter().filter(|role| role.name != RoleName::TARGETS) {

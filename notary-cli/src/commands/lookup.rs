@@ -4,22 +4,19 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use notary_schema::name::RoleName;
-use notary_schema::path::Candidate;
-use notary_schema::role::{TargetFile, Targets};
+use notary_schema::role::TargetFile;
 use notary_schema::trusted::Expiry;
+use notary_schema::updater::{Found, Roles, Unanswered};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::agent::{Agent, AgentError};
+use crate::agent::{Agent, AgentError, Unread};
 use crate::args::{ListArgs, LookupArgs};
 use crate::exit::{Failure, Outcome};
 use crate::output::one_line;
 use crate::session::Session;
 use crate::staged::StageError;
 use crate::view::View;
-
-/// Most roles that a list visits.
-const MAX_ROLES: usize = 65_536;
 
 #[derive(Serialize)]
 struct ListedTarget {
@@ -43,21 +40,36 @@ pub(crate) async fn lookup(session: &Session, args: LookupArgs) -> Result<Outcom
     Ok(Outcome::Done)
 }
 
-/// Runs `notary list`: the targets of every role, in the order of a look-up, as far as the
-/// delegations that lead there cover them. A role that cannot be read hides only its own targets.
+/// Runs `notary list`: the targets that look-ups find, each with the role in which they find it, in
+/// the order of a look-up. What a role lists and no look-up finds there is left out.
 pub(crate) async fn list(session: &Session, args: ListArgs) -> Result<Outcome, Failure> {
     let (_, _lock) = session.locked(&args.gun).await?;
     let mut agent = session.refreshed(&args.gun, session.now(), Expiry::Enforced).await?;
-    let what = args.role.as_ref().map_or(Visit::All, Visit::One);
-    let Visited { unread, pending } = visit(session, &mut agent, what).await?;
-    for role in &pending {
-        session.output.message(format_args!("{role} has published nothing yet"));
-    }
+    let only = args.role.as_ref();
+    let roles = only.map_or(Roles::All, |role| Roles::To(role.clone()));
+    let mut visited = Visited::default();
+    visited.note(session, agent.visit(roles).await?);
     let view = View::new(agent.trusted()?.clone());
-    if let Some(role) = args.role.as_ref().filter(|role| view.role(role).is_none()) {
+    if let Some(role) = only.filter(|role| view.role(role).is_none()) {
         return Err(StageError::UnknownRole(role.clone()).into());
     }
-    let targets = targets(&view, args.role.as_ref());
+    let mut targets = Vec::new();
+    for role in view.roles().iter().filter(|role| only.is_none_or(|only| *only == role.name)) {
+        let Some(file) = view.file(&role.name) else { continue };
+        for name in file.signed().targets.keys() {
+            let found = find(session, &mut agent, &mut visited, name).await?;
+            if let Some(Found { name, role, file }) = found.filter(|found| found.role == role.name)
+            {
+                targets.push(ListedTarget { name, role, file });
+            }
+        }
+    }
+    let Visited { unread, pending, too_far, .. } = visited;
+    if too_far > 0 {
+        session
+            .output
+            .warn(format_args!("{too_far} look-ups visit too many roles to find a target"));
+    }
     let mut text = String::new();
     for target in &targets {
         let hash = target.file.hashes.sha256().or(target.file.hashes.sha512()).unwrap_or_default();
@@ -67,96 +79,68 @@ pub(crate) async fn list(session: &Session, args: ListArgs) -> Result<Outcome, F
     session
         .output
         .result(&json!({ "targets": targets, "unread": unread, "pending": pending }), &text)?;
-    Ok(if unread.is_empty() { Outcome::Done } else { Outcome::NotVerified })
-}
-
-/// What is visited.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Visit<'a> {
-    /// Every role.
-    All,
-    /// Every role but bins, of which there may be thousands.
-    Teams,
-    /// This role, as soon as a delegation leads there.
-    One(&'a RoleName),
-}
-
-impl Visit<'_> {
-    /// The roles below a file that are visited next, in the order of a look-up.
-    fn below(self, file: &Targets) -> Vec<RoleName> {
-        let Some(delegations) = &file.delegations else { return Vec::new() };
-        if let Visit::One(role) = self
-            && delegations.authority(role).is_some()
-        {
-            return vec![role.clone()];
-        }
-        let all = matches!(self, Visit::All);
-        let listed = delegations.listed().iter().filter(|role| all || !role.is_bin());
-        let bins = delegations.succinct().into_iter().flat_map(|succinct| succinct.bins.names());
-        let bins = bins.take(if all { MAX_ROLES } else { 0 });
-        listed.map(|role| role.name.clone()).chain(bins).collect()
-    }
+    Ok(if unread.is_empty() && too_far == 0 { Outcome::Done } else { Outcome::NotVerified })
 }
 
 /// The roles that gave no targets.
 #[derive(Debug, Default)]
-pub(crate) struct Visited {
-    /// They could not be read.
-    pub(crate) unread: BTreeSet<RoleName>,
+struct Visited {
+    /// They could not be read as some delegator leads to them.
+    unread: BTreeSet<RoleName>,
     /// They are delegated to and have published nothing yet.
-    pub(crate) pending: BTreeSet<RoleName>,
+    pending: BTreeSet<RoleName>,
+    /// Roles and delegators that were asked for.
+    asked: BTreeSet<(RoleName, RoleName)>,
+    /// How many look-ups end at the most roles that one may visit.
+    too_far: usize,
 }
 
-/// Fetches roles.
-pub(crate) async fn visit(
+impl Visited {
+    fn note(&mut self, session: &Session, all: Vec<Unread>) {
+        for one in all {
+            let is_pending = one.is_pending();
+            let Unread { role, delegator, error } = one;
+            if is_pending {
+                if self.pending.insert(role.clone()) {
+                    session.output.message(format_args!("{role} has published nothing yet"));
+                }
+            } else {
+                session.output.warn(format_args!(
+                    "the targets of {role} are not listed, nor those for which it is in the way: {error}"
+                ));
+                self.unread.insert(role.clone());
+            }
+            self.asked.insert((role, delegator));
+        }
+    }
+}
+
+/// What a look-up of a name finds; `None` also where it fails.
+async fn find(
     session: &Session,
     agent: &mut Agent<'_>,
-    what: Visit<'_>,
-) -> Result<Visited, Failure> {
-    let (mut seen, mut visited) = (BTreeSet::from([RoleName::TARGETS]), Visited::default());
-    let mut waiting = vec![Vec::new()];
-    while let Some(path) = waiting.pop() {
-        let role = path.last().unwrap_or(&RoleName::TARGETS).clone();
-        let snapshot = agent.trusted()?.snapshot();
-        if snapshot.is_some_and(|snapshot| snapshot.signed().entry(&role).is_none()) {
-            visited.pending.insert(role);
-            continue;
-        }
-        if let Err(error) = agent.follow(&path).await {
-            if !matches!(error, AgentError::Update(_)) {
-                return Err(error.into());
+    visited: &mut Visited,
+    name: &str,
+) -> Result<Option<Found>, Failure> {
+    loop {
+        match agent.look_up(name)? {
+            Ok(found) => return Ok(found),
+            Err(Unanswered::TooManyRoles(_)) => {
+                visited.too_far += 1;
+                return Ok(None);
             }
-            session.output.warn(format_args!("the targets of {role} are not listed: {error}"));
-            visited.unread.insert(role);
-            continue;
-        }
-        if matches!(what, Visit::One(wanted) if *wanted == role) {
-            break;
-        }
-        let Some(file) = agent.trusted()?.targets(&role) else { continue };
-        for below in what.below(file.signed()).into_iter().rev() {
-            if seen.len() < MAX_ROLES && seen.insert(below.clone()) {
-                waiting.push(path.iter().cloned().chain([below]).collect());
+            Err(Unanswered::Needs { role, delegator }) => {
+                if !visited.asked.insert((role.clone(), delegator.clone())) {
+                    return Ok(None);
+                }
+                match agent.follow_one(&role, &delegator).await {
+                    Ok(()) => {}
+                    Err(AgentError::Update(error)) => {
+                        visited.note(session, vec![Unread { role, delegator, error }]);
+                    }
+                    Err(error) => return Err(error.into()),
+                }
             }
         }
     }
-    Ok(visited)
-}
-
-fn targets(view: &View, only: Option<&RoleName>) -> Vec<ListedTarget> {
-    let (mut seen, mut targets) = (BTreeSet::new(), Vec::new());
-    for role in view.roles() {
-        let Some(file) = view.file(&role.name) else { continue };
-        for (name, file) in file.signed().targets.iter() {
-            // A client takes a name from the first role on its way that lists it.
-            if !role.covers(&Candidate::new(name)) || !seen.insert(name.to_owned()) {
-                continue;
-            }
-            if only.is_none_or(|only| *only == role.name) {
-                let (name, role) = (name.to_owned(), role.name.clone());
-                targets.push(ListedTarget { name, role, file });
-            }
-        }
-    }
-    targets
 }

@@ -3,6 +3,7 @@
 //! - [`refreshes`]: the exact requests of each kind of refresh
 //! - [`look_ups`]: the exact requests of each kind of look-up and download
 //! - [`command_line`]: the exact requests of each promise that `notary client` makes
+//! - [`lists`]: a list beside look-ups
 //! - [`trouble`]: what is asked for again, and what never is
 //! - [`sharing`]: several agents with one directory, and agents that are killed
 //! - [`scarce`]: a machine that has too little of something
@@ -12,6 +13,7 @@
 mod bombs;
 mod command_line;
 mod hostile;
+mod lists;
 mod look_ups;
 mod refreshes;
 mod scarce;

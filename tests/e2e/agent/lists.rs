@@ -1,0 +1,82 @@
+//! `notary list` shows what look-ups find: the same names, each with the same role.
+
+use std::collections::BTreeMap;
+
+use notary_tests::hand::Repository;
+use serde_json::json;
+
+use crate::scene::{Scene, key};
+
+/// Each role and a name that it lists; some are found there, and some are not.
+const LISTED: [(&str, &str); 10] = [
+    ("first", "pool/a"),
+    // Behind a terminating delegation.
+    ("second", "pool/b"),
+    ("second", "other/x"),
+    // Where no delegation leads.
+    ("second", "stray"),
+    ("below", "other/y"),
+    ("below", "pool/c"),
+    ("docs", "docs/twice"),
+    ("shared", "docs/twice"),
+    ("shared", "docs/s"),
+    ("shared", "shared/z"),
+];
+
+fn edit(repository: &mut Repository) {
+    let own = key('d');
+    let pool = json!({ "paths": ["pool/*"], "terminating": true });
+    repository.delegate(("targets", "first"), usize::MAX, pool, (&[own], 1));
+    repository.delegate_paths("targets", "second", &["pool/*", "other/*"]);
+    repository.delegate_paths("docs", "shared", &["docs/*", "shared/*"]);
+    repository.delegate_paths("second", "below", &["other/*", "pool/*"]);
+    for (role, name) in LISTED {
+        repository.add_target(role, name, name.as_bytes());
+    }
+    // `targets` leads to `shared`, too, and that back to `docs`, by a key that signs neither.
+    let stranger = key('x');
+    for (edge, path) in [(("targets", "shared"), "shared/*"), (("shared", "docs"), "docs/*")] {
+        let delegation = json!({ "paths": [path], "terminating": false });
+        repository.delegate(edge, usize::MAX, delegation, (&[stranger.clone()], 1));
+        repository.part(edge.1).signers.retain(|key| key.id() != stranger.id());
+    }
+}
+
+/// Names with their roles, as a list prints them.
+fn listed(text: &str) -> Vec<(String, String)> {
+    let words = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
+    text.lines().map(words).map(|words| (words[0].clone(), words[3].clone())).collect()
+}
+
+#[test]
+fn a_list_shows_what_look_ups_find() {
+    let scene = Scene::with(edit);
+    scene.pin();
+    let list = |options: &str| {
+        let run = scene.run(scene.user(&format!("list acme/app{options}")));
+        (listed(&run.stdout()), run.code())
+    };
+    let mut found = BTreeMap::new();
+    for name in LISTED.map(|(_, name)| name).into_iter().chain(["app.tgz", "docs/guide.txt"]) {
+        let run = scene.run(scene.look_up(name));
+        found.extend(listed(&run.stdout()).into_iter().map(|(role, name)| (name, role)));
+    }
+    let (all, code) = list("");
+    let expected = [
+        ("targets", "app.tgz"),
+        ("docs", "docs/guide.txt"),
+        ("docs", "docs/twice"),
+        ("shared", "docs/s"),
+        ("first", "pool/a"),
+        ("second", "other/x"),
+        ("below", "other/y"),
+    ];
+    assert_eq!(all, expected.map(|(role, name)| (role.to_owned(), name.to_owned())));
+    let by_name = all.iter().cloned().map(|(role, name)| (name, role));
+    assert_eq!(by_name.collect::<BTreeMap<_, _>>(), found);
+    assert_eq!(code, 1, "shared is not verified as targets leads to it");
+    for role in ["targets", "docs", "shared", "first", "second", "below"] {
+        let own: Vec<_> = all.iter().filter(|(of, _)| of == role).cloned().collect();
+        assert_eq!(list(&format!(" --role {role}")).0, own, "{role}");
+    }
+}
