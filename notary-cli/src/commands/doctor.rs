@@ -41,7 +41,7 @@ pub(crate) async fn run(session: &Session, args: DoctorArgs) -> Result<Outcome, 
             session.output.message(format_args!("--accept {accepted}: there is no such finding"));
         }
     }
-    let opinion = opinion::second(&mut agent, &collected).await?;
+    let opinion = opinion::second(&collected).await?;
     let outcome = outcome(&own, &opinion.findings);
     report(session, gun, &collected, &own, &opinion)?;
     Ok(outcome)

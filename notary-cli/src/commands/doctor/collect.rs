@@ -11,6 +11,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use notary_schema::key::sha256_hex;
 use notary_schema::name::{RoleName, Version};
+use notary_schema::path::PathSet;
 use notary_schema::role::Targets;
 use notary_schema::trusted::{Expiry, TrustedSet};
 use notary_schema::updater::{Limits, remote_name};
@@ -26,6 +27,9 @@ const MAX_ROOT_STEPS: u64 = 256;
 const MAX_DEPTH: usize = 32;
 /// Most bins of one role that a sample is drawn from.
 const MAX_BINS: usize = 65_536;
+/// Most comparisons of a name with a path or hash prefix: `tough` hashes each name once for every
+/// prefix of every delegation.
+const MAX_COMPARISONS: usize = 20_000_000;
 
 /// From when on a collection is large, and how much of a large one is read.
 #[derive(Debug, Clone, Copy)]
@@ -79,6 +83,17 @@ pub(crate) struct Collected {
     pub(crate) refused: BTreeMap<RoleName, String>,
     /// How much that is.
     pub(crate) extent: Extent,
+}
+
+impl Collected {
+    /// Whether it takes very long to compare every target with every path.
+    pub(crate) fn has_many_comparisons(&self) -> bool {
+        let paths = self.view.roles().iter().filter_map(|role| match &role.chain.last()?.paths {
+            PathSet::Paths(paths) => Some(paths.len()),
+            PathSet::HashPrefixes(prefixes) => Some(prefixes.iter().count()),
+        });
+        self.extent.targets.saturating_mul(paths.sum()) > MAX_COMPARISONS
+    }
 }
 
 /// Reads a collection whose top-level roles the agent has brought up to date.
@@ -143,6 +158,7 @@ struct Walk {
     /// Roles to read with the way to each, by their place in the order.
     waiting: BTreeMap<String, Vec<RoleName>>,
     known: BTreeSet<RoleName>,
+    read: BTreeSet<RoleName>,
     bytes: usize,
     refused: BTreeMap<RoleName, String>,
     extent: Extent,
@@ -155,20 +171,24 @@ impl Walk {
             seed,
             waiting: BTreeMap::new(),
             known: BTreeSet::new(),
+            read: BTreeSet::new(),
             bytes: 0,
             refused: BTreeMap::new(),
             extent: Extent { roles: 0, known: 0, targets: 0, seed: None },
         }
     }
 
-    /// Notes the roles that a file delegates to.
+    /// Notes the roles that a file delegates to, also those to which another one does: they are
+    /// verified for each.
     fn discover(&mut self, path: &[RoleName], file: &Targets) {
         let Some(delegations) = &file.delegations else { return };
         let listed = delegations.listed().iter().map(|role| role.name.clone());
         let bins = delegations.succinct().into_iter().flat_map(|succinct| succinct.bins.names());
         for role in listed.chain(bins.take(MAX_BINS)) {
-            if self.known.insert(role.clone()) && path.len() < MAX_DEPTH {
-                let place = sha256_hex(format!("{} {role}", self.seed).as_bytes());
+            let again = if self.known.insert(role.clone()) { None } else { path.last() };
+            if path.len() < MAX_DEPTH {
+                let again = again.map(|delegator| format!(" {delegator}")).unwrap_or_default();
+                let place = sha256_hex(format!("{} {role}{again}", self.seed).as_bytes());
                 self.waiting.insert(place, path.iter().cloned().chain([role]).collect());
             }
         }
@@ -201,6 +221,9 @@ impl Walk {
                 return Ok(());
             }
             Err(error) => return Err(error.into()),
+        }
+        if !self.read.insert(role.clone()) {
+            return Ok(());
         }
         let file = agent.trusted()?.targets(role).expect("it was followed").clone();
         self.extent.roles += 1;

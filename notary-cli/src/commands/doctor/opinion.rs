@@ -12,8 +12,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use notary_schema::name::RoleName;
-use notary_schema::path::PathSet;
-use notary_schema::updater::{Found, remote_name};
+use notary_schema::updater::{Found, Limits, look_up, remote_name};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tempfile::TempDir;
@@ -23,13 +22,8 @@ use url::Url;
 
 use super::collect::Collected;
 use super::finding::Finding;
-use crate::agent::Agent;
 use crate::exit::{Failure, causes};
 use crate::view::View;
-
-/// Most comparisons of a name with a path or hash prefix: `tough` hashes each name once for every
-/// prefix of every delegation.
-const MAX_COMPARISONS: usize = 20_000_000;
 
 /// How much was read again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -51,33 +45,21 @@ pub(crate) struct Opinion {
 }
 
 /// Has everything read again that was read.
-pub(crate) async fn second(
-    agent: &mut Agent<'_>,
-    collected: &Collected,
-) -> Result<Opinion, Failure> {
+pub(crate) async fn second(collected: &Collected) -> Result<Opinion, Failure> {
     let findings = files(&collected.view);
     let is_whole = collected.extent.seed.is_none() && collected.refused.is_empty();
-    if !is_whole || comparisons(collected) > MAX_COMPARISONS {
+    if !is_whole || collected.has_many_comparisons() {
         return Ok(Opinion { reread: Reread::Files, findings });
     }
     let copy = copy(collected)?;
     let loaded = load(copy.path(), collected.roots.files[0].to_vec()).await;
     let findings = match loaded {
-        Ok(repository) => compare(agent, collected, &repository).await?,
+        Ok(repository) => compare(collected, &repository),
         // What it says of a single file says more.
         Err(_) if !findings.is_empty() => findings,
         Err(why) => vec![refused(&RoleName::TARGETS, "the collection", why)],
     };
     Ok(Opinion { reread: Reread::Collection, findings })
-}
-
-fn comparisons(collected: &Collected) -> usize {
-    let view = &collected.view;
-    let paths = view.roles().iter().filter_map(|role| match &role.chain.last()?.paths {
-        PathSet::Paths(paths) => Some(paths.len()),
-        PathSet::HashPrefixes(prefixes) => Some(prefixes.iter().count()),
-    });
-    collected.extent.targets.saturating_mul(paths.sum())
 }
 
 fn refused(role: &RoleName, what: &str, why: String) -> Finding {
@@ -199,18 +181,15 @@ async fn load(copy: &Path, root: Vec<u8>) -> Result<Repository, String> {
 }
 
 /// Asks both for every target.
-async fn compare(
-    agent: &mut Agent<'_>,
-    collected: &Collected,
-    repository: &Repository,
-) -> Result<Vec<Finding>, Failure> {
+fn compare(collected: &Collected, repository: &Repository) -> Vec<Finding> {
     let view = &collected.view;
     let mut differing: BTreeMap<&RoleName, Vec<&str>> = BTreeMap::new();
     for role in view.roles() {
         let Some(file) = view.file(&role.name) else { continue };
         for name in file.signed().targets.keys() {
             // A role that has published nothing yet stands in the way: that is a finding of its own.
-            let Ok(ours) = agent.find(name).await else { continue };
+            let found = look_up(view.trusted(), name, &Limits::default());
+            let Ok(ours) = found else { continue };
             if !agree(ours.as_ref(), repository, name) {
                 differing.entry(&role.name).or_default().push(name);
             }
@@ -223,7 +202,7 @@ async fn compare(
         let next = "look the target up with the clients that you ship; other findings may say why";
         Finding::error("tough_differs", role, what, next.to_owned())
     };
-    Ok(differing.into_iter().map(finding).collect())
+    differing.into_iter().map(finding).collect()
 }
 
 fn agree(ours: Option<&Found>, repository: &Repository, name: &str) -> bool {

@@ -28,7 +28,7 @@ pub(crate) struct Subject<'a> {
 type Rule = fn(&Subject<'_>) -> Vec<Finding>;
 
 /// Every rule.
-const RULES: [Rule; 19] = [
+const RULES: [Rule; 20] = [
     delegations::refused,
     sizes::broken_chain,
     life::of_roles,
@@ -47,6 +47,7 @@ const RULES: [Rule; 19] = [
     delegations::succinct,
     delegations::unclear_paths,
     targets::outside_paths,
+    targets::hidden,
     targets::without_sha256,
 ];
 

@@ -1,13 +1,12 @@
 //! What comes near the limits of clients in the field. It is told early: to make a root or a snapshot
 //! small again takes time, and clients that stopped cannot be told.
 
-use std::collections::BTreeSet;
-
 use notary_schema::name::RoleName;
-use notary_schema::path::{Candidate, PathSet};
+use notary_schema::path::PathSet;
+use notary_schema::updater::{self, Limits};
 
 use super::{Finding, Subject};
-use crate::view::{KnownRole, View};
+use crate::view::KnownRole;
 
 /// Most patterns of one delegation that are tried as names.
 const PATTERNS_TRIED: usize = 16;
@@ -100,36 +99,12 @@ pub(super) fn visits(subject: &Subject<'_>) -> Vec<Finding> {
     let visits = |role: &KnownRole| {
         let PathSet::Paths(patterns) = &role.chain.last()?.paths else { return None };
         let tried = patterns.iter().take(PATTERNS_TRIED);
-        tried.filter_map(|pattern| visits_before(view, &role.name, pattern.as_str())).max()
+        tried
+            .map(|name| updater::visits(view.trusted(), name.as_str(), &Limits::default()) as u64)
+            .max()
     };
     let worst = at_hand.filter_map(|role| Some((visits(role)?, role)));
     let Some((visits, role)) = worst.max_by_key(|(visits, _)| *visits) else { return Vec::new() };
     let next = "let fewer delegations cover one name, or make the first of them terminating";
     VISITS.judge(&role.name, visits, next).into_iter().collect()
-}
-
-/// How many roles a look-up of the name visits up to this one; `None` where it ends before.
-fn visits_before(view: &View, role: &RoleName, name: &str) -> Option<u64> {
-    let candidate = Candidate::new(name);
-    let (mut stack, mut seen) = (vec![RoleName::TARGETS], BTreeSet::new());
-    while let Some(visited) = stack.pop() {
-        let is_it = visited == *role;
-        if !seen.insert(visited.clone()) {
-            continue;
-        }
-        if is_it {
-            return Some(seen.len() as u64);
-        }
-        let Some(file) = view.file(&visited) else { continue };
-        let mut below = Vec::new();
-        for delegated in file.signed().covering(&candidate) {
-            below.push(delegated.name.clone());
-            if delegated.terminating {
-                stack.clear();
-                break;
-            }
-        }
-        stack.extend(below.into_iter().rev());
-    }
-    None
 }

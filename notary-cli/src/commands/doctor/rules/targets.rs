@@ -2,6 +2,7 @@
 
 use notary_schema::path::Candidate;
 use notary_schema::role::TargetFile;
+use notary_schema::updater::{Limits, Unanswered, look_up};
 
 use super::delegations::delegators_of;
 use super::{Finding, Subject, counted};
@@ -19,6 +20,27 @@ pub(super) fn outside_paths(subject: &Subject<'_>) -> Vec<Finding> {
     let next = "remove them from the role, or delegate their paths to it";
     each(subject, "target_outside_paths", what, next, |role, name, _| {
         has_one_way(role) && !role.covers(&Candidate::new(name))
+    })
+}
+
+/// Targets that look-ups do not find in the role that lists them, though its paths cover them. Only
+/// where everything was read can that be told, and where there are not too many.
+pub(super) fn hidden(subject: &Subject<'_>) -> Vec<Finding> {
+    if subject.collected.extent.seed.is_some() || subject.collected.has_many_comparisons() {
+        return Vec::new();
+    }
+    let trusted = subject.collected.view.trusted();
+    let what = "not found in this role by look-ups: a role before it lists them, too, a terminating \
+                delegation before it covers them, or they visit too many roles";
+    let next = "remove them from the role, or give its delegation another place";
+    each(subject, "target_hidden", what, next, |role, name, _| {
+        let is_elsewhere = match look_up(trusted, name, &Limits::default()) {
+            Ok(found) => found.is_none_or(|found| found.role != role.name),
+            Err(Unanswered::TooManyRoles(_)) => true,
+            // A role that is not verified is a finding of its own.
+            Err(Unanswered::Needs { .. }) => false,
+        };
+        is_elsewhere && role.covers(&Candidate::new(name))
     })
 }
 

@@ -46,7 +46,7 @@ impl World {
     async fn read(&self, bounds: Bounds, seed: u32) -> (Collected, Opinion) {
         let mut agent = self.agent().await;
         let collected = collect(&mut agent, bounds, seed, now()).await.unwrap();
-        let opinion = opinion::second(&mut agent, &collected).await.unwrap();
+        let opinion = opinion::second(&collected).await.unwrap();
         (collected, opinion)
     }
 }
@@ -121,6 +121,32 @@ async fn a_role_that_is_not_verified_is_told_and_the_others_are_read() {
     assert_eq!(collected.refused.keys().collect::<Vec<_>>(), [&role("docs")]);
     // Loading the whole would say of docs what was said before.
     assert_eq!((opinion.reread, opinion.findings), (Reread::Files, Vec::new()));
+}
+
+#[tokio::test]
+async fn a_role_is_verified_for_each_delegator() {
+    for (is_alike, refused) in [(true, &[][..]), (false, &["docs"])] {
+        let mut hand = with_teams(1);
+        hand.delegate("team0", "docs", json!({ "paths": ["docs/*"] }), None);
+        if !is_alike {
+            let delegations = &mut hand.document("team0")["delegations"];
+            delegations["keys"] = strangers_key(&delegations["roles"][0]["keyids"][0]);
+        }
+        let world = World::of(&hand).await;
+        let (collected, _) = world.read(SMALL, 1).await;
+        let told: Vec<_> = collected.refused.keys().map(ToString::to_string).collect();
+        assert_eq!(told, refused);
+        assert_eq!(read_roles(&collected), ["docs", "german", "targets", "team0"]);
+        assert_eq!((collected.extent.roles, collected.extent.known), (3, 3));
+    }
+}
+
+/// A key under this id that has signed nothing.
+fn strangers_key(id: &serde_json::Value) -> serde_json::Value {
+    let key = json!({
+        "keytype": "ed25519", "scheme": "ed25519", "keyval": { "public": "ab".repeat(32) },
+    });
+    [(id.as_str().unwrap().to_owned(), key)].into_iter().collect::<serde_json::Map<_, _>>().into()
 }
 
 #[tokio::test]

@@ -238,6 +238,28 @@ fn single_targets() {
             &[(Warning, "target_outside_paths", "german")],
         ),
         (
+            "a target that a role before it lists, too",
+            |hand| {
+                hand.delegate("targets", "team", json!({ "paths": ["docs/*"] }), Some(&["docs/a"]));
+            },
+            &[(Warning, "target_hidden", "team")],
+        ),
+        (
+            "a target behind a terminating delegation",
+            |hand| {
+                hand.delegate("targets", "team", json!({ "paths": ["docs/*"] }), Some(&["docs/b"]));
+                hand.document("targets")["delegations"]["roles"][0]["terminating"] = json!(true);
+            },
+            &[(Warning, "target_hidden", "team")],
+        ),
+        (
+            "a target behind one that does not terminate",
+            |hand| {
+                hand.delegate("targets", "team", json!({ "paths": ["docs/*"] }), Some(&["docs/b"]));
+            },
+            &[],
+        ),
+        (
             "a target with another hash alone",
             |hand| {
                 let hashes = &mut hand.document("docs")["targets"]["docs/a"]["hashes"];
