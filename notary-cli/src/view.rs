@@ -62,14 +62,18 @@ pub(crate) struct View {
 }
 
 impl View {
-    /// Follows the delegations of the files that are at hand.
+    /// Follows the delegations of the files that are at hand. Where several lead to a role, it is the
+    /// first one against which its file is verified that counts.
     pub(crate) fn new(trusted: TrustedSet) -> View {
         let (positions, bin_owners) = (BTreeMap::new(), Vec::new());
         let mut view = View { trusted, roles: Vec::new(), positions, bin_owners };
         let mut stack = vec![KnownRole::targets()];
-        let mut seen = BTreeSet::from([RoleName::TARGETS]);
         while let Some(role) = stack.pop() {
             let file = view.file(&role.name).cloned();
+            let is_verified = view.trusted.verified(&role.name, &role.delegator).is_some();
+            if view.positions.contains_key(&role.name) || file.is_some() && !is_verified {
+                continue;
+            }
             if let Some(delegations) = file.as_ref().and_then(|f| f.signed().delegations.as_ref()) {
                 if delegations.succinct().is_some() {
                     view.bin_owners.push(view.roles.len());
@@ -79,11 +83,7 @@ impl View {
                     view.trusted.targets_roles().filter(|_| delegations.succinct().is_some());
                 let bins = at_hand.filter_map(|bin| delegations.delegation(bin));
                 let below: Vec<_> = listed.chain(bins).collect();
-                for delegated in below.into_iter().rev() {
-                    if seen.insert(delegated.name.clone()) {
-                        stack.push(role.below(delegated));
-                    }
-                }
+                stack.extend(below.into_iter().rev().map(|delegated| role.below(delegated)));
             }
             view.positions.insert(role.name.clone(), view.roles.len());
             view.roles.push(role);
