@@ -108,7 +108,7 @@ fn next(
 /// What goes wrong with the next publish: roles to which it happens are published, right and wrong.
 fn plan(mutations: &[Mutation], repository: &mut Repository, draw: &mut Draw<'_>) -> Vec<Planned> {
     let mut planned = Vec::new();
-    let count = *draw.random.one_of(&[0, 0, 1, 1, 1, 1, 2, 3]);
+    let count = *draw.random.one_of(&[0, 1, 1, 1, 1, 2, 2, 3]);
     while planned.len() < count && !mutations.is_empty() {
         let one = Planned::new(*draw.random.one_of(mutations), repository, draw.random);
         if let Some(role) = one.to_publish() {

@@ -7,6 +7,7 @@ use notary_tests::judge::{Response, Served};
 use serde_json::{Value, json};
 
 use super::answers::next_version;
+use super::parts::move_version;
 use super::{Draw, How, Mutation};
 use crate::differential::owner::NAMES;
 
@@ -50,6 +51,7 @@ pub(super) const ALL: &[Mutation] = &[
             signatures.extend(copy);
         });
     }),
+    attack("one key signs under two ids", None, twins, |_, _| {}),
     attack("two signatures of three keys", None, two_of_three, |part, draw| {
         part.signers.retain(|key| !is_among(key, &draw.fresh[2..3]));
     }),
@@ -70,13 +72,21 @@ pub(super) const ALL: &[Mutation] = &[
             let meta = document(served, "timestamp.json")?["signed"]["meta"].take();
             Some((meta["snapshot.json"]["version"].as_u64()?, meta))
         };
-        let past: Vec<(u64, Value)> = draw.past.iter().filter_map(listed).collect();
-        let last = past.iter().map(|(version, _)| *version).max();
-        let earlier: Vec<&(u64, Value)> =
-            past.iter().filter(|(version, _)| Some(*version) < last).collect();
-        if !earlier.is_empty() {
-            part.signed["meta"] = draw.random.one_of(&earlier).1.clone();
+        let past = draw.past.iter().filter_map(listed);
+        if let Some((_, meta)) = past.min_by_key(|(version, _)| *version) {
+            part.signed["meta"] = meta;
         }
+    }),
+    attack(
+        "an earlier timestamp with what is listed now",
+        Some("timestamp"),
+        nothing,
+        |part, _| {
+            move_version(part, -2);
+        },
+    ),
+    attack("another timestamp of the same version", Some("timestamp"), nothing, |part, _| {
+        move_version(part, -1);
     }),
     Mutation {
         name: "the root after the next one as the next one",
@@ -95,6 +105,13 @@ pub(super) const ALL: &[Mutation] = &[
             },
         }),
     },
+    attack("an ECDSA key with the scheme of another curve", Some("root"), ecdsa, |part, _| {
+        for key in part.signed["keys"].as_object_mut().into_iter().flatten().map(|(_, key)| key) {
+            if key["scheme"] == "ecdsa-sha2-nistp256" {
+                key["scheme"] = json!("ecdsa-sha2-nistp384");
+            }
+        }
+    }),
     attack("one role below two delegators", Some("targets"), two_ways, |_, _| {}),
     attack("bins before another delegation", Some("targets"), bins_first, |_, _| {}),
     attack("delegations that are none", Some("targets"), nothing, |part, draw| {
@@ -116,6 +133,19 @@ fn two_of_three(repository: &mut Repository, role: &str, draw: &mut Draw<'_>) {
     for delegator in repository.delegators(role) {
         repository.trust(&delegator, role, &draw.fresh[..3], 2);
     }
+}
+
+/// Gives a role one key under two ids, both of which must sign.
+fn twins(repository: &mut Repository, role: &str, draw: &mut Draw<'_>) {
+    let keys = [draw.fresh[0].clone(), draw.fresh[0].under_id("twin")];
+    for delegator in repository.delegators(role) {
+        repository.trust(&delegator, role, &keys, 2);
+    }
+}
+
+/// Gives timestamp a key on P-256.
+fn ecdsa(repository: &mut Repository, role: &str, _: &mut Draw<'_>) {
+    repository.trust(role, "timestamp", &[HandKey::p256()], 1);
 }
 
 /// Replaces the keys of root two times: the last ones sign together with those before.

@@ -4,6 +4,7 @@ use notary_tests::hand::Repository;
 use serde_json::{Value, json};
 
 use super::{Draw, How, Mutation};
+use crate::differential::owner::NAMES;
 
 const fn one(name: &'static str, edit: fn(&mut Value, &mut Value, &mut Draw<'_>)) -> Mutation {
     Mutation { name, how: How::Delegation(edit) }
@@ -63,6 +64,13 @@ pub(super) const ALL: &[Mutation] = &[
             key["keyval"]["public"] = json!("00");
         }
     }),
+    one("a key that is none", |role, keys, draw| {
+        let first = role["keyids"][0].as_str().unwrap_or_default().to_owned();
+        if let Some(key) = keys.get_mut(&first) {
+            let member = *draw.random.one_of(&["keytype", "scheme", "keyval"]);
+            key[member] = draw.random.one_of(&[json!(7), json!(null), json!([])]).clone();
+        }
+    }),
     one("a listed key is missing", |role, keys, _| {
         let first = role["keyids"][0].as_str().unwrap_or_default().to_owned();
         keys.as_object_mut().expect("they are a map").remove(&first);
@@ -102,25 +110,29 @@ pub(super) const ALL: &[Mutation] = &[
     }),
     list("unknown members in a delegation", |roles, _| roles[0]["x-unknown"] = json!([1])),
     list("no delegations", |roles, _| roles.clear()),
-    Mutation { name: "a chain of 70 delegations", how: How::Repository(chain) },
+    Mutation { name: "a chain of 63 delegations", how: How::Repository(|all, _| chain(63, all)) },
+    Mutation { name: "a chain of 70 delegations", how: How::Repository(|all, _| chain(70, all)) },
     Mutation {
         name: "another delegator trusts a stranger",
         how: How::Repository(second_delegator),
     },
 ];
 
-/// More roles than a client visits for one name.
-fn chain(repository: &mut Repository, _: &mut Draw<'_>) {
+/// One role below the other; the last one lists all names. A client visits 64 roles for one name.
+fn chain(length: u32, repository: &mut Repository) {
     let keys = repository.part("targets").signers.clone();
     let mut delegator = "targets".to_owned();
     if repository.document("targets")["delegations"].get("succinct_roles").is_some() {
         return;
     }
-    for n in 0..70 {
+    for n in 0..length {
         let role = format!("link {n}");
         let all = json!({"paths": ["*", "*/*", "*/*/*"], "terminating": false});
         repository.delegate((&delegator, &role), 0, all, (&keys, 1));
         delegator = role;
+    }
+    for name in NAMES {
+        repository.add_target(&delegator, name, name.as_bytes());
     }
 }
 

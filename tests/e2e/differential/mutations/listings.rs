@@ -16,8 +16,8 @@ pub(super) const ALL: &[Mutation] = &[
         meta[name]["hashes"] = json!({"sha256": "0".repeat(64)});
     }),
     listing("a hash in upper case", |meta, name, _| {
-        if let Some(hash) = meta[name]["hashes"]["sha256"].as_str() {
-            meta[name]["hashes"]["sha256"] = json!(hash.to_uppercase());
+        for (_, hash) in meta[name]["hashes"].as_object_mut().into_iter().flatten() {
+            *hash = json!(hash.as_str().map(str::to_uppercase));
         }
     }),
     listing("a second hash that is wrong", |meta, name, _| {

@@ -72,7 +72,8 @@ pub(super) fn of(seed: u64, who: Who) -> Vec<Mutation> {
     let in_turn = |number: u64, count: usize| (number % count as u64) as usize;
     let attack = ATTACKS[in_turn(seed, ATTACKS.len())];
     let attack = all.iter().find(|one| one.name == attack);
-    let mut some = vec![*attack.expect("every attack is a mutation"); OTHERS as usize];
+    let attack = *attack.expect("every attack is a mutation");
+    let mut some = vec![attack; 2];
     let others = (0..OTHERS).map(|n| seed.wrapping_mul(OTHERS).wrapping_add(n));
     some.extend(others.map(|number| all[in_turn(number, all.len())]));
     some.retain(|one| match who {
@@ -83,8 +84,8 @@ pub(super) fn of(seed: u64, who: Who) -> Vec<Mutation> {
     some
 }
 
-/// Other mutations beside the attack of a scenario, which comes as often as all of them.
-const OTHERS: u64 = 3;
+/// Other mutations beside the attack of a scenario, which comes as often as two of them.
+const OTHERS: u64 = 5;
 
 /// Which of our clients takes part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,7 +97,7 @@ pub(super) enum Who {
 const OF_SECONDS: [&str; 3] = ["expired a second ago", "expires now", "expires in a second"];
 
 /// What somebody does on purpose, with some of the keys or without.
-const ATTACKS: [&str; 27] = [
+const ATTACKS: [&str; 29] = [
     "one signature of two is missing",
     "one signature of two is a stranger's",
     "one signature under two key ids",
@@ -107,6 +108,8 @@ const ATTACKS: [&str; 27] = [
     "enough of the keys before sign a new root",
     "the root after the next one as the next one",
     "the timestamp lists an earlier snapshot",
+    "an earlier timestamp with what is listed now",
+    "another timestamp of the same version",
     "one role below two delegators",
     "bins before another delegation",
     "delegations that are none",
@@ -172,7 +175,11 @@ impl Planned {
                 {
                     candidates = vec!["root".to_owned()];
                 }
-                random.one_of(&candidates).clone()
+                // Whom `targets` delegates to, most look-ups visit.
+                match candidates.iter().any(|role| role == "targets") && random.chance(50) {
+                    true => "targets".to_owned(),
+                    false => random.one_of(&candidates).clone(),
+                }
             }
             How::Listing(_) => random.one_of(&["snapshot", "snapshot", "timestamp"]).to_string(),
             How::Repository(_) => "targets".to_owned(),
@@ -262,8 +269,15 @@ impl Planned {
                 let meta = &mut part.signed["meta"];
                 let entries = meta.as_object().into_iter().flatten();
                 let names: Vec<String> = entries.map(|(name, _)| name.clone()).collect();
-                if !names.is_empty() {
-                    edit(meta, draw.random.one_of(&names).as_str(), draw);
+                // All visits need this one, if there is any.
+                let targets = names.iter().find(|name| *name == "targets.json");
+                let name = match targets.filter(|_| draw.random.chance(40)) {
+                    Some(name) => Some(name),
+                    None if names.is_empty() => None,
+                    None => Some(draw.random.one_of(&names)),
+                };
+                if let Some(name) = name {
+                    edit(meta, name, draw);
                 }
             }
             How::Answer(_) | How::Stored(_) | How::Repository(_) => {}

@@ -73,8 +73,14 @@ pub(super) const ALL: &[Mutation] = &[
         part.signed["_type"] = json!(draw.random.one_of(&types));
     }),
     part("a specification of another version", |part, draw| {
-        let versions = ["2.0.0", "1.0", "1.1.7", "1.0.31", "0.9.0", "1", "one"];
+        let versions = ["1.0", "1.1.7", "1.0.31"];
         part.signed["spec_version"] = json!(draw.random.one_of(&versions));
+    }),
+    part("a specification of another major version", |part, draw| {
+        part.signed["spec_version"] = json!(draw.random.one_of(&["2.0.0", "0.9.0", "10.0.0"]));
+    }),
+    part("a specification without a version", |part, draw| {
+        part.signed["spec_version"] = json!(draw.random.one_of(&["1", "one", "1.0.0.0", "1.x"]));
     }),
     part("a member is missing", |part, draw| {
         let document = part.signed.as_object_mut().expect("it is an object");
@@ -108,6 +114,19 @@ pub(super) const ALL: &[Mutation] = &[
             Err(_) => file,
         });
     }),
+    part("members of the document in another order", |part, _| {
+        part.edit_file(|file| match serde_json::from_str::<Value>(&file) {
+            Ok(file) => {
+                let members = file["signed"].as_object().into_iter().flatten().rev();
+                let members: Vec<String> =
+                    members.map(|(name, value)| format!("{}:{value}", json!(name))).collect();
+                let (signatures, signed) = (&file["signatures"], members.join(","));
+                format!("{{\"signatures\":{signatures},\"signed\":{{{signed}}}}}")
+            }
+            Err(_) => file,
+        });
+    }),
+    part("a byte order mark", |part, _| part.edit_file(|file| format!("\u{feff}{file}"))),
     part("escapes that need not be", |part, _| {
         part.edit_file(|file| file.replace("\"spec_version\"", "\"spec\\u005fversion\""));
     }),
@@ -137,7 +156,7 @@ fn edit_first(part: &mut Part, edit: impl Fn(&mut Value) + Send + Sync + 'static
     part.edit_signatures(move |signatures| signatures.iter_mut().take(1).for_each(&edit));
 }
 
-fn move_version(part: &mut Part, by: i64) {
+pub(super) fn move_version(part: &mut Part, by: i64) {
     let version = part.signed["version"].as_i64().unwrap_or(1);
     part.signed["version"] = json!(version + by);
 }
