@@ -24,7 +24,7 @@ pub(crate) struct DoctorArgs {
 }
 
 /// The codes of what somebody may accept: every warning and note.
-pub(crate) const ACCEPTABLE: [&str; 18] = [
+pub(crate) const ACCEPTABLE: [&str; 19] = [
     "delegation_pending",
     "expires_soon",
     "key_id_differs",
@@ -40,6 +40,7 @@ pub(crate) const ACCEPTABLE: [&str; 18] = [
     "several_delegators",
     "snapshot_long",
     "succinct_bins",
+    "target_hidden",
     "target_outside_paths",
     "target_without_sha256",
     "timestamp_long",

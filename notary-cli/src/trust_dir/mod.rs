@@ -276,8 +276,10 @@ impl MetadataDir {
         files::write_with(&self.path.join(name), bytes, &*self.stop)
     }
 
-    /// Removes the file of this name.
+    /// Removes the file of this name, after what was saved before is durable: that may be what tells
+    /// that it was removed.
     pub(crate) fn remove(&self, name: &str) -> Result<(), StateError> {
+        self.sync()?;
         files::remove(&self.path.join(name))?;
         (self.stop)(StopPoint::Removed);
         Ok(())
