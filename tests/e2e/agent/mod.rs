@@ -34,6 +34,7 @@ fn download(scene: &Scene, names: &[&str], refresh: &[&str]) -> Vec<String> {
     after(scene, refresh)
 }
 
+/// What was asked for after the requests of a refresh.
 #[track_caller]
 fn after(scene: &Scene, refresh: &[&str]) -> Vec<String> {
     let asked = scene.asked();
