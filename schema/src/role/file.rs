@@ -7,7 +7,7 @@ use serde::de::{Error, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-use super::Listed;
+use super::{Listed, given};
 use crate::json::Word;
 use crate::key::sha256_hex;
 use crate::name::Version;
@@ -20,13 +20,8 @@ pub struct TargetFile {
     /// Its hashes.
     pub hashes: Hashes,
     /// What the publisher says of it; opaque.
-    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub custom: Option<Value>,
-}
-
-/// Keeps `null` apart from an absent member.
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
-    Value::deserialize(deserializer).map(Some)
 }
 
 const NO_HASHES: &str = "\"hashes\" is empty";
@@ -74,10 +69,10 @@ pub struct FileMeta {
     /// Its version.
     pub version: Version,
     /// Its length in bytes, if listed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub length: Option<u64>,
     /// Its hashes, if listed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub hashes: Option<Hashes>,
 }
 
@@ -127,9 +122,9 @@ impl Listed for FileMeta {
         struct Fields {
             #[serde(rename = "version")]
             _version: Version,
-            #[serde(rename = "length", default)]
+            #[serde(rename = "length", default, deserialize_with = "given")]
             _length: Option<u64>,
-            #[serde(rename = "hashes", default)]
+            #[serde(rename = "hashes", default, deserialize_with = "given")]
             _hashes: Option<HashesCheck>,
         }
         Fields::deserialize(deserializer).map(drop)

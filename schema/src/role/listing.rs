@@ -318,6 +318,14 @@ mod tests {
     }
 
     #[test]
+    fn length_and_hashes_may_be_missing_and_not_null() {
+        json::read::<FileMeta>(br#"{"version":1}"#).unwrap();
+        for null in [r#"{"version":1,"length":null}"#, r#"{"version":1,"hashes":null}"#] {
+            assert!(json::read::<FileMeta>(null.as_bytes()).is_err(), "{null} was accepted");
+        }
+    }
+
+    #[test]
     fn a_check_refuses_what_reading_refuses() {
         for text in [
             r#"{"length":1}"#,

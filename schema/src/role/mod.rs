@@ -70,7 +70,7 @@ pub struct Root {
     /// When it expires.
     pub expires: Expires,
     /// Whether file names carry versions and hashes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub consistent_snapshot: Option<bool>,
     /// The keys of the top-level roles.
     pub keys: BTreeMap<KeyId, Key>,
@@ -135,14 +135,18 @@ pub struct Targets {
     pub expires: Expires,
     /// What this role vouches for itself, by name.
     pub targets: Listing<TargetFile>,
-    /// Whom it trusts with further names. `null` is refused, as python-tuf does.
-    #[serde(default, deserialize_with = "not_null", skip_serializing_if = "Option::is_none")]
+    /// Whom it trusts with further names.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub delegations: Option<Delegations>,
 }
 role!(Targets, "targets");
 
-fn not_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Delegations>, D::Error> {
-    Delegations::deserialize(deserializer).map(Some)
+/// Reads a member that may be missing. Where it is there it is a value: `null` is none of an object, a
+/// number or a list, and clients that write metadata anew to verify it drop it.
+fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
 }
 
 impl Targets {
