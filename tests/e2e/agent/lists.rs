@@ -37,7 +37,7 @@ fn edit(repository: &mut Repository) {
     let stranger = key('x');
     for (edge, path) in [(("targets", "shared"), "shared/*"), (("shared", "docs"), "docs/*")] {
         let delegation = json!({ "paths": [path], "terminating": false });
-        repository.delegate(edge, usize::MAX, delegation, (&[stranger.clone()], 1));
+        repository.delegate(edge, usize::MAX, delegation, (std::slice::from_ref(&stranger), 1));
         repository.part(edge.1).signers.retain(|key| key.id() != stranger.id());
     }
 }

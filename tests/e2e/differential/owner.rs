@@ -138,6 +138,10 @@ impl Owner {
         for _ in 0..2 + self.random.below(8) {
             self.add_target(&mut repository);
         }
+        // There are versions before the first that clients see.
+        for role in repository.roles().iter().filter(|role| *role != "root") {
+            repository.part(role).signed["version"] = json!(2 + self.random.below(5));
+        }
         repository.publish(now, |_, _| {});
         repository
     }
@@ -213,7 +217,9 @@ impl Owner {
             return;
         }
         let listed = repository.delegated_by(&delegator);
-        if listed.is_empty() && self.random.chance(20) {
+        // Beside bins there are no other delegations, and most hang below `targets`.
+        let chance_of_bins = if delegator == "targets" { 5 } else { 20 };
+        if listed.is_empty() && self.random.chance(chance_of_bins) {
             return self.delegate_to_bins(&delegator, repository);
         }
         let role = match self.random.chance(45) {

@@ -33,7 +33,7 @@ impl Scenario {
         let root = repository.root(1).to_vec();
         let mut past: Vec<Served> = Vec::new();
         let mut moments: Vec<Moment> = Vec::new();
-        for _ in 0..8 + owner.random.below(6) {
+        for _ in 0..9 + owner.random.below(6) {
             let moment = next(&mut owner, &mut repository, mutations, now, &past);
             past.push(moment.visit.served.clone());
             moments.push(moment);
@@ -42,6 +42,23 @@ impl Scenario {
         Scenario { root, moments }
     }
 }
+
+/// What happens at a moment.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Course {
+    /// All is well, and a client gets up to date.
+    Calm,
+    /// The first of the mutations, and nothing else: to a client that has trusted something before.
+    First,
+    /// Any mutation, and nothing else.
+    Other,
+    /// As many mutations as are drawn.
+    Drawn,
+}
+
+/// What happens at one moment after the other, again and again.
+const COURSE: [Course; 6] =
+    [Course::Calm, Course::First, Course::Drawn, Course::Calm, Course::Other, Course::Drawn];
 
 /// Mostly hours, sometimes days, so that something has expired.
 fn pause(owner: &mut Owner) -> TimeDelta {
@@ -65,8 +82,12 @@ fn next(
             changes.push(owner.change(repository, now));
         }
     }
+    let course = COURSE[past.len() % COURSE.len()];
+    if course == Course::Calm {
+        repository.edit("root");
+    }
     // Sometimes nobody publishes, and what there is may expire.
-    let publishes = past.is_empty() || owner.random.chance(90);
+    let publishes = course != Course::Drawn || owner.random.chance(90);
     // Nothing expires at the very second of a visit unless a mutation says so: the clock of a
     // program that runs goes on.
     let visited = now + TimeDelta::minutes(5);
@@ -75,7 +96,7 @@ fn next(
     let roles = repository.targets_roles();
     let random = &mut owner.random;
     let mut draw = Draw { random, published: now, now: visited, stranger, fresh, past, roles };
-    let planned = plan(mutations, repository, &mut draw);
+    let planned = plan(course, mutations, repository, &mut draw);
     let mut wrong = repository.clone();
     planned.iter().for_each(|one| one.before(&mut wrong, &mut draw));
     if publishes {
@@ -106,11 +127,28 @@ fn next(
 }
 
 /// What goes wrong with the next publish: roles to which it happens are published, right and wrong.
-fn plan(mutations: &[Mutation], repository: &mut Repository, draw: &mut Draw<'_>) -> Vec<Planned> {
-    let mut planned = Vec::new();
-    let count = *draw.random.one_of(&[0, 1, 1, 1, 1, 2, 2, 3]);
-    while planned.len() < count && !mutations.is_empty() {
-        let one = Planned::new(*draw.random.one_of(mutations), repository, draw.random);
+fn plan(
+    course: Course,
+    mutations: &[Mutation],
+    repository: &mut Repository,
+    draw: &mut Draw<'_>,
+) -> Vec<Planned> {
+    let mut planned: Vec<Planned> = Vec::new();
+    let count = match course {
+        _ if mutations.is_empty() => 0,
+        Course::Calm => 0,
+        Course::First | Course::Other => 1,
+        Course::Drawn => *draw.random.one_of(&[0, 1, 1, 1, 1, 2, 2, 3]),
+    };
+    for _ in 0..count {
+        let mutation = match course {
+            Course::First => mutations[0],
+            _ => *draw.random.one_of(mutations),
+        };
+        let one = Planned::new(mutation, repository, draw.random);
+        if planned.iter().any(|other| other.told() == one.told()) {
+            continue;
+        }
         if let Some(role) = one.to_publish() {
             repository.edit(role);
         }

@@ -16,9 +16,13 @@ pub(super) const ALL: &[Mutation] = &[
         meta[name]["hashes"] = json!({"sha256": "0".repeat(64)});
     }),
     listing("a hash in upper case", |meta, name, _| {
-        for (_, hash) in meta[name]["hashes"].as_object_mut().into_iter().flatten() {
+        let hashes = meta[name].get_mut("hashes").and_then(Value::as_object_mut);
+        for (_, hash) in hashes.into_iter().flatten() {
             *hash = json!(hash.as_str().map(str::to_uppercase));
         }
+    }),
+    listing("null for what may be missing", |meta, name, draw| {
+        meta[name][*draw.random.one_of(&["length", "hashes"])] = json!(null);
     }),
     listing("a second hash that is wrong", |meta, name, _| {
         meta[name]["hashes"]["sha512"] = json!("0".repeat(128));
@@ -32,7 +36,7 @@ pub(super) const ALL: &[Mutation] = &[
     listing("no hash at all in hashes", |meta, name, _| meta[name]["hashes"] = json!({})),
     listing("a length that is one too short", |meta, name, _| {
         if let Some(length) = meta[name]["length"].as_u64() {
-            meta[name]["length"] = json!(length - 1);
+            meta[name]["length"] = json!(length.saturating_sub(1));
         }
     }),
     listing("a length that is one too long", |meta, name, _| {
