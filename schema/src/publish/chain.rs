@@ -1,4 +1,4 @@
-//! The rules between files: versions, signatures, names, paths, and what becomes of stored roles.
+//! The rules between files: versions, names, paths, and what becomes of stored roles.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use crate::envelope::Envelope;
 use crate::name::{RoleName, Version};
 use crate::path::Candidate;
 use crate::role::{Delegations, Root, SuccinctRoles, Targets};
-use crate::threshold::{self, ThresholdNotMet};
+use crate::threshold;
 
 /// Every part is the version after the stored one; the first publish is root 1 with targets 1.
 pub(super) fn versions(head: Option<&Head>, batch: &Batch) -> Result<(), Refusal> {
@@ -39,34 +39,6 @@ pub(super) fn versions(head: Option<&Head>, batch: &Batch) -> Result<(), Refusal
     Ok(())
 }
 
-/// A root is signed by the threshold of the root before it and by its own (TUF 5.3.4).
-pub(super) fn root_signatures(head: Option<&Head>, root: &Envelope<Root>) -> Result<(), Refusal> {
-    let before = head.map(|head| head.root.as_ref());
-    for signer in before.into_iter().chain([root]) {
-        require_root(root, &RoleName::ROOT, signer.signed())?;
-    }
-    Ok(())
-}
-
-/// targets is signed as the root says, also when only the root is new.
-pub(super) fn targets_signatures(view: &View<'_>, batch: &Batch) -> Result<(), Refusal> {
-    if batch.root().is_none() && batch.targets(&RoleName::TARGETS).is_none() {
-        return Ok(());
-    }
-    let root = view.root().expect("the first publish has a root");
-    let targets = view.file(&RoleName::TARGETS).expect("the first publish has targets");
-    Ok(require_root(targets, &RoleName::TARGETS, root.signed())?)
-}
-
-fn require_root<T>(
-    file: &Envelope<T>,
-    role: &RoleName,
-    root: &Root,
-) -> Result<(), ThresholdNotMet> {
-    let authority = root.authority(role).expect("a root lists the top-level roles");
-    threshold::require(file, role, &RoleName::ROOT, authority).map(drop)
-}
-
 /// A delegation leads to every delegated role.
 pub(super) fn delegated(view: &View<'_>, batch: &Batch) -> Result<(), Refusal> {
     match delegated_parts(batch).find(|(role, _)| view.delegators(role).is_empty()) {
@@ -75,18 +47,9 @@ pub(super) fn delegated(view: &View<'_>, batch: &Batch) -> Result<(), Refusal> {
     }
 }
 
-/// A delegated role is signed as everybody says who delegates to it: a client follows the one
-/// delegation that leads it there.
-pub(super) fn delegated_signatures(view: &View<'_>, batch: &Batch) -> Result<(), Refusal> {
-    for (role, file) in delegated_parts(batch) {
-        for delegator in view.delegators(role) {
-            threshold::require(file, role, delegator.name, delegator.authority())?;
-        }
-    }
-    Ok(())
-}
-
-fn delegated_parts(batch: &Batch) -> impl Iterator<Item = (&RoleName, &Envelope<Targets>)> {
+pub(super) fn delegated_parts(
+    batch: &Batch,
+) -> impl Iterator<Item = (&RoleName, &Envelope<Targets>)> {
     let parts = batch.targets_parts().map(|(role, file)| (role, file.as_ref()));
     parts.filter(|(role, _)| **role != RoleName::TARGETS)
 }
@@ -176,6 +139,17 @@ fn named_with_need(
 ) -> Result<(), Refusal> {
     let roles: Vec<RoleName> = named.difference(needed).cloned().collect();
     if roles.is_empty() { Ok(()) } else { Err(Refusal::NamedWithoutNeed { parameter, roles }) }
+}
+
+/// What is said to be compromised is replaced by the root of the batch.
+pub(super) fn compromised(head: Option<&Head>, batch: &Batch) -> Result<(), Refusal> {
+    let roots = head.map(|head| &head.root).zip(batch.root());
+    let replaced = |role: &&RoleName| {
+        let keys = |root: &Envelope<Root>| root.signed().role_keys(role).cloned();
+        roots.is_some_and(|(before, after)| keys(before) != keys(after))
+    };
+    let replaced = batch.compromised.iter().filter(replaced).cloned().collect();
+    named_with_need("compromised", &batch.compromised, &replaced)
 }
 
 /// The stored versions that the rules above looked at.

@@ -2,7 +2,8 @@
 //!
 //! [`check`] judges a [`Batch`] on a [`Head`] and answers what to store, or the first rule that is
 //! broken. It is pure, so a publish can be judged on all cores without a lock and judged again when
-//! its ground moved. The rules of single files stand in `files`, those between files in `chain`.
+//! its ground moved. The rules of single files stand in `files`, those between files in `chain`,
+//! whose signatures they need in `signatures`.
 //!
 //! Two principles run through them. *Expired metadata never blocks its own repair*: what is stored
 //! may be expired, only what is new must not be. *Nothing stored becomes unverifiable by accident*:
@@ -13,6 +14,7 @@ mod files;
 mod head;
 mod names;
 mod refusal;
+mod signatures;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,6 +29,7 @@ use crate::role::{FileMeta, Root, Targets};
 pub use files::check_target;
 pub use head::{Head, StoredFile, first_unlisted};
 pub use refusal::Refusal;
+pub use signatures::{Demand, Purpose};
 
 use view::View;
 
@@ -85,6 +88,9 @@ pub struct Batch {
     pub pending: BTreeSet<RoleName>,
     /// Stored roles that this batch makes unverifiable on purpose.
     pub orphan: BTreeSet<RoleName>,
+    /// Roles whose keys the root replaces since somebody else has them: those keys do nothing more
+    /// for clients that have the root before.
+    pub compromised: BTreeSet<RoleName>,
 }
 
 impl Batch {
@@ -216,7 +222,7 @@ pub fn check(
 ) -> Result<Accepted, Refusal> {
     let view = View::new(head, batch);
     check_content(head, batch, &view, rules, now)?;
-    check_signatures(head, batch, &view)?;
+    signatures::require(head, batch, &view)?;
     Ok(Accepted {
         root: batch.root.clone(),
         files: batch.targets.clone(),
@@ -241,6 +247,12 @@ pub fn check_unsigned(
     Ok(files::warnings(batch))
 }
 
+/// Every threshold that a batch has to reach, and who has signed towards it: what a batch that is
+/// right by [`check_unsigned`] still lacks.
+pub fn demands(head: Option<&Head>, batch: &Batch) -> Vec<Demand> {
+    signatures::demands(head, batch, &View::new(head, batch)).collect()
+}
+
 fn check_content(
     head: Option<&Head>,
     batch: &Batch,
@@ -249,6 +261,7 @@ fn check_content(
     now: DateTime<Utc>,
 ) -> Result<(), Refusal> {
     chain::versions(head, batch)?;
+    chain::compromised(head, batch)?;
     for (role, file) in batch.targets_parts() {
         files::check_life(role, file.as_ref(), rules, now)?;
         files::check_targets(role, file, &rules.limits)?;
@@ -264,12 +277,4 @@ fn check_content(
     chain::paths(view, batch)?;
     chain::orphans(view, batch)?;
     chain::pending(view, batch)
-}
-
-fn check_signatures(head: Option<&Head>, batch: &Batch, view: &View<'_>) -> Result<(), Refusal> {
-    if let Some(root) = batch.root() {
-        chain::root_signatures(head, root)?;
-    }
-    chain::targets_signatures(view, batch)?;
-    chain::delegated_signatures(view, batch)
 }

@@ -44,6 +44,19 @@ pub enum Refusal {
     /// Too few keys have signed.
     #[error(transparent)]
     Threshold(#[from] ThresholdNotMet),
+    /// The root changes who signs targets, and clients that do not have it yet would refuse targets.
+    #[error(
+        "targets is signed by {} of {} keys that root {version} asks for, so clients that have not \
+         seen the new root yet would refuse it: sign targets with the old keys, too, or send \
+         `compromised=targets`",
+        missing.report.valid.len(), missing.report.threshold
+    )]
+    OverlapMissing {
+        /// The root that clients have.
+        version: Version,
+        /// How far its threshold is.
+        missing: ThresholdNotMet,
+    },
     /// A part is expired already.
     #[error("{role} expires at {expires}, which is not in the future; sign it with a later date")]
     Expired {
@@ -217,10 +230,10 @@ pub enum Refusal {
         /// The bins without a file.
         missing: Vec<RoleName>,
     },
-    /// `orphan=` or `pending=` names roles for which nothing of the kind happens.
+    /// A parameter names roles for which nothing of the kind happens.
     #[error("`{parameter}=` names {} without need", list(roles))]
     NamedWithoutNeed {
-        /// `orphan` or `pending`.
+        /// `orphan`, `pending` or `compromised`.
         parameter: &'static str,
         /// The roles.
         roles: Vec<RoleName>,
@@ -255,6 +268,7 @@ impl Refusal {
             Refusal::FirstPublish(_) => "first_publish",
             Refusal::VersionConflict { .. } => "version_conflict",
             Refusal::Threshold(_) => "threshold_not_met",
+            Refusal::OverlapMissing { .. } => "overlap_missing",
             Refusal::Expired { .. } => "expired",
             Refusal::ExpiresTooLate { .. } => "expires_too_late",
             Refusal::NotConsistent => "not_consistent_snapshot",

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::{Batch, Head, StoredFile};
 use crate::envelope::Envelope;
 use crate::key::Key;
-use crate::name::{KeyId, RoleName};
+use crate::name::{KeyId, RoleName, Version};
 use crate::role::{Authority, Bins, DelegatedRole, Delegations, Root, SuccinctRoles, Targets};
 
 static TARGETS: RoleName = RoleName::TARGETS;
@@ -123,6 +123,13 @@ impl<'a> View<'a> {
         }
         let stored = self.stored(role)?.file.as_deref();
         Some(stored.expect("the store has loaded what Head::missing names"))
+    }
+
+    /// The version of a role that delegates.
+    pub(super) fn version(&self, role: &RoleName) -> Version {
+        let new = self.batch.targets(role).map(|file| file.version());
+        let stored = || self.stored(role).map(|stored| stored.version);
+        new.or_else(stored).expect("it was read")
     }
 
     /// Whether the role has a file, new or stored.

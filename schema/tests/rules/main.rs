@@ -9,4 +9,5 @@ mod examples;
 mod files;
 mod online;
 mod publish;
+mod signatures;
 mod support;

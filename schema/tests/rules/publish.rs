@@ -36,7 +36,7 @@ pub fn judge(head: &Head, batch: &Batch) -> Result<Accepted, Refusal> {
 }
 
 /// Judges one part on a fresh collection.
-fn judge_part(name: &str, bytes: &[u8]) -> Result<Accepted, Refusal> {
+pub fn judge_part(name: &str, bytes: &[u8]) -> Result<Accepted, Refusal> {
     judge(&Collection::new().head(), &batch(&[(name, bytes)]))
 }
 
@@ -52,7 +52,7 @@ fn targets(edit: impl FnOnce(Draft) -> Draft) -> Vec<u8> {
     sign(&edit(Collection::new().next("targets")).finish(), &[TARGETS])
 }
 
-fn changed_root(change: impl FnOnce(&mut Root)) -> Unsigned {
+pub fn changed_root(change: impl FnOnce(&mut Root)) -> Unsigned {
     let mut root = root(2);
     change(&mut root);
     Unsigned::of(&root)
@@ -149,40 +149,6 @@ fn before_it_is_signed_a_batch_is_judged_by_every_other_rule() {
     let team = || delegation("team", &["team/*"], &[DOCS], 1);
     let delegating = next("targets").with_delegation(team(), &[DOCS]);
     assert_eq!(unsigned("targets", delegating), "pending_role");
-}
-
-#[test]
-fn a_root_is_signed_by_the_root_before_it_and_by_itself() {
-    let new_keys = changed_root(|root| {
-        root.keys.extend(keys(&[9]));
-        root.roles.root = role_keys(&[9], 1);
-        root.keys.remove(&signer(ROOT).id());
-    });
-    for (signers, expected) in [
-        (&[ROOT, 9][..], "accepted"),
-        (&[ROOT], "threshold_not_met"),
-        (&[9], "threshold_not_met"),
-        (&[TARGETS, 9], "threshold_not_met"),
-    ] {
-        assert_eq!(code(judge_part("root", &sign(&new_keys, signers))), expected, "{signers:?}");
-    }
-}
-
-#[test]
-fn a_root_that_replaces_the_targets_key_comes_with_targets_signed_by_the_new_one() {
-    let replaced = changed_root(|root| {
-        root.keys.extend(keys(&[9]));
-        root.roles.targets = role_keys(&[9], 1);
-        root.keys.remove(&signer(TARGETS).id());
-    });
-    let root_file = sign(&replaced, &[ROOT]);
-    assert_eq!(code(judge_part("root", &root_file)), "threshold_not_met");
-    let targets = Collection::new().next("targets").finish();
-    let head = Collection::new().head();
-    for (key, expected) in [(9, "accepted"), (TARGETS, "threshold_not_met")] {
-        let both = batch(&[("root", &root_file), ("targets", &sign(&targets, &[key]))]);
-        assert_eq!(code(judge(&head, &both)), expected);
-    }
 }
 
 #[test]

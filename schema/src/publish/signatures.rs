@@ -1,0 +1,128 @@
+//! Whose signatures a batch needs.
+
+use super::chain::delegated_parts;
+use super::view::View;
+use super::{Batch, Head, Refusal};
+use crate::envelope::Envelope;
+use crate::name::{RoleName, Version};
+use crate::role::{Role, Root};
+use crate::threshold::{self, Report, ThresholdNotMet};
+
+/// A threshold that a file of a batch, or the stored `targets` below a new root, has to reach, and
+/// how far it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Demand {
+    /// The role of the file.
+    pub role: RoleName,
+    /// Who lists the keys.
+    pub delegator: RoleName,
+    /// The version of the delegator: a new root is signed as the root before it and itself say.
+    pub version: Version,
+    /// For whom they sign.
+    pub purpose: Purpose,
+    /// Who has signed and who has not.
+    pub report: Report,
+}
+
+/// For whom a file is signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// For clients that see the whole batch.
+    Trust,
+    /// For clients that have the root before and ask for the other files when the batch is there.
+    Overlap,
+}
+
+impl Demand {
+    /// Refuses a batch that does not reach it.
+    fn require(self) -> Result<(), Refusal> {
+        let Demand { role, delegator, version, purpose, report } = self;
+        if report.is_met() {
+            return Ok(());
+        }
+        let missing = ThresholdNotMet { role, delegator, report };
+        match purpose {
+            Purpose::Trust => Err(missing.into()),
+            Purpose::Overlap => Err(Refusal::OverlapMissing { version, missing }),
+        }
+    }
+}
+
+/// Every threshold that the batch has to reach, one after the other.
+pub(super) fn demands<'a>(
+    head: Option<&'a Head>,
+    batch: &'a Batch,
+    view: &'a View<'a>,
+) -> impl Iterator<Item = Demand> + 'a {
+    let root = batch.root().into_iter().flat_map(move |root| of_root(head, root));
+    root.chain(of_targets(head, batch, view)).chain(of_delegated(batch, view))
+}
+
+/// The first threshold that the batch does not reach.
+pub(super) fn require(head: Option<&Head>, batch: &Batch, view: &View<'_>) -> Result<(), Refusal> {
+    demands(head, batch, view).try_for_each(Demand::require)
+}
+
+/// A root is signed by the threshold of the root before it and by its own (TUF 5.3.4).
+fn of_root<'a>(
+    head: Option<&'a Head>,
+    root: &'a Envelope<Root>,
+) -> impl Iterator<Item = Demand> + 'a {
+    let before = head.map(|head| head.root.as_ref());
+    let signers = before.into_iter().chain([root]);
+    signers.map(|signer| of_file(root, &RoleName::ROOT, signer, Purpose::Trust))
+}
+
+/// targets is signed as the root says, also when only the root is new. Where that root changes who
+/// signs targets, the root before it counts, too: a client has it until it asks again.
+fn of_targets<'a>(
+    head: Option<&'a Head>,
+    batch: &'a Batch,
+    view: &'a View<'a>,
+) -> impl Iterator<Item = Demand> + 'a {
+    let role = RoleName::TARGETS;
+    let concerned = batch.root().is_some() || batch.targets(&role).is_some();
+    let before = head.map(|head| head.root.as_ref()).filter(|before| {
+        let keys = |root: &Envelope<Root>| root.signed().role_keys(&RoleName::TARGETS).cloned();
+        let changed = batch.root().is_some_and(|after| keys(before) != keys(after));
+        changed && !batch.compromised.contains(&RoleName::TARGETS)
+    });
+    let asked = move || {
+        let root = view.root().expect("the first publish has a root");
+        [(root, Purpose::Trust)].into_iter().chain(before.map(|root| (root, Purpose::Overlap)))
+    };
+    concerned.then(asked).into_iter().flatten().map(move |(root, purpose)| {
+        let targets = view.file(&role).expect("the first publish has targets");
+        of_file(targets, &role, root, purpose)
+    })
+}
+
+/// A delegated role is signed as everybody says who delegates to it: a client follows the one
+/// delegation that leads it there.
+fn of_delegated<'a>(batch: &'a Batch, view: &'a View<'a>) -> impl Iterator<Item = Demand> + 'a {
+    delegated_parts(batch).flat_map(move |(role, file)| {
+        view.delegators(role).into_iter().map(move |delegator| Demand {
+            role: role.clone(),
+            delegator: delegator.name.clone(),
+            version: view.version(delegator.name),
+            purpose: Purpose::Trust,
+            report: threshold::count(file, delegator.authority()),
+        })
+    })
+}
+
+fn of_file<T: Role>(
+    file: &Envelope<T>,
+    role: &RoleName,
+    root: &Envelope<Root>,
+    purpose: Purpose,
+) -> Demand {
+    let authority = root.signed().authority(role).expect("a root lists the top-level roles");
+    Demand {
+        role: role.clone(),
+        delegator: RoleName::ROOT,
+        version: root.version(),
+        purpose,
+        report: threshold::count(file, authority),
+    }
+}

@@ -1,0 +1,126 @@
+//! Whose signatures a batch needs: root ceremonies, and the overlap of a rotation.
+
+use notary_schema::envelope::Unsigned;
+use notary_schema::name::KeyId;
+use notary_schema::publish::{Demand, Purpose, demands};
+use notary_schema::role::Root;
+
+use crate::publish::{batch, changed_root, code, judge, judge_part};
+use crate::support::*;
+
+#[test]
+fn a_root_is_signed_by_the_root_before_it_and_by_itself() {
+    let new_keys = changed_root(|root| {
+        root.keys.extend(keys(&[9]));
+        root.roles.root = role_keys(&[9], 1);
+        root.keys.remove(&signer(ROOT).id());
+    });
+    for (signers, expected) in [
+        (&[ROOT, 9][..], "accepted"),
+        (&[ROOT], "threshold_not_met"),
+        (&[9], "threshold_not_met"),
+        (&[TARGETS, 9], "threshold_not_met"),
+    ] {
+        assert_eq!(code(judge_part("root", &sign(&new_keys, signers))), expected, "{signers:?}");
+    }
+}
+
+/// A root whose targets role has these keys.
+fn with_targets_keys(seeds: &[u8], threshold: u32) -> Unsigned {
+    changed_root(|root: &mut Root| {
+        root.keys.extend(keys(seeds));
+        root.roles.targets = role_keys(seeds, threshold);
+        root.keys
+            .retain(|id, _| *id != signer(TARGETS).id() || root.roles.targets.keyids.contains(id));
+    })
+}
+
+#[test]
+fn a_root_that_changes_who_signs_targets_leaves_nobody_without_targets() {
+    for (what, new_keys, threshold, signers, expected) in [
+        ("a swap, signed by both", &[9][..], 1, &[TARGETS, 9][..], "accepted"),
+        ("a swap, signed by the new key alone", &[9], 1, &[9], "overlap_missing"),
+        ("a swap, signed by the old key alone", &[9], 1, &[TARGETS], "threshold_not_met"),
+        ("a key more, signed by the old one", &[TARGETS, 9], 1, &[TARGETS], "accepted"),
+        ("a key more, signed by it alone", &[TARGETS, 9], 1, &[9], "overlap_missing"),
+        ("a higher threshold, signed by both", &[TARGETS, 9], 2, &[TARGETS, 9], "accepted"),
+        ("a higher threshold, signed by one", &[TARGETS, 9], 2, &[TARGETS], "threshold_not_met"),
+        ("the same keys", &[TARGETS], 1, &[TARGETS], "accepted"),
+    ] {
+        let root = sign(&with_targets_keys(new_keys, threshold), &[ROOT]);
+        let targets = sign(&Collection::new().next("targets").finish(), signers);
+        let both = batch(&[("root", &root), ("targets", &targets)]);
+        assert_eq!(code(judge(&Collection::new().head(), &both)), expected, "{what}");
+    }
+}
+
+#[test]
+fn the_stored_targets_count_where_a_batch_brings_the_root_alone() {
+    for (new_keys, expected) in [(&[TARGETS, 9][..], "accepted"), (&[9], "threshold_not_met")] {
+        let root = sign(&with_targets_keys(new_keys, 1), &[ROOT]);
+        assert_eq!(code(judge_part("root", &root)), expected, "{new_keys:?}");
+    }
+}
+
+#[test]
+fn compromised_keys_have_no_overlap() {
+    let root = sign(&with_targets_keys(&[9], 1), &[ROOT]);
+    let targets = sign(&Collection::new().next("targets").finish(), &[9]);
+    let mut both = batch(&[("root", &root), ("targets", &targets)]);
+    assert_eq!(code(judge(&Collection::new().head(), &both)), "overlap_missing");
+    both.compromised = [role("targets")].into();
+    assert_eq!(code(judge(&Collection::new().head(), &both)), "accepted");
+}
+
+#[test]
+fn what_is_said_to_be_compromised_is_replaced() {
+    let replacing = sign(&with_targets_keys(&[TARGETS, 9], 1), &[ROOT]);
+    let unchanged = sign(&changed_root(|_| {}), &[ROOT]);
+    let docs = sign(&Collection::new().next("docs").finish(), &[DOCS]);
+    for (part, bytes, compromised, expected) in [
+        ("root", &replacing, "targets", "accepted"),
+        ("root", &replacing, "timestamp", "named_without_need"),
+        ("root", &unchanged, "targets", "named_without_need"),
+        ("docs", &docs, "targets", "named_without_need"),
+        ("docs", &docs, "docs", "named_without_need"),
+    ] {
+        let mut batch = batch(&[(part, bytes)]);
+        batch.compromised = [role(compromised)].into();
+        let judged = code(judge(&Collection::new().head(), &batch));
+        assert_eq!(judged, expected, "{part}, {compromised}");
+    }
+}
+
+#[test]
+fn what_a_batch_still_lacks_is_told_for_each_threshold() {
+    let root = changed_root(|root| {
+        root.keys.extend(keys(&[9, 10]));
+        root.roles.root = role_keys(&[9, 10], 2);
+        root.roles.targets = role_keys(&[9], 1);
+        root.keys.remove(&signer(ROOT).id());
+        root.keys.remove(&signer(TARGETS).id());
+    });
+    let (root, targets) = (sign(&root, &[9, 7]), Collection::new().next("targets").finish());
+    let docs = sign(&Collection::new().next("docs").finish(), &[DOCS]);
+    let parts = [("root", &root[..]), ("targets", &sign(&targets, &[9])), ("docs", &docs)];
+    let demands = demands(Some(&Collection::new().head()), &batch(&parts));
+    let ids = |seeds: &[u8]| seeds.iter().map(|seed| signer(*seed).id()).collect::<Vec<_>>();
+    let found: Vec<_> = demands.iter().map(told).collect();
+    let (trust, overlap) = (Purpose::Trust, Purpose::Overlap);
+    let expected = [
+        ("root", "root", 1, trust, ids(&[]), ids(&[ROOT]), 1),
+        ("root", "root", 2, trust, ids(&[9]), ids(&[10]), 2),
+        ("targets", "root", 2, trust, ids(&[9]), ids(&[]), 1),
+        ("targets", "root", 1, overlap, ids(&[]), ids(&[TARGETS]), 1),
+        ("docs", "targets", 2, trust, ids(&[DOCS]), ids(&[]), 1),
+    ];
+    assert_eq!(found, expected);
+}
+
+type Told<'a> = (&'a str, &'a str, u64, Purpose, Vec<KeyId>, Vec<KeyId>, u32);
+
+fn told(demand: &Demand) -> Told<'_> {
+    let Demand { role, delegator, version, purpose, report } = demand;
+    let (valid, missing) = (report.valid.clone(), report.missing.clone());
+    (role.as_str(), delegator.as_str(), version.get(), *purpose, valid, missing, report.threshold)
+}
