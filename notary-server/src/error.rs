@@ -269,6 +269,7 @@ fn refusal_status(refusal: &Refusal) -> StatusCode {
         Refusal::TooMany { .. }
         | Refusal::FirstPublish(_)
         | Refusal::Threshold(_)
+        | Refusal::OverlapMissing { .. }
         | Refusal::Expired { .. }
         | Refusal::ExpiresTooLate { .. }
         | Refusal::NotConsistent

@@ -66,7 +66,12 @@ impl Service {
         parts: Parts,
     ) -> Arc<Service> {
         let served = Arc::new(Served::new(store.clone(), config.cache.memory_bytes));
-        let rules = (config.limits.clone(), config.lifetimes);
+        // Caches count whole seconds.
+        let longest_age = match config.cache.longest_age_seconds() {
+            0 => Duration::ZERO,
+            seconds => Duration::from_secs(seconds + 1),
+        };
+        let rules = (config.limits.clone(), config.lifetimes, longest_age);
         let publisher =
             Publisher::new(store.clone(), signer.clone(), served.clone(), rules, parts.clone());
         let memory = usize::try_from(config.limits.body_memory_bytes).unwrap_or(usize::MAX);

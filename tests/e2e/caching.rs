@@ -164,6 +164,22 @@ fn publish_root(publisher: &Publisher, version: u64, edit: impl FnOnce(&mut Valu
     assert_eq!(answer.status, 200, "{answer:?}");
 }
 
+/// A root that replaces the keys of these online roles.
+fn rotate(publisher: &Publisher, version: u64, roles: &[&str]) {
+    let new_key = |role: &&str| {
+        let path = format!("/v2/{GUN}/_trust/keys/{role}?rotate=true");
+        publisher.http.post(&path, &().into()).json()
+    };
+    let keys: Vec<Value> = roles.iter().map(new_key).collect();
+    publish_root(publisher, version, |root| {
+        for (role, key) in roles.iter().zip(&keys) {
+            let keyid = key["keyid"].as_str().expect("an id");
+            root["keys"][keyid] = key["key"].clone();
+            root["roles"][role]["keyids"] = json!([keyid]);
+        }
+    });
+}
+
 #[test]
 fn a_client_behind_a_cache_sees_one_state_after_another_and_none_that_is_too_old() {
     let world = World::start();
@@ -171,28 +187,16 @@ fn a_client_behind_a_cache_sees_one_state_after_another_and_none_that_is_too_old
     publisher.publish_next("docs", world.clock.now());
     let cache = Cache::start(&world);
     let client = Client::start(&world, &cache);
-    let keys = format!("/v2/{GUN}/_trust/keys/timestamp?rotate=true");
-    let new_key = publisher.http.post(&keys, &().into()).json();
-    let keyid = new_key["keyid"].as_str().expect("an id").to_owned();
     for version in 3..3 + PUBLISHES {
         client.refreshed_again();
         publisher.publish_next("docs", world.clock.now());
         client.has_to_know(format!("docs/{version}"));
-        // The timestamp key is replaced in two steps: what a cache holds is signed by the old key
-        // alone until the new one is listed beside it.
+        // A cache may hold what was signed before the root was there, and the client may have the
+        // root before while the new files are there: both keys have signed both.
         match version {
-            20 => publish_root(&publisher, 2, |root| {
-                root["keys"][&keyid] = new_key["key"].clone();
-                let listed = root["roles"]["timestamp"]["keyids"].as_array_mut().expect("a list");
-                listed.push(json!(keyid));
-            }),
-            40 => {
-                // What was signed by the old key alone leaves the cache.
-                client.refreshes_for(LONGEST_AGE);
-                publish_root(&publisher, 3, |root| {
-                    root["roles"]["timestamp"]["keyids"] = json!([keyid]);
-                });
-            }
+            20 => rotate(&publisher, 2, &["timestamp"]),
+            30 => rotate(&publisher, 3, &["snapshot"]),
+            40 => rotate(&publisher, 4, &["snapshot", "timestamp"]),
             _ => {}
         }
     }

@@ -20,7 +20,7 @@ use serde::Deserialize;
 
 pub use limits::Limits;
 pub use peers::{SignerConfig, TlsConfig};
-pub use running::{CacheConfig, LogConfig, LogFormat, MAX_CURRENT_AGE_SECONDS, RefreshConfig};
+pub use running::{CacheConfig, LogConfig, LogFormat, RefreshConfig};
 
 /// A file that is no configuration.
 #[derive(Debug, thiserror::Error)]

@@ -1,9 +1,7 @@
 //! The work in the background, what is kept in memory and by caches, the log.
 
+use notary_schema::online::LONGEST_CACHE_SECONDS;
 use serde::Deserialize;
-
-/// Longest time that current metadata may be kept by a cache, in seconds.
-pub const MAX_CURRENT_AGE_SECONDS: u64 = 5;
 
 /// The work in the background.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -29,6 +27,13 @@ pub struct CacheConfig {
     pub max_age_seconds: u64,
     /// Memory for files, and as much again for the state of collections, in bytes.
     pub memory_bytes: u64,
+}
+
+impl CacheConfig {
+    /// How long a cache keeps current metadata at most, in seconds.
+    pub fn longest_age_seconds(&self) -> u64 {
+        self.max_age_seconds.min(LONGEST_CACHE_SECONDS)
+    }
 }
 
 impl Default for CacheConfig {

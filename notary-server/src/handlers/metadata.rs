@@ -13,7 +13,6 @@ use notary_schema::name::{RoleName, Version};
 use percent_encoding::percent_decode_str;
 
 use super::{PRIVATE, Readable, collection_path, no_query};
-use crate::config::MAX_CURRENT_AGE_SECONDS;
 use crate::error::ServiceError;
 use crate::openapi::problems::Files;
 use crate::served::Representation;
@@ -110,7 +109,7 @@ fn cache_control(service: &Service, file: &Representation, is_versioned: bool) -
         return HeaderValue::from_static("public, max-age=31536000, immutable");
     }
     let life = (file.expires - service.now()).num_seconds() / LIFE_PER_AGE;
-    let longest = service.config.cache.max_age_seconds.min(MAX_CURRENT_AGE_SECONDS);
+    let longest = service.config.cache.longest_age_seconds();
     HeaderValue::from_static(match u64::try_from(life).unwrap_or(0).min(longest) {
         0 => "no-cache",
         1 => "public, max-age=1",

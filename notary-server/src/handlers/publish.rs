@@ -122,6 +122,8 @@ struct Files {
         ("gun" = Gun, Path),
         ("pending" = Option<Vec<String>>, Query, description = "roles that get a delegation and no file yet"),
         ("orphan" = Option<Vec<String>>, Query, description = "roles that become unverifiable on purpose"),
+        ("compromised" = Option<Vec<String>>, Query,
+            description = "roles whose keys the root replaces without an overlap, since somebody else has them"),
         ("replace" = Option<String>, Query, pattern = "^[0-9a-f]{64}$",
             description = "SHA-256 of the newest root of the tombstone that this root 1 replaces"),
     ),
@@ -165,6 +167,7 @@ pub async fn publish(
 struct Named {
     pending: BTreeSet<RoleName>,
     orphan: BTreeSet<RoleName>,
+    compromised: BTreeSet<RoleName>,
     replaces: Option<String>,
 }
 
@@ -172,15 +175,18 @@ impl Named {
     fn batch(&self) -> Batch {
         let mut batch = Batch::default();
         (batch.pending, batch.orphan) = (self.pending.clone(), self.orphan.clone());
+        batch.compromised = self.compromised.clone();
         batch
     }
 
     fn read(request: &HttpRequest) -> Result<Named, ServiceError> {
         let mut named = Named::default();
-        for (parameter, value) in query(request, &["pending", "orphan", "replace"])? {
+        for (parameter, value) in query(request, &["pending", "orphan", "compromised", "replace"])?
+        {
             match parameter.as_str() {
                 "pending" => drop(named.pending.insert(role_name(&value)?)),
                 "orphan" => drop(named.orphan.insert(role_name(&value)?)),
+                "compromised" => drop(named.compromised.insert(role_name(&value)?)),
                 _ => named.replaces = Some(sha256(value)?),
             }
         }

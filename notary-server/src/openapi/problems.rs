@@ -58,6 +58,7 @@ const RULES: &[Codes] = &[
             "not_delegated",
             "online_keys_not_held",
             "outside_paths",
+            "overlap_missing",
             "pending_role",
             "role_name",
             "role_name_taken",

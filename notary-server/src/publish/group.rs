@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use notary_schema::name::{Gun, RoleName};
+use notary_schema::online::{Overlap, Rotation};
 use notary_schema::publish::{Accepted, Head};
 
 use super::judge::{Judged, Verdict};
-use super::plan::{plan, require_whole, versions_after};
+use super::plan::{Keys, plan, require_whole, versions_after};
 use super::roll::Unfinished;
 use super::{Ground, Publisher, Room, Waiting, answer};
 use crate::StopPoint;
@@ -17,7 +18,7 @@ use crate::error::ServiceError;
 use crate::panics::blocking;
 use crate::refresh::Due;
 use crate::served::{Live, apply};
-use crate::store::{Claim, NewSlot, Prepared, Purpose, RoleFile};
+use crate::store::{Claim, Joining, NewSlot, Prepared, Purpose, RoleFile};
 
 /// How often a group starts again because another process was faster.
 const MAX_MOVES: usize = 8;
@@ -28,6 +29,8 @@ struct Next {
     /// Absent before the first publish. Its snapshot and timestamp are still the old ones.
     head: Option<Arc<Head>>,
     files: Vec<RoleFile>,
+    /// What the roots among them change in the keys of the online roles.
+    rotation: Rotation,
     members: Vec<Member>,
     /// Those who wait for the first publish.
     later: Vec<Waiting>,
@@ -35,6 +38,9 @@ struct Next {
 
 impl Next {
     fn add(&mut self, waiting: Waiting, judged: Judged) {
+        if let Some(accepted) = &judged.accepted {
+            self.rotation.then(&accepted.rotation);
+        }
         let files = judged.accepted.map_or_else(Vec::new, files_of);
         let brought = files.iter().map(RoleFile::role).collect();
         if let Some(head) = self.head.as_mut().filter(|_| !files.is_empty()) {
@@ -45,11 +51,13 @@ impl Next {
         self.members.push(Member { waiting, verdict: judged.verdict, brought });
     }
 
-    /// The files as they go into the slot. Until they are committed nobody looks into them, so what
-    /// was read of them is let go: the database needs the memory for a copy of its own.
-    fn close_files(&mut self) -> Vec<RoleFile> {
+    /// All of it as it goes into the slot. Until the files are committed nobody looks into them, so
+    /// what was read of them is let go: the database needs the memory for a copy of its own.
+    fn close(&mut self) -> Joining {
         self.head = None;
-        std::mem::take(&mut self.files).into_iter().map(RoleFile::closed).collect()
+        let files = std::mem::take(&mut self.files).into_iter().map(RoleFile::closed).collect();
+        let overlap = std::mem::take(&mut self.rotation).taken_away;
+        Joining { files, overlap, by: self.publishers() }
     }
 
     /// The tokens of those who bring something new, each once.
@@ -232,19 +240,27 @@ impl Publisher {
         next: &mut Next,
         now: DateTime<Utc>,
     ) -> Result<Arc<Live>, Unfinished> {
-        let head = ground.live.as_ref().map(|live| live.head.as_ref());
         let brings_root = next.files.iter().any(|file| matches!(file, RoleFile::Root(_)));
-        let held = match brings_root {
-            true => self.held_now(&ground.collection).await?,
-            false => self.held_then(&ground.collection).await?,
+        let ahead = match brings_root {
+            true => self.sign_ahead(ground, &next.files, &next.rotation, now).await?,
+            false => None,
         };
-        let versions = versions_after(head)?;
-        let plan = plan(head, &next.files, &held, &self.lifetimes, versions, now);
+        let (ground, now) = match &ahead {
+            Some(ground) => (ground, self.now()),
+            None => (ground, now),
+        };
+        let head = ground.live.as_ref().map(|live| live.head.as_ref());
+        let keys = match brings_root {
+            true => self.keys_now(&ground.collection).await?,
+            false => self.keys_then(&ground.collection).await?,
+        };
+        let (keys, versions) = (keys.and(&next.rotation.taken_away), versions_after(head)?);
+        let plan = plan(head, &next.files, &keys, &self.lifetimes, versions, now);
         if let Some(next) = &next.head {
             require_whole(&next.files, &plan)?;
         }
-        let (files, by) = (next.close_files(), next.publishers());
-        let slot = NewSlot { purpose: Purpose::Publish, files, plan, by };
+        let Joining { files, overlap, by } = next.close();
+        let slot = NewSlot { purpose: Purpose::Publish, files, plan, overlap, by };
         let prepared = self.prepare(ground, slot, now).await?;
         self.roll_forward(prepared, ground.live.as_ref(), now).await
     }
@@ -258,15 +274,28 @@ impl Publisher {
         by: Option<&str>,
         now: DateTime<Utc>,
     ) -> Result<Arc<Live>, Unfinished> {
-        let held = self.held_then(&ground.collection).await?;
+        let keys = self.keys_then(&ground.collection).await?;
+        self.refresh_with(&keys, ground, live, (due, by), now).await
+    }
+
+    /// The same with these keys.
+    pub(super) async fn refresh_with(
+        &self,
+        keys: &Keys,
+        ground: &Ground,
+        live: &Arc<Live>,
+        (due, by): (Due, Option<&str>),
+        now: DateTime<Utc>,
+    ) -> Result<Arc<Live>, Unfinished> {
         let versions = versions_after(Some(&live.head))?;
-        let mut plan = plan(Some(&live.head), &[], &held, &self.lifetimes, versions, now);
+        let mut plan = plan(Some(&live.head), &[], keys, &self.lifetimes, versions, now);
         require_whole(&live.head.files, &plan)?;
         if due == Due::Timestamp {
             plan.snapshot = None;
         }
         let (files, by) = (Vec::new(), by.map(str::to_owned).into_iter().collect());
-        let slot = NewSlot { purpose: Purpose::Refresh, files, plan, by };
+        let (purpose, overlap) = (Purpose::Refresh, Overlap::default());
+        let slot = NewSlot { purpose, files, plan, overlap, by };
         let prepared = self.prepare(ground, slot, now).await?;
         self.roll_forward(prepared, Some(live), now).await
     }
@@ -326,8 +355,7 @@ impl Publisher {
         next: &mut Next,
         now: DateTime<Utc>,
     ) -> Result<Arc<Live>, Unfinished> {
-        let added = (next.close_files(), next.publishers());
-        let prepared = self.rebuild(prepared, Some(live), added, now).await?;
+        let prepared = self.rebuild(prepared, Some(live), next.close(), now).await?;
         self.roll_forward(prepared, Some(live), now).await
     }
 }

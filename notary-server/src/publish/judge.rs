@@ -137,7 +137,7 @@ impl Publisher {
             return Ok(Judged { life: collection.id, ground: head, verdict, accepted: None });
         }
         let held = match batch.root() {
-            Some(_) => self.held_now(collection).await?,
+            Some(_) => self.keys_now(collection).await?.held,
             None => HeldKeys::default(),
         };
         let rules = self.rules(held);

@@ -6,12 +6,14 @@
 //! | `judge` | 3 and 4: the head, and whether the request is a legal step from it |
 //! | `group` | 5 and 7: requests that wait are applied together and claim the slot |
 //! | `plan` | 6: what must be signed, with which keys |
+//! | `ahead` | before 7, where a root replaces online keys: they sign what is served |
 //! | `life` | how a tombstone comes back |
 //! | `roll` | 8 and 9: sign, commit, and all that can come between |
 //!
 //! A publish is judged without a lock on any core. Then it waits for the turn of its collection.
 //! Each brings a task along; the first that gets the turn takes everybody who waits.
 
+mod ahead;
 mod group;
 mod judge;
 mod life;
@@ -54,6 +56,8 @@ pub struct Publisher {
     pub(crate) served: Arc<Served>,
     pub(crate) lifetimes: Lifetimes,
     limits: Limits,
+    /// How long a cache may keep what is current.
+    longest_age: Duration,
     parts: Parts,
     /// Places for publishes that wait.
     places: Semaphore,
@@ -114,7 +118,7 @@ impl Publisher {
         store: Arc<dyn Store>,
         signer: Arc<dyn Signer>,
         served: Arc<Served>,
-        (limits, lifetimes): (Limits, Lifetimes),
+        (limits, lifetimes, longest_age): (Limits, Lifetimes, Duration),
         parts: Parts,
     ) -> Publisher {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -128,6 +132,7 @@ impl Publisher {
             served,
             lifetimes,
             limits,
+            longest_age,
             parts,
         }
     }

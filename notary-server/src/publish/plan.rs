@@ -1,20 +1,21 @@
 //! Step 6 of a publish: what must be signed, as which versions, with which keys.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use notary_schema::envelope::Envelope;
 use notary_schema::json;
-use notary_schema::name::{KeyId, RoleName};
-use notary_schema::online::{self, HeldKeys, Lifetimes, OnlineRole, Plan, Versions};
+use notary_schema::name::RoleName;
+use notary_schema::online::{self, HeldKeys, Lifetimes, Overlap, Plan, Signing, Versions};
 use notary_schema::publish::{Head, StoredFile, first_unlisted, snapshot_entries};
 use notary_schema::role::{Root, Snapshot, Targets};
 use notary_schema::wire::KeyState;
 
 use super::Publisher;
 use crate::error::ServiceError;
-use crate::store::{Collection, RoleFile, StoreResult};
+use crate::store::{Collection, OnlineKey, RoleFile, StoreResult};
 
 /// One above the head, or the first. A signer lets nobody run the versions up, so there always is
 /// one.
@@ -29,7 +30,7 @@ pub(super) fn versions_after(head: Option<&Head>) -> Result<Versions, ServiceErr
 pub(super) fn plan(
     head: Option<&Head>,
     files: &[RoleFile],
-    held: &HeldKeys,
+    keys: &Keys,
     lifetimes: &Lifetimes,
     versions: Versions,
     now: DateTime<Utc>,
@@ -37,13 +38,35 @@ pub(super) fn plan(
     let previous = head.map(|head| head.snapshot.signed());
     let root = next_root(head, files);
     let entries = snapshot_entries(head, newest(files));
-    online::plan(previous, entries, (&root, held), lifetimes, versions, now)
+    let signing = Signing { root: &root, held: &keys.held, overlap: &keys.overlap };
+    online::plan(previous, entries, signing, lifetimes, versions, now)
 }
 
-/// Keys of the signer that would sign.
-fn usable(keys: impl IntoIterator<Item = (OnlineRole, KeyId, KeyState)>) -> HeldKeys {
-    let usable = keys.into_iter().filter(|(.., state)| *state != KeyState::Retired);
-    usable.map(|(role, keyid, _)| (role, keyid)).collect()
+/// The online keys of a collection.
+#[derive(Debug, Default)]
+pub(super) struct Keys {
+    /// Those that the signer would sign with.
+    pub(super) held: HeldKeys,
+    /// Those that roots have taken away and that sign on, the latest ones first.
+    pub(super) overlap: Overlap,
+}
+
+impl Keys {
+    fn of(mut keys: Vec<OnlineKey>, lifetimes: &Lifetimes, now: DateTime<Utc>) -> Keys {
+        keys.sort_by_key(|key| Reverse(key.taken_away_at));
+        let begun = now.checked_sub_signed(lifetimes.overlap()).unwrap_or(DateTime::<Utc>::MIN_UTC);
+        let named = |key: &OnlineKey| (key.role, key.keyid.clone());
+        let lasting = keys.iter().filter(|key| key.taken_away_at.is_some_and(|at| at > begun));
+        let usable = keys.iter().filter(|key| key.state != KeyState::Retired);
+        Keys { held: usable.map(named).collect(), overlap: lasting.map(named).collect() }
+    }
+
+    /// The same, and keys that a root takes away which is not committed yet.
+    pub(super) fn and(mut self, begins: &Overlap) -> Keys {
+        let all = begins.keys().chain(self.overlap.keys());
+        self.overlap = all.map(|(role, keyid)| (role, keyid.clone())).collect();
+        self
+    }
 }
 
 /// The root that clients will have: the newest of the files, or that of the head.
@@ -85,9 +108,9 @@ pub(super) fn require_whole(
 }
 
 impl Publisher {
-    /// The keys that the signer holds now, noted in the store. Needed where the answer decides
+    /// The keys and what the signer says of them now, noted in the store. Needed where the answer decides
     /// something for good: whether a new root is accepted, or what a refused slot becomes.
-    pub(super) async fn held_now(&self, collection: &Collection) -> Result<HeldKeys, ServiceError> {
+    pub(super) async fn keys_now(&self, collection: &Collection) -> Result<Keys, ServiceError> {
         let keys = self.signer.keys(&collection.gun, &collection.incarnation).await?;
         // A key belongs to one life of one collection; a signer that answers more is not believed.
         let own = |key: &notary_schema::wire::SignerKey| {
@@ -96,13 +119,16 @@ impl Publisher {
         let keys: Vec<_> = keys.into_iter().filter(own).collect();
         // Where the reservation is gone, what was judged on it is found to be outdated later.
         self.store.save_online_keys(collection.id, &keys).await?;
-        Ok(usable(keys.into_iter().map(|key| (key.role, key.keyid, key.state))))
+        let mut all = self.store.online_keys(collection.id).await?;
+        all.retain(|known| keys.iter().any(|key| key.keyid == known.keyid));
+        Ok(Keys::of(all, &self.lifetimes, self.now()))
     }
 
-    /// The keys that the signer held when it was last asked. Enough to plan with, since it costs no
+    /// The keys and what the signer said of them when it was last asked. Enough to plan with, since it costs no
     /// request and a wrong guess is mended: the signer refuses a key that it does not use, the
-    /// answer lacks a signature, and either has the slot rebuilt with [`Publisher::held_now`].
-    pub(super) async fn held_then(&self, collection: &Collection) -> StoreResult<HeldKeys> {
-        Ok(usable(self.store.online_keys(collection.id).await?))
+    /// answer lacks a signature, and either has the slot rebuilt with [`Publisher::keys_now`].
+    pub(super) async fn keys_then(&self, collection: &Collection) -> StoreResult<Keys> {
+        let keys = self.store.online_keys(collection.id).await?;
+        Ok(Keys::of(keys, &self.lifetimes, self.now()))
     }
 }

@@ -22,7 +22,7 @@ use crate::StopPoint;
 use crate::error::{SIGNER_AHEAD, ServiceError, role_of_entry};
 use crate::served::Live;
 use crate::signer_client::{self, NO_KEY, Release, SignFailure, SignerError, Trouble};
-use crate::store::{Pause, Prepared, RoleFile};
+use crate::store::{Joining, Pause, Prepared, RoleFile};
 
 /// Longest pause between two attempts at a slot that the signer refuses, in seconds.
 const MAX_PAUSE_SECONDS: i64 = 300;
@@ -139,7 +139,7 @@ impl Publisher {
                 let seconds = 2i64.saturating_pow(prepared.rebuilds());
                 return Err(self.wait(prepared, (code, reason), seconds, now).await);
             }
-            prepared = match self.rebuild(&prepared, before, Default::default(), now).await {
+            prepared = match self.rebuild(&prepared, before, Joining::default(), now).await {
                 Ok(rebuilt) => rebuilt,
                 Err(Unfinished::Failed(error @ ServiceError::SignerAhead { .. })) => {
                     // No plan was stored, so the time since it stands there makes the pauses grow.
@@ -214,15 +214,14 @@ impl Publisher {
         Ok(live)
     }
 
-    /// Gives a slot a plan that the signer can accept by what it remembers. `added` are files that
-    /// join, `by` the tokens of those who bring them.
+    /// Gives a slot a plan that the signer can accept by what it remembers, and what joins it.
     ///
     /// Without the signer's memory nothing is rebuilt, so versions do not drift while it is away.
     pub(super) async fn rebuild(
         &self,
         prepared: &Prepared,
         before: Option<&Arc<Live>>,
-        (added, by): (Vec<RoleFile>, Vec<String>),
+        joining: Joining,
         now: DateTime<Utc>,
     ) -> Result<Prepared, Unfinished> {
         let collection = prepared.collection();
@@ -230,12 +229,12 @@ impl Publisher {
         let memory = memory.map_err(ServiceError::from)?;
         let memory = Remembered::read(memory)?;
         let head = before.map(|live| live.head.as_ref());
-        let files: Vec<RoleFile> = prepared.files().iter().chain(&added).cloned().collect();
-        let held = self.held_now(collection).await?;
+        let files: Vec<RoleFile> = prepared.files().iter().chain(&joining.files).cloned().collect();
+        let keys = self.keys_now(collection).await?.and(prepared.overlap()).and(&joining.overlap);
         let versions = memory.versions_after(head)?;
-        let mut next = plan(head, &files, &held, &self.lifetimes, versions, now);
+        let mut next = plan(head, &files, &keys, &self.lifetimes, versions, now);
         memory.require_below(&next)?;
-        if added.is_empty() {
+        if joining.files.is_empty() {
             let root = next_root(head, &files);
             match &prepared.plan().snapshot {
                 Some(planned) if memory.has_signed(planned, &root, now) => {
@@ -245,7 +244,7 @@ impl Publisher {
                 _ => {}
             }
         }
-        let rebuilt = self.store.rebuild(prepared, next, (added, by)).await?;
+        let rebuilt = self.store.rebuild(prepared, next, joining).await?;
         rebuilt.ok_or(Unfinished::Moved)
     }
 

@@ -8,18 +8,18 @@ use std::sync::{Arc, PoisonError};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use notary_schema::envelope::Envelope;
-use notary_schema::name::{Gun, KeyId, RoleName, Version};
-use notary_schema::online::{OnlineRole, Plan};
+use notary_schema::name::{Gun, RoleName, Version};
+use notary_schema::online::Plan;
 use notary_schema::publish::Head;
 use notary_schema::role::Targets;
-use notary_schema::wire::{CollectionSummary, Event, KeyState, Page, RootPin, SignerKey};
+use notary_schema::wire::{CollectionSummary, Event, Page, RootPin, SignerKey};
 use tokio::sync::{Mutex, Semaphore};
 
 use super::dialect::{self, Connection};
 use super::{
-    Claim, Collection, CollectionId, Committed, EventQuery, FileBytes, NewReservation, NewSlot,
-    Pause, Prepared, Reserved, RoleFile, Standing, State, Store, StoreError, StoreResult, Token,
-    Unfinished, events, names, queries, slots, tokens,
+    Claim, Collection, CollectionId, Committed, EventQuery, FileBytes, Joining, NewReservation,
+    NewSlot, OnlineKey, Pause, Prepared, Reserved, Standing, State, Store, StoreError, StoreResult,
+    Token, Unfinished, events, names, queries, slots, tokens,
 };
 use crate::auth::{Glob, Grant};
 use crate::panics::blocking;
@@ -225,10 +225,7 @@ impl Store for Database {
         self.read(move |connection| queries::sha256s(connection, id, versions)).await
     }
 
-    async fn online_keys(
-        &self,
-        id: CollectionId,
-    ) -> StoreResult<Vec<(OnlineRole, KeyId, KeyState)>> {
+    async fn online_keys(&self, id: CollectionId) -> StoreResult<Vec<OnlineKey>> {
         self.read(move |connection| queries::online_keys(connection, id)).await
     }
 
@@ -260,10 +257,10 @@ impl Store for Database {
         &self,
         prepared: &Prepared,
         plan: Plan,
-        added: (Vec<RoleFile>, Vec<String>),
+        joining: Joining,
     ) -> StoreResult<Option<Prepared>> {
         let prepared = prepared.clone();
-        self.write(move |connection| slots::rebuild(connection, &prepared, plan, added)).await
+        self.write(move |connection| slots::rebuild(connection, &prepared, plan, joining)).await
     }
 
     async fn pause(&self, prepared: &Prepared, pause: Pause) -> StoreResult<bool> {

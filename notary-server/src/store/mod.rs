@@ -24,11 +24,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use notary_schema::envelope::Envelope;
-use notary_schema::name::{Gun, KeyId, RoleName, Version};
-use notary_schema::online::{OnlineRole, Plan};
+use notary_schema::name::{Gun, RoleName, Version};
+use notary_schema::online::Plan;
 use notary_schema::publish::Head;
 use notary_schema::role::Targets;
-use notary_schema::wire::{CollectionSummary, Event, KeyState, Page, RootPin, SignerKey};
+use notary_schema::wire::{CollectionSummary, Event, Page, RootPin, SignerKey};
 
 use crate::auth::{Glob, Grant};
 use crate::signer_client::Release;
@@ -37,8 +37,8 @@ pub use events::EventQuery;
 pub use files::{FileBytes, RoleFile, is_kept_open};
 pub use lock::ServeLock;
 pub use types::{
-    Claim, Collection, CollectionId, Committed, NewReservation, NewSlot, Pause, Prepared, Purpose,
-    Reserved, Standing, State, Token, Unfinished,
+    Claim, Collection, CollectionId, Committed, Joining, NewReservation, NewSlot, OnlineKey, Pause,
+    Prepared, Purpose, Reserved, Standing, State, Token, Unfinished,
 };
 
 /// Why the store did not answer.
@@ -183,11 +183,8 @@ pub trait Store: Send + Sync {
 
     // ---- online keys
 
-    /// The keys that the signer answered for a collection, with their state of then.
-    async fn online_keys(
-        &self,
-        id: CollectionId,
-    ) -> StoreResult<Vec<(OnlineRole, KeyId, KeyState)>>;
+    /// The keys that the signer answered for a collection.
+    async fn online_keys(&self, id: CollectionId) -> StoreResult<Vec<OnlineKey>>;
 
     /// Stores keys that the signer answered, or their new state; `false` where the reservation that
     /// they were made for is gone.
@@ -211,13 +208,13 @@ pub trait Store: Send + Sync {
     /// where it does. Tombstones are left in peace.
     async fn slots(&self) -> StoreResult<Vec<Unfinished>>;
 
-    /// Gives a slot another plan, and more files and those they are of, under a new fence; `None`
-    /// when somebody else went on.
+    /// Gives a slot another plan, and what joins it, under a new fence; `None` when somebody else
+    /// went on.
     async fn rebuild(
         &self,
         prepared: &Prepared,
         plan: Plan,
-        added: (Vec<RoleFile>, Vec<String>),
+        joining: Joining,
     ) -> StoreResult<Option<Prepared>>;
 
     /// Notes why the signer refuses a slot; `false` when somebody else went on.

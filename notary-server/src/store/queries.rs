@@ -10,17 +10,19 @@ use diesel::prelude::*;
 use diesel::sql_types::Bool;
 use notary_schema::envelope::Envelope;
 use notary_schema::name::{Gun, KeyId, RoleName, Version};
-use notary_schema::online::OnlineRole;
+use notary_schema::online::Overlap;
 use notary_schema::publish::{Head, StoredFile};
 use notary_schema::role::{Expires, Role, Targets};
-use notary_schema::wire::{CollectionSummary, KeyState, SignerKey};
+use notary_schema::wire::{CollectionSummary, SignerKey};
 
 use super::dialect::{self, Connection};
 use super::rows::{
     CollectionRow, CurrentFileRow, FileRow, OnlineKeyRow, collections, current_files, files,
     online_keys,
 };
-use super::{Collection, CollectionId, FileBytes, State, StoreError, StoreResult, names};
+use super::{
+    Collection, CollectionId, FileBytes, OnlineKey, State, StoreError, StoreResult, names,
+};
 use crate::auth::Glob;
 
 // ---- values of columns
@@ -233,14 +235,37 @@ pub(super) fn sha256s(
 pub(super) fn online_keys(
     connection: &mut Connection,
     id: CollectionId,
-) -> StoreResult<Vec<(OnlineRole, KeyId, KeyState)>> {
+) -> StoreResult<Vec<OnlineKey>> {
     let rows: Vec<OnlineKeyRow> = online_keys::table
         .filter(online_keys::collection_id.eq(id.0))
         .select(OnlineKeyRow::as_select())
         .load(connection)?;
-    let key =
-        |row: OnlineKeyRow| Ok((word(&row.role)?, parse_keyid(&row.keyid)?, word(&row.state)?));
+    let key = |row: OnlineKeyRow| {
+        Ok(OnlineKey {
+            role: word(&row.role)?,
+            keyid: parse_keyid(&row.keyid)?,
+            state: word(&row.state)?,
+            taken_away_at: row.taken_away_at.map(time).transpose()?,
+        })
+    };
     rows.into_iter().map(key).collect()
+}
+
+/// Notes that a root has taken these keys away.
+pub(super) fn begin_overlap(
+    connection: &mut Connection,
+    id: CollectionId,
+    overlap: &Overlap,
+    now: DateTime<Utc>,
+) -> StoreResult<()> {
+    for (role, keyid) in overlap.keys() {
+        let name = role.name();
+        let key = online_keys::table.find((id.0, name.as_str(), keyid.as_str()));
+        diesel::update(key)
+            .set(online_keys::taken_away_at.eq(Some(now.timestamp())))
+            .execute(connection)?;
+    }
+    Ok(())
 }
 
 pub(super) fn save_online_keys(
@@ -259,6 +284,7 @@ pub(super) fn save_online_keys(
             keyid: key.keyid.as_str().to_owned(),
             key_object: column("a key", serde_json::to_string(&key.key))?,
             state: written(&key.state)?,
+            taken_away_at: None,
         };
         dialect::save_online_key(connection, &row)?;
     }

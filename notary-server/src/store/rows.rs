@@ -63,6 +63,7 @@ diesel::table! {
         retry_at -> Nullable<BigInt>,
         prepared_at -> BigInt,
         done_by -> Nullable<Text>,
+        overlap -> Text,
     }
 }
 
@@ -100,6 +101,7 @@ diesel::table! {
         keyid -> Text,
         key_object -> Text,
         state -> Text,
+        taken_away_at -> Nullable<BigInt>,
     }
 }
 
@@ -204,6 +206,7 @@ pub(super) struct SlotRow {
     pub(super) retry_at: Option<i64>,
     pub(super) prepared_at: i64,
     pub(super) done_by: Option<String>,
+    pub(super) overlap: String,
 }
 
 #[derive(Queryable, Selectable)]
@@ -241,6 +244,7 @@ pub(super) struct OnlineKeyRow {
     pub(super) keyid: String,
     pub(super) key_object: String,
     pub(super) state: String,
+    pub(super) taken_away_at: Option<i64>,
 }
 
 #[derive(Queryable, Selectable, Insertable)]

@@ -9,7 +9,7 @@ use diesel::prelude::*;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use notary_schema::name::{Gun, KeyId, RoleName};
-use notary_schema::online::{Plan, PlannedSnapshot, PlannedTimestamp};
+use notary_schema::online::{OnlineRole, Plan, PlannedSnapshot, PlannedTimestamp};
 use notary_schema::role::Expires;
 use notary_schema::wire::EventKind;
 use std::io::Write as _;
@@ -18,14 +18,14 @@ use super::dialect::{self, Connection};
 use super::events::record;
 use super::files::OutgoingFile;
 use super::names::{self, collection_of, state_name};
-use super::queries::{column, number, parse, time, version};
+use super::queries::{begin_overlap, column, number, parse, time, version};
 use super::rows::{
     CollectionRow, CurrentFileRow, NewFile, NewSlotFile, SlotFileRow, SlotRow, collections, files,
     slot_files, slots,
 };
 use super::{
-    Claim, Collection, CollectionId, Committed, NewSlot, Pause, Prepared, Purpose, RoleFile, State,
-    StoreError, StoreResult, Unfinished,
+    Claim, Collection, CollectionId, Committed, Joining, NewSlot, Pause, Prepared, Purpose,
+    RoleFile, State, StoreError, StoreResult, Unfinished,
 };
 use crate::signer_client::Release;
 
@@ -155,25 +155,26 @@ pub(super) fn rebuild(
     connection: &mut Connection,
     prepared: &Prepared,
     plan: Plan,
-    (added, by): (Vec<RoleFile>, Vec<String>),
+    joining: Joining,
 ) -> StoreResult<Option<Prepared>> {
     let id = prepared.collection.id;
     let fence = next_fence(connection, id)?;
     let rebuilds = prepared.rebuilds + 1;
     let mut rebuilt = Prepared { fence, rebuilds, pause: None, ..prepared.clone() };
     rebuilt.slot.plan = plan;
-    if !added.is_empty() {
+    if !joining.files.is_empty() {
         rebuilt.slot.purpose = Purpose::Publish;
-        rebuilt.slot.by.extend(by);
+        rebuilt.slot.by.extend(joining.by);
     }
+    rebuilt.slot.overlap.extend(joining.overlap.keys().map(|(role, keyid)| (role, keyid.clone())));
     let changed = diesel::update(slots::table.find(id.0).filter(slots::fence.eq(prepared.fence)))
         .set(row_of(&rebuilt)?)
         .execute(connection)?;
     if changed == 0 {
         return Ok(None);
     }
-    insert_files(connection, id, &added)?;
-    rebuilt.slot.files.extend(added);
+    insert_files(connection, id, &joining.files)?;
+    rebuilt.slot.files.extend(joining.files);
     Ok(Some(rebuilt))
 }
 
@@ -240,6 +241,7 @@ pub(super) fn commit(
     let brought: Vec<_> = outgoing.iter().map(|outgoing| outgoing.file.event()).collect();
     let seq = record(connection, before.id, kind, &prepared.slot.by, &brought, now)?;
     insert_committed(connection, before.id, seq, outgoing)?;
+    begin_overlap(connection, before.id, &prepared.slot.overlap, now)?;
     match before.state {
         State::Reserved => names::replace_tombstone(connection, before)?,
         State::Deleted => names::drop_replacement(connection, &before.gun)?,
@@ -317,6 +319,7 @@ fn purpose_name(purpose: Purpose) -> &'static str {
 fn row_of(prepared: &Prepared) -> StoreResult<SlotRow> {
     let Plan { snapshot, timestamp } = &prepared.slot.plan;
     let keyids = |keyids: &[KeyId]| column("key ids", serde_json::to_string(keyids));
+    let overlap: Vec<_> = prepared.slot.overlap.keys().collect();
     Ok(SlotRow {
         collection_id: prepared.collection.id.0,
         fence: prepared.fence,
@@ -333,6 +336,7 @@ fn row_of(prepared: &Prepared) -> StoreResult<SlotRow> {
         retry_at: prepared.pause.as_ref().map(|pause| pause.retry_at.timestamp()),
         prepared_at: prepared.prepared_at.timestamp(),
         done_by: (!prepared.slot.by.is_empty()).then(|| prepared.slot.by.join(",")),
+        overlap: column("an overlap", serde_json::to_string(&overlap))?,
     })
 }
 
@@ -358,11 +362,14 @@ fn prepared_of(
         "refresh" => Purpose::Refresh,
         other => return column("a slot", Err(format!("{other:?} is no purpose"))),
     };
+    let overlap: Vec<(OnlineRole, KeyId)> =
+        column("an overlap", serde_json::from_str(&row.overlap))?;
+    let overlap = overlap.into_iter().collect();
     let by = row.done_by.iter().flat_map(|ids| ids.split(',')).map(str::to_owned).collect();
     Ok(Prepared {
         collection: collection.clone(),
         fence: row.fence,
-        slot: NewSlot { purpose, files, plan: Plan { snapshot, timestamp }, by },
+        slot: NewSlot { purpose, files, plan: Plan { snapshot, timestamp }, overlap, by },
         rebuilds: u32::try_from(row.rebuilds).unwrap_or(u32::MAX),
         pause: pause_of(row.reason_code, row.reason, row.retry_at)?,
         prepared_at: time(row.prepared_at)?,

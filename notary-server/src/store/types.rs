@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use notary_schema::envelope::Envelope;
-use notary_schema::name::{Gun, Incarnation};
-use notary_schema::online::Plan;
+use notary_schema::name::{Gun, Incarnation, KeyId};
+use notary_schema::online::{OnlineRole, Overlap, Plan};
 use notary_schema::role::Root;
-use notary_schema::wire::TokenInfo;
+use notary_schema::wire::{KeyState, TokenInfo};
 
 use super::RoleFile;
 use crate::auth::Grant;
@@ -105,8 +105,34 @@ pub struct NewSlot {
     pub files: Vec<RoleFile>,
     /// What must be signed.
     pub plan: Plan,
+    /// The keys that its root takes away from the online roles and that sign on.
+    pub overlap: Overlap,
     /// The ids of the tokens of those it is done for; none for what the server does by itself.
     pub by: Vec<String>,
+}
+
+/// What joins a release that is prepared already.
+#[derive(Debug, Clone, Default)]
+pub struct Joining {
+    /// The accepted files, in the order in which they were applied.
+    pub files: Vec<RoleFile>,
+    /// The keys that their roots take away from the online roles and that sign on.
+    pub overlap: Overlap,
+    /// The ids of the tokens of those who bring them.
+    pub by: Vec<String>,
+}
+
+/// A public key that the signer answered.
+#[derive(Debug, Clone)]
+pub struct OnlineKey {
+    /// The role that it signs.
+    pub role: OnlineRole,
+    /// Its id.
+    pub keyid: KeyId,
+    /// Where it was in its life when the signer was last asked.
+    pub state: KeyState,
+    /// When a root took it away that did not call it compromised.
+    pub taken_away_at: Option<DateTime<Utc>>,
 }
 
 /// Whether a slot was claimed.
@@ -173,6 +199,11 @@ impl Prepared {
     /// What must be signed.
     pub fn plan(&self) -> &Plan {
         &self.slot.plan
+    }
+
+    /// The keys that its root takes away from the online roles and that sign on.
+    pub fn overlap(&self) -> &Overlap {
+        &self.slot.overlap
     }
 
     /// The root of the release, if it brings one.

@@ -21,6 +21,7 @@ mod raw;
 mod reading;
 mod refreshing;
 mod repo;
+mod rotation;
 mod signer;
 mod slots;
 mod slow;

@@ -286,7 +286,7 @@ async fn of_two_publishers_of_one_version_one_wins_and_the_same_bytes_both_succe
 
 #[actix_web::test]
 async fn a_root_must_name_keys_that_the_signer_holds() {
-    let mut world = World::start().await;
+    let mut world = World::start_with(|config| config.cache.max_age_seconds = 0).await;
     let mut repo = world.collection("acme/app", &[]).await;
     let rotated = world.post("/v2/acme/app/_trust/keys/timestamp?rotate=true", &world.admin).await;
     let key: notary_schema::key::Key =

@@ -7,17 +7,17 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use notary_schema::envelope::Envelope;
-use notary_schema::name::{Gun, KeyId, RoleName, Version};
-use notary_schema::online::{OnlineRole, Plan};
+use notary_schema::name::{Gun, RoleName, Version};
+use notary_schema::online::Plan;
 use notary_schema::publish::Head;
 use notary_schema::role::Targets;
-use notary_schema::wire::{CollectionSummary, Event, KeyState, Page, RootPin, SignerKey};
+use notary_schema::wire::{CollectionSummary, Event, Page, RootPin, SignerKey};
 use notary_server::auth::{Glob, Grant};
 use notary_server::signer_client::Release;
 use notary_server::store::{
-    Claim, Collection, CollectionId, Committed, Database, EventQuery, FileBytes, NewReservation,
-    NewSlot, Pause, Prepared, Reserved, RoleFile, Standing, State, Store, StoreError, StoreResult,
-    Token, Unfinished,
+    Claim, Collection, CollectionId, Committed, Database, EventQuery, FileBytes, Joining,
+    NewReservation, NewSlot, OnlineKey, Pause, Prepared, Reserved, Standing, State, Store,
+    StoreError, StoreResult, Token, Unfinished,
 };
 
 /// How the next commit fails.
@@ -136,10 +136,7 @@ impl Store for FaultyStore {
     ) -> StoreResult<BTreeMap<(RoleName, Version), String>> {
         self.inner.sha256s(id, versions).await
     }
-    async fn online_keys(
-        &self,
-        id: CollectionId,
-    ) -> StoreResult<Vec<(OnlineRole, KeyId, KeyState)>> {
+    async fn online_keys(&self, id: CollectionId) -> StoreResult<Vec<OnlineKey>> {
         self.inner.online_keys(id).await
     }
     async fn save_online_keys(&self, id: CollectionId, keys: &[SignerKey]) -> StoreResult<bool> {
@@ -167,9 +164,9 @@ impl Store for FaultyStore {
         &self,
         prepared: &Prepared,
         plan: Plan,
-        added: (Vec<RoleFile>, Vec<String>),
+        joining: Joining,
     ) -> StoreResult<Option<Prepared>> {
-        self.inner.rebuild(prepared, plan, added).await
+        self.inner.rebuild(prepared, plan, joining).await
     }
     async fn pause(&self, prepared: &Prepared, pause: Pause) -> StoreResult<bool> {
         self.inner.pause(prepared, pause).await

@@ -7,6 +7,7 @@
 
 mod answer;
 mod judge;
+mod overlap;
 mod plan;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,10 +19,13 @@ use crate::name::{KeyId, RoleName};
 use crate::role::{Expires, Root};
 pub use answer::{AnswerError, accept_answer};
 pub use judge::{Judgement, Memory, SignRefusal, SignerPolicy, judge};
+pub use overlap::{Overlap, Rotation, Signing};
 pub use plan::{Plan, PlannedSnapshot, PlannedTimestamp, Versions, entry, next_snapshot, plan};
 
 /// Most keys that one request may ask to sign.
 pub const MAX_SIGN_KEYS: usize = 4;
+/// Longest time that a cache may keep a file whose name stays.
+pub const LONGEST_CACHE_SECONDS: u64 = 5;
 /// How far a version may run ahead of the last one signed, unless configured otherwise.
 pub const DEFAULT_MAX_STEP: u64 = 64;
 
@@ -63,6 +67,9 @@ pub struct Lifetimes {
     pub snapshot_seconds: u64,
     /// The life of a timestamp: how long a mirror can keep an agent from news.
     pub timestamp_seconds: u64,
+    /// How long a key that a root takes away from snapshot or timestamp signs on beside the new
+    /// ones; see [`Lifetimes::overlap`].
+    pub overlap_seconds: u64,
 }
 
 impl Default for Lifetimes {
@@ -73,7 +80,18 @@ impl Default for Lifetimes {
             offline_max_seconds: 5 * 366 * DAY,
             snapshot_seconds: 7 * DAY,
             timestamp_seconds: DAY,
+            overlap_seconds: DAY,
         }
+    }
+}
+
+impl Lifetimes {
+    /// How long the overlap of a rotation is: never shorter than a timestamp of before the rotation
+    /// may be found in a cache.
+    pub fn overlap(&self) -> TimeDelta {
+        let least = self.timestamp_seconds.saturating_add(LONGEST_CACHE_SECONDS);
+        let seconds = i64::try_from(self.overlap_seconds.max(least)).unwrap_or(i64::MAX);
+        TimeDelta::try_seconds(seconds).unwrap_or(TimeDelta::MAX)
     }
 }
 
@@ -89,12 +107,15 @@ pub fn expires_after(now: DateTime<Utc>, seconds: u64) -> Expires {
 pub struct HeldKeys(BTreeMap<OnlineRole, BTreeSet<KeyId>>);
 
 impl HeldKeys {
-    /// The keys that shall sign an online role: those that the root lists for it and the signer
-    /// holds for it, no more than one request may name.
+    fn holds(&self, role: OnlineRole, keyid: &KeyId) -> bool {
+        self.0.get(&role).is_some_and(|held| held.contains(keyid))
+    }
+
+    /// The keys that the root lists for an online role and the signer holds for it, no more than one
+    /// request may name.
     pub fn signing(&self, root: &Root, role: OnlineRole) -> Vec<KeyId> {
         let listed = root.role_keys(&role.name()).map_or(&[][..], |role| &role.keyids);
-        let held = |id: &&KeyId| self.0.get(&role).is_some_and(|held| held.contains(*id));
-        listed.iter().filter(held).take(MAX_SIGN_KEYS).cloned().collect()
+        listed.iter().filter(|keyid| self.holds(role, keyid)).take(MAX_SIGN_KEYS).cloned().collect()
     }
 }
 

@@ -2,12 +2,11 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{HeldKeys, Lifetimes, OnlineRole, expires_after};
+use super::{Lifetimes, OnlineRole, Signing, expires_after};
 use crate::envelope::{Envelope, Unsigned};
 use crate::name::{KeyId, NameError, RoleName, Version};
 use crate::role::{
-    Expires, FileMeta, Listing, Role, Root, Snapshot, SpecVersion, Targets, Timestamp,
-    TimestampMeta,
+    Expires, FileMeta, Listing, Role, Snapshot, SpecVersion, Targets, Timestamp, TimestampMeta,
 };
 
 /// What must be signed to make a change visible. Everything in it is fixed before the first request
@@ -102,11 +101,11 @@ impl Versions {
 }
 
 /// Plans both online roles: the snapshot after `previous` with these entries, and the timestamp that
-/// will name it, for clients of this root.
+/// will name it.
 pub fn plan(
     previous: Option<&Snapshot>,
     changed: impl IntoIterator<Item = (RoleName, FileMeta)>,
-    (root, held): (&Root, &HeldKeys),
+    signing: Signing<'_>,
     lifetimes: &Lifetimes,
     versions: Versions,
     now: DateTime<Utc>,
@@ -117,12 +116,12 @@ pub fn plan(
         snapshot: Some(PlannedSnapshot {
             version: versions.snapshot,
             signed: Unsigned::of(&snapshot).message().to_vec(),
-            keyids: held.signing(root, OnlineRole::Snapshot),
+            keyids: signing.keyids(OnlineRole::Snapshot),
         }),
         timestamp: PlannedTimestamp {
             version: versions.timestamp,
             expires: expires_after(now, lifetimes.timestamp_seconds),
-            keyids: held.signing(root, OnlineRole::Timestamp),
+            keyids: signing.keyids(OnlineRole::Timestamp),
         },
     }
 }

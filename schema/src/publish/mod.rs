@@ -24,7 +24,7 @@ use chrono::{DateTime, Utc};
 
 use crate::envelope::{Allowance, Envelope, EnvelopeError};
 use crate::name::{RoleName, Version};
-use crate::online::HeldKeys;
+use crate::online::{HeldKeys, Rotation};
 use crate::role::{FileMeta, Root, Targets};
 pub use files::check_target;
 pub use head::{Head, StoredFile, first_unlisted};
@@ -172,6 +172,8 @@ pub struct Accepted {
     relied_on: BTreeMap<RoleName, Option<Version>>,
     /// Whether it adds a delegation, for which every name in use was looked at.
     adds_names: bool,
+    /// What the new root changes in the keys of the online roles.
+    pub rotation: Rotation,
     /// What clients in the field would trip over.
     pub warnings: Vec<String>,
 }
@@ -228,8 +230,17 @@ pub fn check(
         files: batch.targets.clone(),
         relied_on: chain::relied_on(head, &view, batch),
         adds_names: view.added().next().is_some(),
+        rotation: rotation(head, batch),
         warnings: files::warnings(batch),
     })
+}
+
+fn rotation(head: Option<&Head>, batch: &Batch) -> Rotation {
+    let roots = head.map(|head| head.root.signed()).zip(batch.root());
+    let rotation = |(before, new): (&Root, &Arc<Envelope<Root>>)| {
+        Rotation::of(before, new.signed(), &batch.compromised)
+    };
+    roots.map(rotation).unwrap_or_default()
 }
 
 /// Judges a batch that is still to be signed: by every rule of [`check`] but those on signatures.

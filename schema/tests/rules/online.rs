@@ -1,12 +1,15 @@
-//! What a signer signs, and what a server takes as its answer.
+//! What a signer signs, with which keys, and what a server takes as its answer.
+
+use std::collections::BTreeSet;
 
 use notary_schema::envelope::{Envelope, Unsigned, assemble};
-use notary_schema::name::RoleName;
+use notary_schema::name::{KeyId, RoleName};
 use notary_schema::online::{
-    AnswerError, HeldKeys, Judgement, MAX_SIGN_KEYS, Memory, OnlineRole, PlannedTimestamp,
-    SignRefusal, SignerPolicy, accept_answer, judge, next_snapshot,
+    AnswerError, HeldKeys, Judgement, Lifetimes, MAX_SIGN_KEYS, Memory, OnlineRole, Overlap,
+    PlannedTimestamp, Rotation, SignRefusal, SignerPolicy, Signing, accept_answer, judge,
+    next_snapshot,
 };
-use notary_schema::role::{Expires, FileMeta, Snapshot, Timestamp};
+use notary_schema::role::{Expires, FileMeta, Root, Snapshot, Timestamp};
 
 use crate::support::*;
 
@@ -207,14 +210,71 @@ fn only_the_document_of_the_role_is_signed_and_only_as_we_would_write_it() {
 fn a_request_names_the_keys_that_root_lists_and_the_signer_holds_for_the_role() {
     let mut root = root(1);
     root.roles.timestamp = role_keys(&[TIMESTAMP, 10, 11, 12, 13, 14], 1);
-    let held = |seeds: &[u8]| -> HeldKeys {
-        seeds.iter().map(|seed| (OnlineRole::Timestamp, signer(*seed).id())).collect()
-    };
     let signing = |seeds: &[u8]| held(seeds).signing(&root, OnlineRole::Timestamp);
     assert_eq!(signing(&[10, TIMESTAMP]), [signer(TIMESTAMP).id(), signer(10).id()]);
     assert_eq!(signing(&[99]), []);
     assert_eq!(signing(&[TIMESTAMP, 10, 11, 12, 13]).len(), MAX_SIGN_KEYS);
     assert_eq!(held(&[SNAPSHOT]).signing(&root, OnlineRole::Snapshot), []);
+}
+
+/// Root 1, and a root 2 whose timestamp is signed by another key.
+fn rotation() -> (Root, Root) {
+    let mut after = root(2);
+    after.keys.extend(keys(&[9]));
+    after.roles.timestamp = role_keys(&[9], 1);
+    (root(1), after)
+}
+
+fn held(seeds: &[u8]) -> HeldKeys {
+    seeds.iter().map(|seed| (OnlineRole::Timestamp, signer(*seed).id())).collect()
+}
+
+fn ids(seeds: &[u8]) -> Vec<KeyId> {
+    seeds.iter().map(|seed| signer(*seed).id()).collect()
+}
+
+#[test]
+fn an_overlap_begins_with_the_keys_that_a_root_takes_away_and_nobody_else_has() {
+    let (before, after) = rotation();
+    let begins = |before: &Root, after: &Root, compromised: &[&str]| {
+        let compromised = compromised.iter().map(|name| role(name)).collect();
+        let rotation = Rotation::of(before, after, &compromised);
+        assert_eq!(Rotation::of(after, before, &compromised).added, rotation.taken_away);
+        rotation.taken_away.keys().map(|(role, keyid)| (role, keyid.clone())).collect::<Vec<_>>()
+    };
+    let old = [(OnlineRole::Timestamp, signer(TIMESTAMP).id())];
+    assert_eq!(begins(&before, &after, &[]), old);
+    assert_eq!(begins(&before, &after, &["snapshot"]), old);
+    assert_eq!(begins(&before, &after, &["timestamp"]), []);
+    assert_eq!(begins(&before, &root(2), &[]), []);
+}
+
+#[test]
+fn during_an_overlap_the_keys_before_sign_beside_the_new_ones() {
+    let (before, after) = rotation();
+    let overlap = Rotation::of(&before, &after, &BTreeSet::new()).taken_away;
+    let keyids = |root: &Root, seeds: &[u8], overlap: &Overlap| {
+        Signing { root, held: &held(seeds), overlap }.keyids(OnlineRole::Timestamp)
+    };
+    assert_eq!(keyids(&after, &[TIMESTAMP, 9], &overlap), ids(&[9, TIMESTAMP]));
+    assert_eq!(keyids(&after, &[TIMESTAMP, 9], &Overlap::default()), ids(&[9]));
+    assert_eq!(keyids(&after, &[9], &overlap), ids(&[9]), "a lost key blocks nothing");
+    assert_eq!(keyids(&before, &[TIMESTAMP, 9], &overlap), ids(&[TIMESTAMP]), "none twice");
+    let many = [10, 11, 12, TIMESTAMP].map(|seed| (OnlineRole::Timestamp, signer(seed).id()));
+    let found = keyids(&after, &[9, 10, 11, 12, TIMESTAMP], &many.into_iter().collect());
+    assert_eq!(found, ids(&[9, 10, 11, 12]), "no more than one request may name");
+}
+
+#[test]
+fn an_overlap_outlasts_every_timestamp_of_before_it() {
+    let overlap = |overlap_seconds, timestamp_seconds| {
+        let lifetimes = Lifetimes { overlap_seconds, timestamp_seconds, ..Lifetimes::default() };
+        lifetimes.overlap().num_seconds()
+    };
+    assert_eq!(overlap(7_200, 3_600), 7_200);
+    assert_eq!(overlap(3_600, 3_600), 3_605, "and the caches");
+    assert_eq!(overlap(0, 3_600), 3_605);
+    assert!(overlap(u64::MAX, 3_600) > 1 << 40);
 }
 
 #[test]
