@@ -8,6 +8,7 @@ mod delegation;
 mod doctor;
 mod key;
 mod reading;
+mod rotation;
 mod staging;
 mod token;
 mod trust;
@@ -26,6 +27,7 @@ pub(crate) use delegation::*;
 pub(crate) use doctor::*;
 pub(crate) use key::*;
 pub(crate) use reading::*;
+pub(crate) use rotation::*;
 pub(crate) use staging::*;
 pub(crate) use token::*;
 pub(crate) use trust::*;
@@ -137,6 +139,8 @@ pub(crate) enum Command {
     /// clients in the field, what expires soon (exit 7 when something is to be done)
     #[cfg(feature = "doctor")]
     Doctor(DoctorArgs),
+    /// Replace, add or take away keys of a role, or change its threshold
+    Rotate(RotateArgs),
     /// Delete a collection: the server keeps its roots, and everything for `undelete`
     Delete(DeleteArgs),
     /// Bring a deleted collection back

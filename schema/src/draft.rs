@@ -11,7 +11,9 @@ use serde_json::{Map, Value, json};
 use crate::envelope::{Envelope, Unsigned};
 use crate::key::Key;
 use crate::name::{NameError, RoleName, TargetPath, Version};
-use crate::role::{DelegatedRole, Expires, Role, SPEC_VERSION, SuccinctRoles, TargetFile, Targets};
+use crate::role::{
+    DelegatedRole, Expires, Role, RoleKeys, SPEC_VERSION, SuccinctRoles, TargetFile, Targets,
+};
 
 /// A document that is being written.
 ///
@@ -136,6 +138,22 @@ impl Draft {
         removed
     }
 
+    /// Says who signs a top-level role, in a root. These keys are added to those that are listed;
+    /// what no role names any more is taken out.
+    pub fn set_signers(&mut self, role: &RoleName, signers: &RoleKeys, keys: &[Key]) {
+        let listed = self.object("keys");
+        for key in keys {
+            let object = serde_json::to_value(key).expect("a key is JSON");
+            listed.insert(key.id().to_string(), object);
+        }
+        let roles = self.object("roles");
+        let entry = roles.entry(role.as_str()).or_insert_with(|| json!({}));
+        entry["keyids"] = serde_json::to_value(&signers.keyids).expect("key ids are JSON");
+        entry["threshold"] = signers.threshold.get().into();
+        let used = key_ids(roles.values());
+        self.object("keys").retain(|id, _| used.contains(id));
+    }
+
     /// The document to sign.
     pub fn finish(self) -> Unsigned {
         Unsigned::new(&Value::Object(self.document))
@@ -154,11 +172,7 @@ impl Draft {
     fn drop_unused_keys(&mut self) {
         let delegations = self.delegations();
         let listed = delegations.get("roles").and_then(Value::as_array).into_iter().flatten();
-        let used: BTreeSet<String> = listed
-            .chain(delegations.get("succinct_roles"))
-            .flat_map(|role| role["keyids"].as_array().into_iter().flatten())
-            .filter_map(|id| id.as_str().map(str::to_owned))
-            .collect();
+        let used = key_ids(listed.chain(delegations.get("succinct_roles")));
         if let Some(keys) = delegations.get_mut("keys").and_then(Value::as_object_mut) {
             keys.retain(|id, _| used.contains(id));
         }
@@ -191,6 +205,12 @@ impl Draft {
         let object = self.document.entry(member).or_insert_with(|| json!({}));
         object.as_object_mut().expect("the file was read: this member is an object")
     }
+}
+
+/// The ids that these roles name.
+fn key_ids<'a>(roles: impl Iterator<Item = &'a Value>) -> BTreeSet<String> {
+    let ids = roles.flat_map(|role| role["keyids"].as_array().into_iter().flatten());
+    ids.filter_map(|id| id.as_str().map(str::to_owned)).collect()
 }
 
 fn members(document: Value) -> Map<String, Value> {

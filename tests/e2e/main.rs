@@ -43,6 +43,7 @@ mod panics;
 mod pitfalls;
 mod properties;
 mod release;
+mod rotation;
 mod scene;
 mod stolen;
 mod vectors;

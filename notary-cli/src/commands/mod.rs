@@ -15,6 +15,7 @@ mod log;
 mod lookup;
 mod publish;
 mod pull;
+mod rotate;
 mod stage;
 mod token;
 mod trust;
@@ -139,6 +140,7 @@ async fn dispatch(session: &Session, command: Command) -> Result<Outcome, Failur
         Command::Watch(args) => watch::run(session, args).await,
         #[cfg(feature = "doctor")]
         Command::Doctor(args) => doctor::run(session, args).await,
+        Command::Rotate(args) => rotate::run(session, args).await,
         Command::Delete(args) => collections::delete(session, args).await,
         Command::Undelete(args) => collections::undelete(session, &args.gun).await,
         Command::Policy(args) => collections::policy(session, args).await,

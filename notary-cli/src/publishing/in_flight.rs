@@ -5,7 +5,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use notary_schema::name::RoleName;
+use notary_schema::envelope::Envelope;
+use notary_schema::name::{RoleName, Version};
+use notary_schema::role::Root;
 use serde::{Deserialize, Serialize};
 
 use crate::remote::Exempt;
@@ -52,6 +54,18 @@ impl InFlight {
     pub(crate) fn files(&self) -> Vec<(RoleName, Arc<[u8]>)> {
         let bytes = |signed: &SignedFile| (signed.role.clone(), signed.file.as_bytes().into());
         self.files.iter().map(bytes).collect()
+    }
+
+    /// Its root, if it has one.
+    pub(crate) fn root(&self) -> Option<Envelope<Root>> {
+        let files = self.files();
+        let (_, root) = files.iter().find(|(role, _)| *role == RoleName::ROOT)?;
+        Envelope::parse(root.clone()).ok()
+    }
+
+    /// Whether it is the first publish of a collection, which is sent in another way.
+    pub(crate) fn creates(&self) -> bool {
+        self.root().is_some_and(|root| root.version() == Version::FIRST)
     }
 
     /// What is in flight, if anything is.

@@ -11,6 +11,7 @@ pub(crate) mod bins;
 pub(crate) mod in_flight;
 pub(crate) mod plan;
 pub(crate) mod reading;
+pub(crate) mod rotation;
 pub(crate) mod wanted;
 
 use std::collections::BTreeMap;
@@ -132,7 +133,7 @@ impl<'a> Publisher<'a> {
         let Some(in_flight) = InFlight::load(self.collection)? else {
             return Ok((None, BTreeMap::new()));
         };
-        if in_flight.files().iter().any(|(role, _)| *role == RoleName::ROOT) {
+        if in_flight.creates() {
             let gun = self.gun;
             return Err(Failure::Usage(format!(
                 "{gun} is not created yet; repeat `notary init {gun}`"

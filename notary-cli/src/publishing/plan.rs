@@ -46,7 +46,7 @@ pub(crate) struct Part {
 /// A role that no delegation leads to, a name that is not published, more roles left behind than one
 /// request can name.
 pub(crate) fn plan(view: &View, staged: &Staged, expires: Expires) -> Result<Plan, Failure> {
-    let exempt = Exempt { pending: BTreeSet::new(), orphan: orphans(view, staged) };
+    let exempt = Exempt { orphan: orphans(view, staged), ..Exempt::default() };
     let mut plan = Plan { parts: Vec::new(), first_files: Vec::new(), exempt };
     for (role, changes) in staged.roles.iter().filter(|(_, changes)| !changes.is_empty()) {
         if view.role(role).is_none() {
@@ -220,7 +220,7 @@ fn judgeable(view: &View, batch: &Batch) -> Option<Head> {
     view.head().filter(|head| head.missing(batch).is_empty())
 }
 
-fn rules(lifetimes: &Lifetimes) -> Rules {
+pub(super) fn rules(lifetimes: &Lifetimes) -> Rules {
     Rules { offline_max_seconds: lifetimes.offline_max_seconds, ..Rules::default() }
 }
 

@@ -116,6 +116,8 @@ pub(crate) struct Exempt {
     pub(crate) pending: BTreeSet<RoleName>,
     /// With a file that nobody trusts any more.
     pub(crate) orphan: BTreeSet<RoleName>,
+    /// With keys that the root replaces since somebody else has them.
+    pub(crate) compromised: BTreeSet<RoleName>,
 }
 
 impl Exempt {
@@ -127,7 +129,9 @@ impl Exempt {
     }
 
     fn name_in(&self, url: &mut Url) {
-        for (parameter, roles) in [("pending", &self.pending), ("orphan", &self.orphan)] {
+        let Exempt { pending, orphan, compromised } = self;
+        let parameters = [("pending", pending), ("orphan", orphan), ("compromised", compromised)];
+        for (parameter, roles) in parameters {
             for role in roles {
                 url.query_pairs_mut().append_pair(parameter, role.as_str());
             }
@@ -188,6 +192,17 @@ impl<'a> Server<'a> {
             url.query_pairs_mut().append_pair("private", "true");
         }
         reservation.name_replaced(&mut url);
+        self.call(Method::POST, url, Body::Empty).await
+    }
+
+    /// A key of an online role that the next root shall list: the same one until it has signed.
+    pub(crate) async fn next_online_key(
+        &self,
+        gun: &Gun,
+        role: OnlineRole,
+    ) -> Result<OnlineKey, RemoteError> {
+        let mut url = self.url(gun, &format!("keys/{}", role.name()));
+        url.query_pairs_mut().append_pair("rotate", "true");
         self.call(Method::POST, url, Body::Empty).await
     }
 

@@ -1,9 +1,11 @@
 //! Whose signatures a batch needs: root ceremonies, and the overlap of a rotation.
 
-use notary_schema::envelope::Unsigned;
+use notary_schema::draft::Draft;
+use notary_schema::envelope::{Envelope, Unsigned};
 use notary_schema::name::KeyId;
 use notary_schema::publish::{Demand, Purpose, demands};
 use notary_schema::role::Root;
+use serde_json::json;
 
 use crate::publish::{batch, changed_root, code, judge, judge_part};
 use crate::support::*;
@@ -123,4 +125,24 @@ fn told(demand: &Demand) -> Told<'_> {
     let Demand { role, delegator, version, purpose, report } = demand;
     let (valid, missing) = (report.valid.clone(), report.missing.clone());
     (role.as_str(), delegator.as_str(), version.get(), *purpose, valid, missing, report.threshold)
+}
+
+#[test]
+fn the_next_root_lists_the_keys_that_its_roles_name_and_keeps_what_it_does_not_know() {
+    let mut document = serde_json::to_value(root(1)).unwrap();
+    document["x-contact"] = json!("security@acme.example");
+    document["roles"]["targets"]["x-team"] = json!("release");
+    let before = sign(&Unsigned::new(&document), &[ROOT]);
+    let before = Envelope::<Root>::parse(before).unwrap();
+    let mut draft = Draft::next(&before, in_days(300)).unwrap();
+    let new = keys(&[9]).into_values().collect::<Vec<_>>();
+    draft.set_signers(&role("targets"), &role_keys(&[9], 1), &new);
+    let next = Envelope::<Root>::parse(sign(&draft.finish(), &[ROOT])).unwrap();
+    assert_eq!(next.version(), version(2));
+    assert_eq!(next.signed().roles.targets, role_keys(&[9], 1));
+    let listed: Vec<_> = next.signed().keys.keys().cloned().collect();
+    let named = keys(&[ROOT, SNAPSHOT, TIMESTAMP, 9]);
+    assert_eq!(listed, named.keys().cloned().collect::<Vec<_>>());
+    assert_eq!(next.document()["x-contact"], "security@acme.example");
+    assert_eq!(next.document()["roles"]["targets"]["x-team"], "release");
 }

@@ -29,6 +29,7 @@ scripts! {
     importing
     keys
     reading
+    rotating
     staging
     terminals
     transport

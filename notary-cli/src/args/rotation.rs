@@ -1,0 +1,30 @@
+//! Other keys for a role.
+
+use clap::Args;
+use notary_schema::name::{Gun, RoleName};
+
+use super::SignArgs;
+
+#[derive(Debug, Args)]
+pub(crate) struct RotateArgs {
+    /// The collection
+    pub(crate) gun: Gun,
+    /// root, targets, snapshot or timestamp
+    pub(crate) role: RoleName,
+    /// A key more: the id or file of an own key, or the public key of somebody else (PEM). For snapshot
+    /// and timestamp the server has a new key made where neither this nor --drop-key is said
+    #[arg(long, value_name = "KEYREF")]
+    pub(crate) new_key: Vec<String>,
+    /// A key less: its id, or the beginning of it
+    #[arg(long, value_name = "KEYID")]
+    pub(crate) drop_key: Vec<String>,
+    /// How many of the keys must sign
+    #[arg(long, value_name = "N")]
+    pub(crate) threshold: Option<u32>,
+    /// Somebody else has the keys that go: they sign nothing more, not even for clients that have not
+    /// seen the new root yet
+    #[arg(long)]
+    pub(crate) compromised: bool,
+    #[command(flatten)]
+    pub(crate) sign: SignArgs,
+}
