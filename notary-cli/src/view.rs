@@ -40,11 +40,6 @@ impl KnownRole {
         self.chain.iter().map(|step| step.name.clone()).collect()
     }
 
-    /// Whether every delegation on the way covers a name.
-    pub(crate) fn covers(&self, candidate: &Candidate<'_>) -> bool {
-        self.chain.iter().all(|step| step.covers(candidate))
-    }
-
     /// Whether names come to it by their hash.
     pub(crate) fn is_bin(&self) -> bool {
         self.chain.last().is_some_and(|step| step.is_bin())

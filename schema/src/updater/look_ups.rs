@@ -34,7 +34,7 @@ impl Updater {
     }
 
     /// Fetches these roles, each verified against every delegator that leads to it, in the order of a
-    /// look-up. It ends a look-up that is under way. Then [`look_up`] tells of any name what
+    /// look-up. It ends a look-up that is under way. Then [`super::look_up`] tells of any name what
     /// [`Updater::find`] would.
     ///
     /// # Errors

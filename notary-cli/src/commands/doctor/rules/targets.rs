@@ -19,7 +19,7 @@ pub(super) fn outside_paths(subject: &Subject<'_>) -> Vec<Finding> {
                 of such a collection";
     let next = "remove them from the role, or delegate their paths to it";
     each(subject, "target_outside_paths", what, next, |role, name, _| {
-        has_one_way(role) && !role.covers(&Candidate::new(name))
+        has_one_way(role) && !covers(role, name)
     })
 }
 
@@ -40,7 +40,7 @@ pub(super) fn hidden(subject: &Subject<'_>) -> Vec<Finding> {
             // A role that is not verified is a finding of its own.
             Err(Unanswered::Needs { .. }) => false,
         };
-        is_elsewhere && role.covers(&Candidate::new(name))
+        is_elsewhere && covers(role, name)
     })
 }
 
@@ -49,6 +49,12 @@ pub(super) fn without_sha256(subject: &Subject<'_>) -> Vec<Finding> {
     let what = "listed without a sha256: tough cannot read its role";
     let next = "list them again with their sha256";
     each(subject, "target_without_sha256", what, next, |_, _, file| file.hashes.sha256().is_none())
+}
+
+/// Whether every delegation on the way to a role covers a name.
+fn covers(role: &KnownRole, name: &str) -> bool {
+    let candidate = Candidate::new(name);
+    role.chain.iter().all(|step| step.covers(&candidate))
 }
 
 /// One finding for all targets of a role for which something is true.
