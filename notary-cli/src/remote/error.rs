@@ -7,11 +7,23 @@ use url::Url;
 
 use crate::exit::causes;
 
+/// An address as it is told to people and logs: without the password and the query, which may be
+/// secrets.
+pub(crate) fn shown(url: &Url) -> String {
+    let mut url = url.clone();
+    // Those that cannot have them have none.
+    let _ = (url.set_username(""), url.set_password(None));
+    let has_query = url.query().is_some();
+    url.set_query(None);
+    url.set_fragment(None);
+    if has_query { format!("{url}?…") } else { url.to_string() }
+}
+
 /// A request that got no answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum HttpError {
     /// No connection, or a broken one, until the time was over or there was no other try.
-    #[error("{url} could not be reached: {why}")]
+    #[error("{url} could not be reached: {why}", url = shown(.url))]
     Unreachable {
         /// What was asked for.
         url: Url,
@@ -21,7 +33,8 @@ pub(crate) enum HttpError {
     /// It shows a certificate that is not trusted.
     #[error(
         "{url} shows a certificate that is not trusted: {why}; where its CA is your own, name the \
-         CA's certificate with --ca"
+         CA's certificate with --ca",
+        url = shown(.url)
     )]
     Untrusted {
         /// What was asked for.
@@ -30,7 +43,7 @@ pub(crate) enum HttpError {
         why: String,
     },
     /// Something is there that speaks neither HTTP nor, for https, TLS.
-    #[error("{url} does not answer in HTTP: {why}; is the address right?")]
+    #[error("{url} does not answer in HTTP: {why}; is the address right?", url = shown(.url))]
     OtherProtocol {
         /// What was asked for.
         url: Url,
@@ -38,7 +51,7 @@ pub(crate) enum HttpError {
         why: String,
     },
     /// The body is longer than it may be.
-    #[error("{url} is longer than the {max_bytes} bytes that it may have")]
+    #[error("{url} is longer than the {max_bytes} bytes that it may have", url = shown(.url))]
     TooLong {
         /// What was asked for.
         url: Url,
@@ -46,7 +59,7 @@ pub(crate) enum HttpError {
         max_bytes: u64,
     },
     /// The body comes in so many pieces that reading it is work.
-    #[error("{url} comes in crumbs: {pieces} pieces for {bytes} bytes")]
+    #[error("{url} comes in crumbs: {pieces} pieces for {bytes} bytes", url = shown(.url))]
     Crumbs {
         /// What was asked for.
         url: Url,
@@ -58,7 +71,8 @@ pub(crate) enum HttpError {
     /// The body is packed, although it was asked for as it is.
     #[error(
         "{url} comes with the content encoding {encoding:?}, which was not asked for; files are \
-         verified as they are served"
+         verified as they are served",
+        url = shown(.url)
     )]
     Encoded {
         /// What was asked for.
@@ -69,7 +83,8 @@ pub(crate) enum HttpError {
     /// A redirect that is not followed.
     #[error(
         "{url} redirects to {to}, which is not followed; use the address that is meant, or allow the \
-         other host with --redirect-host"
+         other host with --redirect-host",
+        url = shown(.url)
     )]
     Redirect {
         /// What was asked for.
@@ -78,7 +93,7 @@ pub(crate) enum HttpError {
         to: String,
     },
     /// Plain HTTP to another machine, or a scheme that we do not speak.
-    #[error("{url} is neither https:// nor http:// on loopback; use https")]
+    #[error("{url} is neither https:// nor http:// on loopback; use https", url = shown(.url))]
     Insecure {
         /// What was asked for.
         url: Url,
@@ -87,7 +102,7 @@ pub(crate) enum HttpError {
     #[error("no certificates to trust: {0}")]
     Certificates(String),
     /// The body could not be stored.
-    #[error("could not store {url}: {error}")]
+    #[error("could not store {url}: {error}", url = shown(.url))]
     Store {
         /// What was asked for.
         url: Url,

@@ -23,7 +23,7 @@ use url::{Origin, Url};
 
 use super::body::{in_time, receive};
 use super::connections::Connections;
-use super::{HttpError, Sink, multipart};
+use super::{HttpError, Sink, multipart, shown};
 use crate::output::Output;
 
 /// The media type of what is sent.
@@ -175,7 +175,7 @@ impl Http {
                 told = true;
                 let why = match &outcome {
                     Err(error) => error.to_string(),
-                    Ok(answer) => format!("{} answers {}", request.url, answer.status),
+                    Ok(answer) => format!("{} answers {}", shown(&request.url), answer.status),
                 };
                 let left = end.saturating_duration_since(Instant::now()).as_secs();
                 let most = match self.tries {
@@ -246,27 +246,31 @@ impl Http {
         response: &Response,
     ) -> Result<Url, HttpError> {
         let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
-        let to = location.unwrap_or("nowhere").to_owned();
+        // Its query may be a secret, such as the signature of an address that is good for an hour.
+        let to = location.unwrap_or("nowhere").split('?').next().unwrap_or_default().to_owned();
         let target = location.and_then(|location| from.join(location).ok());
         let follows = request.method == Method::GET && matches!(from.origin(), Origin::Tuple(..));
-        let allowed = |target: &Url| {
-            let host = target.host_str().unwrap_or_default();
-            let named =
-                self.redirect_hosts.iter().any(|allowed| allowed.eq_ignore_ascii_case(host));
-            let stays_secure = target.scheme() == "https" || from.scheme() != "https";
-            target.origin() == from.origin() || (named && stays_secure)
-        };
         target
-            .filter(|target| follows && allowed(target))
+            .filter(|target| follows && may_lead(from, target, &self.redirect_hosts))
             .ok_or(HttpError::Redirect { url: request.url.clone(), to })
     }
 
     fn trace(&self, request: &Request<'_>, url: &Url, status: &str, bytes: u64, since: Instant) {
         self.output.trace(|| {
             let milliseconds = since.elapsed().as_millis();
+            let url = shown(url);
             format!("{} {url} {status} {bytes} bytes {milliseconds} ms", request.method)
         });
     }
+}
+
+/// Whether a redirect may lead there: to the same origin, or to a host that is allowed and not out of
+/// https.
+pub(super) fn may_lead(from: &Url, to: &Url, hosts: &[String]) -> bool {
+    let host = to.host_str().unwrap_or_default();
+    let is_named = hosts.iter().any(|allowed| allowed.eq_ignore_ascii_case(host));
+    let stays_secure = to.scheme() == "https" || from.scheme() != "https";
+    to.origin() == from.origin() || (is_named && stays_secure)
 }
 
 /// Between half of the pause and all of it, so that many who wait do not come back together.

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 pub(crate) use connections::is_loopback;
-pub(crate) use error::HttpError;
+pub(crate) use error::{HttpError, shown};
 pub(crate) use http::{Answer, Body, Http, Request, SLOWEST_BYTES_PER_SECOND};
 pub(crate) use whole::Whole;
 
@@ -70,7 +70,8 @@ pub(crate) enum RemoteError {
     /// A status without a reason of ours.
     #[error(
         "{url} answers {status} without a reason; is the address right, and does the server run? \
-         Its log or that of a proxy before it says more"
+         Its log or that of a proxy before it says more",
+        url = shown(.url)
     )]
     Status {
         /// What was asked for.
@@ -79,7 +80,7 @@ pub(crate) enum RemoteError {
         status: u16,
     },
     /// A success that is not what was asked for.
-    #[error("{url} does not answer like a notary-server: {why}")]
+    #[error("{url} does not answer like a notary-server: {why}", url = shown(.url))]
     OtherAnswer {
         /// What was asked for.
         url: Url,

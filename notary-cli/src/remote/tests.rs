@@ -146,3 +146,42 @@ async fn a_list_that_turns_in_a_circle_is_refused() {
     assert!(matches!(refused, RemoteError::OtherAnswer { .. }), "{refused}");
     assert_eq!(server.asked().len(), 2);
 }
+
+#[test]
+fn a_redirect_leads_to_the_same_origin_or_to_an_allowed_host_and_never_out_of_https() {
+    let hosts = ["cdn.example".to_owned()];
+    for (from, to, follows) in [
+        ("https://a.example/x", "https://a.example/y", true),
+        ("https://a.example/x", "https://a.example:8443/y", false),
+        ("https://a.example/x", "https://b.example/y", false),
+        ("https://a.example/x", "https://CDN.example/y", true),
+        ("https://a.example/x", "http://cdn.example/y", false),
+        ("https://a.example/x", "http://a.example/y", false),
+        ("http://127.0.0.1/x", "https://cdn.example/y", true),
+        ("http://127.0.0.1/x", "http://cdn.example/y", true),
+    ] {
+        let url = |text: &str| Url::parse(text).unwrap();
+        assert_eq!(http::may_lead(&url(from), &url(to), &hosts), follows, "{from} {to}");
+    }
+}
+
+#[test]
+fn what_is_told_of_an_address_holds_no_password_and_no_query() {
+    for (address, told) in [
+        ("https://bob:secret@a.example/x?token=secret#secret", "https://a.example/x?…"),
+        ("https://a.example:8443/x/", "https://a.example:8443/x/"),
+        ("file:///srv/site/", "file:///srv/site/"),
+    ] {
+        assert_eq!(shown(&Url::parse(address).unwrap()), told);
+    }
+}
+
+#[tokio::test]
+async fn an_error_holds_no_secret_of_its_address() {
+    let server = Answering::start().await;
+    server.answer("a", Canned::status("302 Found\r\nlocation: https://b.example/?token=secret"));
+    let mut url = server.url.join("a?token=secret").unwrap();
+    url.set_password(Some("secret")).unwrap();
+    let refused = get(&http(2), url, None).await.unwrap_err().to_string();
+    assert!(refused.contains("https://b.example/") && !refused.contains("secret"), "{refused}");
+}
