@@ -15,7 +15,9 @@ use url::Url;
 
 use super::AgentError;
 use crate::output::Progress;
-use crate::remote::{Body, Http, RemoteError, Request, SLOWEST_BYTES_PER_SECOND, Sink, refusal};
+use crate::remote::{
+    Body, Http, RemoteError, Request, SLOWEST_BYTES_PER_SECOND, Sink, refusal, shown,
+};
 use crate::trust_dir::files;
 
 /// All but the unreserved characters of RFC 3986.
@@ -183,18 +185,25 @@ pub(crate) async fn download(
         "file" => copy_local(url, found, &mut sink)?,
         _ => fetch(http, url, found, &mut sink).await?,
     }
-    accept(url.to_string(), found, &sink.meter.finish())?;
+    accept(shown(url), found, &sink.meter.finish())?;
     sink.file.as_file().sync_all().map_err(failed)?;
     sink.file.persist(to).map_err(|error| failed(error.error))?;
     Ok(files::sync_dir(&directory)?)
 }
 
 /// Whether a file can take this name, as far as that is known before it is there: a name may be too
-/// long for the file system, or that of a directory.
+/// long for the file system, or that of a directory. A file takes the place of a file, or of a link to
+/// one; never that of a device or a pipe, which others use.
 fn takes_a_file(to: &Path) -> io::Result<()> {
     match std::fs::symlink_metadata(to) {
-        Ok(there) if there.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(there) if there.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    match std::fs::metadata(to) {
+        Ok(there) if !there.is_file() => {
+            Err(io::Error::other("it is neither a file nor a link to one"))
+        }
         _ => Ok(()),
     }
 }
@@ -223,7 +232,7 @@ async fn fetch(
 }
 
 fn copy_local(url: &Url, found: &Found, sink: &mut TargetSink) -> Result<(), AgentError> {
-    let path: PathBuf = url.to_file_path().map_err(|()| AgentError::Name(url.to_string()))?;
+    let path: PathBuf = url.to_file_path().map_err(|()| AgentError::Name(shown(url)))?;
     let failed = |error| AgentError::File { action: "read", path: path.clone(), error };
     // One byte more than listed is enough to tell that it is another file.
     let mut file = File::open(&path).map_err(failed)?.take(found.file.length.saturating_add(1));

@@ -253,16 +253,21 @@ async fn a_target_that_has_no_place_is_not_asked_for() {
         target::download(&http, &url, &found, &directory.path().join(name), progress).await
     };
     std::fs::create_dir(directory.path().join("taken")).unwrap();
-    for (name, wanted) in [("taken", "is a directory"), (&"n".repeat(256), "name too long")] {
+    std::os::unix::fs::symlink("taken", directory.path().join("leads away")).unwrap();
+    for (name, wanted) in [
+        ("taken", "is a directory"),
+        ("leads away", "neither a file nor a link to one"),
+        (&"n".repeat(256), "name too long"),
+    ] {
         let refused = download(name).await.unwrap_err().to_string();
         assert!(refused.contains(wanted), "{refused}");
     }
     assert_eq!(world.server.asked(), [""; 0]);
-    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1, "a part of it was left");
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 2, "a part of it was left");
     download(&"n".repeat(255)).await.unwrap();
     std::fs::write(directory.path().join("older"), "old").unwrap();
     download("older").await.unwrap();
-    std::os::unix::fs::symlink("taken", directory.path().join("link")).unwrap();
+    std::os::unix::fs::symlink("older", directory.path().join("link")).unwrap();
     download("link").await.unwrap();
 }
 

@@ -54,6 +54,11 @@ impl Errand {
             None => session.settings.targets_url.clone(),
         };
         let base = usable(base)?;
+        if args.output.as_deref() == Some(Path::new("-")) {
+            let why =
+                "a target is verified as a whole before anybody gets it, so it goes into a file";
+            return Err(Failure::Usage(format!("-o - names no file: {why}")));
+        }
         let named = args.output.clone().or_else(|| file_name(&args.name));
         let to = named.ok_or_else(|| AgentError::Name(args.name.clone()))?;
         Ok(Errand { args, base, to })
