@@ -144,7 +144,7 @@ async fn add(
     let (version, sha256) = (trusted.root().version(), sha256_hex(&root));
     let (collection, _lock) = session.locked(gun).await?;
     match files::read(&collection.pinned_path())? {
-        Some(pinned) if pinned != root => {
+        Some(pinned) if pinned != root && !is_trusted(session, &collection, &root)? => {
             return Err(Failure::Conflict(format!(
                 "another root of {gun} is pinned, sha256 {}; if it must not be trusted any more, \
                  `notary trust remove {gun}`, then pin again",
@@ -154,9 +154,25 @@ async fn add(
         Some(_) => {}
         None => session.pin(&collection, &root)?,
     }
+    let offered = version;
+    let (version, sha256) = pin(&collection)?.unwrap_or((version, sha256));
+    if offered != version {
+        session.output.message(format_args!("root {offered} is trusted because of root {version}"));
+    }
     let value = json!({ "collection": gun, "version": version, "sha256": sha256 });
     session.output.result(&value, &format!("pinned root {version} of {gun}, sha256 {sha256}\n"))?;
     Ok(Outcome::Done)
+}
+
+/// Whether a root is the newest one that is trusted here, or the one after it: then whoever hands it
+/// out says nothing else than the pinned root does.
+fn is_trusted(session: &Session, collection: &CollectionDir, root: &[u8]) -> Result<bool, Failure> {
+    let Some(trusted) = collection.trusted().load("root.json")? else { return Ok(false) };
+    if trusted == root {
+        return Ok(true);
+    }
+    let mut set = TrustedSet::new(trusted, session.now(), Expiry::Reported)?;
+    Ok(set.update_root(root.to_vec()).is_ok())
 }
 
 async fn by_hash(
