@@ -71,7 +71,7 @@ pub(crate) struct GlobalOptions {
     #[arg(long = "redirect-host", global = true, value_name = "HOST")]
     pub(crate) redirect_hosts: Vec<String>,
     /// How long is waited: for a lock, for an answer with all tries (`client`: eight at most), for all
-    /// metadata of a run; bytes have their time beside it [default: 120]
+    /// metadata of a run; files and bytes have their time beside it [default: 120]
     #[arg(long, global = true, value_name = "SECONDS")]
     pub(crate) timeout: Option<u64>,
     /// Print one JSON document on stdout

@@ -109,8 +109,8 @@ impl Output {
         }
     }
 
-    /// Why the command failed.
-    pub(crate) fn failure(&self, failure: &Failure) {
+    /// Why the command failed, and what it exits with.
+    pub(crate) fn failure(&self, failure: &Failure, exit: u8) {
         // Of the command line and the configuration file alone more than a line is told.
         match failure {
             Failure::Usage(_) | Failure::Settings(_) => {
@@ -121,7 +121,7 @@ impl Output {
         if self.json.get() {
             let mut body = json!({
                 "error": failure.to_string(),
-                "exit": failure.code(),
+                "exit": exit,
                 "code": failure.problem().map(|problem| &problem.code),
                 "request_id": failure.problem().map(|problem| &problem.request_id),
             });

@@ -39,19 +39,23 @@ use crate::session::Session;
 pub(crate) fn run(parts: Parts) -> ExitCode {
     let output = Rc::new(Output::new(parts.stdout, parts.stderr));
     let is_client = names_client(&parts.arguments);
-    let code = |failure: &Failure| ExitCode::from(if is_client { 1 } else { failure.code() });
+    let exit = |failure: &Failure| if is_client { 1 } else { failure.code() };
+    let fail = |failure: &Failure| {
+        output.failure(failure, exit(failure));
+        ExitCode::from(exit(failure))
+    };
     let cli = match Cli::try_parse_from(&parts.arguments) {
         Ok(cli) => cli,
         Err(help) if !help.use_stderr() => {
             let printed = output.raw(help.to_string().as_bytes()).map_err(Failure::from);
-            return printed.map_or_else(|failure| code(&failure), |()| ExitCode::SUCCESS);
+            return printed
+                .map_or_else(|failure| ExitCode::from(exit(&failure)), |()| ExitCode::SUCCESS);
         }
         Err(error) => {
             output.configure(parts.arguments.iter().any(|argument| argument == "--json"), false);
             let text = error.to_string();
             let failure = Failure::Usage(text.trim_start_matches("error: ").to_owned());
-            output.failure(&failure);
-            return code(&failure);
+            return fail(&failure);
         }
     };
     output.configure(cli.options.json, cli.options.verbose);
@@ -59,8 +63,7 @@ pub(crate) fn run(parts: Parts) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => {
             let failure = Failure::System { action: "start", error };
-            output.failure(&failure);
-            return code(&failure);
+            return fail(&failure);
         }
     };
     let session = Session::new(
@@ -76,10 +79,7 @@ pub(crate) fn run(parts: Parts) -> ExitCode {
         Ok(outcome) => outcome.code(),
         // Whoever reads the result has seen enough of it: what was to be done is done.
         Err(Failure::Output(error)) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        Err(failure) => {
-            output.failure(&failure);
-            code(&failure)
-        }
+        Err(failure) => fail(&failure),
     }
 }
 
