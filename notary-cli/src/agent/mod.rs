@@ -142,9 +142,17 @@ impl<'a> Agent<'a> {
     /// Fetches roles, as each delegator leads to them. Answers which are not trusted.
     pub(crate) async fn visit(&mut self, roles: Roles) -> Result<Vec<Unread>, AgentError> {
         self.updater.visit(roles)?;
+        let visited = self.visit_what_is_trusted().await;
+        let synced = self.files.sync();
+        let unread = visited?;
+        synced?;
+        Ok(unread)
+    }
+
+    async fn visit_what_is_trusted(&mut self) -> Result<Vec<Unread>, AgentError> {
         let mut unread = Vec::new();
         loop {
-            let error = match self.drive().await {
+            let error = match self.take_steps().await {
                 Ok(()) => return Ok(unread),
                 Err(AgentError::Update(error)) => error,
                 Err(error) => return Err(error),

@@ -1,6 +1,6 @@
 //! `notary list` and `notary lookup`: what trusted metadata says of targets.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use notary_schema::name::RoleName;
@@ -97,12 +97,13 @@ struct Visited {
 
 impl Visited {
     fn note(&mut self, session: &Session, all: Vec<Unread>) {
+        let mut pending: BTreeMap<RoleName, Vec<RoleName>> = BTreeMap::new();
         for one in all {
             let is_pending = one.is_pending();
             let Unread { role, delegator, error } = one;
             if is_pending {
                 if self.pending.insert(role.clone()) {
-                    session.output.message(format_args!("{role} has published nothing yet"));
+                    pending.entry(delegator.clone()).or_default().push(role.clone());
                 }
             } else {
                 session.output.warn(format_args!(
@@ -111,6 +112,16 @@ impl Visited {
                 self.unread.insert(role.clone());
             }
             self.asked.insert((role, delegator));
+        }
+        for (delegator, roles) in pending {
+            session.output.message(match roles.as_slice() {
+                [role] => format!("{role} has published nothing yet"),
+                _ => format!(
+                    "{} roles that {delegator} delegates to have published nothing yet, such as {}",
+                    roles.len(),
+                    roles[0]
+                ),
+            });
         }
     }
 }

@@ -71,7 +71,10 @@ pub(super) struct Search<'a> {
     /// Roles to visit and who delegates to them; the next one is the last.
     stack: Vec<Edge>,
     visited: BTreeSet<RoleName>,
-    /// How many roles were looked at.
+    /// Roles that it went on without, and did not visit since.
+    skipped: BTreeSet<RoleName>,
+    /// How many roles were looked at. Those that were skipped count: what a visit does not bring is
+    /// known as well as what it brings.
     visits: usize,
     found: Option<Found>,
 }
@@ -122,7 +125,7 @@ impl<'a> Search<'a> {
 
     /// Whether it may look at this role, where so many are the most.
     pub(super) fn may_visit(&self, role: &RoleName, most_roles: usize) -> bool {
-        self.visits < most_roles || self.comes_again(role)
+        self.visits < most_roles || self.comes_again(role) || self.skipped.contains(role)
     }
 
     /// Whether another delegator leads to a role whose own delegations are on the stack or done.
@@ -157,9 +160,9 @@ impl<'a> Search<'a> {
                 return Some((role, delegator));
             };
             if !self.comes_again(&role) {
-                self.visits += 1;
+                self.visits += usize::from(!self.skipped.remove(&role));
                 self.visited.insert(role.clone());
-                self.visit(role, file.signed(), most_roles - self.visits);
+                self.visit(role, file.signed(), most_roles.saturating_sub(self.visits));
             }
         }
         None
@@ -167,7 +170,14 @@ impl<'a> Search<'a> {
 
     /// Goes on without the role that is needed next.
     pub(super) fn skip(&mut self) -> Option<Edge> {
-        self.stack.pop()
+        let skipped = self.stack.pop();
+        if let Some((role, _)) = &skipped
+            && !self.visited.contains(role)
+            && self.skipped.insert(role.clone())
+        {
+            self.visits += 1;
+        }
+        skipped
     }
 
     fn visit(&mut self, role: RoleName, targets: &Targets, visits_left: usize) {
@@ -188,7 +198,9 @@ impl<'a> Search<'a> {
             },
             Goal::Roles(Roles::To(wanted)) if *wanted == role => self.stack.clear(),
             Goal::Roles(roles) => {
-                let below = roles.below(targets, visits_left);
+                let is_new =
+                    |role: &RoleName| !self.visited.contains(role) && !self.skipped.contains(role);
+                let below = roles.below(targets, visits_left, is_new);
                 self.stack.extend(below.into_iter().rev().map(|below| (below, role.clone())));
             }
         }
@@ -217,9 +229,14 @@ impl<'a> Search<'a> {
 
 impl Roles {
     /// The roles below a file that are visited, in the order of a look-up, but for one that is looked
-    /// for: it comes first. Of more bins than can be visited one is enough: by its turn the limit is
-    /// reached.
-    fn below(&self, targets: &Targets, visits_left: usize) -> Vec<RoleName> {
+    /// for: it comes first. Of more new bins than can be visited one is enough: by its turn the limit
+    /// is reached.
+    fn below(
+        &self,
+        targets: &Targets,
+        visits_left: usize,
+        is_new: impl Fn(&RoleName) -> bool,
+    ) -> Vec<RoleName> {
         let Some(delegations) = &targets.delegations else { return Vec::new() };
         let wanted = match self {
             Roles::To(role) => delegations.authority(role).map(|_| role),
@@ -229,7 +246,12 @@ impl Roles {
         let listed = delegations.listed().iter().filter(|role| all || !role.is_bin());
         let listed = listed.map(|role| &role.name).filter(|role| Some(*role) != wanted).cloned();
         let bins = delegations.succinct().into_iter().flat_map(|succinct| succinct.bins.names());
-        let bins = bins.take(if all { visits_left + 1 } else { 0 });
+        let mut new = 0;
+        let bins = bins.take_while(|bin| {
+            let is_within = all && new <= visits_left;
+            new += usize::from(is_new(bin));
+            is_within
+        });
         wanted.into_iter().cloned().chain(listed).chain(bins).collect()
     }
 }

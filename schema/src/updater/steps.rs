@@ -19,7 +19,7 @@ pub struct Limits {
     pub roots: u32,
     /// Most roles that one look-up visits, `targets` among them.
     pub roles: usize,
-    /// Most roles of one visit, `targets` among them.
+    /// Most roles of one visit, `targets` and those that were skipped among them.
     pub all_roles: usize,
     /// Longest all targets roles of one look-up together, in bytes.
     pub look_up_bytes: u64,

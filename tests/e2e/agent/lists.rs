@@ -80,3 +80,25 @@ fn a_list_shows_what_look_ups_find() {
         assert_eq!(list(&format!(" --role {role}")).0, own, "{role}");
     }
 }
+
+#[test]
+fn bins_that_are_not_published_are_one_line_and_more_than_may_be_visited_are_refused() {
+    for (bit_length, refused) in [(4, false), (17, true)] {
+        let scene = Scene::with(|repository| {
+            repository.delegate_to_bins("docs", ("bin", 1), (&[key('b')], 1));
+            let delegations = &mut repository.edit("docs").signed["delegations"];
+            delegations["succinct_roles"]["bit_length"] = json!(bit_length);
+        });
+        scene.pin();
+        let run = scene.run(scene.user("list acme/app"));
+        let stderr = run.stderr();
+        if refused {
+            assert_eq!((run.code(), listed(&run.stdout())), (1, Vec::new()), "{stderr}");
+            assert!(stderr.contains("there are more than 65536 roles"), "{stderr}");
+        } else {
+            assert_eq!(run.code(), 0, "{stderr}");
+            let line = "14 roles that docs delegates to have published nothing yet, such as bin-2";
+            assert_eq!(stderr.trim_end(), line);
+        }
+    }
+}

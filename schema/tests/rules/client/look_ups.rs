@@ -315,3 +315,57 @@ fn more_bins_than_roles_may_be_visited_are_not_even_listed() {
     assert_eq!(refused, Err(UpdateError::MoreRoles(6)));
     assert_eq!(visit(&mut client, &mut updater, Roles::Teams), Ok(vec![]));
 }
+
+#[test]
+fn bins_that_are_skipped_count_so_that_none_is_left_out_in_silence() {
+    // With targets, team, its bin and all there are 12 roles; half of the bins are not published.
+    for (most, refused) in [(12, None), (11, Some(UpdateError::MoreRoles(11)))] {
+        let mut client = with_bins(3);
+        client.limits.all_roles = most;
+        let mut updater = client.refresh().unwrap();
+        let ended = visit(&mut client, &mut updater, Roles::All);
+        assert_eq!(ended.as_ref().err(), refused.as_ref());
+        if let Ok(unread) = ended {
+            assert_eq!(unread, [4, 5, 6, 7].map(|bin| format!("bin-{bin} below all")));
+        }
+    }
+}
+
+/// `targets` delegates to these bins by itself, and to `all`, which divides names into all eight.
+fn with_bins_of_two(listed: &[u8], published: &[u8]) -> Client {
+    let bins = Bins::new("bin", 3).unwrap();
+    let signers = role_keys(&[6], 1);
+    let mut targets = Draft::first_targets(in_days(9));
+    let prefixed = |bin: &u8| {
+        let prefixes = PathSet::HashPrefixes(HashPrefixes::new(["0"]));
+        DelegatedRole { paths: prefixes, ..delegation(&format!("bin-{bin}"), &[], &[6], 1) }
+    };
+    for delegated in listed.iter().map(prefixed).chain([delegation("all", &["*"], &[6], 1)]) {
+        targets = targets.with_delegation(delegated, &[6]);
+    }
+    let mut divided = Draft::first_targets(in_days(9));
+    divided.set_succinct(&SuccinctRoles { bins, signers }, &[signer(6).key.clone()]);
+    let empty = || sign(&Draft::first_targets(in_days(9)).finish(), &[6]);
+    let bin = |bin: &u8| (role(&format!("bin-{bin}")), empty());
+    let mut files: BTreeMap<_, _> = published.iter().map(bin).collect();
+    files.insert(role("all"), sign(&divided.finish(), &[6]));
+    files.insert(RoleName::TARGETS, sign(&targets.finish(), &[TARGETS]));
+    Client::new(&Collection::of(Collection::new().root, files, 1))
+}
+
+#[test]
+fn a_role_counts_once_whoever_leads_to_it_and_whether_it_is_skipped() {
+    for (listed, published) in [
+        (&[0, 1, 2, 3][..], &[0, 1, 2, 3, 4, 5, 6, 7][..]),
+        (&[0, 1, 2, 3], &[0, 2, 7]),
+        (&[7], &[]),
+    ] {
+        for (most, refused) in [(10, None), (9, Some(UpdateError::MoreRoles(9)))] {
+            let mut client = with_bins_of_two(listed, published);
+            client.limits.all_roles = most;
+            let mut updater = client.refresh().unwrap();
+            let ended = visit(&mut client, &mut updater, Roles::All);
+            assert_eq!(ended.err(), refused, "{listed:?} {published:?}");
+        }
+    }
+}
