@@ -78,6 +78,22 @@ pub(crate) enum AgentError {
     },
 }
 
+impl AgentError {
+    /// Whether it is about one file, so that others may be read: what came is not trusted, the
+    /// repository refuses it, or its name is too long for a file. A connection that is gone, time that
+    /// is used up and a disk that is full stand in the way of all.
+    pub(crate) fn is_of_one_file(&self) -> bool {
+        match self {
+            AgentError::Update(_) => true,
+            AgentError::Remote(error) => error.is_of_one_answer(),
+            AgentError::State(StateError::Io { error, .. }) => {
+                error.kind() == std::io::ErrorKind::InvalidFilename
+            }
+            _ => false,
+        }
+    }
+}
+
 /// A role that is not trusted as a delegator leads to it.
 #[derive(Debug)]
 pub(crate) struct Unread {
@@ -86,13 +102,14 @@ pub(crate) struct Unread {
     /// Who delegates to it.
     pub(crate) delegator: RoleName,
     /// Why.
-    pub(crate) error: UpdateError,
+    pub(crate) error: AgentError,
 }
 
 impl Unread {
     /// Whether it has published nothing yet.
     pub(crate) fn is_pending(&self) -> bool {
-        matches!(self.error, UpdateError::Trust(TrustError::NotListed(_)))
+        let error = &self.error;
+        matches!(error, AgentError::Update(UpdateError::Trust(TrustError::NotListed(_))))
     }
 }
 
@@ -154,13 +171,15 @@ impl<'a> Agent<'a> {
         loop {
             let error = match self.take_steps().await {
                 Ok(()) => return Ok(unread),
-                Err(AgentError::Update(error)) => error,
-                Err(error) => return Err(error),
+                Err(error) => error,
             };
-            let too_much =
-                matches!(error, UpdateError::MoreRoles(_) | UpdateError::TooManyBytes(_));
-            let skipped = if too_much { None } else { self.updater.skip()? };
-            let Some((role, delegator)) = skipped else { return Err(error.into()) };
+            let too_much = matches!(
+                error,
+                AgentError::Update(UpdateError::MoreRoles(_) | UpdateError::TooManyBytes(_))
+            );
+            let goes_on = error.is_of_one_file() && !too_much;
+            let skipped = if goes_on { self.updater.skip()? } else { None };
+            let Some((role, delegator)) = skipped else { return Err(error) };
             unread.push(Unread { role, delegator, error });
         }
     }

@@ -10,7 +10,7 @@ use notary_schema::updater::{Found, Roles, Unanswered};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::agent::{Agent, AgentError, Unread};
+use crate::agent::{Agent, Unread};
 use crate::args::{ListArgs, LookupArgs};
 use crate::exit::{Failure, Outcome};
 use crate::output::one_line;
@@ -146,7 +146,7 @@ async fn find(
                 }
                 match agent.follow_one(&role, &delegator).await {
                     Ok(()) => {}
-                    Err(AgentError::Update(error)) => {
+                    Err(error) if error.is_of_one_file() => {
                         visited.note(session, vec![Unread { role, delegator, error }]);
                     }
                     Err(error) => return Err(error.into()),

@@ -13,7 +13,7 @@ use notary_schema::trusted::Expiry;
 use notary_schema::wire::CollectionInfo;
 
 use super::wanted::Wanted;
-use crate::agent::{Agent, AgentError};
+use crate::agent::Agent;
 use crate::exit::Failure;
 use crate::session::Session;
 use crate::view::View;
@@ -126,7 +126,7 @@ impl Walk<'_> {
         };
         let reached = match read {
             // A role that only might be meant does not stand in the way of the others.
-            Err(AgentError::Update(error)) if !self.wanted.roles.contains(role) => {
+            Err(error) if error.is_of_one_file() && !self.wanted.roles.contains(role) => {
                 self.session.output.warn(format_args!("{role} could not be read: {error}"));
                 false
             }

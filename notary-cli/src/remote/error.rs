@@ -112,6 +112,17 @@ pub(crate) enum HttpError {
 }
 
 impl HttpError {
+    /// Whether what was asked for was answered, and the answer is not taken.
+    pub(super) fn is_of_one_answer(&self) -> bool {
+        matches!(
+            self,
+            HttpError::TooLong { .. }
+                | HttpError::Crumbs { .. }
+                | HttpError::Encoded { .. }
+                | HttpError::Redirect { .. }
+        )
+    }
+
     /// What an error of the connection comes to.
     pub(super) fn of_connection(url: &Url, error: reqwest::Error) -> HttpError {
         let url = url.clone();

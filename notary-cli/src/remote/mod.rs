@@ -98,6 +98,18 @@ impl RemoteError {
         }
     }
 
+    /// Whether it is the answer to this request and says nothing of others: neither a connection that
+    /// is gone nor a service that is not well.
+    pub(crate) fn is_of_one_answer(&self) -> bool {
+        let is_refusal = |status: u16| status < 500 && !matches!(status, 408 | 429);
+        match self {
+            RemoteError::Http(error) => error.is_of_one_answer(),
+            RemoteError::Problem(problem) => is_refusal(problem.status),
+            RemoteError::Status { status, .. } => is_refusal(*status),
+            RemoteError::OtherAnswer { .. } => false,
+        }
+    }
+
     /// Whether the server has judged a publish, so that the very same bytes will not fare better.
     /// A status without the server's own words may be that of something in between.
     pub(crate) fn is_definite(&self) -> bool {

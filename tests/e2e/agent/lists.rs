@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use notary_tests::hand::Repository;
+use notary_tests::mirror::Reply;
 use serde_json::json;
 
 use crate::scene::{Scene, key};
@@ -101,4 +102,40 @@ fn bins_that_are_not_published_are_one_line_and_more_than_may_be_visited_are_ref
             assert_eq!(stderr.trim_end(), line);
         }
     }
+}
+
+#[test]
+fn a_role_that_cannot_be_had_is_unread_and_the_others_are_listed() {
+    // Encoded, its name takes 360 bytes.
+    let long = "ü".repeat(60);
+    let scene = Scene::with(|repository| {
+        repository.delegate_paths("targets", &long, &["long/*"]);
+        repository.add_target(&long, "long/x", b"x");
+        repository.delegate_paths("targets", "other", &["other/*"]);
+        repository.add_target("other", "other/x", b"x");
+    });
+    scene.pin();
+    let mut longer = scene.repository.file("1.docs.json").to_vec();
+    longer.push(b' ');
+    for (reply, why) in [
+        (Reply::file(scene.repository.file("1.docs.json")), None),
+        (Reply::file(longer), Some("longer than")),
+        (Reply::status("410 Gone"), Some("410")),
+        (Reply::status("302 Found\r\nlocation: https://127.0.0.1/x"), Some("redirects")),
+    ] {
+        std::fs::remove_file(scene.path("trust/collections/acme/app/_trusted/docs.json")).ok();
+        scene.answer("1.docs.json", reply);
+        let run = scene.run(scene.user("list acme/app"));
+        let (stderr, docs) = (run.stderr(), [("docs", "docs/guide.txt")]);
+        let docs = if why.is_none() { &docs[..] } else { &[] };
+        let expected = [&[("targets", "app.tgz")][..], docs, &[("other", "other/x")]].concat();
+        let expected: Vec<_> =
+            expected.iter().map(|(r, n)| (r.to_string(), n.to_string())).collect();
+        assert_eq!((run.code(), listed(&run.stdout())), (1, expected), "{stderr}");
+        assert!(stderr.contains("File name too long"), "{stderr}");
+        assert!(stderr.contains(why.unwrap_or_default()), "{stderr}");
+    }
+    std::fs::remove_file(scene.path("trust/collections/acme/app/_trusted/docs.json")).ok();
+    scene.answer("1.docs.json", Reply::hang_up());
+    scene.run(scene.user("--timeout 2 list acme/app")).fails(4, "could not be reached");
 }

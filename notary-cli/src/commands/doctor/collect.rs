@@ -17,7 +17,7 @@ use notary_schema::trusted::{Expiry, TrustedSet};
 use notary_schema::updater::{Limits, remote_name};
 use serde::Serialize;
 
-use crate::agent::{Agent, AgentError};
+use crate::agent::Agent;
 use crate::exit::Failure;
 use crate::view::View;
 
@@ -216,7 +216,7 @@ impl Walk {
         }
         match agent.follow(path).await {
             Ok(()) => {}
-            Err(AgentError::Update(error)) => {
+            Err(error) if error.is_of_one_file() => {
                 self.refused.insert(role.clone(), error.to_string());
                 return Ok(());
             }

@@ -124,6 +124,25 @@ async fn a_role_that_is_not_verified_is_told_and_the_others_are_read() {
 }
 
 #[tokio::test]
+async fn a_role_that_the_server_does_not_hand_out_is_told_and_a_server_that_is_gone_ends_it() {
+    let hand = with_teams(1);
+    let mut longer = hand.files()["1.docs.json"].clone();
+    longer.push(b' ');
+    for answer in [Canned::status("410 Gone"), Canned::ok(longer)] {
+        let world = World::of(&hand).await;
+        world.server.answer("1.docs.json", answer);
+        let (collected, _) = world.read(SMALL, 1).await;
+        assert_eq!(read_roles(&collected), ["targets", "team0"]);
+        assert_eq!(collected.refused.keys().collect::<Vec<_>>(), [&role("docs")]);
+    }
+    let world =
+        World { http: Http::new(None, Duration::from_secs(1), silent()), ..World::of(&hand).await };
+    world.server.answer("1.docs.json", Canned::status("500 Oops"));
+    let mut agent = world.agent().await;
+    assert!(collect(&mut agent, SMALL, 1, now()).await.is_err());
+}
+
+#[tokio::test]
 async fn a_role_is_verified_for_each_delegator() {
     for (is_alike, refused) in [(true, &[][..]), (false, &["docs"])] {
         let mut hand = with_teams(1);
