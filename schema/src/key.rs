@@ -29,6 +29,8 @@ const ED25519_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112"
 
 /// What a key object holds (TUF 4.2); other members are kept.
 const MEMBERS: [&str; 3] = ["keytype", "keyval", "scheme"];
+/// What its `keyval` holds; other members are kept.
+const VALUE_MEMBERS: [&str; 1] = ["public"];
 /// Length of an uncompressed point on P-256, in bytes.
 const P256_POINT_BYTES: usize = 65;
 /// Length of an uncompressed point on P-384, in bytes.
@@ -197,8 +199,10 @@ impl<'de> Deserialize<'de> for Key {
             return Err(D::Error::custom(format!("a key of more than {MAX_KEY_BYTES} bytes")));
         }
         let object: Value = json::read(text.as_bytes()).map_err(D::Error::custom)?;
-        for name in object.as_object().into_iter().flat_map(|members| members.keys()) {
-            json::refuse_look_alike(name, &MEMBERS).map_err(D::Error::custom)?;
+        for (object, known) in [(&object, &MEMBERS[..]), (&object["keyval"], &VALUE_MEMBERS)] {
+            for name in object.as_object().into_iter().flat_map(|members| members.keys()) {
+                json::refuse_look_alike(name, known).map_err(D::Error::custom)?;
+            }
         }
         for member in ["keytype", "scheme"] {
             if !object[member].is_string() {
@@ -327,6 +331,7 @@ mod tests {
             r#"[]"#,
             r#"{"keytype":"a","Scheme":"b","scheme":"b","keyval":{}}"#,
             r#"{"keytype":"a","scheme":1,"keyval":{}}"#,
+            r#"{"keytype":"a","scheme":"b","keyval":{"public":"c","Public":"d"}}"#,
         ] {
             assert!(json::read::<Key>(broken.as_bytes()).is_err(), "{broken} was accepted");
         }
