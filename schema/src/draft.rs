@@ -179,15 +179,12 @@ impl Draft {
     }
 
     fn is_succinct(&mut self) -> bool {
-        self.delegations().get("succinct_roles").is_some_and(|bins| !bins.is_null())
+        self.delegations().contains_key("succinct_roles")
     }
 
     fn delegated_roles(&mut self) -> &mut Vec<Value> {
         assert!(!self.is_succinct(), "no role is listed beside succinct bins");
         let delegations = self.delegations();
-        if delegations.get("roles").is_none_or(Value::is_null) {
-            delegations.insert("roles".into(), json!([]));
-        }
         let roles = delegations.get_mut("roles").and_then(Value::as_array_mut);
         roles.expect("the file was read: its roles are an array")
     }

@@ -9,6 +9,7 @@ use serde::de::{DeserializeSeed, Error};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use smallvec::SmallVec;
 
+use super::given;
 use crate::json::Word;
 use crate::key::Key;
 use crate::name::{KeyId, RoleName};
@@ -176,9 +177,9 @@ struct Fields<'a> {
     keyids: SmallVec<[Word<'a>; 4]>,
     #[serde(borrow)]
     name: Cow<'a, str>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "given")]
     path_hash_prefixes: Option<SmallVec<[Word<'a>; 4]>>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "given")]
     paths: Option<Vec<PathPattern>>,
     terminating: bool,
     threshold: u32,

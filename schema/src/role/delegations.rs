@@ -8,7 +8,7 @@ use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::delegation::ReadRoles;
-use super::{Authority, DelegatedRole, SuccinctRoles};
+use super::{Authority, DelegatedRole, SuccinctRoles, given};
 use crate::key::Key;
 use crate::name::{KeyId, RoleName};
 use crate::path::{Candidate, PathPattern, PathSet};
@@ -108,9 +108,9 @@ impl Delegations {
 #[derive(Serialize, Deserialize)]
 struct DelegationsFields {
     keys: BTreeMap<KeyId, Key>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     roles: Option<ListedRoles>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     succinct_roles: Option<SuccinctRoles>,
 }
 

@@ -116,10 +116,6 @@ fn delegations_have_exactly_one_form() {
     };
     for (case, good) in [
         ("succinct", json!({"keys": {}, "succinct_roles": roles})),
-        (
-            "null beside it, as python-tuf reads",
-            json!({"keys": {}, "roles": null, "succinct_roles": roles}),
-        ),
         ("one bit", with("bit_length", json!(1))),
         ("32 bits", with("bit_length", json!(32))),
         ("a foreign prefix", with("name_prefix", json!("ü/x"))),
@@ -129,6 +125,9 @@ fn delegations_have_exactly_one_form() {
     for (case, bad) in [
         ("both", json!({"keys": {}, "roles": listed, "succinct_roles": roles})),
         ("neither", json!({"keys": {}})),
+        // python-tuf drops null before it verifies, so that no signature fits.
+        ("null beside it", json!({"keys": {}, "roles": null, "succinct_roles": roles})),
+        ("null beside a list", json!({"keys": {}, "roles": [], "succinct_roles": null})),
         ("no bits", with("bit_length", json!(0))),
         ("33 bits", with("bit_length", json!(33))),
         ("half a bit", with("bit_length", json!(1.5))),

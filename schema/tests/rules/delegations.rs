@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use notary_schema::path::Candidate;
-use notary_schema::role::Delegations;
+use notary_schema::role::{DelegatedRole, Delegations};
 use proptest::prelude::*;
+use serde_json::json;
 
 use crate::support::*;
 
@@ -36,5 +37,28 @@ proptest! {
             let expected = listed.filter(|delegated| delegated.covers(&candidate));
             prop_assert_eq!(found, expected.map(|d| &d.name).collect::<Vec<_>>(), "{}", name);
         }
+    }
+}
+
+#[test]
+fn a_delegation_has_one_kind_of_paths_and_none_is_null() {
+    let read = |kinds: &[(&str, serde_json::Value)]| {
+        let mut object = json!({"keyids": [], "name": "a", "terminating": false, "threshold": 1});
+        for (kind, value) in kinds {
+            object[kind] = value.clone();
+        }
+        serde_json::from_value::<DelegatedRole>(object).map(drop)
+    };
+    let (paths, prefixes) = (("paths", json!(["a"])), ("path_hash_prefixes", json!(["0"])));
+    let null = |(kind, _): &(&'static str, _)| (*kind, json!(null));
+    read(std::slice::from_ref(&paths)).unwrap();
+    read(std::slice::from_ref(&prefixes)).unwrap();
+    for kinds in [
+        vec![],
+        vec![paths.clone(), prefixes.clone()],
+        vec![paths.clone(), null(&prefixes)],
+        vec![null(&paths), prefixes.clone()],
+    ] {
+        assert!(read(&kinds).is_err(), "{kinds:?} was accepted");
     }
 }
