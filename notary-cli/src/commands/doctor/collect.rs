@@ -12,7 +12,7 @@ use chrono::{DateTime, Utc};
 use notary_schema::key::sha256_hex;
 use notary_schema::name::{RoleName, Version};
 use notary_schema::path::PathSet;
-use notary_schema::role::Targets;
+use notary_schema::role::{DelegatedRole, Delegations, Targets};
 use notary_schema::trusted::{Expiry, TrustedSet};
 use notary_schema::updater::{Limits, remote_name};
 use serde::Serialize;
@@ -30,6 +30,10 @@ const MAX_BINS: usize = 65_536;
 /// Most comparisons of a name with a path or hash prefix: `tough` hashes each name once for every
 /// prefix of every delegation.
 const MAX_COMPARISONS: usize = 20_000_000;
+/// Most paths of delegations that `tough` compiles while it loads a collection; each takes 10 KB.
+const MAX_LOADED_PATHS: usize = 50_000;
+/// Most bytes of delegated roles that `tough` loads, each as often as it does.
+const MAX_LOADED_BYTES: usize = 128 << 20;
 
 /// From when on a collection is large, and how much of a large one is read.
 #[derive(Debug, Clone, Copy)]
@@ -94,6 +98,63 @@ impl Collected {
         });
         self.extent.targets.saturating_mul(paths.sum()) > MAX_COMPARISONS
     }
+
+    /// Whether `tough` would take very long to load it, and very much memory.
+    pub(crate) fn takes_many_loads(&self) -> bool {
+        let mut loads = Loads::default();
+        loads.below(self.view.trusted(), &RoleName::TARGETS);
+        loads.are_too_many()
+    }
+}
+
+/// What `tough` loads of the roles below `targets`. Of each role it reads the whole list of delegations,
+/// but for those into which it has descended, before it descends into the first of them: a role to which
+/// many delegate may be read for each of them, and all of that is held at once.
+#[derive(Debug, Default)]
+struct Loads<'a> {
+    /// Roles into which it has descended: it does not read them again.
+    done: BTreeSet<&'a RoleName>,
+    paths: usize,
+    bytes: usize,
+}
+
+impl<'a> Loads<'a> {
+    fn below(&mut self, trusted: &'a TrustedSet, delegator: &RoleName) {
+        for role in listed_by(trusted, delegator) {
+            if self.done.contains(&role.name) {
+                continue;
+            }
+            let Some(file) = trusted.targets(&role.name) else {
+                // Where one has published nothing it leaves the whole list.
+                self.done.insert(&role.name);
+                return;
+            };
+            let paths = listed_by(trusted, &role.name).iter().map(|role| match &role.paths {
+                PathSet::Paths(paths) => paths.len(),
+                PathSet::HashPrefixes(_) => 1,
+            });
+            self.paths += paths.sum::<usize>();
+            self.bytes += file.bytes().len();
+        }
+        for role in listed_by(trusted, delegator) {
+            if self.are_too_many() {
+                return;
+            }
+            if self.done.insert(&role.name) {
+                self.below(trusted, &role.name);
+            }
+        }
+    }
+
+    fn are_too_many(&self) -> bool {
+        self.paths > MAX_LOADED_PATHS || self.bytes > MAX_LOADED_BYTES
+    }
+}
+
+fn listed_by<'a>(trusted: &'a TrustedSet, delegator: &RoleName) -> &'a [DelegatedRole] {
+    let delegations =
+        trusted.targets(delegator).and_then(|file| file.signed().delegations.as_ref());
+    delegations.map_or(&[], Delegations::listed)
 }
 
 /// Reads a collection whose top-level roles the agent has brought up to date.

@@ -4,7 +4,8 @@
 //! It gets a local copy and no network. A collection that was read as a whole is loaded as a client of
 //! it would, with every role and every path of delegations; then it is asked for each target. A
 //! collection of which a sample was read cannot be: `tough` loads all roles or nothing. Then its parser
-//! and its signature check take the files one by one, each against the file that delegates to it.
+//! and its signature check take the files one by one, each against the file that delegates to it. So
+//! they do where loading or comparing would take it very long.
 //!
 //! Expiry is left out: `tough` knows no clock but that of the system, and ours has judged it.
 
@@ -48,7 +49,7 @@ pub(crate) struct Opinion {
 pub(crate) async fn second(collected: &Collected) -> Result<Opinion, Failure> {
     let findings = files(&collected.view);
     let is_whole = collected.extent.seed.is_none() && collected.refused.is_empty();
-    if !is_whole || collected.has_many_comparisons() {
+    if !is_whole || collected.has_many_comparisons() || collected.takes_many_loads() {
         return Ok(Opinion { reread: Reread::Files, findings });
     }
     let copy = copy(collected)?;

@@ -111,6 +111,40 @@ async fn a_collection_of_many_targets_or_bytes_is_large_too() {
     }
 }
 
+/// Ten teams of which each delegates to all others, by so many paths.
+fn with_teams_of_each_other(paths: usize) -> Hand {
+    const TEAMS: [&str; 10] =
+        ["team0", "team1", "team2", "team3", "team4", "team5", "team6", "team7", "team8", "team9"];
+    let mut hand = with_teams(TEAMS.len());
+    for (from, to) in TEAMS.iter().flat_map(|from| TEAMS.map(|to| (from, to))) {
+        if *from != to {
+            let paths: Vec<String> = (0..paths).map(|n| format!("{to}/{n}")).collect();
+            hand.delegate(from, to, json!({ "paths": paths }), None);
+        }
+    }
+    hand
+}
+
+/// tough reads ten teams of each other 55 times.
+#[tokio::test]
+async fn roles_that_delegate_to_each_other_are_loaded_as_long_as_that_takes_not_too_much() {
+    for (paths, is_much, reread) in [
+        (2, false, Reread::Collection),
+        (101, false, Reread::Collection),
+        (102, true, Reread::Files),
+    ] {
+        let world = World::of(&with_teams_of_each_other(paths)).await;
+        let mut agent = world.agent().await;
+        let collected = collect(&mut agent, SMALL, 1, now()).await.unwrap();
+        assert_eq!((collected.extent.roles, collected.extent.seed), (12, None));
+        assert_eq!(collected.takes_many_loads(), is_much, "{paths} paths");
+        if paths != 101 {
+            let opinion = opinion::second(&collected).await.unwrap();
+            assert_eq!(opinion.reread, reread, "{paths} paths");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_role_that_is_not_verified_is_told_and_the_others_are_read() {
     let hand = with_teams(1);
