@@ -159,17 +159,9 @@ impl<'a> Agent<'a> {
     /// Fetches roles, as each delegator leads to them. Answers which are not trusted.
     pub(crate) async fn visit(&mut self, roles: Roles) -> Result<Vec<Unread>, AgentError> {
         self.updater.visit(roles)?;
-        let visited = self.visit_what_is_trusted().await;
-        let synced = self.files.sync();
-        let unread = visited?;
-        synced?;
-        Ok(unread)
-    }
-
-    async fn visit_what_is_trusted(&mut self) -> Result<Vec<Unread>, AgentError> {
         let mut unread = Vec::new();
         loop {
-            let error = match self.take_steps().await {
+            let error = match self.drive().await {
                 Ok(()) => return Ok(unread),
                 Err(error) => error,
             };
