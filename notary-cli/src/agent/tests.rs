@@ -13,9 +13,9 @@ fn patient() -> Http {
     Http::new(None, Duration::from_secs(60), silent())
 }
 
-/// For what does not get better: long enough for a try, and then the end is waited for.
+/// For what does not get better: one try, however long it takes.
 fn impatient() -> Http {
-    Http::new(None, Duration::from_secs(1), silent())
+    patient().giving_up_after(1)
 }
 
 fn files(directory: &Path, root: &[u8]) -> MetadataDir {
