@@ -48,7 +48,7 @@ impl Publisher {
 fn reaches(root: &Root, keys: &Keys) -> bool {
     [OnlineRole::Snapshot, OnlineRole::Timestamp].into_iter().all(|role| {
         let threshold = root.role_keys(&role.name()).map_or(0, |role| role.threshold.get());
-        keys.held.signing(root, role).len() >= threshold as usize
+        keys.held.reachable(root, role) >= threshold as usize
     })
 }
 

@@ -16,7 +16,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::name::{KeyId, RoleName};
-use crate::role::{Expires, Root};
+use crate::role::{Authority, Expires, RoleKeys, Root};
+use crate::threshold;
 pub use answer::{AnswerError, accept_answer};
 pub use judge::{Judgement, Memory, SignRefusal, SignerPolicy, judge};
 pub use overlap::{Overlap, Rotation, Signing};
@@ -116,6 +117,15 @@ impl HeldKeys {
     pub fn signing(&self, root: &Root, role: OnlineRole) -> Vec<KeyId> {
         let listed = root.role_keys(&role.name()).map_or(&[][..], |role| &role.keyids);
         listed.iter().filter(|keyid| self.holds(role, keyid)).take(MAX_SIGN_KEYS).cloned().collect()
+    }
+}
+
+impl HeldKeys {
+    /// How many distinct keys of those that the root lists for an online role can sign it.
+    pub fn reachable(&self, root: &Root, role: OnlineRole) -> usize {
+        let listed = root.role_keys(&role.name()).expect("a root lists the online roles");
+        let signers = RoleKeys { keyids: self.signing(root, role), ..listed.clone() };
+        threshold::reachable(Authority { keys: &root.keys, role: &signers })
     }
 }
 

@@ -52,9 +52,7 @@ pub(super) fn check_root(file: &Envelope<Root>, rules: &Rules) -> Result<(), Ref
     for online in [OnlineRole::Snapshot, OnlineRole::Timestamp] {
         let role = online.name();
         let listed = root.role_keys(&role).expect("a root lists the top-level roles");
-        let held = rules.held_keys.signing(root, online);
-        let held = RoleKeys { keyids: held, ..listed.clone() };
-        let held = threshold::reachable(Authority { keys: &root.keys, role: &held });
+        let held = rules.held_keys.reachable(root, online);
         let threshold = listed.threshold.get();
         if held < threshold as usize {
             return Err(Refusal::OnlineKeysNotHeld { role, held, threshold });
