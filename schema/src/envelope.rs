@@ -198,6 +198,11 @@ impl<T> Envelope<T> {
         self.canonicalised.as_deref().unwrap_or(&self.bytes[self.range.clone()])
     }
 
+    /// The text of `signed` as it came: a file with other signatures is built around it.
+    pub fn signed_text(&self) -> &[u8] {
+        &self.bytes[self.range.clone()]
+    }
+
     /// `signed` with every member that it came with, to build the next version from.
     pub fn document(&self) -> Value {
         json::read(&self.bytes[self.range.clone()]).expect("these bytes were read before")

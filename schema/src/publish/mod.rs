@@ -13,6 +13,7 @@ mod chain;
 mod files;
 mod head;
 mod names;
+pub mod proposal;
 mod refusal;
 mod signatures;
 mod view;

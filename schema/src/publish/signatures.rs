@@ -1,5 +1,7 @@
 //! Whose signatures a batch needs.
 
+use serde::{Deserialize, Serialize};
+
 use super::chain::delegated_parts;
 use super::view::View;
 use super::{Batch, Head, Refusal};
@@ -25,7 +27,9 @@ pub struct Demand {
 }
 
 /// For whom a file is signed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "lowercase")]
 pub enum Purpose {
     /// For clients that see the whole batch.
     Trust,
@@ -35,7 +39,7 @@ pub enum Purpose {
 
 impl Demand {
     /// Refuses a batch that does not reach it.
-    fn require(self) -> Result<(), Refusal> {
+    pub(super) fn require(self) -> Result<(), Refusal> {
         let Demand { role, delegator, version, purpose, report } = self;
         if report.is_met() {
             return Ok(());

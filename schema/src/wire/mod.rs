@@ -1,11 +1,12 @@
 //! The bodies that the programs exchange: plain serde types, no rules.
 //!
-//! Metadata files travel as the bytes they are, never inside these types, with two exceptions: what
-//! the signer is asked to sign ([`SignRequest::signed`], raw JSON) and what it remembers
-//! ([`RememberedFile::file`], text).
+//! Metadata files travel as the bytes they are, never inside these types, with three exceptions:
+//! what the signer is asked to sign ([`SignRequest::signed`], raw JSON), what it remembers
+//! ([`RememberedFile::file`], text), and what gathers signatures ([`ProposedFile::file`], text).
 
 mod collections;
 mod events;
+mod proposals;
 mod signer;
 mod tokens;
 
@@ -14,6 +15,7 @@ use serde_json::{Map, Value};
 
 pub use collections::*;
 pub use events::*;
+pub use proposals::*;
 pub use signer::*;
 pub use tokens::*;
 

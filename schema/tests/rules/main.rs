@@ -8,6 +8,7 @@ mod delegations;
 mod examples;
 mod files;
 mod online;
+mod proposals;
 mod publish;
 mod signatures;
 mod support;

@@ -1,0 +1,153 @@
+//! What may wait for signatures, and which signatures it takes.
+
+use chrono::TimeDelta;
+use notary_schema::draft::Draft;
+use notary_schema::key::Key;
+use notary_schema::publish::demands;
+use notary_schema::publish::proposal::{
+    NoProposal, ProposalRefusal, check_proposal, check_signature, is_met, is_overtaken, lapse,
+};
+
+use crate::publish::{batch, changed_root};
+use crate::support::*;
+
+/// A root that 9 and 10 sign from now on, with the one who signed before.
+fn proposed(signers: &[u8]) -> Vec<u8> {
+    let root = changed_root(|root| {
+        root.keys.extend(keys(&[9, 10]));
+        root.roles.root = role_keys(&[9, 10], 2);
+        root.keys.remove(&signer(ROOT).id());
+    });
+    sign(&root, signers)
+}
+
+fn code<T>(judged: Result<T, ProposalRefusal>) -> &'static str {
+    judged.map_or_else(|refusal| refusal.code(), |_| "taken")
+}
+
+#[test]
+fn a_proposal_lacks_signatures_and_those_that_it_has_verify() {
+    let head = Collection::new().head();
+    for (what, signers, expected) in [
+        ("nobody has signed", &[][..], "taken"),
+        ("some have", &[ROOT, 9], "taken"),
+        ("those of the root alone", &[9, 10], "taken"),
+        ("all have", &[ROOT, 9, 10], "nothing_missing"),
+        ("somebody has who need not", &[9, 11], "key_not_listed"),
+    ] {
+        let judged = check_proposal(&head, &batch(&[("root", &proposed(signers))]));
+        let judged = judged.map_err(|error| match error {
+            NoProposal::Proposal(refusal) => refusal,
+            NoProposal::Refused(refusal) => panic!("{what}: {refusal}"),
+        });
+        assert_eq!(code(judged), expected, "{what}");
+    }
+}
+
+#[test]
+fn what_the_files_of_a_proposal_cannot_mend_is_refused_as_a_publish_is() {
+    let head = Collection::new().head();
+    let targets_keys = |new: &[u8]| {
+        let root = changed_root(|root| {
+            root.keys.extend(keys(&[9]));
+            root.roles.targets = role_keys(new, 1);
+            root.keys.retain(|id, _| {
+                *id != signer(TARGETS).id() || root.roles.targets.keyids.contains(id)
+            });
+        });
+        sign(&root, &[])
+    };
+    let unsigned = sign(&Collection::new().next("targets").finish(), &[]);
+    let refused = check_proposal(&head, &batch(&[("root", &targets_keys(&[9]))]));
+    let Err(NoProposal::Refused(refused)) = refused else { panic!("{refused:?}") };
+    assert_eq!(refused.code(), "threshold_not_met");
+    let stays = batch(&[("root", &targets_keys(&[TARGETS, 9]))]);
+    assert!(check_proposal(&head, &stays).is_ok(), "the stored targets stays good");
+    let both = batch(&[("root", &targets_keys(&[9])), ("targets", &unsigned)]);
+    assert!(check_proposal(&head, &both).is_ok(), "it can still be signed by both");
+}
+
+#[test]
+fn a_signature_is_taken_of_a_listed_key_over_these_bytes() {
+    let head = Collection::new().head();
+    let other = sign(&Collection::new().next("targets").finish(), &[10]);
+    let stolen: serde_json::Value = serde_json::from_slice(&other).unwrap();
+    let mut file: serde_json::Value = serde_json::from_slice(&proposed(&[ROOT, 9, 11])).unwrap();
+    file["signatures"].as_array_mut().unwrap().push(stolen["signatures"][0].clone());
+    let batch = batch(&[("root", &serde_json::to_vec(&file).unwrap())]);
+    let demands = demands(Some(&head), &batch);
+    for (what, named, seed, expected) in [
+        ("a key of the root before", "root", ROOT, "taken"),
+        ("a key of the new root", "root", 9, "taken"),
+        ("over another file", "root", 10, "bad_signature"),
+        ("of nobody", "root", 11, "key_not_listed"),
+        ("for a role that nothing is asked of", "docs", ROOT, "key_not_listed"),
+    ] {
+        let judged = check_signature(&demands, &role(named), &signer(seed).id());
+        assert_eq!(code(judged), expected, "{what}");
+    }
+    assert!(!is_met(&demands));
+}
+
+#[test]
+fn one_public_key_under_two_ids_signs_once() {
+    let key = &signer(9).key;
+    let mut object = serde_json::to_value(key).unwrap();
+    object["x-name"] = serde_json::json!("the same again");
+    let twin: Key = serde_json::from_value(object).unwrap();
+    assert_eq!((twin.public(), twin.id() == key.id()), (key.public(), false));
+    let root = changed_root(|root| {
+        root.keys.extend(keys(&[9, 10]));
+        root.keys.insert(twin.id().clone(), twin.clone());
+        root.roles.root = role_keys(&[9, 10], 2);
+        root.roles.root.keyids.push(twin.id().clone());
+        root.keys.remove(&signer(ROOT).id());
+    });
+    let mut file: serde_json::Value = serde_json::from_slice(&sign(&root, &[9])).unwrap();
+    let mut again = file["signatures"][0].clone();
+    again["keyid"] = serde_json::json!(twin.id());
+    file["signatures"].as_array_mut().unwrap().push(again);
+    let batch = batch(&[("root", &serde_json::to_vec(&file).unwrap())]);
+    let demands = demands(Some(&Collection::new().head()), &batch);
+    let judge = |key: &Key| code(check_signature(&demands, &role("root"), key.id()));
+    assert_eq!((judge(key), judge(&twin)), ("taken", "repeated_key"));
+}
+
+#[test]
+fn a_proposal_lapses_a_day_before_the_first_of_its_files_expires() {
+    let docs = |days| {
+        let draft = Draft::next(&Collection::new().file("docs"), in_days(days)).unwrap();
+        sign(&draft.finish(), &[])
+    };
+    let day = TimeDelta::days(1);
+    for (what, expires_in_days, wanted, expected) in [
+        ("30 days by itself", 300, None, Ok(30)),
+        ("less where the file lives shorter", 20, None, Ok(19)),
+        ("as wanted", 300, Some(7), Ok(7)),
+        ("as late as can be", 300, Some(299), Ok(299)),
+        ("a day too late", 300, Some(300), Err("lapses_too_late")),
+        ("no time at all", 1, None, Err("expires_too_soon")),
+        ("no time for what is wanted", 1, Some(1), Err("expires_too_soon")),
+    ] {
+        let (root, docs) = (proposed(&[]), docs(expires_in_days));
+        let batch = batch(&[("root", &root), ("docs", &docs)]);
+        let wanted = wanted.map(|days| now() + day * days);
+        let lapse = lapse(&batch, wanted, now()).map_err(|refusal| refusal.code());
+        assert_eq!(lapse, expected.map(|days| now() + day * days), "{what}");
+    }
+}
+
+#[test]
+fn a_version_that_is_not_the_next_one_is_overtaken() {
+    for (current, proposed, expected) in [
+        (None, 1, false),
+        (None, 2, true),
+        (Some(1), 2, false),
+        (Some(2), 2, true),
+        (Some(1), 3, true),
+        (Some((1 << 53) - 1), (1 << 53) - 1, true),
+    ] {
+        let is = is_overtaken(current.map(version), version(proposed));
+        assert_eq!(is, expected, "{proposed} on {current:?}");
+    }
+}
