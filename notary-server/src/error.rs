@@ -11,6 +11,8 @@ use actix_web::http::header::{HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
 use notary_schema::name::{Gun, RoleName, Version};
 use notary_schema::publish::Refusal;
+use notary_schema::publish::proposal::ProposalRefusal;
+use notary_schema::wire::ProposalState;
 use serde_json::{Map, Value, json};
 
 use crate::panics::Ending;
@@ -53,6 +55,31 @@ pub enum ServiceError {
     /// An origin has too many open tokens.
     #[error("{0} tokens are open already; revoke those that nobody uses")]
     TooManyTokens(u64),
+    /// The collection has no such proposal.
+    #[error("there is no proposal {0}; those that are kept are listed under /proposals")]
+    UnknownProposal(String),
+    /// A proposal takes no more signatures, and is not taken back.
+    #[error("the proposal {id} is {}", closed_in_words(*state))]
+    ProposalClosed {
+        /// Its id.
+        id: String,
+        /// What became of it.
+        state: ProposalState,
+    },
+    /// A role has an open proposal already.
+    #[error("{role} is in the open proposal {by}; sign that one, or cancel it first")]
+    RoleProposed {
+        /// The role.
+        role: RoleName,
+        /// The id of the proposal.
+        by: String,
+    },
+    /// A collection has too many open proposals.
+    #[error("{0} proposals are open already; cancel those that nobody will sign")]
+    TooManyProposals(u64),
+    /// A rule of proposals says no.
+    #[error(transparent)]
+    Proposal(#[from] ProposalRefusal),
     /// The collection has no such file.
     #[error("{gun} has no {name}")]
     UnknownFile {
@@ -174,6 +201,11 @@ impl ServiceError {
             ServiceError::ReservedOtherwise(_) => (StatusCode::CONFLICT, "reserved_otherwise"),
             ServiceError::UnknownToken(_) => (StatusCode::NOT_FOUND, "unknown_token"),
             ServiceError::TooManyTokens(_) => (StatusCode::FORBIDDEN, "too_many_tokens"),
+            ServiceError::UnknownProposal(_) => (StatusCode::NOT_FOUND, "unknown_proposal"),
+            ServiceError::ProposalClosed { .. } => (StatusCode::CONFLICT, "proposal_closed"),
+            ServiceError::RoleProposed { .. } => (StatusCode::CONFLICT, "role_proposed"),
+            ServiceError::TooManyProposals(_) => (StatusCode::FORBIDDEN, "too_many_proposals"),
+            ServiceError::Proposal(refusal) => (proposal_status(refusal), refusal.code()),
             ServiceError::UnknownFile { .. } => (StatusCode::NOT_FOUND, "unknown_file"),
             ServiceError::UnknownPath => (StatusCode::NOT_FOUND, "unknown_path"),
             ServiceError::Malformed(_) => (StatusCode::BAD_REQUEST, "malformed_request"),
@@ -224,6 +256,8 @@ impl ServiceError {
             ServiceError::Refused(Refusal::NamedWithoutNeed { parameter, roles }) => {
                 json!({ "parameter": parameter, "roles": roles })
             }
+            ServiceError::ProposalClosed { state, .. } => json!({ "state": state }),
+            ServiceError::RoleProposed { role, by } => json!({ "role": role, "proposal": by }),
             ServiceError::SignerRefused { code, .. } | ServiceError::ReleaseWaits { code, .. } => {
                 json!({ "signer_code": code })
             }
@@ -254,6 +288,32 @@ impl ServiceError {
             _ => Map::new(),
         };
         Draft { code, detail: text, more, internal: None }
+    }
+}
+
+fn proposal_status(refusal: &ProposalRefusal) -> StatusCode {
+    match refusal {
+        ProposalRefusal::SignedAlready { .. } => StatusCode::CONFLICT,
+        ProposalRefusal::NothingMissing
+        | ProposalRefusal::LapsesTooLate { .. }
+        | ProposalRefusal::ExpiresTooSoon { .. }
+        | ProposalRefusal::NotProposed(_)
+        | ProposalRefusal::KeyNotListed { .. }
+        | ProposalRefusal::BadSignature { .. }
+        | ProposalRefusal::RepeatedKey { .. }
+        | ProposalRefusal::TooManySignatures(_) => StatusCode::UNPROCESSABLE_ENTITY,
+    }
+}
+
+fn closed_in_words(state: ProposalState) -> &'static str {
+    match state {
+        ProposalState::Open => "open",
+        ProposalState::Stale => {
+            "stale: another version of one of its roles was published; propose the next one anew"
+        }
+        ProposalState::Lapsed => "lapsed: nobody signed in time; propose it anew",
+        ProposalState::Published => "published",
+        ProposalState::Cancelled => "cancelled; propose it anew if it is still wanted",
     }
 }
 

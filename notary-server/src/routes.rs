@@ -2,7 +2,9 @@
 
 use actix_web::web::{ServiceConfig, delete, get, head, patch, post, resource};
 
-use crate::handlers::{changefeed, health, info, keys, life, metadata, policy, publish, tokens};
+use crate::handlers::{
+    changefeed, health, info, keys, life, metadata, policy, proposals, publish, tokens,
+};
 use crate::openapi;
 
 /// Registers every path. A collection's name has slashes and ends before `/_trust/`: none of its
@@ -22,6 +24,19 @@ pub fn register(app: &mut ServiceConfig) {
             .route(head().to(policy::show))
             .route(patch().to(policy::change)),
     )
+    .service(
+        path("/proposals")
+            .route(post().to(proposals::create))
+            .route(get().to(proposals::list))
+            .route(head().to(proposals::list)),
+    )
+    .service(
+        path("/proposals/{id:[^/]+}")
+            .route(get().to(proposals::show))
+            .route(head().to(proposals::show))
+            .route(delete().to(proposals::cancel)),
+    )
+    .service(path("/proposals/{id:[^/]+}/signatures").route(post().to(proposals::sign)))
     .service(
         path("/changefeed")
             .route(get().to(changefeed::of_collection))

@@ -49,8 +49,8 @@ impl Permit {
         self.token.grant.covers(role)
     }
 
-    /// Whether it covers making the collection.
-    pub fn covers_creation(&self) -> bool {
+    /// Whether it covers administering the collection, making it included.
+    pub fn covers_administration(&self) -> bool {
         self.token.grant.level == GrantLevel::Admin
     }
 
@@ -63,6 +63,8 @@ impl Permit {
 /// What somebody wants to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wanted {
+    /// To add signatures to a proposal.
+    Sign,
     /// To publish some role.
     Publish,
     /// To administer a collection.
@@ -72,6 +74,7 @@ pub enum Wanted {
 impl Wanted {
     fn is_covered_by(self, level: GrantLevel) -> bool {
         match self {
+            Wanted::Sign => level != GrantLevel::Read,
             Wanted::Publish => {
                 matches!(level, GrantLevel::Publish | GrantLevel::Root | GrantLevel::Admin)
             }
@@ -159,6 +162,7 @@ impl Gate {
         }
         if !wanted.is_covered_by(token.grant.level) {
             let needed = match wanted {
+                Wanted::Sign => "sign",
                 Wanted::Publish => "publish",
                 Wanted::Admin => "admin",
             };

@@ -37,6 +37,10 @@ pub struct Limits {
     pub reservations: u64,
     /// Most of them that come from one token of the server's host.
     pub reservations_per_origin: u64,
+    /// Most open proposals of one collection, and most that have ended and are kept.
+    pub proposals: u64,
+    /// Longest body of a proposal, in bytes.
+    pub proposal_bytes: u64,
     /// Longest body of a request that is one JSON document, in bytes.
     pub document_bytes: u64,
     /// Most open tokens that come from one token of the server's host.
@@ -81,6 +85,8 @@ impl Default for Limits {
             queue_seconds: 10,
             reservations: 1_000,
             reservations_per_origin: 250,
+            proposals: 50,
+            proposal_bytes: 16 << 20,
             document_bytes: 64 << 10,
             tokens_per_origin: 1_000,
             role_globs: 32,
@@ -112,7 +118,10 @@ impl Limits {
     }
 
     pub(super) fn check(&self) -> Result<(), String> {
-        let Limits { body_bytes, part_bytes, body_memory_bytes, .. } = *self;
+        let Limits { body_bytes, part_bytes, body_memory_bytes, proposal_bytes, .. } = *self;
+        if proposal_bytes > body_bytes {
+            return Err("limits.proposal_bytes must be at most limits.body_bytes".into());
+        }
         if part_bytes > body_bytes || body_bytes > body_memory_bytes {
             return Err("limits must be part_bytes <= body_bytes <= body_memory_bytes".into());
         }

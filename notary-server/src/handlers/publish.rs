@@ -21,14 +21,15 @@ use crate::openapi::problems::Publishing;
 use crate::panics::blocking;
 use crate::startup::Service;
 
-/// What somebody who may wants to publish: readable, not yet judged. Only [`publish`] makes one.
+/// What somebody who may wants to publish: readable, not yet judged. It comes from a request, or from
+/// a proposal that has all its signatures.
 ///
 /// It holds the bytes that came. What was read from them is a [`Batch`] beside it, which lives no
 /// longer than somebody looks into it.
 #[derive(Debug)]
 pub struct PublishBatch {
     gun: Gun,
-    permit: Permit,
+    sent: Sent,
     parts: Vec<Part>,
     named: Named,
     /// The share of the memory for bodies, given back with the batch.
@@ -41,9 +42,19 @@ impl PublishBatch {
         &self.gun
     }
 
-    /// Who sent it.
-    pub fn permit(&self) -> &Permit {
-        &self.permit
+    /// The ids of the tokens with which it came.
+    pub fn by(&self) -> &[String] {
+        &self.sent.by
+    }
+
+    /// Whether it may make the collection.
+    pub fn may_create(&self) -> bool {
+        self.sent.may_create
+    }
+
+    /// What it names beside its parts.
+    pub(crate) fn named(&self) -> &Named {
+        &self.named
     }
 
     /// The SHA-256 of the newest root of the tombstone that it replaces.
@@ -70,18 +81,46 @@ impl PublishBatch {
         batch
     }
 
-    fn read(
+    /// Reads a body.
+    ///
+    /// # Errors
+    /// Where a part is not metadata of the role that it is named after.
+    pub(super) fn read(
         gun: Gun,
-        permit: Permit,
+        permit: &Permit,
         body: Body,
         named: Named,
     ) -> Result<(PublishBatch, Batch), ServiceError> {
+        let by = vec![permit.token().id.clone()];
+        let sent = Sent { by, may_create: permit.covers_administration() };
+        let parts = body.parts.into_iter().map(|(role, bytes)| (role, bytes.into())).collect();
+        let (mut request, batch) = PublishBatch::of(gun, sent, parts, named)?;
+        request._memory = body.memory;
+        Ok((request, batch))
+    }
+
+    /// Reads parts that were judged before, in a collection that is there.
+    ///
+    /// # Errors
+    /// Where a part is not metadata of the role that it is named after.
+    pub(crate) fn of_proposal(
+        gun: Gun,
+        by: Vec<String>,
+        parts: Vec<(RoleName, Arc<[u8]>)>,
+        named: Named,
+    ) -> Result<(PublishBatch, Batch), ServiceError> {
+        PublishBatch::of(gun, Sent { by, may_create: false }, parts, named)
+    }
+
+    fn of(
+        gun: Gun,
+        sent: Sent,
+        parts: Vec<(RoleName, Arc<[u8]>)>,
+        named: Named,
+    ) -> Result<(PublishBatch, Batch), ServiceError> {
         let mut batch = named.batch();
-        let mut parts = Vec::with_capacity(body.parts.len());
-        for (role, bytes) in body.parts {
-            let bytes: Arc<[u8]> = bytes.into();
-            parts.push((role.clone(), bytes.clone()));
-            batch.add(role, bytes)?;
+        for (role, bytes) in &parts {
+            batch.add(role.clone(), bytes.clone())?;
         }
         let known = batch.parts().map(|(role, version, sha256)| (role, (version, sha256)));
         let known: BTreeMap<RoleName, (Version, &str)> = known.collect();
@@ -90,8 +129,15 @@ impl PublishBatch {
             Part { role, version, sha256: sha256.to_owned(), bytes }
         };
         let parts = parts.into_iter().map(part).collect();
-        Ok((PublishBatch { gun, permit, parts, named, _memory: body.memory }, batch))
+        Ok((PublishBatch { gun, sent, parts, named, _memory: None }, batch))
     }
+}
+
+/// Who sent it.
+#[derive(Debug)]
+struct Sent {
+    by: Vec<String>,
+    may_create: bool,
 }
 
 /// One file of a publish, as it came.
@@ -109,7 +155,7 @@ pub struct Part {
 /// What the parts of a body look like in the OpenAPI document.
 #[derive(utoipa::ToSchema)]
 #[expect(dead_code, reason = "the body is read part by part, never as a whole")]
-struct Files {
+pub(super) struct Files {
     /// Signed metadata files.
     #[schema(value_type = Vec<String>, format = Binary, min_items = 1)]
     files: Vec<Vec<u8>>,
@@ -153,9 +199,9 @@ pub async fn publish(
     let _place = service.publisher.place()?;
     let core = service.publisher.core().await?;
     let (read, core) =
-        blocking(move || (PublishBatch::read(gun, permit, body, named), core)).await?;
+        blocking(move || (PublishBatch::read(gun, &permit, body, named), core)).await?;
     let (request, batch) = read?;
-    let (gun, token) = (request.gun().clone(), request.permit().token().id.clone());
+    let (gun, token) = (request.gun().clone(), request.by().join(","));
     let answer = service.publisher.publish(request, batch, core, now).await?;
     let published = answer.roles.iter().filter(|role| role.published).count();
     tracing::info!(%gun, token, seq = answer.seq, published, "published");
@@ -163,16 +209,16 @@ pub async fn publish(
 }
 
 /// What the parameters of a publish name.
-#[derive(Debug, Default)]
-struct Named {
-    pending: BTreeSet<RoleName>,
-    orphan: BTreeSet<RoleName>,
-    compromised: BTreeSet<RoleName>,
-    replaces: Option<String>,
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Named {
+    pub(crate) pending: BTreeSet<RoleName>,
+    pub(crate) orphan: BTreeSet<RoleName>,
+    pub(crate) compromised: BTreeSet<RoleName>,
+    pub(crate) replaces: Option<String>,
 }
 
 impl Named {
-    fn batch(&self) -> Batch {
+    pub(crate) fn batch(&self) -> Batch {
         let mut batch = Batch::default();
         (batch.pending, batch.orphan) = (self.pending.clone(), self.orphan.clone());
         batch.compromised = self.compromised.clone();
@@ -184,12 +230,21 @@ impl Named {
         for (parameter, value) in query(request, &["pending", "orphan", "compromised", "replace"])?
         {
             match parameter.as_str() {
-                "pending" => drop(named.pending.insert(role_name(&value)?)),
-                "orphan" => drop(named.orphan.insert(role_name(&value)?)),
-                "compromised" => drop(named.compromised.insert(role_name(&value)?)),
-                _ => named.replaces = Some(sha256(value)?),
+                "replace" => named.replaces = Some(sha256(value)?),
+                list => named.add(list, &value)?,
             }
         }
         Ok(named)
+    }
+
+    /// Adds a role to a list.
+    pub(super) fn add(&mut self, list: &str, role: &str) -> Result<(), ServiceError> {
+        let roles = match list {
+            "pending" => &mut self.pending,
+            "orphan" => &mut self.orphan,
+            _ => &mut self.compromised,
+        };
+        roles.insert(role_name(role)?);
+        Ok(())
     }
 }

@@ -14,7 +14,7 @@ use utoipa::{Modify, OpenApi};
 
 use crate::error::ServiceError;
 use crate::handlers::{
-    changefeed, health, info, keys, life, metadata, no_query, policy, publish, tokens,
+    changefeed, health, info, keys, life, metadata, no_query, policy, proposals, publish, tokens,
 };
 
 /// All calls.
@@ -28,6 +28,11 @@ use crate::handlers::{
         life::undelete,
         policy::show,
         policy::change,
+        proposals::create,
+        proposals::list,
+        proposals::show,
+        proposals::sign,
+        proposals::cancel,
         changefeed::of_collection,
         changefeed::all,
         info::collection,

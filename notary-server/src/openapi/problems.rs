@@ -74,6 +74,12 @@ const RULES: &[Codes] = &[
     ),
 ];
 
+/// A collection without such a proposal.
+const PROPOSAL: &[Codes] = &[(404, &["unknown_proposal"])];
+/// What is wrong with signatures.
+const SIGNATURES: &[Codes] =
+    &[(422, &["bad_signature", "key_not_listed", "repeated_key", "too_many_signatures"])];
+
 refusals! {
     /// Calls that anybody may make.
     Open: ANY;
@@ -101,6 +107,25 @@ refusals! {
     Keys:
         ANY, TOKEN, GRANT, COLLECTION, ON_TOMBSTONE, SIGNER,
         &[(403, &["too_many_reservations"]), (409, &["reserved_otherwise"])];
+    /// The proposals of a collection.
+    ProposalLists: ANY, TOKEN, COLLECTION, TOMBSTONE;
+    /// One proposal.
+    OneProposal: ANY, TOKEN, COLLECTION, TOMBSTONE, PROPOSAL;
+    /// Making a proposal.
+    NewProposals:
+        ANY, TOKEN, GRANT, COLLECTION, ON_TOMBSTONE, BODY, RULES, SIGNATURES, SIGNER,
+        &[
+            (403, &["too_many_proposals"]),
+            (409, &["role_proposed"]),
+            (422, &["expires_too_soon", "lapses_too_late", "nothing_missing"]),
+        ];
+    /// Signing a proposal, and its publish.
+    SigningProposals:
+        ANY, TOKEN, GRANT, COLLECTION, ON_TOMBSTONE, PROPOSAL, BODY, RULES, SIGNATURES, SIGNER, WAITS,
+        &[(409, &["proposal_closed", "signed_already"]), (422, &["not_proposed"])];
+    /// Taking a proposal back.
+    OwnProposals:
+        ANY, TOKEN, GRANT, COLLECTION, ON_TOMBSTONE, PROPOSAL, &[(409, &["proposal_closed"])];
     /// Publishing.
     Publishing: ANY, TOKEN, GRANT, COLLECTION, ON_TOMBSTONE, BODY, RULES, SIGNER, WAITS;
 }

@@ -64,9 +64,10 @@ impl Next {
     fn publishers(&self) -> Vec<String> {
         let mut tokens: Vec<String> = Vec::new();
         for member in &self.members {
-            let id = &member.waiting.request.permit().token().id;
-            if !member.brought.is_empty() && !tokens.contains(id) {
-                tokens.push(id.clone());
+            for id in member.waiting.request.by() {
+                if !member.brought.is_empty() && !tokens.contains(id) {
+                    tokens.push(id.clone());
+                }
             }
         }
         tokens

@@ -93,23 +93,21 @@ impl Publisher {
         let ground = match self.ground(request.gun()).await {
             Ok(ground) => ground,
             // Without a reservation the signer holds no key that the root could name.
-            Err(ServiceError::UnknownCollection(_))
-                if is_first && request.permit().covers_creation() =>
-            {
+            Err(ServiceError::UnknownCollection(_)) if is_first && request.may_create() => {
                 let rules = self.rules(HeldKeys::default());
                 check_on(core, None, batch.clone(), rules, now).await?;
                 return Err(ServiceError::UnknownCollection(request.gun().clone()));
             }
             Err(error) => return Err(error),
         };
-        if ground.live.is_none() && !request.permit().covers_creation() {
+        if ground.live.is_none() && !request.may_create() {
             return Err(ServiceError::UnknownCollection(request.gun().clone()));
         }
         ground.admit(request)?;
         Ok(ground)
     }
 
-    fn rules(&self, held_keys: HeldKeys) -> Rules {
+    pub(super) fn rules(&self, held_keys: HeldKeys) -> Rules {
         Rules {
             limits: self.limits.of_files(),
             offline_max_seconds: self.lifetimes.offline_max_seconds,
@@ -177,7 +175,7 @@ impl Publisher {
     }
 
     /// The head with the files that the rules want to look into.
-    async fn load_missing(
+    pub(super) async fn load_missing(
         &self,
         collection: &Collection,
         head: &Arc<Head>,
@@ -198,7 +196,7 @@ impl Publisher {
     }
 
     /// Whether the next snapshot stays within its limit: only new roles make it longer.
-    fn snapshot_fits(&self, head: Option<&Head>, batch: &Batch) -> Result<(), Refusal> {
+    pub(super) fn snapshot_fits(&self, head: Option<&Head>, batch: &Batch) -> Result<(), Refusal> {
         let is_new = |role: &&RoleName| head.is_none_or(|head| !head.files.contains_key(*role));
         let new = batch.targets_parts().map(|(role, _)| role).filter(is_new);
         let added: usize = new.map(|role| role.as_str().len() + ENTRY_BYTES).sum();

@@ -8,6 +8,7 @@
 //! | `plan` | 6: what must be signed, with which keys |
 //! | `ahead` | before 7, where a root replaces online keys: they sign what is served |
 //! | `life` | how a tombstone comes back |
+//! | `proposals` | what gathers signatures before it goes in through [`Publisher::publish`] |
 //! | `roll` | 8 and 9: sign, commit, and all that can come between |
 //!
 //! A publish is judged without a lock on any core. Then it waits for the turn of its collection.
@@ -18,6 +19,7 @@ mod group;
 mod judge;
 mod life;
 mod plan;
+mod proposals;
 mod roll;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -43,6 +45,7 @@ use crate::served::{Live, Served};
 use crate::signer_client::Signer;
 use crate::store::{Collection, Store};
 use judge::{Judged, Verdict};
+pub use proposals::Wish;
 pub(crate) use roll::Unfinished;
 
 /// The right to read and judge one publish: parsed documents take many times the memory of their
@@ -63,6 +66,9 @@ pub struct Publisher {
     places: Semaphore,
     /// Publishes that are read and judged right now: as many as there are cores.
     checks: Arc<Semaphore>,
+    /// Proposals that are read for somebody who looks: one at a time, and not in the places of those
+    /// who publish.
+    looks: Semaphore,
     rooms: Mutex<HashMap<Gun, Weak<Room>>>,
     /// Most publishes that share one snapshot and timestamp; see [`Publisher::note_limits`].
     largest_group: AtomicU64,
@@ -125,6 +131,7 @@ impl Publisher {
         Publisher {
             places: Semaphore::new(limits.queue),
             checks: Arc::new(Semaphore::new(cores)),
+            looks: Semaphore::new(1),
             rooms: Mutex::default(),
             largest_group: AtomicU64::new(DEFAULT_MAX_STEP),
             store,
@@ -171,6 +178,15 @@ impl Publisher {
         match timeout(patience, self.checks.clone().acquire_owned()).await {
             Ok(Ok(core)) => Ok(Arc::new(core)),
             _ => Err(ServiceError::Busy("other publishes are being checked")),
+        }
+    }
+
+    /// Waits for the turn to look into a proposal.
+    async fn look(&self) -> Result<SemaphorePermit<'_>, ServiceError> {
+        let patience = Duration::from_secs(self.limits.queue_seconds);
+        match timeout(patience, self.looks.acquire()).await {
+            Ok(Ok(look)) => Ok(look),
+            _ => Err(ServiceError::Busy("others look at proposals")),
         }
     }
 

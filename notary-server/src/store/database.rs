@@ -17,9 +17,10 @@ use tokio::sync::{Mutex, Semaphore};
 
 use super::dialect::{self, Connection};
 use super::{
-    Claim, Collection, CollectionId, Committed, EventQuery, FileBytes, Joining, NewReservation,
-    NewSlot, OnlineKey, Pause, Prepared, Reserved, Standing, State, Store, StoreError, StoreResult,
-    Token, Unfinished, events, names, queries, slots, tokens,
+    Claim, Collection, CollectionId, Committed, EventQuery, FileBytes, Joining, NewProposal,
+    NewReservation, NewSlot, OnlineKey, Pause, Prepared, Proposal, Proposed, ProposedFile,
+    ProposedSignature, Reserved, Standing, State, Store, StoreError, StoreResult, Token,
+    Unfinished, events, names, proposals, queries, slots, tokens,
 };
 use crate::auth::{Glob, Grant};
 use crate::panics::blocking;
@@ -285,6 +286,49 @@ impl Store for Database {
         let outgoing = blocking(compress).await.map_err(|_| StoreError::Closing)?;
         self.write(move |connection| slots::commit(connection, release.prepared(), &outgoing, now))
             .await
+    }
+
+    async fn proposals(
+        &self,
+        id: CollectionId,
+        after: &str,
+        limit: u32,
+    ) -> StoreResult<Vec<Proposal>> {
+        let after = after.to_owned();
+        self.read(move |connection| proposals::list(connection, id, &after, limit)).await
+    }
+
+    async fn proposal(
+        &self,
+        collection: CollectionId,
+        id: &str,
+    ) -> StoreResult<Option<(Proposal, Vec<ProposedFile>)>> {
+        let id = id.to_owned();
+        self.read(move |connection| proposals::find(connection, collection, &id)).await
+    }
+
+    async fn propose(
+        &self,
+        collection: CollectionId,
+        new: NewProposal,
+        now: DateTime<Utc>,
+    ) -> StoreResult<Proposed> {
+        self.write(move |connection| proposals::create(connection, collection, new, now)).await
+    }
+
+    async fn sign_proposal(
+        &self,
+        read: &Proposal,
+        role: &RoleName,
+        signatures: Vec<ProposedSignature>,
+    ) -> StoreResult<bool> {
+        let (read, role) = (read.clone(), role.clone());
+        self.write(move |connection| proposals::sign(connection, &read, &role, signatures)).await
+    }
+
+    async fn cancel_proposal(&self, id: &str, now: DateTime<Utc>) -> StoreResult<bool> {
+        let id = id.to_owned();
+        self.write(move |connection| proposals::cancel(connection, &id, now)).await
     }
 
     async fn token(&self, sha256: &str) -> StoreResult<Option<Token>> {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use notary_schema::envelope::Envelope;
+use notary_schema::key::sha256_hex;
 use notary_schema::name::{RoleName, Version};
 use notary_schema::publish::StoredFile;
 use notary_schema::role::{Expires, Role, Root, Targets};
@@ -67,6 +68,15 @@ impl RoleFile {
             RoleFile::Root(file) => file.bytes(),
             RoleFile::Targets(_, file) => file.bytes(),
             RoleFile::Closed(closed) => &closed.bytes,
+        }
+    }
+
+    /// SHA-256 of the bytes that its signatures are over.
+    pub fn signed_sha256(&self) -> String {
+        match self {
+            RoleFile::Root(file) => sha256_hex(file.message()),
+            RoleFile::Targets(_, file) => sha256_hex(file.message()),
+            RoleFile::Closed(_) => self.opened().signed_sha256(),
         }
     }
 

@@ -1,8 +1,8 @@
 //! What outlives the process: collections, files, the release slot, events, tokens.
 //!
 //! [`Store`] is the seam; [`Database`] keeps it over SQL. `rows` holds the tables; `names`, `queries`,
-//! `slots`, `events` and `tokens` what is asked of them; `dialect` what differs between databases. Rows are parsed
-//! into the types of `notary_schema` here and nowhere else.
+//! `slots`, `proposals`, `events` and `tokens` what is asked of them; `dialect` what differs between
+//! databases. Rows are parsed into the types of `notary_schema` here and nowhere else.
 
 mod database;
 mod dialect;
@@ -11,6 +11,7 @@ mod files;
 pub mod inspect;
 mod lock;
 mod names;
+mod proposals;
 mod queries;
 mod rows;
 mod slots;
@@ -36,6 +37,9 @@ pub use database::Database;
 pub use events::EventQuery;
 pub use files::{FileBytes, RoleFile, is_kept_open};
 pub use lock::ServeLock;
+pub use proposals::{
+    Closed, NewProposal, Proposal, Proposed, ProposedFile, ProposedSignature, ProposedVersion,
+};
 pub use types::{
     Claim, Collection, CollectionId, Committed, Joining, NewReservation, NewSlot, OnlineKey, Pause,
     Prepared, Purpose, Reserved, Standing, State, Token, Unfinished,
@@ -231,6 +235,44 @@ pub trait Store: Send + Sync {
         release: Arc<Release>,
         now: DateTime<Utc>,
     ) -> StoreResult<Option<Committed>>;
+
+    // ---- proposals
+
+    /// At most `limit` proposals of a collection after an id, by id.
+    async fn proposals(
+        &self,
+        id: CollectionId,
+        after: &str,
+        limit: u32,
+    ) -> StoreResult<Vec<Proposal>>;
+
+    /// A proposal of a collection with its files, in the order of their roles.
+    async fn proposal(
+        &self,
+        collection: CollectionId,
+        id: &str,
+    ) -> StoreResult<Option<(Proposal, Vec<ProposedFile>)>>;
+
+    /// Stores a proposal, unless an open one has a role of it or there are too many. Of those of its
+    /// collection that have ended, the newest are kept, as many as there may be open ones.
+    async fn propose(
+        &self,
+        collection: CollectionId,
+        new: NewProposal,
+        now: DateTime<Utc>,
+    ) -> StoreResult<Proposed>;
+
+    /// Adds signatures to the file of a role, all or none; `false` when the proposal is no longer as
+    /// it was read.
+    async fn sign_proposal(
+        &self,
+        read: &Proposal,
+        role: &RoleName,
+        signatures: Vec<ProposedSignature>,
+    ) -> StoreResult<bool>;
+
+    /// Takes a proposal back; `false` when it was closed before.
+    async fn cancel_proposal(&self, id: &str, now: DateTime<Utc>) -> StoreResult<bool>;
 
     // ---- the changefeed
 

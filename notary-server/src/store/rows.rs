@@ -121,6 +121,44 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    proposals (id) {
+        id -> Text,
+        collection_id -> BigInt,
+        state -> Text,
+        created_at -> BigInt,
+        created_by -> Text,
+        closed_at -> Nullable<BigInt>,
+        reason -> Text,
+        lapses_at -> BigInt,
+        pending -> Text,
+        orphan -> Text,
+        compromised -> Text,
+        revision -> BigInt,
+    }
+}
+
+diesel::table! {
+    proposal_files (proposal_id, role) {
+        proposal_id -> Text,
+        role -> Text,
+        version -> BigInt,
+        signed -> Binary,
+        signed_sha256 -> Text,
+    }
+}
+
+diesel::table! {
+    proposal_signatures (proposal_id, role, keyid) {
+        proposal_id -> Text,
+        role -> Text,
+        keyid -> Text,
+        signature -> Binary,
+        created_at -> BigInt,
+        created_by -> Text,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(collections, files, current_files, slots);
 diesel::joinable!(current_files -> collections (collection_id));
 diesel::allow_tables_to_appear_in_same_query!(collections, events);
@@ -261,4 +299,42 @@ pub(super) struct TokenRow {
     pub(super) expires_at: Option<i64>,
     pub(super) last_used_at: Option<i64>,
     pub(super) revoked_at: Option<i64>,
+}
+
+#[derive(Queryable, Selectable, Insertable)]
+#[diesel(table_name = proposals)]
+pub(super) struct ProposalRow {
+    pub(super) id: String,
+    pub(super) collection_id: i64,
+    pub(super) state: String,
+    pub(super) created_at: i64,
+    pub(super) created_by: String,
+    pub(super) closed_at: Option<i64>,
+    pub(super) reason: String,
+    pub(super) lapses_at: i64,
+    pub(super) pending: String,
+    pub(super) orphan: String,
+    pub(super) compromised: String,
+    pub(super) revision: i64,
+}
+
+#[derive(Queryable, Selectable, Insertable)]
+#[diesel(table_name = proposal_files)]
+pub(super) struct ProposalFileRow {
+    pub(super) proposal_id: String,
+    pub(super) role: String,
+    pub(super) version: i64,
+    pub(super) signed: Vec<u8>,
+    pub(super) signed_sha256: String,
+}
+
+#[derive(Queryable, Selectable, Insertable)]
+#[diesel(table_name = proposal_signatures)]
+pub(super) struct ProposalSignatureRow {
+    pub(super) proposal_id: String,
+    pub(super) role: String,
+    pub(super) keyid: String,
+    pub(super) signature: Vec<u8>,
+    pub(super) created_at: i64,
+    pub(super) created_by: String,
 }

@@ -25,7 +25,7 @@ use super::rows::{
 };
 use super::{
     Claim, Collection, CollectionId, Committed, Joining, NewSlot, Pause, Prepared, Purpose,
-    RoleFile, State, StoreError, StoreResult, Unfinished,
+    RoleFile, State, StoreError, StoreResult, Unfinished, proposals,
 };
 use crate::signer_client::Release;
 
@@ -242,6 +242,7 @@ pub(super) fn commit(
     let seq = record(connection, before.id, kind, &prepared.slot.by, &brought, now)?;
     insert_committed(connection, before.id, seq, outgoing)?;
     begin_overlap(connection, before.id, &prepared.slot.overlap, now)?;
+    proposals::close_published(connection, before.id, prepared.files(), now)?;
     match before.state {
         State::Reserved => names::replace_tombstone(connection, before)?,
         State::Deleted => names::drop_replacement(connection, &before.gun)?,

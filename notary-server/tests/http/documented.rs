@@ -45,6 +45,10 @@ fn template(path: &str) -> String {
     match parts {
         Some((_, rest)) => match rest.split_once('/') {
             Some(("tuf", file)) if !file.is_empty() => "/v2/{gun}/_trust/tuf/{file}".into(),
+            Some(("proposals", id)) if !id.is_empty() => match id.split_once('/') {
+                Some((_, rest)) => format!("/v2/{{gun}}/_trust/proposals/{{id}}/{rest}"),
+                None => "/v2/{gun}/_trust/proposals/{id}".into(),
+            },
             Some(("keys", _)) => "/v2/{gun}/_trust/keys/{role}".into(),
             _ => format!("/v2/{{gun}}/_trust/{rest}"),
         },

@@ -16,6 +16,7 @@ mod lock;
 mod names;
 mod panics;
 mod private;
+mod proposals;
 mod publishing;
 mod raw;
 mod reading;

@@ -16,8 +16,9 @@ use notary_server::auth::{Glob, Grant};
 use notary_server::signer_client::Release;
 use notary_server::store::{
     Claim, Collection, CollectionId, Committed, Database, EventQuery, FileBytes, Joining,
-    NewReservation, NewSlot, OnlineKey, Pause, Prepared, Reserved, Standing, State, Store,
-    StoreError, StoreResult, Token, Unfinished,
+    NewProposal, NewReservation, NewSlot, OnlineKey, Pause, Prepared, Proposal, Proposed,
+    ProposedFile, ProposedSignature, Reserved, Standing, State, Store, StoreError, StoreResult,
+    Token, Unfinished,
 };
 
 /// How the next commit fails.
@@ -173,6 +174,40 @@ impl Store for FaultyStore {
     }
     async fn drop_slot(&self, prepared: &Prepared) -> StoreResult<bool> {
         self.inner.drop_slot(prepared).await
+    }
+    async fn proposals(
+        &self,
+        id: CollectionId,
+        after: &str,
+        limit: u32,
+    ) -> StoreResult<Vec<Proposal>> {
+        self.inner.proposals(id, after, limit).await
+    }
+    async fn proposal(
+        &self,
+        collection: CollectionId,
+        id: &str,
+    ) -> StoreResult<Option<(Proposal, Vec<ProposedFile>)>> {
+        self.inner.proposal(collection, id).await
+    }
+    async fn propose(
+        &self,
+        collection: CollectionId,
+        new: NewProposal,
+        now: DateTime<Utc>,
+    ) -> StoreResult<Proposed> {
+        self.inner.propose(collection, new, now).await
+    }
+    async fn sign_proposal(
+        &self,
+        read: &Proposal,
+        role: &RoleName,
+        signatures: Vec<ProposedSignature>,
+    ) -> StoreResult<bool> {
+        self.inner.sign_proposal(read, role, signatures).await
+    }
+    async fn cancel_proposal(&self, id: &str, now: DateTime<Utc>) -> StoreResult<bool> {
+        self.inner.cancel_proposal(id, now).await
     }
     async fn token(&self, sha256: &str) -> StoreResult<Option<Token>> {
         self.token_queries.fetch_add(1, Ordering::SeqCst);

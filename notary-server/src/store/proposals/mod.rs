@@ -1,0 +1,325 @@
+//! Proposals: metadata that gathers signatures.
+//!
+//! Every change of one counts its revision, and names the revision that its author read: of two who
+//! sign at once the second one is told to read again.
+
+mod types;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
+use diesel::connection::Connection as _;
+use diesel::prelude::*;
+use notary_schema::name::{KeyId, RoleName};
+use notary_schema::publish::proposal::is_overtaken;
+
+use super::dialect::Connection;
+use super::queries::{column, number, role, time, version};
+use super::rows::{
+    ProposalFileRow, ProposalRow, ProposalSignatureRow, current_files, proposal_files,
+    proposal_signatures, proposals,
+};
+use super::{CollectionId, RoleFile, StoreResult};
+pub use types::{
+    Closed, NewProposal, Proposal, Proposed, ProposedFile, ProposedSignature, ProposedVersion,
+};
+
+/// The proposals of a collection after an id, by id.
+pub(super) fn list(
+    connection: &mut Connection,
+    id: CollectionId,
+    after: &str,
+    limit: u32,
+) -> StoreResult<Vec<Proposal>> {
+    let rows: Vec<ProposalRow> = proposals::table
+        .filter(proposals::collection_id.eq(id.0))
+        .filter(proposals::id.gt(after))
+        .order(proposals::id.asc())
+        .limit(i64::from(limit))
+        .select(ProposalRow::as_select())
+        .load(connection)?;
+    rows.into_iter().map(|row| proposal_of(connection, row)).collect()
+}
+
+/// One proposal with its files.
+pub(super) fn find(
+    connection: &mut Connection,
+    collection: CollectionId,
+    id: &str,
+) -> StoreResult<Option<(Proposal, Vec<ProposedFile>)>> {
+    // One transaction: the signatures are those of the revision.
+    connection.transaction(|connection| {
+        let row = proposals::table
+            .find(id)
+            .filter(proposals::collection_id.eq(collection.0))
+            .select(ProposalRow::as_select())
+            .first(connection)
+            .optional()?;
+        let Some(row) = row else { return Ok(None) };
+        let proposal = proposal_of(connection, row)?;
+        let files = files_of(connection, id)?;
+        Ok(Some((proposal, files)))
+    })
+}
+
+/// The files of a proposal.
+pub(super) fn files_of(connection: &mut Connection, id: &str) -> StoreResult<Vec<ProposedFile>> {
+    let files: Vec<ProposalFileRow> = proposal_files::table
+        .filter(proposal_files::proposal_id.eq(id))
+        .order(proposal_files::role.asc())
+        .select(ProposalFileRow::as_select())
+        .load(connection)?;
+    let mut signatures: BTreeMap<String, Vec<ProposedSignature>> = BTreeMap::new();
+    let rows: Vec<ProposalSignatureRow> = proposal_signatures::table
+        .filter(proposal_signatures::proposal_id.eq(id))
+        .order(proposal_signatures::keyid.asc())
+        .select(ProposalSignatureRow::as_select())
+        .load(connection)?;
+    for row in rows {
+        let signature = ProposedSignature {
+            keyid: column("a key id", KeyId::parse(&row.keyid))?,
+            bytes: row.signature,
+            at: time(row.created_at)?,
+            by: row.created_by,
+        };
+        signatures.entry(row.role).or_default().push(signature);
+    }
+    let file = |row: ProposalFileRow| {
+        Ok(ProposedFile {
+            signatures: signatures.remove(&row.role).unwrap_or_default(),
+            named: named(&row.role, row.version, row.signed_sha256)?,
+            signed: row.signed,
+        })
+    };
+    files.into_iter().map(file).collect()
+}
+
+/// Stores a proposal. Of those of its collection that have ended, the newest `most` are kept.
+pub(super) fn create(
+    connection: &mut Connection,
+    collection: CollectionId,
+    new: NewProposal,
+    now: DateTime<Utc>,
+) -> StoreResult<Proposed> {
+    let all = list(connection, collection, "", u32::MAX)?;
+    let (mut open, mut ended) = (Vec::new(), Vec::new());
+    for proposal in all {
+        match is_open(connection, collection, &proposal, now)? {
+            true => open.push(proposal),
+            false => ended.push(proposal.id),
+        }
+    }
+    for file in &new.files {
+        let same = |named: &ProposedVersion| named.role == file.named.role;
+        if let Some(other) = open.iter().find(|other| other.versions.iter().any(same)) {
+            let (role, by) = (file.named.role.clone(), other.id.clone());
+            return Ok(Proposed::RoleTaken { role, by });
+        }
+    }
+    if open.len() as u64 >= new.most {
+        return Ok(Proposed::TooMany(new.most));
+    }
+    let kept = usize::try_from(new.most).unwrap_or(usize::MAX);
+    for id in ended.iter().rev().skip(kept) {
+        delete(connection, id)?;
+    }
+    insert(connection, collection, new, now)?;
+    Ok(Proposed::Created)
+}
+
+/// Whether it may still be published: neither closed, nor lapsed, nor overtaken.
+fn is_open(
+    connection: &mut Connection,
+    collection: CollectionId,
+    proposal: &Proposal,
+    now: DateTime<Utc>,
+) -> StoreResult<bool> {
+    if proposal.closed.is_some() || proposal.lapses_at <= now {
+        return Ok(false);
+    }
+    for named in &proposal.versions {
+        let current: Option<i64> = current_files::table
+            .find((collection.0, named.role.as_str()))
+            .select(current_files::version)
+            .first(connection)
+            .optional()?;
+        if is_overtaken(current.map(version).transpose()?, named.version) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn insert(
+    connection: &mut Connection,
+    collection: CollectionId,
+    new: NewProposal,
+    now: DateTime<Utc>,
+) -> StoreResult<()> {
+    let names = |roles: &BTreeSet<RoleName>| column("roles", serde_json::to_string(roles));
+    let row = ProposalRow {
+        id: new.id.clone(),
+        collection_id: collection.0,
+        state: "open".into(),
+        created_at: now.timestamp(),
+        created_by: new.created_by,
+        closed_at: None,
+        reason: new.reason,
+        lapses_at: new.lapses_at.timestamp(),
+        pending: names(&new.pending)?,
+        orphan: names(&new.orphan)?,
+        compromised: names(&new.compromised)?,
+        revision: 0,
+    };
+    diesel::insert_into(proposals::table).values(row).execute(connection)?;
+    for file in new.files {
+        let row = ProposalFileRow {
+            proposal_id: new.id.clone(),
+            role: file.named.role.to_string(),
+            version: number(file.named.version.get()),
+            signed: file.signed,
+            signed_sha256: file.named.signed_sha256,
+        };
+        diesel::insert_into(proposal_files::table).values(row).execute(connection)?;
+        insert_signatures(connection, &new.id, &file.named.role, file.signatures)?;
+    }
+    Ok(())
+}
+
+fn insert_signatures(
+    connection: &mut Connection,
+    id: &str,
+    role: &RoleName,
+    signatures: Vec<ProposedSignature>,
+) -> StoreResult<()> {
+    for signature in signatures {
+        let row = ProposalSignatureRow {
+            proposal_id: id.to_owned(),
+            role: role.to_string(),
+            keyid: signature.keyid.to_string(),
+            signature: signature.bytes,
+            created_at: signature.at.timestamp(),
+            created_by: signature.by,
+        };
+        diesel::insert_into(proposal_signatures::table).values(row).execute(connection)?;
+    }
+    Ok(())
+}
+
+fn delete(connection: &mut Connection, id: &str) -> StoreResult<()> {
+    let signatures = proposal_signatures::table.filter(proposal_signatures::proposal_id.eq(id));
+    diesel::delete(signatures).execute(connection)?;
+    let files = proposal_files::table.filter(proposal_files::proposal_id.eq(id));
+    diesel::delete(files).execute(connection)?;
+    diesel::delete(proposals::table.find(id)).execute(connection)?;
+    Ok(())
+}
+
+/// Adds signatures to the file of a role; `false` where the proposal is no longer the one that was
+/// read.
+pub(super) fn sign(
+    connection: &mut Connection,
+    read: &Proposal,
+    role: &RoleName,
+    signatures: Vec<ProposedSignature>,
+) -> StoreResult<bool> {
+    let changed = diesel::update(proposals::table.find(&read.id))
+        .filter(proposals::revision.eq(read.revision))
+        .filter(proposals::state.eq("open"))
+        .set(proposals::revision.eq(read.revision + 1))
+        .execute(connection)?;
+    if changed == 1 {
+        insert_signatures(connection, &read.id, role, signatures)?;
+    }
+    Ok(changed == 1)
+}
+
+/// Takes a proposal back; `false` where it was closed before.
+pub(super) fn cancel(
+    connection: &mut Connection,
+    id: &str,
+    now: DateTime<Utc>,
+) -> StoreResult<bool> {
+    Ok(close(connection, id, "open", ("cancelled", now))? == 1)
+}
+
+fn close(
+    connection: &mut Connection,
+    id: &str,
+    before: &str,
+    (state, now): (&str, DateTime<Utc>),
+) -> StoreResult<usize> {
+    let row = proposals::table.find(id).filter(proposals::state.eq(before));
+    let change = (
+        proposals::state.eq(state),
+        proposals::closed_at.eq(now.timestamp()),
+        proposals::revision.eq(proposals::revision + 1),
+    );
+    Ok(diesel::update(row).set(change).execute(connection)?)
+}
+
+/// Part of a commit: the proposals whose files all are in it are published, however they came. One
+/// that was cancelled when its release was on the way already is published all the same.
+pub(super) fn close_published(
+    connection: &mut Connection,
+    collection: CollectionId,
+    committed: &[RoleFile],
+    now: DateTime<Utc>,
+) -> StoreResult<()> {
+    if committed.is_empty() {
+        return Ok(());
+    }
+    let unpublished: Vec<ProposalRow> = proposals::table
+        .filter(proposals::collection_id.eq(collection.0))
+        .filter(proposals::state.ne("published"))
+        .select(ProposalRow::as_select())
+        .load(connection)?;
+    for row in unpublished {
+        let before = row.state.clone();
+        let proposal = proposal_of(connection, row)?;
+        let is_committed = |named: &ProposedVersion| {
+            let same =
+                |file: &&RoleFile| file.role() == named.role && file.version() == named.version;
+            let file = committed.iter().find(same);
+            file.is_some_and(|file| file.signed_sha256() == named.signed_sha256)
+        };
+        if proposal.versions.iter().all(is_committed) {
+            close(connection, &proposal.id, &before, ("published", now))?;
+        }
+    }
+    Ok(())
+}
+
+fn proposal_of(connection: &mut Connection, row: ProposalRow) -> StoreResult<Proposal> {
+    let closed = match (row.state.as_str(), row.closed_at) {
+        ("open", None) => None,
+        ("published", Some(at)) => Some(Closed::Published(time(at)?)),
+        ("cancelled", Some(at)) => Some(Closed::Cancelled(time(at)?)),
+        (state, _) => return column("a proposal", Err(format!("{state:?} and its date"))),
+    };
+    let columns = (proposal_files::role, proposal_files::version, proposal_files::signed_sha256);
+    let files: Vec<(String, i64, String)> = proposal_files::table
+        .filter(proposal_files::proposal_id.eq(&row.id))
+        .order(proposal_files::role.asc())
+        .select(columns)
+        .load(connection)?;
+    let versions = files.into_iter().map(|(role, version, sha256)| named(&role, version, sha256));
+    let names = |text: &str| column("roles", serde_json::from_str(text));
+    Ok(Proposal {
+        versions: versions.collect::<StoreResult<_>>()?,
+        closed,
+        created_at: time(row.created_at)?,
+        lapses_at: time(row.lapses_at)?,
+        pending: names(&row.pending)?,
+        orphan: names(&row.orphan)?,
+        compromised: names(&row.compromised)?,
+        id: row.id,
+        reason: row.reason,
+        created_by: row.created_by,
+        revision: row.revision,
+    })
+}
+
+fn named(name: &str, number: i64, signed_sha256: String) -> StoreResult<ProposedVersion> {
+    Ok(ProposedVersion { role: role(name)?, version: version(number)?, signed_sha256 })
+}

@@ -1,0 +1,126 @@
+//! What proposals are in the store.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc};
+use notary_schema::envelope::assemble;
+use notary_schema::name::{KeyId, RoleName, Version};
+
+/// A proposal without its files.
+#[derive(Debug, Clone)]
+pub struct Proposal {
+    /// Its id. Later proposals have higher ones.
+    pub id: String,
+    /// Whether it was closed.
+    pub closed: Option<Closed>,
+    /// Why it was made.
+    pub reason: String,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// The id of the token with which it was made.
+    pub created_by: String,
+    /// When it lapses.
+    pub lapses_at: DateTime<Utc>,
+    /// Roles that get a delegation and no file yet.
+    pub pending: BTreeSet<RoleName>,
+    /// Roles that become unverifiable on purpose.
+    pub orphan: BTreeSet<RoleName>,
+    /// Roles whose keys the root replaces without an overlap.
+    pub compromised: BTreeSet<RoleName>,
+    /// Which files it has.
+    pub versions: Vec<ProposedVersion>,
+    pub(super) revision: i64,
+}
+
+/// How a proposal ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Closed {
+    /// All of its files were committed in one release.
+    Published(DateTime<Utc>),
+    /// Somebody took it back.
+    Cancelled(DateTime<Utc>),
+}
+
+/// Names a file of a proposal.
+#[derive(Debug, Clone)]
+pub struct ProposedVersion {
+    /// The role.
+    pub role: RoleName,
+    /// The version of the file.
+    pub version: Version,
+    /// SHA-256 of the bytes to sign.
+    pub signed_sha256: String,
+}
+
+/// A file of a proposal.
+#[derive(Debug, Clone)]
+pub struct ProposedFile {
+    /// Which file.
+    pub named: ProposedVersion,
+    /// The text of `signed` as it came.
+    pub signed: Vec<u8>,
+    /// The signatures so far, by key id.
+    pub signatures: Vec<ProposedSignature>,
+}
+
+impl ProposedFile {
+    /// The file with its signatures. Their order is that of the key ids, so that everybody who
+    /// publishes it sends the same bytes.
+    pub fn bytes(&self) -> Vec<u8> {
+        let signatures = self.signatures.iter();
+        let signatures: Vec<_> = signatures.map(|s| (s.keyid.clone(), s.bytes.clone())).collect();
+        assemble(&self.signed, &signatures)
+    }
+}
+
+/// A signature of a proposal.
+#[derive(Debug, Clone)]
+pub struct ProposedSignature {
+    /// The key.
+    pub keyid: KeyId,
+    /// The signature.
+    pub bytes: Vec<u8>,
+    /// When it came.
+    pub at: DateTime<Utc>,
+    /// The id of the token with which it came.
+    pub by: String,
+}
+
+/// Asks for a proposal.
+#[derive(Debug)]
+pub struct NewProposal {
+    /// What it is; its revision and its versions are made here.
+    pub id: String,
+    /// Why it is made.
+    pub reason: String,
+    /// The id of the token with which it is made.
+    pub created_by: String,
+    /// When it lapses.
+    pub lapses_at: DateTime<Utc>,
+    /// Roles that get a delegation and no file yet.
+    pub pending: BTreeSet<RoleName>,
+    /// Roles that become unverifiable on purpose.
+    pub orphan: BTreeSet<RoleName>,
+    /// Roles whose keys the root replaces without an overlap.
+    pub compromised: BTreeSet<RoleName>,
+    /// Its files, signed by those who have.
+    pub files: Vec<ProposedFile>,
+    /// Most open proposals of one collection.
+    pub most: u64,
+}
+
+/// What became of asking for a proposal.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Proposed {
+    /// It is there.
+    Created,
+    /// An open one has a file of the role already.
+    RoleTaken {
+        /// The role.
+        role: RoleName,
+        /// The id of the other one.
+        by: String,
+    },
+    /// There are so many open ones already.
+    TooMany(u64),
+}
