@@ -7,7 +7,10 @@ use diesel::prelude::*;
 
 use super::dialect::{self, Connection};
 use super::rows::{collections, current_files, events, feed, files, online_keys, slots};
-use super::{Collection, Prepared, StoreResult, names, slots as release_slots};
+use super::{
+    Collection, CollectionId, Prepared, Proposal, ProposedFile, StoreResult, names, proposals,
+    slots as release_slots,
+};
 
 /// A connection that only reads. It works beside a running server.
 pub struct Inspector {
@@ -188,6 +191,16 @@ impl View<'_> {
     /// The fence of the slot, if there is one.
     pub fn fence(&mut self, id: i64) -> StoreResult<Option<i64>> {
         Ok(slots::table.find(id).select(slots::fence).first(self.connection).optional()?)
+    }
+
+    /// The proposals as the service reads them.
+    pub fn proposals(&mut self, id: i64) -> StoreResult<Vec<Proposal>> {
+        proposals::list(self.connection, CollectionId(id), "", u32::MAX)
+    }
+
+    /// The files of a proposal as the service reads them.
+    pub fn proposed_files(&mut self, id: &str) -> StoreResult<Vec<ProposedFile>> {
+        proposals::files_of(self.connection, id)
     }
 
     /// The life as the service reads it.

@@ -4,13 +4,15 @@ use std::path::PathBuf;
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
+use notary_schema::envelope::Unsigned;
 use notary_schema::online::OnlineRole;
 
+use crate::proposals;
 use crate::signer::Fault;
 use crate::world::World;
 
 /// A world with all that a database can hold: two collections, a team, a second root, a tombstone,
-/// a reservation, and a release that waits for the signer.
+/// a reservation, a proposal, and a release that waits for the signer.
 async fn busy_world() -> World {
     let mut world = World::start().await;
     let app = world.collection("acme/app", &["docs"]).await;
@@ -20,6 +22,8 @@ async fn busy_world() -> World {
     world.collection("acme/old", &[]).await;
     world.delete("/v2/acme/old/_trust/tuf/?confirm=acme/old", &world.admin).await;
     world.reserve("acme/reserved", &[]).await;
+    let proposed = Unsigned::of(&app.unsigned_targets(3, &[])).with_signatures(&[]);
+    proposals::propose(&world, &[("docs".into(), proposed)]).await;
     world.signer.fail(OnlineRole::Timestamp, &[Fault::AnswerLost]);
     let waits = world.publish(&app, &[app.team("docs", 3, &["third"])]).await;
     assert_eq!(waits.status, 503, "{waits:?}");
@@ -100,6 +104,12 @@ async fn every_kind_of_damage_is_found_beside_a_sound_database() {
         ("key_gone", format!("DELETE FROM online_keys WHERE {APP} AND role = 'snapshot'"), "acme/app snapshot: of the keys that root names"),
         ("key_text", format!("UPDATE online_keys SET key_object = '{{}}' WHERE {APP} AND role = 'timestamp'"), "acme/app timestamp: the key"),
         ("key_id", format!("UPDATE online_keys SET keyid = 'aa' WHERE {APP} AND role = 'timestamp'"), "is noted as aa"),
+        ("proposed_file", format!("UPDATE proposal_files SET {}", flip("signed")), "acme/app docs 3: in the proposal"),
+        ("proposed_version", "UPDATE proposal_files SET version = 7".into(), "acme/app docs 7: in the proposal"),
+        ("proposed_hash", "UPDATE proposal_files SET signed_sha256 = 'aa'".into(), "acme/app docs 3: in the proposal"),
+        ("proposed_files_gone", "DELETE FROM proposal_files".into(), "has no file"),
+        ("proposal_state", "UPDATE proposals SET state = 'gone'".into(), "acme/app: a proposal is not readable"),
+        ("proposal_unpublished", "UPDATE proposals SET state = 'published', closed_at = 1".into(), "is published, and it is not stored"),
         ("orphan_row", "UPDATE slots SET collection_id = 5".into(), "the database: a row of slots refers to a row of collections"),
     ] {
         let problems = world.fsck(&damaged(&world, name, &statement)).await;

@@ -7,6 +7,7 @@
 //! | `trust` | would a client that starts with root 1 accept all of it? |
 //! | `history` | does every file come from an event, and are events numbered without gaps? |
 //! | `slots` | can the release that is prepared still be signed and committed? |
+//! | `proposals` | is each proposal what its rows say? |
 //! | `keys` | are the online keys those of the root? |
 //! | `signer` | does the signer remember what is stored here? |
 //!
@@ -16,6 +17,7 @@ mod files;
 mod heads;
 mod history;
 mod keys;
+mod proposals;
 mod report;
 mod signer;
 mod slots;
@@ -138,7 +140,8 @@ fn check_life(
         let problem = format!("a name that is only reserved has {} files", found.count);
         report.problem(None, None, problem, RESTORE);
     }
-    slots::check(view, &life, report)
+    slots::check(view, &life, report)?;
+    proposals::check(view, &life, report)
 }
 
 /// Whether it is a collection or was one; a reservation has no files yet.
@@ -160,4 +163,9 @@ fn readable<T>(
         }
         Err(error) => Err(error),
     }
+}
+
+/// A version as a column.
+fn number(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
 }

@@ -4,7 +4,7 @@ use notary_schema::json;
 use notary_schema::role::Snapshot;
 
 use super::report::Report;
-use super::{RESTORE, readable};
+use super::{RESTORE, number, readable};
 use crate::store::inspect::{RawLife, View};
 use crate::store::{Prepared, Purpose, StoreResult};
 
@@ -71,8 +71,4 @@ fn check_plan(
         }
     }
     Ok(())
-}
-
-fn number(value: u64) -> i64 {
-    i64::try_from(value).unwrap_or(i64::MAX)
 }
