@@ -62,13 +62,14 @@ fn require_unharmed(world: &World, manager: &Person) {
     manager.notary("add app next.tgz next.tgz --publish").done();
 }
 
-const READS: [&str; 7] = [
+const READS: [&str; 8] = [
     "GET /healthz",
     "GET /openapi.json",
     "GET /readyz",
     "GET /v2/_trust/changefeed",
     "GET /v2/_trust/collections",
     "GET /v2/{gun}/_trust/",
+    "GET /v2/{gun}/_trust/proposals",
     "GET /v2/{gun}/_trust/tuf/{file}",
 ];
 const ADMINISTERS: [&str; 5] = [

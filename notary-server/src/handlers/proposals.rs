@@ -33,14 +33,15 @@ const REASON_CHARACTERS: usize = 500;
 /// Random bytes of an id, after its time.
 const ID_BYTES: usize = 4;
 
-/// POST `/v2/{gun}/_trust/proposals`: keeps metadata that is right and lacks signatures.
+/// POST `/v2/{gun}/_trust/proposals`: keeps metadata that is right and lacks signatures. A repeat by
+/// its author finds the one that is kept.
 #[utoipa::path(
     post, path = "/v2/{gun}/_trust/proposals",
     operation_id = "propose",
     params(
         ("gun" = Gun, Path),
         ("reason" = String, Query, min_length = 1, max_length = 500,
-            description = "why it is made, on one line"),
+            description = "why it is made, on one line, for everybody who may read the collection"),
         ("lapses_at" = Option<DateTime<Utc>>, Query,
             description = "when it lapses, at the latest a day before the first of its files expires; without it after 30 days, or then"),
         ("pending" = Option<Vec<String>>, Query, description = "as for a publish"),
@@ -75,11 +76,8 @@ pub async fn create(
     let core = service.publisher.core().await?;
     let (token, of) = (permit.token().id.clone(), gun.clone());
     let (request, batch) = blocking(move || PublishBatch::read(of, &permit, body, named)).await??;
-    let id = service.publisher.propose(request, batch, core, wish, now).await?;
-    tracing::info!(%gun, token, proposal = id, "proposed");
-    let live = service.publisher.ground(&gun).await?.live;
-    let live = live.ok_or_else(|| ServiceError::UnknownCollection(gun))?;
-    let proposal = service.publisher.show_proposal(&live, &id, now).await?;
+    let proposal = service.publisher.propose(request, batch, core, wish, now).await?;
+    tracing::info!(%gun, token, proposal = proposal.summary.id, "proposed");
     Ok(private_json(StatusCode::CREATED, &proposal))
 }
 

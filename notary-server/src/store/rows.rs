@@ -164,6 +164,8 @@ diesel::joinable!(current_files -> collections (collection_id));
 diesel::allow_tables_to_appear_in_same_query!(collections, events);
 diesel::joinable!(slots -> collections (collection_id));
 diesel::joinable!(events -> collections (collection_id));
+diesel::allow_tables_to_appear_in_same_query!(proposals, proposal_files);
+diesel::joinable!(proposal_files -> proposals (proposal_id));
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = collections)]

@@ -44,7 +44,7 @@ pub struct Wish {
 }
 
 impl Publisher {
-    /// Keeps a batch that is right and lacks signatures. Answers its id.
+    /// Keeps a batch that is right and lacks signatures. A repeat finds what is kept already.
     ///
     /// # Errors
     /// The rule that it breaks; an open proposal for one of its roles; too many of them.
@@ -55,7 +55,7 @@ impl Publisher {
         core: Core,
         wish: Wish,
         now: DateTime<Utc>,
-    ) -> Result<String, ServiceError> {
+    ) -> Result<wire::Proposal, ServiceError> {
         let gun = request.gun();
         let ground = self.ground(gun).await?;
         let Some(live) = ground.live else {
@@ -78,9 +78,8 @@ impl Publisher {
         });
         let (files, lapses_at) = judged.await??;
         let Named { pending, orphan, compromised, .. } = request.named().clone();
-        let (id, most) = (wish.id, self.limits.proposals);
         let new = NewProposal {
-            id: id.clone(),
+            id: wish.id,
             reason: wish.reason,
             created_by: by,
             lapses_at,
@@ -88,10 +87,10 @@ impl Publisher {
             orphan,
             compromised,
             files,
-            most,
+            most: self.limits.proposals,
         };
         match self.store.propose(live.collection.id, new, now).await? {
-            Proposed::Created => Ok(id),
+            Proposed::As(id) => self.tell(&live, &id, now).await,
             Proposed::RoleTaken { role, by } => Err(ServiceError::RoleProposed { role, by }),
             Proposed::TooMany(most) => Err(ServiceError::TooManyProposals(most)),
         }

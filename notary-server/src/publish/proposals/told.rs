@@ -25,6 +25,15 @@ impl Publisher {
         now: DateTime<Utc>,
     ) -> Result<wire::Proposal, ServiceError> {
         let _look = self.look().await?;
+        self.tell(live, id, now).await
+    }
+
+    pub(super) async fn tell(
+        &self,
+        live: &Live,
+        id: &str,
+        now: DateTime<Utc>,
+    ) -> Result<wire::Proposal, ServiceError> {
         let (proposal, files) = self.find_proposal(live, id).await?;
         let (state, head) = (state_of(&proposal, &live.head, now), live.head.clone());
         let named = named_of(&proposal);

@@ -94,7 +94,7 @@ pub(super) fn files_of(connection: &mut Connection, id: &str) -> StoreResult<Vec
     files.into_iter().map(file).collect()
 }
 
-/// Stores a proposal. Of those of its collection that have ended, the newest `most` are kept.
+/// Stores a proposal; the one that its author has made of the same before is that one. Of those of its collection that have ended, the newest `most` are kept.
 pub(super) fn create(
     connection: &mut Connection,
     collection: CollectionId,
@@ -107,6 +107,11 @@ pub(super) fn create(
         match is_open(connection, collection, &proposal, now)? {
             true => open.push(proposal),
             false => ended.push(proposal.id),
+        }
+    }
+    for other in &open {
+        if is_repeated(connection, other, &new)? {
+            return Ok(Proposed::As(other.id.clone()));
         }
     }
     for file in &new.files {
@@ -123,8 +128,32 @@ pub(super) fn create(
     for id in ended.iter().rev().skip(kept) {
         delete(connection, id)?;
     }
+    let id = new.id.clone();
     insert(connection, collection, new, now)?;
-    Ok(Proposed::Created)
+    Ok(Proposed::As(id))
+}
+
+/// Whether a request asks for what is there already, with no signature that it does not have.
+fn is_repeated(
+    connection: &mut Connection,
+    other: &Proposal,
+    new: &NewProposal,
+) -> StoreResult<bool> {
+    let same_files = new.files.len() == other.versions.len()
+        && new.files.iter().all(|file| other.versions.contains(&file.named));
+    let lists = |pending, orphan, compromised| [pending, orphan, compromised];
+    let same_lists = lists(&new.pending, &new.orphan, &new.compromised)
+        == lists(&other.pending, &other.orphan, &other.compromised);
+    if !same_files || !same_lists || new.created_by != other.created_by {
+        return Ok(false);
+    }
+    let kept = files_of(connection, &other.id)?;
+    let has = |file: &ProposedFile, wanted: &ProposedSignature| {
+        let same = |kept: &&ProposedFile| kept.named == file.named;
+        let mut kept = kept.iter().filter(same).flat_map(|kept| &kept.signatures);
+        kept.any(|kept| kept.keyid == wanted.keyid && kept.bytes == wanted.bytes)
+    };
+    Ok(new.files.iter().all(|file| file.signatures.iter().all(|wanted| has(file, wanted))))
 }
 
 /// Whether it may still be published: neither closed, nor lapsed, nor overtaken.
@@ -269,22 +298,29 @@ pub(super) fn close_published(
     if committed.is_empty() {
         return Ok(());
     }
-    let unpublished: Vec<ProposalRow> = proposals::table
+    let columns = (proposal_files::role, proposal_files::version, proposal_files::signed_sha256);
+    let rows: Vec<(String, String, (String, i64, String))> = proposal_files::table
+        .inner_join(proposals::table)
         .filter(proposals::collection_id.eq(collection.0))
         .filter(proposals::state.ne("published"))
-        .select(ProposalRow::as_select())
+        .select((proposals::id, proposals::state, columns))
         .load(connection)?;
-    for row in unpublished {
-        let before = row.state.clone();
-        let proposal = proposal_of(connection, row)?;
-        let is_committed = |named: &ProposedVersion| {
-            let same =
-                |file: &&RoleFile| file.role() == named.role && file.version() == named.version;
-            let file = committed.iter().find(same);
-            file.is_some_and(|file| file.signed_sha256() == named.signed_sha256)
+    let mut unpublished: BTreeMap<(String, String), Vec<_>> = BTreeMap::new();
+    for (id, state, file) in rows {
+        unpublished.entry((id, state)).or_default().push(file);
+    }
+    if unpublished.is_empty() {
+        return Ok(());
+    }
+    let name = |file: &RoleFile| (file.role().to_string(), number(file.version().get()));
+    let committed: BTreeMap<_, _> = committed.iter().map(|file| (name(file), file)).collect();
+    for ((id, before), files) in unpublished {
+        let is_committed = |(role, version, sha256): (String, i64, String)| {
+            let file = committed.get(&(role, version));
+            file.is_some_and(|file| file.signed_sha256() == sha256)
         };
-        if proposal.versions.iter().all(is_committed) {
-            close(connection, &proposal.id, &before, ("published", now))?;
+        if files.into_iter().all(is_committed) {
+            close(connection, &id, &before, ("published", now))?;
         }
     }
     Ok(())

@@ -42,7 +42,7 @@ pub enum Closed {
 }
 
 /// Names a file of a proposal.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProposedVersion {
     /// The role.
     pub role: RoleName,
@@ -89,7 +89,7 @@ pub struct ProposedSignature {
 /// Asks for a proposal.
 #[derive(Debug)]
 pub struct NewProposal {
-    /// What it is; its revision and its versions are made here.
+    /// Its id, if it is a new one.
     pub id: String,
     /// Why it is made.
     pub reason: String,
@@ -112,8 +112,8 @@ pub struct NewProposal {
 /// What became of asking for a proposal.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Proposed {
-    /// It is there.
-    Created,
+    /// It is there, under this id.
+    As(String),
     /// An open one has a file of the role already.
     RoleTaken {
         /// The role.

@@ -64,6 +64,26 @@ async fn who_publishes_the_proposed_file_by_another_way_closes_the_proposal() {
 }
 
 #[actix_web::test]
+async fn a_repeat_of_a_proposal_by_its_author_finds_it() {
+    let mut world = World::start().await;
+    let ceremony = Ceremony::start(&mut world).await;
+    let [x, y] = &ceremony.writers;
+    let id = propose(&world, &[ceremony.docs(2, "new", &[x])]).await;
+    assert_eq!(propose(&world, &[ceremony.docs(2, "new", &[x])]).await, id);
+    assert_eq!(propose(&world, &[ceremony.docs(2, "new", &[])]).await, id);
+    let other = world.token(GrantLevel::Publish, "acme/*", &[]).await;
+    for (name, token, part) in [
+        ("another signature", &world.admin, ceremony.docs(2, "new", &[y])),
+        ("another file", &world.admin, ceremony.docs(2, "newer", &[x])),
+        ("another author", &other, ceremony.docs(2, "new", &[x])),
+    ] {
+        let refused = propose_as(&world, token, "?reason=because", &[part]).await;
+        assert_eq!(refused.outcome(), (409, "role_proposed".into()), "{name}");
+    }
+    world.end().await;
+}
+
+#[actix_web::test]
 async fn one_role_has_one_open_proposal() {
     let mut world = World::start().await;
     let ceremony = Ceremony::start(&mut world).await;
