@@ -149,9 +149,7 @@ async fn read_part(
             let what = "bytes in one part";
             return Err(ServiceError::TooLarge { what, limit: limits.part_bytes });
         }
-        let length = u32::try_from(chunk.len()).unwrap_or(u32::MAX);
-        let share = memory.clone().try_acquire_many_owned(length);
-        let share = share.map_err(|_| ServiceError::Busy("other publishes fill its memory"))?;
+        let share = share(memory, chunk.len())?;
         match held.as_mut() {
             Some(held) => held.merge(share),
             None => *held = Some(share),
@@ -164,6 +162,19 @@ async fn read_part(
     }
     bytes.shrink_to_fit();
     Ok(bytes)
+}
+
+/// A share of the memory for bodies.
+///
+/// # Errors
+/// [`ServiceError::Busy`] when so much is not left.
+pub(crate) fn share(
+    memory: &Arc<Semaphore>,
+    bytes: usize,
+) -> Result<OwnedSemaphorePermit, ServiceError> {
+    let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+    let share = memory.clone().try_acquire_many_owned(bytes);
+    share.map_err(|_| ServiceError::Busy("other publishes fill its memory"))
 }
 
 /// A role as a request spells it.

@@ -161,7 +161,8 @@ pub async fn sign(
         given.push(ProposedSignature { keyid: new.keyid, bytes, at: now, by: by.clone() });
     }
     let _place = service.publisher.place()?;
-    let signed = service.publisher.sign_proposal((&gun, &id), (role, given), now).await?;
+    let (publisher, memory) = (&service.publisher, &service.body_memory);
+    let signed = publisher.sign_proposal((&gun, &id), (role, given), memory, now).await?;
     tracing::info!(%gun, token = by, proposal = id, state = ?signed.state, "proposal signed");
     Ok(private_json(StatusCode::OK, &signed))
 }

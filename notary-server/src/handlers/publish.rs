@@ -99,7 +99,8 @@ impl PublishBatch {
         Ok((request, batch))
     }
 
-    /// Reads parts that were judged before, in a collection that is there.
+    /// Reads parts that were judged before, in a collection that is there; their bytes have a share
+    /// of the memory for bodies.
     ///
     /// # Errors
     /// Where a part is not metadata of the role that it is named after.
@@ -108,8 +109,12 @@ impl PublishBatch {
         by: Vec<String>,
         parts: Vec<(RoleName, Arc<[u8]>)>,
         named: Named,
+        memory: OwnedSemaphorePermit,
     ) -> Result<(PublishBatch, Batch), ServiceError> {
-        PublishBatch::of(gun, Sent { by, may_create: false }, parts, named)
+        let sent = Sent { by, may_create: false };
+        let (mut request, batch) = PublishBatch::of(gun, sent, parts, named)?;
+        request._memory = Some(memory);
+        Ok((request, batch))
     }
 
     fn of(

@@ -18,9 +18,11 @@ use notary_schema::publish::{Batch, Demand, Head, Rules, check_unsigned, demands
 use notary_schema::role::Role;
 use notary_schema::wire;
 use notary_schema::wire::{ProposalState, SignedProposal};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{Core, Publisher};
 use crate::error::ServiceError;
+use crate::handlers::body::share;
 use crate::handlers::publish::{Named, PublishBatch};
 use crate::panics::blocking;
 use crate::served::Live;
@@ -106,6 +108,7 @@ impl Publisher {
         self: &Arc<Self>,
         (gun, id): (&Gun, &str),
         (role, signatures): (RoleName, Vec<ProposedSignature>),
+        memory: &Arc<Semaphore>,
         now: DateTime<Utc>,
     ) -> Result<SignedProposal, ServiceError> {
         let core = self.core().await?;
@@ -120,7 +123,7 @@ impl Publisher {
             match state_of(&proposal, &live.head, now) {
                 ProposalState::Open => {}
                 state @ ProposalState::Published if new.is_empty() => {
-                    return Ok(SignedProposal { state, demands: Vec::new(), published: None });
+                    return Ok(signed_proposal(state, &[], None));
                 }
                 state => return Err(ServiceError::ProposalClosed { id: id.to_owned(), state }),
             }
@@ -134,21 +137,15 @@ impl Publisher {
             });
             let (files, named, has_enough, after) = judged.await??;
             if has_enough {
-                let published =
-                    self.publish_proposal(gun, &proposal, files, named, core, now).await?;
-                let state = ProposalState::Published;
-                return Ok(SignedProposal {
-                    state,
-                    demands: Vec::new(),
-                    published: Some(published),
-                });
+                let length = files.iter().map(|file| file.signed.len()).sum();
+                let sent = (files, named, share(memory, length)?);
+                let published = self.publish_proposal(gun, &proposal, sent, core, now).await?;
+                return Ok(signed_proposal(ProposalState::Published, &[], Some(published)));
             }
             let is_kept = new.is_empty() || self.store.sign_proposal(&proposal, &role, new).await?;
             // What is published is what everybody reads, so with the last signature it is read again.
             if is_kept && !is_met(&after) {
-                let demands = after.iter().map(wire_demand).collect();
-                let state = ProposalState::Open;
-                return Ok(SignedProposal { state, demands, published: None });
+                return Ok(signed_proposal(ProposalState::Open, &after, None));
             }
         }
         Err(ServiceError::Busy("others sign the same proposal"))
@@ -158,8 +155,7 @@ impl Publisher {
         self: &Arc<Self>,
         gun: &Gun,
         proposal: &Proposal,
-        files: Vec<ProposedFile>,
-        named: Named,
+        (files, named, memory): (Vec<ProposedFile>, Named, OwnedSemaphorePermit),
         core: Core,
         now: DateTime<Utc>,
     ) -> Result<wire::PublishAnswer, ServiceError> {
@@ -173,7 +169,7 @@ impl Publisher {
         let parts = files.into_iter().map(|file| (file.named.role.clone(), file.bytes().into()));
         let parts = parts.collect();
         let (request, batch) =
-            blocking(move || PublishBatch::of_proposal(gun, by, parts, named)).await??;
+            blocking(move || PublishBatch::of_proposal(gun, by, parts, named, memory)).await??;
         let gun = request.gun().clone();
         let answer = self.publish(request, batch, core, now).await?;
         tracing::info!(%gun, proposal = id, seq = answer.seq, "proposal published");
@@ -218,6 +214,14 @@ impl Publisher {
         let found = self.store.proposal(live.collection.id, id).await?;
         found.ok_or_else(|| ServiceError::UnknownProposal(id.chars().take(80).collect()))
     }
+}
+
+fn signed_proposal(
+    state: ProposalState,
+    demands: &[Demand],
+    published: Option<wire::PublishAnswer>,
+) -> SignedProposal {
+    SignedProposal { state, demands: demands.iter().map(wire_demand).collect(), published }
 }
 
 fn check(

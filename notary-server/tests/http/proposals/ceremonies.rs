@@ -170,3 +170,50 @@ async fn what_signatures_would_not_mend_is_no_proposal() {
     assert_eq!(outcome(&sign(&world, &id, "docs", y).await), (200, "published".into(), true));
     world.end().await;
 }
+
+#[actix_web::test]
+async fn what_a_proposal_names_goes_along_to_its_publish() {
+    let mut world = World::start().await;
+    let ceremony = Ceremony::start(&mut world).await;
+    let ([a, b, _], new) = (&ceremony.holders, TestKey::draw());
+    let parts = [ceremony.root_for(3, &new, &[a]), ceremony.targets(3, &[&new])];
+    let query = "?reason=stolen&compromised=targets";
+    let id = propose_as(&world, &world.admin, query, &parts).await.json()["id"].clone();
+    let id = id.as_str().unwrap();
+    let shown = show(&world, id).await;
+    assert_eq!((&shown["compromised"], &shown["pending"]), (&json!(["targets"]), &Value::Null));
+    // The old key of targets is asked for nothing, so the second holder's signature is the last.
+    let answer = sign(&world, id, "root", b).await;
+    assert_eq!(outcome(&answer), (200, "published".into(), true));
+    world.read(&ceremony.repo.gun, Some("a.txt")).await;
+    world.end().await;
+}
+
+#[actix_web::test]
+async fn the_event_of_the_publish_names_who_proposed_and_who_signed() {
+    let mut world = World::start().await;
+    let ceremony = Ceremony::start(&mut world).await;
+    let [a, b, _] = &ceremony.holders;
+    let (one, two) = (
+        world.token(GrantLevel::Sign, "acme/*", &[]).await,
+        world.token(GrantLevel::Sign, "acme/*", &[]).await,
+    );
+    let id = propose(&world, &[ceremony.root(3, &[])]).await;
+    let message = message(&world, &id, "root").await;
+    let mut expected = vec![show(&world, &id).await["created_by"].clone()];
+    for (token, key) in [(&one, a), (&two, b)] {
+        assert_eq!(
+            send_signature(&world, token, &id, "root", key.sign(&message)).await.status,
+            200
+        );
+        let own = world.get_as("/v2/_trust/tokens/self", token).await.json()["id"].clone();
+        expected.push(own);
+    }
+    let feed = world.get("/v2/acme/app/_trust/changefeed").await.json();
+    let last = feed["items"].as_array().unwrap().last().unwrap();
+    let mut by: Vec<_> = last["by"].as_str().unwrap().split(',').map(Value::from).collect();
+    by.sort_by_key(Value::to_string);
+    expected.sort_by_key(Value::to_string);
+    assert_eq!(by, expected);
+    world.end().await;
+}

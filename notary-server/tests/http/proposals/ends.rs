@@ -1,6 +1,7 @@
 //! What else becomes of a proposal.
 
 use super::*;
+use crate::store::CommitFault;
 
 #[actix_web::test]
 async fn two_who_sign_at_once_publish_once() {
@@ -80,6 +81,19 @@ async fn a_repeat_of_a_proposal_by_its_author_finds_it() {
         let refused = propose_as(&world, token, "?reason=because", &[part]).await;
         assert_eq!(refused.outcome(), (409, "role_proposed".into()), "{name}");
     }
+    world.end().await;
+}
+
+#[actix_web::test]
+async fn of_two_who_propose_at_once_one_is_told_of_the_other() {
+    let mut world = World::start().await;
+    let ceremony = Ceremony::start(&mut world).await;
+    let (one, two) = ([ceremony.docs(2, "one", &[])], [ceremony.docs(2, "two", &[])]);
+    let send = |parts| propose_as(&world, &world.admin, "?reason=because", parts);
+    let (one, two) = join(send(&one), send(&two)).await;
+    let (there, refused) = if one.status == 201 { (one, two) } else { (two, one) };
+    assert_eq!(refused.outcome(), (409, "role_proposed".into()));
+    assert_eq!(refused.json()["proposal"], there.json()["id"]);
     world.end().await;
 }
 
@@ -220,6 +234,26 @@ async fn a_crash_anywhere_in_the_publish_leaves_a_proposal_that_is_published() {
         world.read(&ceremony.repo.gun, Some("docs/new")).await;
         world.end().await;
     }
+}
+
+#[actix_web::test]
+async fn a_commit_that_fails_is_repeated_with_the_signature() {
+    let mut world = World::start().await;
+    let ceremony = Ceremony::start(&mut world).await;
+    let [x, y] = &ceremony.writers;
+    for (version, fault) in [(2, CommitFault::Failed), (3, CommitFault::AnswerLost)] {
+        let id = propose(&world, &[ceremony.docs(version, "new", &[x])]).await;
+        let message = message(&world, &id, "docs").await;
+        *world.store.next_commit.lock().unwrap() = Some(fault);
+        for _ in 0..2 {
+            let signature = y.sign(&message);
+            let answer = send_signature(&world, &world.admin, &id, "docs", signature).await;
+            assert!(matches!(answer.status.as_u16(), 200 | 503), "{fault:?}: {answer:?}");
+        }
+        assert_eq!(state(&world, &id).await, "published", "{fault:?}");
+    }
+    world.read(&ceremony.repo.gun, Some("docs/new")).await;
+    world.end().await;
 }
 
 #[actix_web::test]
