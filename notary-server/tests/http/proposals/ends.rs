@@ -237,6 +237,21 @@ async fn a_crash_anywhere_in_the_publish_leaves_a_proposal_that_is_published() {
 }
 
 #[actix_web::test]
+async fn a_signature_is_kept_while_publishes_fill_the_memory() {
+    let mut world = World::start().await;
+    let ceremony = Ceremony::start(&mut world).await;
+    let [x, y] = &ceremony.writers;
+    let id = propose(&world, &[ceremony.docs(2, "new", &[x])]).await;
+    let memory = world.service.body_memory.clone();
+    let all = u32::try_from(memory.available_permits()).unwrap();
+    let others = memory.try_acquire_many_owned(all).unwrap();
+    assert_eq!(outcome(&sign(&world, &id, "docs", y).await), (503, "busy".into(), false));
+    drop(others);
+    assert_eq!(outcome(&sign(&world, &id, "docs", y).await), (200, "published".into(), true));
+    world.end().await;
+}
+
+#[actix_web::test]
 async fn a_commit_that_fails_is_repeated_with_the_signature() {
     let mut world = World::start().await;
     let ceremony = Ceremony::start(&mut world).await;
