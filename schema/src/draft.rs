@@ -115,6 +115,17 @@ impl Draft {
         self.drop_unused_keys();
     }
 
+    /// Puts the delegations into this order; those to roles that it does not name come after them, as
+    /// they are.
+    ///
+    /// # Panics
+    /// Where the role delegates to succinct bins, which have no order.
+    pub fn order_delegations(&mut self, order: &[RoleName]) {
+        let ranks: BTreeMap<&str, usize> = order.iter().map(RoleName::as_str).zip(0..).collect();
+        let rank = |role: &Value| ranks.get(role["name"].as_str()?).copied();
+        self.delegated_roles().sort_by_key(|role| rank(role).unwrap_or(usize::MAX));
+    }
+
     /// Delegates to succinct bins, in place of all other delegations.
     pub fn set_succinct(&mut self, bins: &SuccinctRoles, keys: &[Key]) {
         self.add_keys(keys);

@@ -5,6 +5,8 @@
 //! of the field disagree about everything but `*` and `?`, so these two are all that may be
 //! *published* ([`PathSet::check_publishable`]).
 
+mod within;
+
 use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::fmt;
