@@ -138,13 +138,19 @@ impl Draft {
 
     /// Takes out the delegation to a role; answers whether it was there.
     pub fn remove_delegation(&mut self, role: &RoleName) -> bool {
+        self.remove_delegations(&BTreeSet::from([role.clone()])) > 0
+    }
+
+    /// Takes out the delegations to these roles; answers how many there were.
+    pub fn remove_delegations(&mut self, gone: &BTreeSet<RoleName>) -> usize {
         if self.is_succinct() {
-            return false;
+            return 0;
         }
+        let gone: BTreeSet<&str> = gone.iter().map(RoleName::as_str).collect();
         let roles = self.delegated_roles();
         let before = roles.len();
-        roles.retain(|old| old["name"] != role.as_str());
-        let removed = roles.len() < before;
+        roles.retain(|old| old["name"].as_str().is_none_or(|name| !gone.contains(name)));
+        let removed = before - roles.len();
         self.drop_unused_keys();
         removed
     }
