@@ -209,7 +209,10 @@ fn stage_code(error: &StageError) -> u8 {
     match error {
         StageError::SeveralRoles { .. } | StageError::NoRole { .. } => USAGE,
         StageError::NotListed { .. } | StageError::UnknownRole(_) => NOT_FOUND,
-        StageError::OutsidePaths { .. } | StageError::Succinct(_) | StageError::Name(_) => REFUSED,
+        StageError::OutsidePaths { .. }
+        | StageError::OutsideParent { .. }
+        | StageError::Succinct(_)
+        | StageError::Name(_) => REFUSED,
     }
 }
 

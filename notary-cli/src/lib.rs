@@ -9,6 +9,7 @@
 //! - [`trust_dir`]: the files of a user: keys, trusted metadata, staged changes
 //! - [`agent`]: the client of a TUF repository; [`view`]: what its trusted metadata says
 //! - [`staged`]: changes that wait to be published; [`publishing`]: how they are
+//! - [`declared`]: delegations as a file that people review
 //! - [`keyring`]: which keys sign what
 //! - [`remote`]: requests to a server, and the rules for HTTP
 //! - [`output`]: the only place that prints; [`exit`]: the only place that knows exit codes
@@ -16,6 +17,7 @@
 mod agent;
 mod args;
 mod commands;
+mod declared;
 mod exit;
 mod keyring;
 mod output;

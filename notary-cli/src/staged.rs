@@ -1,17 +1,17 @@
 //! Changes that wait to be published, as values: how they are staged, applied, compared with what
 //! somebody else published meanwhile, and dropped once they are there.
 
+mod placing;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use notary_schema::draft::Draft;
 use notary_schema::key::Key;
 use notary_schema::name::{KeyId, NameError, RoleName, TargetPath, Version};
-use notary_schema::path::Candidate;
-use notary_schema::role::{DelegatedRole, TargetFile, Targets};
+use notary_schema::role::{DelegatedRole, SuccinctRoles, TargetFile, Targets};
 use serde::{Deserialize, Serialize};
 
-use crate::keyring::{KeyEntry, listed};
-use crate::view::{KnownRole, View};
+pub(crate) use placing::{role_for, role_to_remove_from};
 
 /// Why a change is not staged.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +46,21 @@ pub(crate) enum StageError {
         via: RoleName,
         /// What it covers.
         paths: String,
+    },
+    /// A role hands on what it is not trusted with itself.
+    #[error(
+        "the delegation to {via} covers {covered} only, so none below it reaches {path:?}, which \
+         {role} would be trusted with"
+    )]
+    OutsideParent {
+        /// The role that the new delegation is to.
+        role: RoleName,
+        /// What it would be trusted with.
+        path: String,
+        /// The delegation on the way to it that does not cover this.
+        via: RoleName,
+        /// What that one covers.
+        covered: String,
     },
     /// A role whose names are divided into succinct bins lists no other roles.
     #[error(
@@ -102,6 +117,13 @@ pub(crate) struct Changes {
     /// Roles that are not delegated to any more.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub(crate) undelegated: BTreeSet<RoleName>,
+    /// The roles that it delegates to in the order of their priority, where that changes. Those that
+    /// are not named come after them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) order: Vec<RoleName>,
+    /// Other signers for its succinct bins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) succinct: Option<SuccinctBins>,
     /// The role is signed anew, also where nothing in it changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) witness: Option<Witness>,
@@ -141,11 +163,21 @@ impl TargetChange {
 pub(crate) struct NewDelegation {
     /// The delegation.
     pub(crate) delegation: DelegatedRole,
-    /// The keys that it names.
+    /// The keys that it names, at least those that its delegator does not list yet.
     pub(crate) keys: Vec<Key>,
     /// The role's first signed file, byte for byte; absent for one that is published later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) first_file: Option<String>,
+}
+
+/// Succinct bins as they shall be described.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SuccinctBins {
+    /// The bins and who signs them.
+    pub(crate) roles: SuccinctRoles,
+    /// The keys that are named and not listed yet.
+    pub(crate) keys: Vec<Key>,
 }
 
 /// What the staged names were when the changes were applied to them first.
@@ -206,31 +238,6 @@ impl Staged {
         }
     }
 
-    /// Moves changes to the bins of their names, where the names of a role were divided since they
-    /// were staged. What a role still lists itself is removed from it.
-    pub(crate) fn move_into_bins(&mut self, view: &View) {
-        for role in self.roles.keys().cloned().collect::<Vec<_>>() {
-            let (Some(known), Some(changes)) = (view.role(&role), self.roles.get_mut(&role)) else {
-                continue;
-            };
-            let listed = view.file(&role).map(|file| &file.signed().targets);
-            let (mut stay, mut moved) = (BTreeMap::new(), Vec::new());
-            for (name, change) in std::mem::take(&mut changes.targets) {
-                let is_removal = change == TargetChange::Remove;
-                let stays = is_removal && listed.is_some_and(|targets| targets.contains_key(&name));
-                match view.bin(&known, &Candidate::new(name.as_str())).filter(|_| !stays) {
-                    Some(bin) => moved.push((bin.name, name, change)),
-                    None => drop(stay.insert(name, change)),
-                }
-            }
-            changes.targets = stay;
-            for (bin, name, change) in moved {
-                self.roles.entry(bin).or_default().targets.insert(name, change);
-            }
-        }
-        self.roles.retain(|_, changes| !changes.is_empty());
-    }
-
     /// Drops the changes that a role shows already. `has_file` tells whether a role was published.
     pub(crate) fn drop_present(
         &mut self,
@@ -247,6 +254,12 @@ impl Staged {
             !delegated || (new.first_file.is_some() && !has_file(role))
         });
         changes.undelegated.retain(|role| current.delegation(role).is_some());
+        if changes.delegations.is_empty() && changes.order_after(Some(current)) == listed(current) {
+            changes.order.clear();
+        }
+        if changes.succinct.as_ref().map(|new| &new.roles) == succinct(current) {
+            changes.succinct = None;
+        }
         self.roles.retain(|_, changes| !changes.is_empty());
     }
 }
@@ -260,7 +273,24 @@ impl Changes {
     /// How many there are.
     fn len(&self) -> usize {
         let delegations = self.delegations.len() + self.undelegated.len();
-        self.targets.len() + delegations + usize::from(self.witness.is_some())
+        let wholes = [!self.order.is_empty(), self.succinct.is_some(), self.witness.is_some()];
+        self.targets.len() + delegations + wholes.into_iter().filter(|is_there| *is_there).count()
+    }
+
+    /// Whether they say who may sign other roles.
+    pub(crate) fn delegates(&self) -> bool {
+        !self.delegations.is_empty() || self.succinct.is_some()
+    }
+
+    /// The roles that are delegated to afterwards, in the order of their priority.
+    pub(crate) fn order_after(&self, current: Option<&Targets>) -> Vec<RoleName> {
+        let mut roles = current.map(listed).unwrap_or_default();
+        let there: BTreeSet<RoleName> = roles.iter().cloned().collect();
+        roles.retain(|role| !self.undelegated.contains(role));
+        roles.extend(self.delegations.keys().filter(|role| !there.contains(*role)).cloned());
+        let ranks: BTreeMap<&RoleName, usize> = self.order.iter().zip(0..).collect();
+        roles.sort_by_key(|role| ranks.get(role).copied().unwrap_or(usize::MAX));
+        roles
     }
 
     /// Writes the changes into the next version of their role.
@@ -271,11 +301,19 @@ impl Changes {
                 TargetChange::Remove => drop(draft.remove_target(name)),
             }
         }
-        for role in &self.undelegated {
-            draft.remove_delegation(role);
+        if !self.undelegated.is_empty() {
+            draft.remove_delegations(&self.undelegated);
         }
-        for new in self.delegations.values() {
-            draft.set_delegation(&new.delegation, &new.keys);
+        if !self.delegations.is_empty() {
+            let (roles, keys): (Vec<_>, Vec<_>) =
+                self.delegations.values().map(|new| (new.delegation.clone(), &new.keys)).unzip();
+            draft.set_delegations(&roles, &keys.into_iter().flatten().cloned().collect::<Vec<_>>());
+        }
+        if !self.order.is_empty() {
+            draft.order_delegations(&self.order);
+        }
+        if let Some(SuccinctBins { roles, keys }) = &self.succinct {
+            draft.set_succinct(roles, keys);
         }
         Ok(())
     }
@@ -297,80 +335,14 @@ impl Changes {
     }
 }
 
-/// The role whose next version lists a target: the one that is wanted, or the only one that an
-/// available key may sign and whose paths cover the name. Where its names are divided into bins, the
-/// bin of the name stands in its place.
-pub(crate) fn role_for(
-    view: &View,
-    available: &[KeyEntry],
-    name: &str,
-    wanted: Option<&RoleName>,
-) -> Result<RoleName, StageError> {
-    let candidate = Candidate::new(name);
-    if let Some(wanted) = wanted {
-        let role = view.role(wanted).ok_or_else(|| StageError::UnknownRole(wanted.clone()))?;
-        inside_paths(&role, &candidate)?;
-        return Ok(view.bin(&role, &candidate).map_or_else(|| wanted.clone(), |bin| bin.name));
-    }
-    let mut covering = view.covering(&candidate);
-    covering.retain(|role| view.bin(role, &candidate).is_none());
-    let signs = |role: &&KnownRole| !listed(available, view.authority(role)).is_empty();
-    let roles: Vec<RoleName> =
-        covering.iter().filter(signs).map(|role| role.name.clone()).collect();
-    let name = name.to_owned();
-    match <[RoleName; 1]>::try_from(roles) {
-        Ok([role]) => Ok(role),
-        Err(roles) if roles.is_empty() => {
-            let keys = |role: &KnownRole| view.authority(role).role.keyids.clone();
-            let roles = covering.iter().map(|role| (role.name.clone(), keys(role))).collect();
-            Err(StageError::NoRole { name, roles })
-        }
-        Err(roles) => Err(StageError::SeveralRoles { name, roles }),
-    }
+/// The roles that a file lists, in their order.
+fn listed(file: &Targets) -> Vec<RoleName> {
+    let roles = file.delegations.iter().flat_map(|all| all.listed());
+    roles.map(|role| role.name.clone()).collect()
 }
 
-/// The role whose next version does not list a target any more.
-pub(crate) fn role_to_remove_from(
-    view: &View,
-    available: &[KeyEntry],
-    name: &str,
-    wanted: Option<&RoleName>,
-) -> Result<RoleName, StageError> {
-    let wanted = match wanted {
-        Some(wanted) => {
-            let role = view.role(wanted).ok_or_else(|| StageError::UnknownRole(wanted.clone()))?;
-            let bin = view.bin(&role, &Candidate::new(name)).map(|bin| bin.name);
-            Some([Some(wanted.clone()), bin])
-        }
-        None => None,
-    };
-    let lists = |role: &&KnownRole| {
-        let file = view.file(&role.name);
-        file.is_some_and(|file| file.signed().targets.contains_key(name))
-    };
-    let is_wanted = |role: &&KnownRole| match &wanted {
-        Some(wanted) => wanted.iter().flatten().any(|wanted| role.name == *wanted),
-        None => !listed(available, view.authority(role)).is_empty(),
-    };
-    let roles = view.roles().iter().filter(lists).filter(is_wanted);
-    let name = name.to_owned();
-    match <[RoleName; 1]>::try_from(roles.map(|role| role.name.clone()).collect::<Vec<_>>()) {
-        Ok([role]) => Ok(role),
-        Err(roles) if roles.is_empty() => Err(StageError::NotListed { name }),
-        Err(roles) => Err(StageError::SeveralRoles { name, roles }),
-    }
-}
-
-fn inside_paths(role: &KnownRole, candidate: &Candidate<'_>) -> Result<(), StageError> {
-    let Some(outside) = role.chain.iter().find(|step| !step.covers(candidate)) else {
-        return Ok(());
-    };
-    Err(StageError::OutsidePaths {
-        role: role.name.clone(),
-        name: candidate.name().to_owned(),
-        via: outside.name.clone(),
-        paths: crate::view::spelled(&outside.paths),
-    })
+fn succinct(file: &Targets) -> Option<&SuccinctRoles> {
+    file.delegations.as_ref()?.succinct()
 }
 
 #[cfg(test)]

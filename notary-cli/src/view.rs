@@ -1,5 +1,7 @@
 //! What trusted metadata says about roles: which there are, who delegates to them, what they may list.
 
+mod divided;
+
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,6 +12,8 @@ use notary_schema::path::{Candidate, PathPattern, PathSet};
 use notary_schema::publish::{Head, StoredFile};
 use notary_schema::role::{Authority, DelegatedRole, SuccinctRoles, Targets};
 use notary_schema::trusted::TrustedSet;
+
+pub(crate) use divided::PresentBins;
 
 /// A targets role that delegations lead to.
 #[derive(Debug, Clone)]

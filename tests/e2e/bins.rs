@@ -2,6 +2,7 @@
 
 use notary_tests::agent::NOT_LISTED;
 use notary_tests::judge::{self, NgClient, Question};
+use notary_tests::poller::Poller;
 use notary_tests::world::{Person, World};
 use serde_json::Value;
 
@@ -95,14 +96,61 @@ fn publishers_of_many_bins_do_not_stand_in_each_others_way() {
 }
 
 #[test]
+fn names_are_divided_anew_and_clients_that_hold_the_bins_of_before_go_on() {
+    for kind in ["", "--succinct"] {
+        let (world, manager) = collection();
+        let names = names();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let divide = |count: u32| {
+            let bins = format!("delegation bins acme/app targets --count {count} {kind} --json");
+            manager.notary(&bins).json()
+        };
+        assert_eq!(divide(16)["moved"], 12);
+        let root = world.http(None).get("/v2/acme/app/_trust/tuf/1.root.json").body;
+        let poller = Poller::start(&world, "acme/app", root, "a/0");
+        let directory = world.directory().join("ngclient");
+        std::fs::create_dir(&directory).expect("a new directory");
+        let mut python = NgClient::start();
+        let ask = question(&world, &names);
+        // Names of other bins, names that go on with other content, and names that come back.
+        for (count, moved) in [64, 256, 16].into_iter().zip(12..) {
+            poller.refreshed_again();
+            let found = python.ask_again(&ask, &directory);
+            assert!(found.values().all(Result::is_ok), "before {count}: {found:?}");
+            // Somebody has staged a target in a bin of before.
+            let twin = manager.twin(&format!("twin{count}"));
+            let late = format!("late/{count}");
+            twin.file(&late, &late);
+            twin.notary(&format!("add acme/app {late} {late}")).done();
+            let divided = divide(count);
+            assert_eq!((&divided["moved"], &divided["count"]), (&moved.into(), &count.into()));
+            twin.notary("publish acme/app").done();
+            twin.notary(&format!("verify acme/app {late} {late}")).done();
+            let found = python.ask_again(&ask, &directory);
+            assert!(found.values().all(Result::is_ok), "{count}: {found:?}");
+            poller.refreshed_again();
+        }
+        assert_eq!(poller.stop().errors, Vec::<String>::new());
+        assert!(NgClient::start().ask(&ask).values().all(Result::is_ok), "a new client");
+        manager.file("b", "later");
+        let added = manager.notary("add acme/app b b --publish --json").json();
+        assert_eq!(published(&added).len(), 1, "{added}");
+        manager.notary("verify acme/app b b").done();
+    }
+}
+
+#[test]
 fn bins_stand_beside_team_roles_and_below_them() {
     let release = Release::publish();
     let refused =
         release.manager.notary("delegation bins acme/app targets --count 4 --succinct").exits(1);
     assert!(refused.contains("leave --succinct out"), "{refused}");
     release.manager.notary("delegation bins acme/app targets --count 4").done();
-    let again = release.manager.notary("delegation bins acme/app targets --count 8").exits(1);
-    assert!(again.contains("divided into bins already"), "{again}");
+    let again = release.manager.notary("delegation bins acme/app targets --count 4").exits(1);
+    assert!(again.contains("divided into these 4 bins already"), "{again}");
+    let other =
+        release.manager.notary("delegation bins acme/app targets --count 8 --succinct").exits(1);
+    assert!(other.contains("leave out --succinct"), "{other}");
     // The team of docs divides its own names, with a token for the bins.
     let token = release.world.token("publish --collection acme/app --role docs --role docs-bin-*");
     let team = |arguments: &str| {

@@ -128,3 +128,72 @@ fn the_whole_root_set_is_replaced_at_once_by_those_who_hold_both() {
     release.manager.notary(&format!("{drop} --key {} --key {}", keys[1], keys[0])).done();
     release.agent("agent").notary("lookup acme/app app.tgz").done();
 }
+
+#[test]
+fn clients_that_refresh_all_the_time_notice_no_rotation_of_a_team_or_of_its_bins() {
+    let release = Release::publish();
+    let [first, second] = [(); 2].map(|()| release.new_key());
+    let poller = Poller::start(&release.world, "acme/app", release.root(), "docs/guide.txt");
+    let old = release.team.notary("key list --json").json();
+    let old = old["keys"][0]["keyid"].as_str().expect("the id of the key");
+    let steps = [
+        // The team goes on with its own key, in steps; then the manager takes the role over at once.
+        (&release.manager, format!("rotate acme/app docs --new-key {first}")),
+        (&release.manager, format!("rotate acme/app docs --drop-key {old}")),
+        (&release.manager, "delegation bins acme/app docs --count 16".to_owned()),
+        (
+            &release.manager,
+            format!("rotate acme/app docs --bins --new-key {second} --drop-key {first}"),
+        ),
+        (&release.manager, "witness acme/app docs --bins --publish".to_owned()),
+    ];
+    for (who, command) in steps {
+        poller.refreshed_again();
+        who.notary(&command).done();
+    }
+    poller.refreshed_again();
+    assert_eq!(poller.stop().errors, Vec::<String>::new());
+}
+
+#[test]
+fn clients_that_refresh_all_the_time_notice_nothing_of_declared_delegations() {
+    let release = Release::publish();
+    let [first, second] = [(); 2].map(|()| release.new_key());
+    let poller = Poller::start(&release.world, "acme/app", release.root(), "docs/guide.txt");
+    let team = format!("keys: [{first}, {second}]");
+    let taken_over = format!("{{name: docs, paths: [\"docs/*\"], {team}, threshold: 2}}");
+    let tools = format!("{{name: tools, paths: [\"tools/*\"], {team}, pending: true}}");
+    let wider = taken_over.replace("[\"docs/*\"]", "[\"docs/*\", \"doc/*\"]");
+    for roles in [
+        format!("[{taken_over}]"),
+        format!("[{taken_over}, {tools}]"),
+        format!("[{tools}, {wider}]"),
+        format!("[{wider}]"),
+    ] {
+        release.manager.file("delegations.yaml", format!("roles: {roles}\n"));
+        poller.refreshed_again();
+        release.manager.notary("delegation plan acme/app -f delegations.yaml").exits(7);
+        release.manager.notary("delegation apply acme/app -f delegations.yaml").done();
+        release.manager.notary("delegation plan acme/app -f delegations.yaml").done();
+        poller.refreshed_again();
+    }
+    assert_eq!(poller.stop().errors, Vec::<String>::new());
+}
+
+#[test]
+fn two_managers_at_once_change_delegations_and_both_are_heard() {
+    let release = Release::publish();
+    release.team("tools");
+    let [first, second] = [(); 2].map(|()| release.new_key());
+    let other = release.manager.twin("other");
+    let docs = format!("rotate acme/app docs --new-key {first}");
+    let tools = format!("rotate acme/app tools --new-key {second}");
+    thread::scope(|scope| {
+        scope.spawn(|| release.manager.notary(&docs).done());
+        scope.spawn(|| other.notary(&tools).done());
+    });
+    let list = release.agent("agent").notary("delegation list acme/app --json").json();
+    let delegations = list["delegations"].as_array().expect("a list");
+    let keys = |list: &serde_json::Value| list["delegation"]["keyids"].as_array().map(Vec::len);
+    assert_eq!(delegations.iter().map(keys).collect::<Vec<_>>(), [Some(2), Some(2)], "{list}");
+}

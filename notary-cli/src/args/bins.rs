@@ -12,7 +12,7 @@ const MOST_BINS: u32 = 1 << 14;
 ///
 /// The bins get names like ROLE-bin-0f. The targets that the role lists move into them, unless
 /// another delegation of the role covers them. From then on `add` and `remove` choose the bin of a
-/// name by its hash and sign only that one.
+/// name by its hash and sign only that one. Names that are divided already are divided anew.
 #[derive(Debug, Args)]
 pub(crate) struct DelegationBinsArgs {
     /// The collection
@@ -28,12 +28,13 @@ pub(crate) struct DelegationBinsArgs {
     /// What the names of the bins start with [default: ROLE-bin]
     #[arg(long, value_name = "NAME")]
     pub(crate) prefix: Option<String>,
-    /// A key to sign the bins with [default: the keys here that sign the role]
+    /// A key to sign the bins with [default: those of the bins of before, or the keys here that sign
+    /// the role]
     #[arg(long, value_name = "KEYREF")]
     pub(crate) key: Vec<String>,
-    /// How many of the keys must sign a bin
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub(crate) threshold: u32,
+    /// How many of the keys must sign a bin [default: as before, or 1]
+    #[arg(long, value_name = "N")]
+    pub(crate) threshold: Option<u32>,
     /// A key of the role to sign with
     #[arg(long = "sign-key", value_name = "KEYREF")]
     pub(crate) sign_keys: Vec<String>,

@@ -9,7 +9,7 @@ use super::SignArgs;
 pub(crate) struct RotateArgs {
     /// The collection
     pub(crate) gun: Gun,
-    /// root, targets, snapshot or timestamp
+    /// root, targets, snapshot, timestamp, or a delegated role
     pub(crate) role: RoleName,
     /// A key more: the id or file of an own key, or the public key of somebody else (PEM). For snapshot
     /// and timestamp the server has a new key made where neither this nor --drop-key is said
@@ -21,7 +21,10 @@ pub(crate) struct RotateArgs {
     /// How many of the keys must sign
     #[arg(long, value_name = "N")]
     pub(crate) threshold: Option<u32>,
-    /// Somebody else has the keys that go: they sign nothing more, not even for clients that have not
+    /// The keys of the hash bins that the role delegates to, in place of its own
+    #[arg(long, conflicts_with = "compromised")]
+    pub(crate) bins: bool,
+    /// For a top-level role: somebody else has the keys that go: they sign nothing more, not even for clients that have not
     /// seen the new root yet
     #[arg(long)]
     pub(crate) compromised: bool,

@@ -1,26 +1,30 @@
 //! The division of a role's names into hash bins: the delegation, every bin's first file and the
 //! targets that move into them are one publish, since no client may see a part of it.
 
-use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use notary_schema::draft::Draft;
+use notary_schema::envelope::Envelope;
 use notary_schema::key::Key;
-use notary_schema::name::{RoleName, Version};
+use notary_schema::name::{KeyId, RoleName, Version};
 use notary_schema::path::Candidate;
-use notary_schema::role::{Bins, Delegations, Expires, RoleKeys, SuccinctRoles, Targets};
+use notary_schema::role::{
+    Authority, Bins, Delegations, Expires, RoleKeys, SuccinctRoles, Targets,
+};
 use notary_schema::wire::PublishAnswer;
 
 use super::in_flight::InFlight;
 use super::plan::{Part, Plan};
 use super::reading::{self, Reading};
 use super::wanted::Wanted;
-use super::{Publisher, Sent, load};
+use super::{Publisher, Sent};
 use crate::exit::Failure;
 use crate::keyring::{KeyEntry, KeyringError, Purpose, listed};
 use crate::remote::Exempt;
 use crate::staged::StageError;
-use crate::view::{KnownRole, View};
+use crate::view::{KnownRole, PresentBins, View};
 
 /// The file of a role, signed.
 type SignedFile = (RoleName, Arc<[u8]>);
@@ -32,10 +36,19 @@ pub(crate) struct Division {
     pub(crate) bins: Bins,
     /// Whether they are described as a whole (TAP 15) or one by one.
     pub(crate) succinct: bool,
-    /// Who signs each of them; empty for the keys that sign the divided role.
+    /// Who signs each of them; empty for who signs the bins of before, or the divided role.
     pub(crate) keys: Vec<KeyEntry>,
-    /// How many keys must sign a bin.
-    pub(crate) threshold: u32,
+    /// How many keys must sign a bin, where that is not as before, or one.
+    pub(crate) threshold: Option<u32>,
+}
+
+/// Who signs the bins.
+struct BinSigners {
+    role: RoleKeys,
+    /// The keys that the divided role may not list yet.
+    new: Vec<Key>,
+    /// Those that are here, under the ids that they are listed with.
+    here: Vec<(KeyId, KeyEntry)>,
 }
 
 /// What became of a role.
@@ -54,27 +67,29 @@ impl Publisher<'_> {
     pub(crate) async fn divide(
         &self,
         role: &RoleName,
-        mut division: Division,
+        division: Division,
     ) -> Result<Divided, Failure> {
         self.require_nothing_else().await?;
         let now = self.session.now();
         let roles = std::slice::from_ref(role);
-        let wanted = Wanted { roles, ..Wanted::default() };
+        let wanted = Wanted { roles, bins_of: roles, ..Wanted::default() };
         let reading = reading::read(self.session, self.gun, wanted, now).await?;
         let Reading { view, lifetimes } = &reading;
         let known = view.role(role).ok_or_else(|| StageError::UnknownRole(role.clone()))?;
-        if division.keys.is_empty() {
-            let own = listed(&self.keys, view.authority(&known));
-            division.keys = own.into_iter().map(|(_, key)| key.clone()).collect();
-        }
+        let delegations = view.file(role).and_then(|file| file.signed().delegations.as_ref());
+        let present = delegations.and_then(PresentBins::of);
+        require_divisible(role, delegations, present.as_ref(), &division)?;
+        let signers = self.bin_signers(view, &known, present.as_ref(), &division)?;
         let usual = || notary_schema::online::expires_after(now, lifetimes.targets_seconds);
         let expires = self.expires.map_or_else(usual, |when| when.from(now));
-        let mut draft = DividedRole::new(view, &known, &division, expires)?;
+        let ground = Ground { view, role: &known, present: present.as_ref(), expires };
+        let mut draft = DividedRole::new(&ground, &division, &signers)?;
         let (moved, kept) = (draft.moved, std::mem::take(&mut draft.kept));
-        let (owner, plan) = self.sign_division(view, &known, draft, &division)?;
+        let exempt = Exempt { orphan: left_behind(&ground, &division)?, ..Exempt::default() };
+        let (owner, plan) = self.sign_division(&ground, draft, &division, &signers, exempt)?;
         plan.check_signed(std::slice::from_ref(&owner), view, lifetimes, now)?;
         let signed: Vec<_> = plan.first_files.into_iter().chain([owner]).collect();
-        let in_flight = InFlight::new(&signed, Exempt::default(), BTreeMap::new());
+        let in_flight = InFlight::new(&signed, plan.exempt, BTreeMap::new());
         in_flight.save(self.collection)?;
         match self.send(&in_flight).await? {
             Sent::Published(answer) => Ok(Divided { answer, moved, kept }),
@@ -82,48 +97,81 @@ impl Publisher<'_> {
         }
     }
 
-    /// What is staged or in flight was built on the role as it is.
-    async fn require_nothing_else(&self) -> Result<(), Failure> {
-        self.resend().await?;
-        let gun = self.gun;
-        match load(self.collection)?.is_empty() {
-            true => Ok(()),
-            false => Err(Failure::Usage(format!(
-                "changes of {gun} are staged; `notary publish {gun}` or `notary reset {gun}` first"
-            ))),
+    /// Who signs the bins: the keys that are said, those of the bins of before, or those here that
+    /// sign the role itself.
+    fn bin_signers(
+        &self,
+        view: &View,
+        known: &KnownRole,
+        present: Option<&PresentBins>,
+        division: &Division,
+    ) -> Result<BinSigners, Failure> {
+        let authority = view.authority(known);
+        let owned = |(id, key): (&KeyId, &KeyEntry)| (id.clone(), key.clone());
+        let below = view.file(&known.name).and_then(|file| file.signed().delegations.as_ref());
+        if let (Some(present), Some(all), true) = (present, below, division.keys.is_empty()) {
+            let threshold = division.threshold.unwrap_or(present.signers.threshold.get());
+            let role = RoleKeys::new(present.signers.keyids.clone(), threshold);
+            let role = role.map_err(Failure::Usage)?;
+            let here = listed(&self.keys, Authority { keys: &all.keys, role: &role });
+            let here: Vec<_> = here.into_iter().map(owned).collect();
+            return match here.is_empty() {
+                true => Err(no_key(present.bins.name(0), &role)),
+                false => Ok(BinSigners { role, new: Vec::new(), here }),
+            };
         }
+        let own =
+            || listed(&self.keys, authority).into_iter().map(|(_, key)| key.clone()).collect();
+        let keys: Vec<KeyEntry> =
+            if division.keys.is_empty() { own() } else { division.keys.clone() };
+        if keys.is_empty() {
+            return Err(no_key(known.name.clone(), authority.role));
+        }
+        let keyids = keys.iter().map(|key| key.keyid.clone()).collect();
+        let role =
+            RoleKeys::new(keyids, division.threshold.unwrap_or(1)).map_err(Failure::Usage)?;
+        let new = keys.iter().map(|key| key.key.clone()).collect();
+        let here = keys.into_iter().map(|key| (key.keyid.clone(), key)).collect();
+        Ok(BinSigners { role, new, here })
     }
 
     /// Signs the role and then its bins, whose first files stand in the plan.
     fn sign_division(
         &self,
-        view: &View,
-        known: &KnownRole,
+        ground: &Ground<'_>,
         mut draft: DividedRole,
         division: &Division,
+        signers: &BinSigners,
+        exempt: Exempt,
     ) -> Result<(SignedFile, Plan), Failure> {
-        let authority = view.authority(known);
-        if division.keys.is_empty() {
-            let (role, wanted) = (known.name.clone(), authority.role.keyids.clone());
-            return Err(KeyringError::NoKeyFor { role, wanted }.into());
-        }
+        let known = ground.role;
+        let authority = ground.view.authority(known);
         let part = draft.part(known);
         let file = self.keyring.sign(&part.document, &known.name, &self.keys, authority)?;
-        let signers: Vec<_> = division.keys.iter().map(|key| (&key.keyid, key)).collect();
+        let signers: Vec<_> = signers.here.iter().map(|(id, key)| (id, key)).collect();
         let mut progress = self.session.output.files(division.bins.count(), "signing bins");
         let mut first_files: Vec<SignedFile> = Vec::new();
         for index in 0..=division.bins.last() {
-            let (name, bin) = (division.bins.name(index), draft.bin(view, index, division)?);
+            let (name, bin) = (division.bins.name(index), draft.bin(ground, index, division)?);
             let file = self.keyring.sign_with(&bin.finish(), Purpose::Delegation, &signers)?;
             first_files.push((name, file.into()));
             progress.advance(1);
         }
-        let plan = Plan { parts: vec![part], first_files, exempt: Exempt::default() };
+        let plan = Plan { parts: vec![part], first_files, exempt };
         Ok(((known.name.clone(), file.into()), plan))
     }
 }
 
-/// The next version of a divided role, and the targets that leave it.
+/// What a division starts from.
+struct Ground<'a> {
+    view: &'a View,
+    role: &'a KnownRole,
+    /// The bins of before.
+    present: Option<&'a PresentBins>,
+    expires: Expires,
+}
+
+/// The next version of a divided role, and the targets that leave it or its bins of before.
 struct DividedRole {
     owner: Option<Draft>,
     current: Version,
@@ -135,46 +183,74 @@ struct DividedRole {
 
 impl DividedRole {
     fn new(
-        view: &View,
-        role: &KnownRole,
+        ground: &Ground<'_>,
         division: &Division,
-        expires: Expires,
+        signers: &BinSigners,
     ) -> Result<DividedRole, Failure> {
+        let Ground { view, role, present, expires } = *ground;
         let unpublished = || Failure::Refused(format!("{} has no file to divide yet", role.name));
         let file = view.file(&role.name).ok_or_else(unpublished)?;
-        let delegations = file.signed().delegations.as_ref();
-        require_divisible(&role.name, delegations, division.succinct)?;
-        let mut owner = Draft::next(file, expires)?;
-        let (mut by_bin, mut moved, mut kept) = (BTreeMap::new(), 0, Vec::new());
+        let owner = Draft::next(file, expires)?;
+        let (by_bin, current) = (BTreeMap::new(), file.version());
+        let (moved, kept) = (0, Vec::new());
+        let mut divided = DividedRole { owner: None, current, by_bin, expires, moved, kept };
+        let mut owner = divided.move_targets(ground, division, file, owner)?;
+        for bin in present.iter().flat_map(|present| present.bins.names()) {
+            let unread = || Failure::Refused(format!("{bin} could not be read, so it stays"));
+            let file = view.file(&bin).ok_or_else(unread)?;
+            if file.signed().delegations.as_ref().is_some_and(|all| all.count() > 0) {
+                return Err(Failure::Refused(format!(
+                    "{bin} delegates to other roles, which would be left behind; take that back first"
+                )));
+            }
+            divided.move_targets(ground, division, file, Draft::next(file, expires)?)?;
+        }
+        if let Some(present) = present {
+            owner.remove_delegations(&present.bins.names().collect());
+        }
+        let bins = &division.bins;
+        match division.succinct {
+            true => {
+                let roles = SuccinctRoles { bins: bins.clone(), signers: signers.role.clone() };
+                owner.set_succinct(&roles, &signers.new);
+            }
+            false => {
+                let signers_of_all = Arc::new(signers.role.clone());
+                let bin = |index| bins.delegation(index, signers_of_all.clone(), false);
+                let keys = [listed_keys(ground), signers.new.clone()].concat();
+                owner.set_delegations(&(0..=bins.last()).map(bin).collect::<Vec<_>>(), &keys);
+            }
+        }
+        divided.owner = Some(owner);
+        Ok(divided)
+    }
+
+    /// Moves the targets of a file into the bins of their names, but for those that another
+    /// delegation of the divided role covers.
+    fn move_targets(
+        &mut self,
+        ground: &Ground<'_>,
+        division: &Division,
+        file: &Envelope<Targets>,
+        mut from: Draft,
+    ) -> Result<Draft, Failure> {
         for name in file.signed().targets.keys() {
             let candidate = Candidate::new(name);
-            if !file.signed().covering(&candidate).is_empty() {
-                kept.push(name.to_owned());
+            if file.signed().covering(&candidate).iter().any(|role| !role.is_bin()) {
+                self.kept.push(name.to_owned());
                 continue;
             }
             let index = division.bins.index_of(&candidate);
-            let first = || first_file(view, &division.bins.name(index), expires);
-            let bin = match by_bin.entry(index) {
-                std::collections::btree_map::Entry::Occupied(bin) => bin.into_mut(),
-                std::collections::btree_map::Entry::Vacant(place) => place.insert(first()?),
+            let bin = match self.by_bin.entry(index) {
+                Entry::Occupied(bin) => bin.into_mut(),
+                Entry::Vacant(place) => {
+                    place.insert(first_file(ground.view, &division.bins.name(index), self.expires)?)
+                }
             };
-            owner.move_target(name, bin);
-            moved += 1;
+            from.move_target(name, bin);
+            self.moved += 1;
         }
-        let keyids = division.keys.iter().map(|key| key.keyid.clone()).collect();
-        let signers = RoleKeys::new(keyids, division.threshold).map_err(Failure::Usage)?;
-        let keys: Vec<Key> = division.keys.iter().map(|key| key.key.clone()).collect();
-        let bins = &division.bins;
-        match division.succinct {
-            true => owner.set_succinct(&SuccinctRoles { bins: bins.clone(), signers }, &keys),
-            false => {
-                let indexes = 0..=bins.last();
-                let roles = indexes.map(|index| bins.delegation(index, signers.clone(), false));
-                owner.set_delegations(&roles.collect::<Vec<_>>(), &keys);
-            }
-        }
-        let (owner, current) = (Some(owner), file.version());
-        Ok(DividedRole { owner, current, by_bin, expires, moved, kept })
+        Ok(from)
     }
 
     /// The role itself.
@@ -185,10 +261,15 @@ impl DividedRole {
     }
 
     /// The file of a bin.
-    fn bin(&mut self, view: &View, index: u32, division: &Division) -> Result<Draft, Failure> {
+    fn bin(
+        &mut self,
+        ground: &Ground<'_>,
+        index: u32,
+        division: &Division,
+    ) -> Result<Draft, Failure> {
         match self.by_bin.remove(&index) {
             Some(draft) => Ok(draft),
-            None => first_file(view, &division.bins.name(index), self.expires),
+            None => first_file(ground.view, &division.bins.name(index), self.expires),
         }
     }
 }
@@ -199,22 +280,59 @@ fn first_file(view: &View, role: &RoleName, expires: Expires) -> Result<Draft, F
     Ok(Draft::from_role(&Targets::empty(version, expires)))
 }
 
+/// The key objects that the divided role lists: taking out the bins of before takes them out, too.
+fn listed_keys(ground: &Ground<'_>) -> Vec<Key> {
+    let Some(PresentBins { signers, .. }) = ground.present else { return Vec::new() };
+    let file = ground.view.file(&ground.role.name);
+    let all = file.and_then(|file| file.signed().delegations.as_ref());
+    let keys = all.into_iter().flat_map(|all| signers.keyids.iter().map(|id| all.keys.get(id)));
+    keys.flatten().cloned().collect()
+}
+
+/// The bins of before that nobody delegates to any more. Clients go on finding them in the snapshot.
+fn left_behind(ground: &Ground<'_>, division: &Division) -> Result<BTreeSet<RoleName>, Failure> {
+    let Some(present) = ground.present else { return Ok(BTreeSet::new()) };
+    let names = present.bins.names();
+    let orphan: BTreeSet<_> = names.filter(|bin| division.bins.index(bin).is_none()).collect();
+    match (Exempt { orphan: orphan.clone(), ..Exempt::default() }).fits() {
+        true => Ok(orphan),
+        false => Err(Failure::Refused(format!(
+            "one publish can name about 2,500 roles that it leaves without a delegation, and these \
+             are {} bins; divide below a role of its own",
+            orphan.len()
+        ))),
+    }
+}
+
+fn no_key(role: RoleName, signers: &RoleKeys) -> Failure {
+    KeyringError::NoKeyFor { role, wanted: signers.keyids.clone() }.into()
+}
+
 fn require_divisible(
     role: &RoleName,
     delegations: Option<&Delegations>,
-    succinct: bool,
+    present: Option<&PresentBins>,
+    division: &Division,
 ) -> Result<(), Failure> {
-    let Some(delegations) = delegations.filter(|delegations| delegations.count() > 0) else {
-        return Ok(());
-    };
-    if delegations.succinct().is_some() || delegations.listed().iter().any(|role| role.is_bin()) {
-        return Err(Failure::Refused(format!("the names of {role} are divided into bins already")));
-    }
-    if succinct {
-        return Err(Failure::Refused(format!(
+    let refuse = |why: String| Err(Failure::Refused(why));
+    let listed = delegations.map_or(&[][..], |all| all.listed());
+    match present {
+        Some(present) if present.bins == division.bins => refuse(format!(
+            "the names of {role} are divided into these {} bins already",
+            division.bins.count()
+        )),
+        Some(present) if present.succinct != division.succinct => refuse(format!(
+            "the names of {role} are divided into {} bins, and stay so: {} --succinct",
+            if present.succinct { "succinct" } else { "listed" },
+            if present.succinct { "say" } else { "leave out" }
+        )),
+        None if listed.iter().any(|role| role.is_bin()) => refuse(format!(
+            "{role} delegates to bins that are not one whole with common keys; divide a role of its own"
+        )),
+        None if division.succinct && !listed.is_empty() => refuse(format!(
             "{role} delegates to other roles, beside which no succinct bins can stand (TAP 15); \
              leave --succinct out, or divide a role of its own"
-        )));
+        )),
+        _ => Ok(()),
     }
-    Ok(())
 }

@@ -8,10 +8,12 @@
 //!    only when somebody else changed the same target. Whatever fails, what is staged stays staged.
 
 pub(crate) mod bins;
+pub(crate) mod delegated;
 pub(crate) mod in_flight;
 pub(crate) mod plan;
 pub(crate) mod reading;
 pub(crate) mod rotation;
+pub(crate) mod signers;
 pub(crate) mod wanted;
 
 use std::collections::BTreeMap;
@@ -30,10 +32,11 @@ use crate::exit::Failure;
 use crate::keyring::{KeyEntry, Keyring};
 use crate::remote::RemoteError;
 use crate::session::Session;
-use crate::staged::{Base, Staged};
+use crate::staged::{Base, Changes, Staged};
 use crate::trust_dir::{CollectionDir, files};
+use crate::view::View;
 use in_flight::InFlight;
-use plan::Plan;
+use plan::{Part, Plan};
 use reading::Reading;
 use wanted::{Names, Wanted};
 
@@ -89,9 +92,8 @@ impl<'a> Publisher<'a> {
 
     /// Publishes what is staged; `None` when nothing is left to do.
     pub(crate) async fn publish(&self) -> Result<Option<PublishAnswer>, Failure> {
-        let end = Instant::now() + self.session.settings.timeout;
         let (answer, mut bases) = self.resend().await?;
-        let mut pause = Duration::ZERO;
+        let mut tries = Tries::new(self.session);
         loop {
             let mut staged = load(self.collection)?;
             if staged.is_empty() {
@@ -113,17 +115,48 @@ impl<'a> Publisher<'a> {
                     save(self.collection, &Staged::default())?;
                     return Ok(Some(answer));
                 }
-                Sent::Overtaken(error) if Instant::now() + pause >= end => {
-                    return Err(error.into());
-                }
-                Sent::Overtaken(_) => {
-                    self.session.output.message("another publish was first; building on it");
+                Sent::Overtaken(error) => {
+                    tries.again(error).await?;
                     bases = in_flight.base;
-                    // Once may be chance; more often there is a crowd, or a cache that lags behind.
-                    tokio::time::sleep(pause).await;
-                    pause = (pause * 2).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
                 }
             }
+        }
+    }
+
+    /// Publishes a change that is not staged; `None` where it changes nothing. It is made anew on
+    /// what is there after somebody else was first.
+    pub(crate) async fn publish_at_once(
+        &self,
+        wanted: Wanted<'_>,
+        mut change: impl FnMut(&View) -> Result<Staged, Failure>,
+    ) -> Result<Option<PublishAnswer>, Failure> {
+        self.require_nothing_else().await?;
+        let mut tries = Tries::new(self.session);
+        loop {
+            let now = self.session.now();
+            let reading = reading::read(self.session, self.gun, wanted, now).await?;
+            let changes = change(&reading.view)?;
+            if changes.is_empty() {
+                return Ok(None);
+            }
+            let in_flight = self.sign(&reading, &changes, &BTreeMap::new(), now)?;
+            in_flight.save(self.collection)?;
+            match self.send(&in_flight).await? {
+                Sent::Published(answer) => return Ok(Some(answer)),
+                Sent::Overtaken(error) => tries.again(error).await?,
+            }
+        }
+    }
+
+    /// What is staged or in flight was built on the roles as they are.
+    async fn require_nothing_else(&self) -> Result<(), Failure> {
+        self.resend().await?;
+        let gun = self.gun;
+        match load(self.collection)?.is_empty() {
+            true => Ok(()),
+            false => Err(Failure::Usage(format!(
+                "changes of {gun} are staged; `notary publish {gun}` or `notary reset {gun}` first"
+            ))),
         }
     }
 
@@ -258,12 +291,18 @@ impl<'a> Publisher<'a> {
     ) -> Result<InFlight, Failure> {
         let Reading { view, lifetimes } = reading;
         let plan = self.plan(reading, staged, now)?;
+        let delegators = delegators(&plan, staged);
         let mut signed: Vec<(RoleName, Arc<[u8]>)> = Vec::new();
+        let mut progress = self.session.output.files(plan.parts.len() as u64, "signing files");
         for part in &plan.parts {
             let role = view.role(&part.role).expect("the plan is made of known roles");
-            let authority = view.authority(&role);
+            // A role that is published together with its delegation is signed by whom that names.
+            let new =
+                delegators.get(&role.delegator).and_then(|f| f.signed().authority(&role.name));
+            let authority = new.unwrap_or_else(|| view.authority(&role));
             let file = self.keyring.sign(&part.document, &part.role, &self.keys, authority)?;
             signed.push((part.role.clone(), file.into()));
+            progress.advance(1);
         }
         plan.check_signed(&signed, view, lifetimes, now)?;
         let base = |role: &RoleName| {
@@ -275,6 +314,42 @@ impl<'a> Publisher<'a> {
         signed.extend(plan.first_files.iter().cloned());
         Ok(InFlight::new(&signed, plan.exempt.clone(), base))
     }
+}
+
+/// The tries of one publish.
+struct Tries<'a> {
+    session: &'a Session,
+    end: Instant,
+    pause: Duration,
+}
+
+impl Tries<'_> {
+    fn new(session: &Session) -> Tries<'_> {
+        let end = Instant::now() + session.settings.timeout;
+        Tries { session, end, pause: Duration::ZERO }
+    }
+
+    /// Waits for the next one, as long as there is time.
+    async fn again(&mut self, overtaken: RemoteError) -> Result<(), Failure> {
+        if Instant::now() + self.pause >= self.end {
+            return Err(overtaken.into());
+        }
+        self.session.output.message("another publish was first; building on it");
+        // Once may be chance; more often there is a crowd, or a cache that lags behind.
+        tokio::time::sleep(self.pause).await;
+        self.pause = (self.pause * 2).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
+        Ok(())
+    }
+}
+
+/// The planned files that say who may sign other roles, by their role.
+fn delegators(plan: &Plan, staged: &Staged) -> BTreeMap<RoleName, Envelope<Targets>> {
+    let delegates = |part: &&Part| staged.roles.get(&part.role).is_some_and(Changes::delegates);
+    let parsed = |part: &Part| {
+        let file = Envelope::parse(part.document.with_signatures(&[]));
+        (part.role.clone(), file.expect("it was read before it was changed"))
+    };
+    plan.parts.iter().filter(delegates).map(parsed).collect()
 }
 
 /// What is staged for a collection.

@@ -8,13 +8,14 @@ use notary_schema::draft::Draft;
 use notary_schema::envelope::{Envelope, Unsigned};
 use notary_schema::name::{RoleName, Version};
 use notary_schema::online::Lifetimes;
+use notary_schema::path::{PathPattern, PathSet};
 use notary_schema::publish::{Batch, Head, Refusal, Rules, check, check_unsigned};
 use notary_schema::role::{Expires, Targets};
 
 use crate::exit::Failure;
 use crate::remote::Exempt;
-use crate::staged::{StageError, Staged, Witness};
-use crate::view::{View, delegated};
+use crate::staged::{NewDelegation, StageError, Staged, Witness};
+use crate::view::{View, delegated, spelled};
 
 /// The next versions of the changed roles, still to be signed.
 #[derive(Debug)]
@@ -63,7 +64,7 @@ pub(crate) fn plan(view: &View, staged: &Staged, expires: Expires) -> Result<Pla
         };
         let delegations = view.file(role).and_then(|file| file.signed().delegations.as_ref());
         let is_succinct = delegations.is_some_and(|all| all.succinct().is_some());
-        if is_succinct && !changes.delegations.is_empty() {
+        if is_succinct && !(changes.delegations.is_empty() && changes.order.is_empty()) {
             return Err(StageError::Succinct(role.clone()).into());
         }
         if let Some(witness) = changes.witness {
@@ -74,6 +75,7 @@ pub(crate) fn plan(view: &View, staged: &Staged, expires: Expires) -> Result<Pla
         let document = draft.finish();
         plan.parts.push(Part { role: role.clone(), current, version, document });
         for (team, new) in &changes.delegations {
+            inside_parent(view, staged, role, new)?;
             match (&new.first_file, view.listed(team)) {
                 (Some(file), listed) => {
                     let bytes: Arc<[u8]> = file.as_bytes().into();
@@ -82,8 +84,11 @@ pub(crate) fn plan(view: &View, staged: &Staged, expires: Expires) -> Result<Pla
                         plan.first_files.push((team.clone(), bytes));
                     }
                 }
-                (None, None) => drop(plan.exempt.pending.insert(team.clone())),
-                (None, Some(_)) => {}
+                // One that has no file yet, and had none before, is as it was.
+                (None, None) if delegations.is_none_or(|all| all.delegation(team).is_none()) => {
+                    plan.exempt.pending.insert(team.clone());
+                }
+                (None, _) => {}
             }
         }
     }
@@ -103,6 +108,36 @@ fn too_many(staged: &Staged, exempt: &Exempt) -> Failure {
          first, in publishes of their own, or leave it with `notary reset`",
         removed.join(", ")
     ))
+}
+
+/// A role is trusted with nothing that a delegation on the way to it does not cover: no look-up would
+/// ever come to it.
+fn inside_parent(
+    view: &View,
+    staged: &Staged,
+    parent: &RoleName,
+    new: &NewDelegation,
+) -> Result<(), StageError> {
+    let PathSet::Paths(paths) = &new.delegation.paths else { return Ok(()) };
+    let mut delegator = RoleName::TARGETS;
+    for step in view.role(parent).iter().flat_map(|known| &known.chain) {
+        let changes = staged.roles.get(&delegator);
+        let changed = changes.and_then(|changes| changes.delegations.get(&step.name));
+        let covered = changed.map_or(&step.paths, |new| &new.delegation.paths);
+        delegator = step.name.clone();
+        // What comes by its hash may have any name.
+        let PathSet::Paths(patterns) = covered else { continue };
+        let is_outside = |path: &&PathPattern| !patterns.iter().any(|wide| wide.contains(path));
+        if let Some(outside) = paths.iter().find(is_outside) {
+            return Err(StageError::OutsideParent {
+                role: new.delegation.name.clone(),
+                path: outside.as_str().to_owned(),
+                via: step.name.clone(),
+                covered: spelled(covered),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// What is vouched for is there, and is what was looked at.
@@ -179,7 +214,9 @@ impl Plan {
         let unsigned = |part: &Part| (part.role.clone(), part.document.with_signatures(&[]).into());
         let batch = self.batch(self.parts.iter().map(unsigned))?;
         match judgeable(view, &batch) {
-            Some(head) => Ok(check_unsigned(Some(&head), &batch, &rules(lifetimes), now)?),
+            Some(head) => {
+                check_unsigned(Some(&head), &batch, &rules(lifetimes), now).map_err(refused)
+            }
             None => Ok(Vec::new()),
         }
     }
@@ -199,7 +236,7 @@ impl Plan {
             Err(Refusal::Threshold(missing)) => {
                 Err(Failure::SignaturesMissing(missing.to_string()))
             }
-            Err(refusal) => Err(refusal.into()),
+            Err(refusal) => Err(refused(refusal)),
         }
     }
 
@@ -211,6 +248,21 @@ impl Plan {
             batch.add(role, bytes)?;
         }
         Ok(batch)
+    }
+}
+
+/// What a rule says, in the words of the commands where the rule has those of a request.
+fn refused(refusal: Refusal) -> Failure {
+    match refusal {
+        Refusal::WouldOrphan(roles) => {
+            let roles = roles.iter().map(RoleName::as_str).collect::<Vec<_>>().join(", ");
+            Failure::Refused(format!(
+                "nobody would trust what {roles} has published: it lists targets outside these paths, \
+                 or too few of these keys have signed it; have those targets removed first, or keep \
+                 paths and keys"
+            ))
+        }
+        refusal => refusal.into(),
     }
 }
 
@@ -229,7 +281,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::staged::{Changes, NewDelegation, TargetChange};
+    use crate::staged::{Changes, TargetChange};
     use crate::testing::{Collection, in_days, now, role, target};
 
     fn adding(role_name: &str, name: &str) -> Staged {

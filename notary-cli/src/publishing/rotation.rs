@@ -12,35 +12,21 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use notary_schema::draft::Draft;
 use notary_schema::envelope::{Envelope, Unsigned};
-use notary_schema::key::Key;
 use notary_schema::name::{KeyId, RoleName};
 use notary_schema::online::{HeldKeys, LONGEST_CACHE_SECONDS, OnlineRole, expires_after};
 use notary_schema::publish::{Batch, Refusal, check};
-use notary_schema::role::{Authority, RoleKeys, Root, Targets};
+use notary_schema::role::{Authority, Root, Targets};
 use notary_schema::threshold;
 
 use super::in_flight::InFlight;
 use super::plan::rules;
 use super::reading::{self, Reading};
+use super::signers::{Rotation, join};
 use super::wanted::Wanted;
 use super::{Publisher, Sent};
 use crate::exit::Failure;
 use crate::keyring::{Purpose, listed};
 use crate::remote::Exempt;
-
-/// What shall be different.
-pub(crate) struct Rotation {
-    /// A top-level role.
-    pub(crate) role: RoleName,
-    /// Keys that it shall have, too.
-    pub(crate) new: Vec<Key>,
-    /// Ids, or their beginnings, of keys that it shall not have any more.
-    pub(crate) dropped: Vec<String>,
-    /// How many must sign.
-    pub(crate) threshold: Option<u32>,
-    /// Whether somebody else has the keys that go.
-    pub(crate) compromised: bool,
-}
 
 /// A root that was published.
 pub(crate) struct Rotated {
@@ -113,8 +99,9 @@ impl Publisher<'_> {
         now: DateTime<Utc>,
     ) -> Result<Option<Unsigned>, Failure> {
         let before = reading.view.trusted().root();
-        let signers = signers_after(rotation, before.signed())?;
-        if before.signed().role_keys(&rotation.role) == Some(&signers) {
+        let authority = before.signed().authority(&rotation.role).expect("a top-level role");
+        let signers = rotation.signers_after(authority)?;
+        if *authority.role == signers {
             return Ok(None);
         }
         let usual = || expires_after(now, reading.lifetimes.root_seconds);
@@ -220,40 +207,6 @@ impl Rotated {
     }
 }
 
-/// Who signs the role afterwards.
-fn signers_after(rotation: &Rotation, root: &Root) -> Result<RoleKeys, Failure> {
-    let Rotation { role, new, dropped, threshold, .. } = rotation;
-    let before = root.role_keys(role).expect("a top-level role");
-    let mut keyids = before.keyids.clone();
-    for wanted in dropped {
-        let found: Vec<_> =
-            keyids.iter().filter(|id| id.as_str().starts_with(wanted.as_str())).cloned().collect();
-        let [found] = &found[..] else {
-            return Err(Failure::Usage(format!(
-                "{wanted:?} names {} keys of {role}, which has {}",
-                found.len(),
-                join(&keyids)
-            )));
-        };
-        keyids.retain(|keyid| keyid != found);
-    }
-    for key in new {
-        let is_same = |id: &&KeyId| root.keys.get(*id).is_some_and(|k| k.public() == key.public());
-        if let Some(keyid) = keyids.iter().find(is_same) {
-            return Err(Failure::Usage(format!("{keyid} is a key of {role} already")));
-        }
-        keyids.push(key.id().clone());
-    }
-    let threshold = threshold.unwrap_or(before.threshold.get());
-    if threshold as usize > keyids.len() {
-        return Err(Failure::Usage(format!(
-            "{role} would have {} keys and ask for {threshold}; say --threshold, or name more keys",
-            keyids.len()
-        )));
-    }
-    RoleKeys::new(keyids, threshold).map_err(Failure::Usage)
-}
-
 fn compromised(rotation: &Rotation) -> Exempt {
     let roles = rotation.compromised.then(|| rotation.role.clone());
     Exempt { compromised: roles.into_iter().collect(), ..Exempt::default() }
@@ -290,8 +243,4 @@ fn signatures_missing(missing: &threshold::ThresholdNotMet) -> Failure {
 
 fn parsed(root: &Unsigned) -> Envelope<Root> {
     Envelope::parse(root.with_signatures(&[])).expect("it was read before it was changed")
-}
-
-fn join(keyids: &[KeyId]) -> String {
-    keyids.iter().map(KeyId::as_str).collect::<Vec<_>>().join(", ")
 }

@@ -1,5 +1,8 @@
+use std::sync::Arc;
+
 use notary_schema::envelope::Envelope;
-use notary_schema::role::Expires;
+use notary_schema::path::{PathPattern, PathSet};
+use notary_schema::role::{Expires, RoleKeys};
 
 use super::*;
 use crate::testing::{Collection, role, target};
@@ -190,5 +193,53 @@ fn a_target_is_removed_from_the_role_that_lists_it() {
     ] {
         let refused = remove(held, name, wanted).unwrap_err();
         assert!(matches!(refused, StageError::NotListed { .. }), "{refused}");
+    }
+}
+
+/// A file that delegates to these roles, in this order.
+fn delegating(names: &[&str]) -> Targets {
+    let key = Collection::new().key("docs");
+    let signers = Arc::new(RoleKeys::new(vec![key.keyid.clone()], 1).unwrap());
+    let delegated = |name: &&str| DelegatedRole {
+        name: role(name),
+        signers: signers.clone(),
+        terminating: false,
+        paths: PathSet::Paths(vec![PathPattern::new(name)]),
+    };
+    let mut draft = Draft::from_role(&listing(&[]));
+    draft.set_delegations(&names.iter().map(delegated).collect::<Vec<_>>(), &[key.key]);
+    let file = draft.finish().with_signatures(&[]);
+    Envelope::<Targets>::parse(file).unwrap().signed().clone()
+}
+
+fn ordering(names: &[&str]) -> Changes {
+    Changes { order: names.iter().map(|name| role(name)).collect(), ..Changes::default() }
+}
+
+#[test]
+fn delegations_stand_in_the_order_that_is_staged() {
+    for (present, order, wanted) in [
+        (&["a", "b", "c"][..], &["c", "a", "b"][..], &["c", "a", "b"][..]),
+        (&["a", "b", "c"], &["c"], &["c", "a", "b"]),
+        // Somebody else has taken back c and added x meanwhile.
+        (&["a", "b", "x"], &["c", "b", "a"], &["b", "a", "x"]),
+    ] {
+        let (present, changes) = (delegating(present), ordering(order));
+        let mut draft = Draft::from_role(&present);
+        changes.apply(&mut draft).unwrap();
+        let file = draft.finish().with_signatures(&[]);
+        let file = Envelope::<Targets>::parse(file).unwrap();
+        let wanted: Vec<_> = wanted.iter().map(|name| role(name)).collect();
+        assert_eq!(listed(file.signed()), wanted);
+        assert_eq!(changes.order_after(Some(&present)), wanted, "as it was foretold");
+    }
+}
+
+#[test]
+fn an_order_is_dropped_where_the_roles_stand_so() {
+    for (order, stays) in [(&["a", "b"][..], false), (&["a"], false), (&["b", "a"], true)] {
+        let mut staged = Staged { roles: BTreeMap::from([(role("docs"), ordering(order))]) };
+        staged.drop_present(&role("docs"), &delegating(&["a", "b"]), |_| true);
+        assert_eq!(!staged.is_empty(), stays, "{order:?}");
     }
 }

@@ -20,9 +20,12 @@ macro_rules! scripts {
 
 scripts! {
     administration
+    changing
     clients
     collections
     completion
+    declared
+    delegated_keys
     delegations
     doctor
     history

@@ -98,6 +98,11 @@ fn shown(staged: &Staged) -> Vec<Shown> {
         shown.extend(changes.delegations.keys().map(delegate));
         let undelegate = |team: &RoleName| Shown::new(role, "undelegate", team.as_str());
         shown.extend(changes.undelegated.iter().map(undelegate));
+        if !changes.order.is_empty() {
+            let order = changes.order.iter().map(RoleName::as_str).collect::<Vec<_>>().join(", ");
+            shown.push(Shown::new(role, "order", &order));
+        }
+        shown.extend(changes.succinct.iter().map(|_| Shown::of_role(role, "bins")));
         shown.extend(changes.witness.map(|_| Shown::of_role(role, "witness")));
     }
     shown

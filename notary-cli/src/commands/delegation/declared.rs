@@ -1,0 +1,130 @@
+//! `notary delegation plan` and `apply`: a collection becomes what a file declares.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::path::Path;
+
+use notary_schema::name::{Gun, RoleName};
+use notary_schema::online::{Lifetimes, expires_after};
+use notary_schema::role::Authority;
+use notary_schema::threshold;
+use notary_schema::trusted::Expiry;
+use notary_schema::updater::Roles;
+use serde_json::json;
+
+use super::super::publish;
+use super::request;
+use crate::args::{DelegationApplyArgs, DelegationPlanArgs};
+use crate::declared::Declared;
+use crate::declared::changes::{Difference, Sources, changes};
+use crate::exit::{Failure, Outcome};
+use crate::publishing::wanted::Wanted;
+use crate::publishing::{Publisher, plan};
+use crate::session::Session;
+use crate::staged::Staged;
+use crate::view::View;
+
+/// Runs `notary delegation plan`.
+pub(super) async fn plan(session: &Session, args: DelegationPlanArgs) -> Result<Outcome, Failure> {
+    let declared = Declared::read(&args.file)?;
+    let (_, _lock) = session.locked(&args.gun).await?;
+    let view = present(session, &args.gun).await?;
+    let (staged, differences) = compare(session, &args, &declared, &view, &needs_signatures)?;
+    for warning in judge(session, &view, &staged)? {
+        session.output.warn(warning);
+    }
+    let (value, text) = spelled(&args.gun, &differences);
+    session.output.result(&value, &text)?;
+    Ok(if differences.is_empty() { Outcome::Done } else { Outcome::ToDo })
+}
+
+/// Runs `notary delegation apply`.
+pub(super) async fn apply(
+    session: &Session,
+    args: DelegationApplyArgs,
+) -> Result<Outcome, Failure> {
+    let (gun, plan) = (&args.plan.gun, &args.plan);
+    let declared = Declared::read(&plan.file)?;
+    let (collection, _lock) = session.locked(gun).await?;
+    let publisher = Publisher::new(session, gun, &collection, &args.sign)?;
+    let view = present(session, gun).await?;
+    let (staged, differences) = compare(session, plan, &declared, &view, &needs_signatures)?;
+    judge(session, &view, &staged)?;
+    let delegators = declared.delegating().into_iter().map(|one| one.delegator);
+    let mut roles: BTreeSet<RoleName> = delegators.collect();
+    let bins_of: Vec<_> = other_bins(&staged, &view);
+    roles.extend(staged.roles.values().flat_map(|changes| changes.delegations.keys().cloned()));
+    let (roles, gone): (Vec<_>, Vec<_>) =
+        (roles.into_iter().collect(), staged.undelegated().cloned().collect());
+    let wanted = Wanted { roles: &roles, subtrees: &gone, bins_of: &bins_of, ..Wanted::default() };
+    let sign_anew = |view: &View, role: &RoleName, after: Authority<'_>| {
+        publisher.must_sign_anew(view, role, after)
+    };
+    let change = |view: &View| Ok(compare(session, plan, &declared, view, &sign_anew)?.0);
+    let answer = publisher.publish_at_once(wanted, change).await?;
+    for difference in answer.iter().flat_map(|_| &differences) {
+        session.output.message(difference);
+    }
+    publish::report(session, answer.as_ref())
+}
+
+/// The collection as it is, without the files of its bins.
+async fn present(session: &Session, gun: &Gun) -> Result<View, Failure> {
+    let mut agent = session.refreshed(gun, session.now(), Expiry::Reported).await?;
+    for unread in agent.visit(Roles::Teams).await?.iter().filter(|one| !one.is_pending()) {
+        session.output.warn(format_args!("{} could not be read: {}", unread.role, unread.error));
+    }
+    Ok(View::new(agent.trusted()?.clone()))
+}
+
+fn compare(
+    session: &Session,
+    args: &DelegationPlanArgs,
+    declared: &Declared,
+    view: &View,
+    sign_anew: &dyn Fn(&View, &RoleName, Authority<'_>) -> Result<bool, Failure>,
+) -> Result<(Staged, Vec<Difference>), Failure> {
+    let keyring = session.keyring()?;
+    let directory = args.file.parent().unwrap_or(Path::new(""));
+    let key = |text: &str| {
+        let beside = directory.join(text);
+        let reference = if beside.is_file() { &*beside.to_string_lossy() } else { text };
+        Ok(keyring.public(reference)?)
+    };
+    let request =
+        |path: &Path, role: &RoleName| request::read(&directory.join(path), &args.gun, role);
+    changes(declared, view, &Sources { key: &key, request: &request, sign_anew })
+}
+
+/// The roles whose bins get other keys.
+fn other_bins(staged: &Staged, view: &View) -> Vec<RoleName> {
+    let with_bins = |delegator: &RoleName| {
+        let changes = &staged.roles[delegator];
+        let mut delegations = changes.delegations.values();
+        changes.succinct.is_some() || delegations.any(|new| new.delegation.is_bin())
+    };
+    let delegators = staged.roles.keys().filter(|role| view.role(role).is_some());
+    delegators.filter(|role| with_bins(role)).cloned().collect()
+}
+
+fn needs_signatures(view: &View, role: &RoleName, after: Authority<'_>) -> Result<bool, Failure> {
+    Ok(view.file(role).is_some_and(|file| !threshold::count(file, after).is_met()))
+}
+
+/// By the rules of publishing, before anything is signed.
+fn judge(session: &Session, view: &View, staged: &Staged) -> Result<Vec<String>, Failure> {
+    let (now, lifetimes) = (session.now(), Lifetimes::default());
+    let expires = expires_after(now, lifetimes.targets_seconds);
+    plan::plan(view, staged, expires)?.check(view, &lifetimes, now)
+}
+
+fn spelled(gun: &Gun, differences: &[Difference]) -> (serde_json::Value, String) {
+    let mut text = String::new();
+    for difference in differences {
+        writeln!(text, "{difference}").expect("a String takes all");
+    }
+    if differences.is_empty() {
+        text.push_str("nothing to change\n");
+    }
+    (json!({ "collection": gun, "changes": differences }), text)
+}
