@@ -4,6 +4,7 @@
 //! exist; whatever else goes wrong is a failure and never ends the walk along the roots.
 
 mod patience;
+pub(crate) mod roots;
 pub(crate) mod target;
 
 use std::path::PathBuf;

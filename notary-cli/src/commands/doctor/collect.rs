@@ -6,18 +6,17 @@
 //! same roles for as long as these exist, whatever else is published.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use notary_schema::key::sha256_hex;
-use notary_schema::name::{RoleName, Version};
+use notary_schema::name::RoleName;
 use notary_schema::path::PathSet;
 use notary_schema::role::{DelegatedRole, Delegations, Targets};
-use notary_schema::trusted::{Expiry, TrustedSet};
-use notary_schema::updater::{Limits, remote_name};
+use notary_schema::trusted::TrustedSet;
 use serde::Serialize;
 
 use crate::agent::Agent;
+use crate::agent::roots::{Roots, climb};
 use crate::exit::Failure;
 use crate::view::View;
 
@@ -65,15 +64,6 @@ pub(crate) struct Extent {
     pub(crate) targets: usize,
     /// What the sample was drawn by; none where everything was read.
     pub(crate) seed: Option<u32>,
-}
-
-/// The roots that clients climb.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Roots {
-    /// The newest, and those below it from which it is reached, the oldest first.
-    pub(crate) files: Vec<Arc<[u8]>>,
-    /// Roots that clients who trust the one before cannot take, and why.
-    pub(crate) gaps: Vec<(Version, String)>,
 }
 
 /// What was read.
@@ -164,7 +154,7 @@ pub(crate) async fn collect(
     seed: u32,
     now: DateTime<Utc>,
 ) -> Result<Collected, Failure> {
-    let roots = climb(agent, now).await?;
+    let roots = climb(agent, MAX_ROOT_STEPS, now).await?;
     let mut walk = Walk::new(bounds, seed);
     let targets = agent.trusted()?.targets(&RoleName::TARGETS).cloned();
     let targets = targets.expect("a refresh ends with targets");
@@ -175,41 +165,6 @@ pub(crate) async fn collect(
     }
     let view = View::new(agent.trusted()?.clone());
     Ok(Collected { view, roots, refused: walk.refused, extent: walk.extent })
-}
-
-/// Reads the roots from one that old clients may have to the newest, each verified by the one before.
-async fn climb(agent: &Agent<'_>, now: DateTime<Utc>) -> Result<Roots, Failure> {
-    let newest = agent.trusted()?.root().clone();
-    let newest_number = newest.version().get();
-    let mut roots = Roots::default();
-    let mut trusted: Option<TrustedSet> = None;
-    for number in newest_number.saturating_sub(MAX_ROOT_STEPS).max(1)..=newest_number {
-        let version = Version::new(number)?;
-        let name = remote_name(&RoleName::ROOT, Some(version));
-        let Some(bytes) = agent.fetch(&name, Limits::default().small_bytes).await? else {
-            roots.gaps.push((version, "the server does not have it".to_owned()));
-            (trusted, roots.files) = (None, Vec::new());
-            continue;
-        };
-        let step = trusted.as_mut().map(|trusted| trusted.update_root(bytes.clone()));
-        if !matches!(step, Some(Ok(_))) {
-            let alone = TrustedSet::new(bytes.clone(), now, Expiry::Reported);
-            if let Some(error) = step.and_then(Result::err).or(alone.as_ref().err().cloned()) {
-                roots.gaps.push((version, error.to_string()));
-            }
-            (trusted, roots.files) = (alone.ok(), Vec::new());
-        }
-        roots.files.extend(trusted.is_some().then_some(bytes));
-    }
-    let is_other = |trusted: &TrustedSet| trusted.root().message() != newest.message();
-    if trusted.as_ref().is_some_and(is_other) {
-        let why = "it is not the one that is trusted here".to_owned();
-        roots.gaps.push((newest.version(), why));
-    }
-    if trusted.as_ref().is_none_or(is_other) {
-        roots.files = vec![newest.bytes().clone()];
-    }
-    Ok(roots)
 }
 
 /// A walk along delegations, in an order that a seed draws.

@@ -13,7 +13,8 @@ use notary_signer::keys::Algorithm;
 use notary_signer::keys::private::PrivateKey;
 use serde_json::{Value, json};
 
-use super::super::collect::{Collected, Extent, Roots};
+use super::super::collect::{Collected, Extent};
+use crate::agent::roots::Roots;
 use crate::testing::{now, role};
 use crate::view::View;
 
