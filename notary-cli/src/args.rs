@@ -139,6 +139,9 @@ pub(crate) enum Command {
     /// clients in the field, what expires soon (exit 7 when something is to be done)
     #[cfg(feature = "doctor")]
     Doctor(DoctorArgs),
+    /// Write a collection as files that any web server can serve to any TUF client; targets are not
+    /// among them: `add --copy-to` puts those beside
+    Export(ExportArgs),
     /// Replace, add or take away keys of a role, or change its threshold
     Rotate(RotateArgs),
     /// Delete a collection: the server keeps its roots, and everything for `undelete`

@@ -9,6 +9,7 @@
 //! - [`caching`]: do clients behind a cache of the web get along?
 //! - [`differential`]: does any client decide otherwise, whatever happens to a repository?
 //! - [`documented`]: do the services keep to their OpenAPI documents?
+//! - [`export`]: does a plain web server serve an export to any client?
 //! - [`faults`]: does a publish survive whatever ends a process?
 //! - [`formats`]: does schema read and refuse what it must?  (the table: [`pitfalls`])
 //! - [`interop`]: do other clients read what we read?
@@ -33,6 +34,7 @@ mod client;
 mod corpus;
 mod differential;
 mod documented;
+mod export;
 mod faults;
 mod formats;
 mod interop;

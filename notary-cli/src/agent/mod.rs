@@ -23,6 +23,7 @@ use secrecy::SecretString;
 use tokio::time::Instant;
 use url::Url;
 
+use crate::output::Progress;
 use crate::publishing::wanted::Wanted;
 use crate::remote::{Body, Http, RemoteError, Request, Whole, refusal};
 use crate::trust_dir::{MetadataDir, StateError};
@@ -122,6 +123,7 @@ pub(crate) struct Agent<'a> {
     token: Option<SecretString>,
     http: &'a Http,
     patience: Patience,
+    progress: Option<Progress>,
 }
 
 impl<'a> Agent<'a> {
@@ -136,7 +138,12 @@ impl<'a> Agent<'a> {
     ) -> Agent<'a> {
         let updater = Updater::new(now, expiry, Limits::default());
         let patience = Patience::new(http.timeout());
-        Agent { updater, files, base, token, http, patience }
+        Agent { updater, files, base, token, http, patience, progress: None }
+    }
+
+    /// Shows from now on how many files have come.
+    pub(crate) fn show(&mut self, progress: Option<Progress>) {
+        self.progress = progress;
     }
 
     /// Brings the top-level metadata up to date.
@@ -265,7 +272,10 @@ impl<'a> Agent<'a> {
                         None => self.updater.not_found(),
                     };
                     match taken {
-                        Ok(()) => self.patience.give_back(took, length),
+                        Ok(()) => {
+                            self.patience.give_back(took, length);
+                            self.progress.iter_mut().for_each(|progress| progress.advance(1));
+                        }
                         Err(error) if error.is_older_timestamp() && !asked_again => {
                             asked_again = true;
                             tokio::time::sleep(REPLICA_LAG).await;

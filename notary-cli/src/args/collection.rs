@@ -1,5 +1,7 @@
 //! Collections as a whole.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 use notary_schema::name::{Gun, RoleName, Version};
 
@@ -77,6 +79,15 @@ pub(crate) struct DeleteArgs {
     /// Only here: forget its root, metadata and staged changes, and ask no server; keys stay
     #[arg(long)]
     pub(crate) local: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    /// The collection
+    pub(crate) gun: Gun,
+    /// An empty directory, or that of an earlier export: only what is new is written
+    #[arg(value_name = "DIR")]
+    pub(crate) directory: PathBuf,
 }
 
 #[derive(Debug, Args)]

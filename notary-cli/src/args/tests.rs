@@ -45,6 +45,7 @@ fn what_is_accepted_and_what_is_refused() {
         "notary policy a set public=false",
         "notary token create --publish a/* --role docs --expires 90d",
         "notary delete a --local --yes",
+        "notary export a site --json",
         "notary rotate a timestamp --compromised",
         "notary rotate a root --new-key k --new-key f --drop-key 00 --threshold 2 --expires 90d",
         "notary completion zsh",
@@ -214,6 +215,7 @@ fn the_commands_are_these() {
             "watch",
             #[cfg(feature = "doctor")]
             "doctor",
+            "export",
             "rotate",
             "delete",
             "undelete",

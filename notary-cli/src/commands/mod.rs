@@ -8,6 +8,7 @@ mod delegation;
 mod diff;
 #[cfg(feature = "doctor")]
 mod doctor;
+mod export;
 mod info;
 mod init;
 mod key;
@@ -140,6 +141,7 @@ async fn dispatch(session: &Session, command: Command) -> Result<Outcome, Failur
         Command::Watch(args) => watch::run(session, args).await,
         #[cfg(feature = "doctor")]
         Command::Doctor(args) => doctor::run(session, args).await,
+        Command::Export(args) => export::run(session, args).await,
         Command::Rotate(args) => rotate::run(session, args).await,
         Command::Delete(args) => collections::delete(session, args).await,
         Command::Undelete(args) => collections::undelete(session, &args.gun).await,

@@ -235,6 +235,9 @@ pub(crate) struct MetadataDir {
 }
 
 impl MetadataDir {
+    /// The file that is held by the one process that works on such a directory.
+    pub(crate) const LOCK: &str = ".lock";
+
     /// A directory that starts with the root in it.
     pub(crate) fn new(path: PathBuf) -> MetadataDir {
         MetadataDir { path, first_root: None, stop: Arc::new(|_| {}) }
@@ -248,7 +251,7 @@ impl MetadataDir {
     /// Waits so long for a directory that has no collection's lock around it, as
     /// [`CollectionDir::lock`].
     pub(crate) async fn lock(&self, patience: Duration) -> Result<Lock, StateError> {
-        let lock = Lock::take(self.path.join(".lock"), patience).await?;
+        let lock = Lock::take(self.path.join(MetadataDir::LOCK), patience).await?;
         files::sweep(&self.path);
         Ok(lock)
     }

@@ -28,6 +28,7 @@ scripts! {
     delegated_keys
     delegations
     doctor
+    exporting
     history
     importing
     keys
