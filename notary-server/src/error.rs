@@ -349,6 +349,8 @@ fn refusal_status(refusal: &Refusal) -> StatusCode {
         | Refusal::Pending(_)
         | Refusal::MissingBins { .. }
         | Refusal::NamedWithoutNeed { .. }
+        | Refusal::Adopted(_)
+        | Refusal::NotWhole(_)
         | Refusal::TooDeep { .. } => StatusCode::UNPROCESSABLE_ENTITY,
     }
 }

@@ -33,6 +33,15 @@ pub struct Body {
     pub(super) memory: Option<OwnedSemaphorePermit>,
 }
 
+/// Whether a body may have parts named `3.root`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EarlierRoots {
+    /// They are of a repository that is taken over.
+    Come,
+    /// No part is called so.
+    Not,
+}
+
 /// Reads a body part by part, of roles that are covered; what is held of it is taken out of `memory`.
 ///
 /// # Errors
@@ -44,6 +53,7 @@ pub async fn read(
     limits: &Limits,
     memory: &Arc<Semaphore>,
     covers: &dyn Fn(&RoleName) -> bool,
+    earlier_roots: EarlierRoots,
 ) -> Result<Body, ServiceError> {
     let too_long = || ServiceError::TooLarge { what: "bytes", limit: limits.body_bytes };
     let told = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
@@ -84,7 +94,7 @@ pub async fn read(
         if body.parts.len() as u64 == limits.parts {
             return Err(ServiceError::TooLarge { what: "parts", limit: limits.parts });
         }
-        let role = role_of(&field)?;
+        let role = role_of(&field, earlier_roots)?;
         if !roles.insert(role.clone()) {
             return Err(Refusal::RepeatedPart(role).into());
         }
@@ -101,7 +111,7 @@ pub async fn read(
 }
 
 /// The role that a part is named after.
-fn role_of(field: &Field) -> Result<RoleName, ServiceError> {
+fn role_of(field: &Field, earlier_roots: EarlierRoots) -> Result<RoleName, ServiceError> {
     if field.name() != Some("files") {
         let name = shortened(field.name().unwrap_or_default());
         return Err(ServiceError::Malformed(format!(
@@ -110,6 +120,9 @@ fn role_of(field: &Field) -> Result<RoleName, ServiceError> {
     }
     match field.content_disposition().and_then(|disposition| disposition.get_filename()) {
         Some(name) => match role_of_file(name) {
+            Some("root") if earlier_roots == EarlierRoots::Come && !name.ends_with(".json") => {
+                role_name(name)
+            }
             Some(role) => Err(ServiceError::Malformed(format!(
                 "the filename {:?} is not a role; name the part after its role alone: {:?}",
                 shortened(name),

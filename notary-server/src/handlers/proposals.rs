@@ -69,7 +69,8 @@ pub async fn create(
     let of_proposal = Limits { body_bytes: limits.proposal_bytes, ..limits.clone() };
     let covers = |role: &_| permit.covers(role);
     let memory = &service.body_memory;
-    let body = body::read(request.headers(), payload, &of_proposal, memory, &covers);
+    let roots = body::EarlierRoots::Not;
+    let body = body::read(request.headers(), payload, &of_proposal, memory, &covers, roots);
     let body = timeout(Duration::from_secs(seconds), body).await;
     let body = body.map_err(|_| ServiceError::TooSlow(seconds))??;
     let _place = service.publisher.place()?;

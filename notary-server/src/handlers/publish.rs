@@ -13,8 +13,8 @@ use notary_schema::wire::PublishAnswer;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
-use super::body::{self, Body, role_name};
-use super::{collection_path, query, sha256};
+use super::body::{self, Body, EarlierRoots, role_name};
+use super::{boolean, collection_path, query, sha256};
 use crate::auth::{Permit, Wanted};
 use crate::error::ServiceError;
 use crate::openapi::problems::Publishing;
@@ -31,6 +31,8 @@ pub struct PublishBatch {
     gun: Gun,
     sent: Sent,
     parts: Vec<Part>,
+    /// Beside them, of a repository that is taken over: earlier roots, snapshot, timestamp.
+    foreign: Vec<(RoleName, Arc<[u8]>)>,
     named: Named,
     /// The share of the memory for bodies, given back with the batch.
     _memory: Option<OwnedSemaphorePermit>,
@@ -75,8 +77,10 @@ impl PublishBatch {
     /// Reads the parts once more.
     pub fn read_again(&self) -> Batch {
         let mut batch = self.named.batch();
-        for part in &self.parts {
-            batch.add(part.role.clone(), part.bytes.clone()).expect("it was read before");
+        let parts = self.parts.iter().map(|part| (&part.role, &part.bytes));
+        let foreign = self.foreign.iter().map(|(name, bytes)| (name, bytes));
+        for (role, bytes) in parts.chain(foreign) {
+            batch.add(role.clone(), bytes.clone()).expect("it was read before");
         }
         batch
     }
@@ -129,12 +133,14 @@ impl PublishBatch {
         }
         let known = batch.parts().map(|(role, version, sha256)| (role, (version, sha256)));
         let known: BTreeMap<RoleName, (Version, &str)> = known.collect();
+        let is_part = |(role, _): &(RoleName, Arc<[u8]>)| known.contains_key(role);
+        let (parts, foreign): (Vec<_>, Vec<_>) = parts.into_iter().partition(is_part);
         let part = |(role, bytes)| {
             let (version, sha256) = known[&role];
             Part { role, version, sha256: sha256.to_owned(), bytes }
         };
         let parts = parts.into_iter().map(part).collect();
-        Ok((PublishBatch { gun, sent, parts, named, _memory: None }, batch))
+        Ok((PublishBatch { gun, sent, parts, foreign, named, _memory: None }, batch))
     }
 }
 
@@ -175,6 +181,8 @@ pub(super) struct Files {
         ("orphan" = Option<Vec<String>>, Query, description = "roles that become unverifiable on purpose"),
         ("compromised" = Option<Vec<String>>, Query,
             description = "roles whose keys the root replaces without an overlap, since somebody else has them"),
+        ("adopt" = Option<bool>, Query,
+            description = "this takes over a repository: beside its files there are parts named snapshot, timestamp, and `1.root` to the root before the new one"),
         ("replace" = Option<String>, Query, pattern = "^[0-9a-f]{64}$",
             description = "SHA-256 of the newest root of the tombstone that this root 1 replaces"),
     ),
@@ -197,8 +205,11 @@ pub async fn publish(
     let named = Named::read(&request)?;
     let limits = &service.config.limits;
     let seconds = limits.body_seconds;
-    let covers = |role: &RoleName| permit.covers(role);
-    let body = body::read(request.headers(), payload, limits, &service.body_memory, &covers);
+    let adopts = named.adopt && permit.covers_administration();
+    let covers = |role: &RoleName| permit.covers(role) || adopts;
+    let earlier_roots = if adopts { EarlierRoots::Come } else { EarlierRoots::Not };
+    let memory = &service.body_memory;
+    let body = body::read(request.headers(), payload, limits, memory, &covers, earlier_roots);
     let body = timeout(Duration::from_secs(seconds), body).await;
     let body = body.map_err(|_| ServiceError::TooSlow(seconds))??;
     let _place = service.publisher.place()?;
@@ -220,11 +231,12 @@ pub(crate) struct Named {
     pub(crate) orphan: BTreeSet<RoleName>,
     pub(crate) compromised: BTreeSet<RoleName>,
     pub(crate) replaces: Option<String>,
+    pub(crate) adopt: bool,
 }
 
 impl Named {
     pub(crate) fn batch(&self) -> Batch {
-        let mut batch = Batch::default();
+        let mut batch = if self.adopt { Batch::adopting() } else { Batch::default() };
         (batch.pending, batch.orphan) = (self.pending.clone(), self.orphan.clone());
         batch.compromised = self.compromised.clone();
         batch
@@ -232,10 +244,11 @@ impl Named {
 
     fn read(request: &HttpRequest) -> Result<Named, ServiceError> {
         let mut named = Named::default();
-        for (parameter, value) in query(request, &["pending", "orphan", "compromised", "replace"])?
-        {
+        let known = ["pending", "orphan", "compromised", "replace", "adopt"];
+        for (parameter, value) in query(request, &known)? {
             match parameter.as_str() {
                 "replace" => named.replaces = Some(sha256(value)?),
+                "adopt" => named.adopt = boolean(&parameter, &value)?,
                 list => named.add(list, &value)?,
             }
         }

@@ -46,6 +46,8 @@ const RULES: &[Codes] = &[
     (
         422,
         &[
+            "adopted_not_whole",
+            "adopted_unverified",
             "delegated_path",
             "delegation_too_deep",
             "expired",

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use notary_schema::name::{Gun, RoleName};
 use notary_schema::online::{Overlap, Rotation};
-use notary_schema::publish::{Accepted, Head};
+use notary_schema::publish::{Accepted, Adopted, Head};
 
 use super::judge::{Judged, Verdict};
-use super::plan::{Keys, plan, require_whole, versions_after};
+use super::plan::{Keys, plan, plan_anew, require_whole, versions_after};
 use super::roll::Unfinished;
 use super::{Ground, Publisher, Room, Waiting, answer};
 use crate::StopPoint;
@@ -31,6 +31,8 @@ struct Next {
     files: Vec<RoleFile>,
     /// What the roots among them change in the keys of the online roles.
     rotation: Rotation,
+    /// The repository of somebody else that the first publish takes over.
+    adopted: Option<Adopted>,
     members: Vec<Member>,
     /// Those who wait for the first publish.
     later: Vec<Waiting>,
@@ -40,6 +42,7 @@ impl Next {
     fn add(&mut self, waiting: Waiting, judged: Judged) {
         if let Some(accepted) = &judged.accepted {
             self.rotation.then(&accepted.rotation);
+            self.adopted = accepted.adopted.clone();
         }
         let files = judged.accepted.map_or_else(Vec::new, files_of);
         let brought = files.iter().map(RoleFile::role).collect();
@@ -114,7 +117,8 @@ struct Member {
 
 /// The new files of an accepted publish.
 fn files_of(accepted: Accepted) -> Vec<RoleFile> {
-    let root = accepted.root.into_iter().map(RoleFile::Root);
+    let earlier = accepted.adopted.into_iter().flat_map(|adopted| adopted.roots);
+    let root = earlier.chain(accepted.root).map(RoleFile::Root);
     let targets = accepted.files.into_iter();
     root.chain(targets.map(|(role, file)| RoleFile::Targets(role, file))).collect()
 }
@@ -255,8 +259,18 @@ impl Publisher {
             true => self.keys_now(&ground.collection).await?,
             false => self.keys_then(&ground.collection).await?,
         };
-        let (keys, versions) = (keys.and(&next.rotation.taken_away), versions_after(head)?);
-        let plan = plan(head, &next.files, &keys, &self.lifetimes, versions, now);
+        let keys = keys.and(&next.rotation.taken_away);
+        let plan = match &next.adopted {
+            None => {
+                let versions = versions_after(head)?;
+                plan(head, &next.files, &keys, &self.lifetimes, versions, now)
+            }
+            Some(Adopted { head, .. }) => {
+                let (snapshot, versions) = (head.snapshot.signed(), versions_after(Some(head))?);
+                self.require_reachable(&ground.collection, versions.timestamp).await?;
+                plan_anew(snapshot, &next.files, &keys, &self.lifetimes, versions, now)
+            }
+        };
         if let Some(next) = &next.head {
             require_whole(&next.files, &plan)?;
         }

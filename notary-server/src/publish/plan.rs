@@ -42,6 +42,21 @@ pub(super) fn plan(
     online::plan(previous, entries, signing, lifetimes, versions, now)
 }
 
+/// Plans both online roles of a first release whose entries are known: those of the repository that it
+/// takes over, or those of the plan before. They stay in the form in which they were signed.
+pub(super) fn plan_anew(
+    entries: &Snapshot,
+    files: &[RoleFile],
+    keys: &Keys,
+    lifetimes: &Lifetimes,
+    versions: Versions,
+    now: DateTime<Utc>,
+) -> Plan {
+    let root = next_root(None, files);
+    let signing = Signing { root: &root, held: &keys.held, overlap: &keys.overlap };
+    online::plan(Some(entries), [], signing, lifetimes, versions, now)
+}
+
 /// The online keys of a collection.
 #[derive(Debug, Default)]
 pub(super) struct Keys {

@@ -11,18 +11,19 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use notary_schema::envelope::Envelope;
 use notary_schema::json;
+use notary_schema::name::Version;
 use notary_schema::online::{OnlineRole, Plan, PlannedSnapshot, Versions, accept_answer};
 use notary_schema::publish::Head;
 use notary_schema::role::{Snapshot, Timestamp};
 use notary_schema::wire::{RememberedFile, SignerMemory, refusal_code};
 
-use super::plan::{next_root, plan, versions_after};
+use super::plan::{next_root, plan, plan_anew, versions_after};
 use super::{Ground, Publisher};
 use crate::StopPoint;
 use crate::error::{SIGNER_AHEAD, ServiceError, role_of_entry};
 use crate::served::Live;
 use crate::signer_client::{self, NO_KEY, Release, SignFailure, SignerError, Trouble};
-use crate::store::{Joining, Pause, Prepared, RoleFile};
+use crate::store::{Collection, Joining, Pause, Prepared, RoleFile};
 
 /// Longest pause between two attempts at a slot that the signer refuses, in seconds.
 const MAX_PAUSE_SECONDS: i64 = 300;
@@ -232,7 +233,15 @@ impl Publisher {
         let files: Vec<RoleFile> = prepared.files().iter().chain(&joining.files).cloned().collect();
         let keys = self.keys_now(collection).await?.and(prepared.overlap()).and(&joining.overlap);
         let versions = memory.versions_after(head)?;
-        let mut next = plan(head, &files, &keys, &self.lifetimes, versions, now);
+        let mut next = match (head, &prepared.plan().snapshot) {
+            // No head says how far clients have seen: what was planned does.
+            (None, Some(planned)) => {
+                let entries: Snapshot = json::read(&planned.signed).expect("we wrote it");
+                let versions = versions.no_lower_than(prepared.plan());
+                plan_anew(&entries, &files, &keys, &self.lifetimes, versions, now)
+            }
+            _ => plan(head, &files, &keys, &self.lifetimes, versions, now),
+        };
         memory.require_below(&next)?;
         if joining.files.is_empty() {
             let root = next_root(head, &files);
@@ -246,6 +255,28 @@ impl Publisher {
         }
         let rebuilt = self.store.rebuild(prepared, next, joining).await?;
         rebuilt.ok_or(Unfinished::Moved)
+    }
+
+    /// Refuses a first timestamp that the signer would not sign: it would find out when the snapshot
+    /// is recorded already, and a release is not taken back from there.
+    pub(super) async fn require_reachable(
+        &self,
+        collection: &Collection,
+        timestamp: Version,
+    ) -> Result<(), ServiceError> {
+        let memory = self.signer.memory(&collection.gun, &collection.incarnation).await?;
+        let memory = Remembered::read(memory)?;
+        let last = memory.timestamp.map_or(0, |last| last.version().get());
+        let most = self.largest_group() as u64;
+        match timestamp.get().saturating_sub(last) > most {
+            false => Ok(()),
+            true => Err(ServiceError::SignerRefused {
+                code: "version_jump".to_owned(),
+                reason: format!(
+                    "timestamp would jump from version {last} to {timestamp}, by more than {most}"
+                ),
+            }),
+        }
     }
 
     /// Notes why a slot waits, and for how long: about twice as long each time.

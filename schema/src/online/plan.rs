@@ -98,6 +98,13 @@ impl Versions {
         let timestamp = above(self.timestamp, timestamp)?;
         Ok(Versions { snapshot: above(self.snapshot, snapshot)?, timestamp })
     }
+
+    /// Those of a plan, where they are further.
+    pub fn no_lower_than(self, plan: &Plan) -> Versions {
+        let snapshot = plan.snapshot.as_ref().map_or(self.snapshot, |planned| planned.version);
+        let timestamp = self.timestamp.max(plan.timestamp.version);
+        Versions { snapshot: self.snapshot.max(snapshot), timestamp }
+    }
 }
 
 /// Plans both online roles: the snapshot after `previous` with these entries, and the timestamp that

@@ -9,6 +9,7 @@
 //! may be expired, only what is new must not be. *Nothing stored becomes unverifiable by accident*:
 //! a batch that orphans a role says so.
 
+mod adopted;
 mod chain;
 mod files;
 mod head;
@@ -27,6 +28,8 @@ use crate::envelope::{Allowance, Envelope, EnvelopeError};
 use crate::name::{RoleName, Version};
 use crate::online::{HeldKeys, Rotation};
 use crate::role::{FileMeta, Root, Targets};
+pub use adopted::Adopted;
+use adopted::Foreign;
 pub use files::check_target;
 pub use head::{Head, StoredFile, first_unlisted};
 pub use refusal::Refusal;
@@ -83,6 +86,8 @@ pub struct Rules {
 pub struct Batch {
     root: Option<Arc<Envelope<Root>>>,
     targets: BTreeMap<RoleName, Arc<Envelope<Targets>>>,
+    /// What somebody else has published, where the batch takes it over.
+    foreign: Option<Foreign>,
     /// What earlier parts left of what may be built.
     left: Option<Allowance>,
     /// Roles that get a delegation here and no file yet.
@@ -95,13 +100,30 @@ pub struct Batch {
 }
 
 impl Batch {
+    /// A batch that takes over a repository of somebody else: it also has parts for its snapshot, its
+    /// timestamp and its earlier roots, `1.root` to the one before the new root.
+    pub fn adopting() -> Batch {
+        Batch { foreign: Some(Foreign::default()), ..Batch::default() }
+    }
+
+    /// Whether a part of this name is an earlier root of such a repository.
+    pub fn is_earlier_root(name: &RoleName) -> bool {
+        Foreign::is_earlier_root(name)
+    }
+
     /// Reads the part of a role.
     pub fn add(&mut self, role: RoleName, bytes: Arc<[u8]>) -> Result<(), Refusal> {
         let unreadable = |error: EnvelopeError| Refusal::Unreadable { role: role.clone(), error };
+        let mut left = Allowance::of_part(self.left, bytes.len() as u64);
+        if let Some(foreign) = &mut self.foreign
+            && foreign.add(&role, &bytes, &mut left)?
+        {
+            self.left = Some(left);
+            return Ok(());
+        }
         if role == RoleName::SNAPSHOT || role == RoleName::TIMESTAMP {
             return Err(Refusal::OnlineRole(role));
         }
-        let mut left = Allowance::of_part(self.left, bytes.len() as u64);
         let repeated = if role == RoleName::ROOT {
             let file = Envelope::parse_within(bytes, &mut left).map_err(unreadable)?;
             self.root.replace(Arc::new(file)).is_some()
@@ -177,6 +199,8 @@ pub struct Accepted {
     pub rotation: Rotation,
     /// What clients in the field would trip over.
     pub warnings: Vec<String>,
+    /// The repository of somebody else that it takes over.
+    pub adopted: Option<Adopted>,
 }
 
 impl Accepted {
@@ -223,6 +247,9 @@ pub fn check(
     rules: &Rules,
     now: DateTime<Utc>,
 ) -> Result<Accepted, Refusal> {
+    if let (None, Some(foreign)) = (head, &batch.foreign) {
+        return adopted::check(foreign, batch, rules, now);
+    }
     let view = View::new(head, batch);
     check_content(head, batch, &view, rules, now)?;
     signatures::require(head, batch, &view)?;
@@ -233,6 +260,7 @@ pub fn check(
         adds_names: view.added().next().is_some(),
         rotation: rotation(head, batch),
         warnings: files::warnings(batch),
+        adopted: None,
     })
 }
 

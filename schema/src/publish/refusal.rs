@@ -5,6 +5,7 @@ use crate::name::{KeyId, NameError, RoleName, Version};
 use crate::path::PathError;
 use crate::role::Expires;
 use crate::threshold::ThresholdNotMet;
+use crate::trusted::TrustError;
 
 /// The first rule that a batch breaks. Nothing of a refused batch is stored.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -238,6 +239,15 @@ pub enum Refusal {
         /// The roles.
         roles: Vec<RoleName>,
     },
+    /// A repository that is to be taken over is not what clients would trust.
+    #[error("the repository that is taken over is not verified: {0}")]
+    Adopted(TrustError),
+    /// A repository that is to be taken over lacks a file.
+    #[error(
+        "{0} is missing: what is taken over comes with all its roots, its timestamp, its snapshot, \
+         and every file that this lists"
+    )]
+    NotWhole(String),
     /// A chain of delegations that clients do not follow.
     #[error("a chain of {depth} delegations is longer than the limit of {limit}")]
     TooDeep {
@@ -289,6 +299,8 @@ impl Refusal {
             Refusal::Pending(_) => "pending_role",
             Refusal::MissingBins { .. } => "missing_bins",
             Refusal::NamedWithoutNeed { .. } => "named_without_need",
+            Refusal::Adopted(_) => "adopted_unverified",
+            Refusal::NotWhole(_) => "adopted_not_whole",
             Refusal::TooDeep { .. } => "delegation_too_deep",
         }
     }

@@ -2,6 +2,7 @@
 #![expect(unreachable_pub, reason = "a test binary exports nothing")]
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+mod adopted;
 mod bins;
 mod client;
 mod delegations;

@@ -264,7 +264,7 @@ fn file_of<T: Role>(
 
 fn named_of(proposal: &Proposal) -> Named {
     let Proposal { pending, orphan, compromised, .. } = proposal.clone();
-    Named { pending, orphan, compromised, replaces: None }
+    Named { pending, orphan, compromised, ..Named::default() }
 }
 
 fn batch_of(files: &[ProposedFile], named: &Named) -> Result<Batch, ServiceError> {

@@ -11,7 +11,7 @@ use actix_web::web::Bytes;
 use futures_util::stream;
 use notary_schema::name::RoleName;
 use notary_server::config::Limits;
-use notary_server::handlers::body;
+use notary_server::handlers::body::{self, EarlierRoots};
 use tokio::sync::Semaphore;
 
 use super::choices::Choices;
@@ -39,7 +39,8 @@ pub(super) fn run(data: &[u8]) {
     }
     let memory = Arc::new(Semaphore::new(MEMORY));
     let covers = |role: &RoleName| role.as_str() != "root";
-    let read = body::read(&headers, stream::iter(pieces), &LIMITS, &memory, &covers);
+    let roots = if choices.below(2) == 0 { EarlierRoots::Not } else { EarlierRoots::Come };
+    let read = body::read(&headers, stream::iter(pieces), &LIMITS, &memory, &covers, roots);
     if let Ok(body) = to_the_end(read) {
         let length: usize = body.parts.iter().map(|(_, bytes)| bytes.len()).sum();
         let longest = body.parts.iter().map(|(_, bytes)| bytes.len()).max();
