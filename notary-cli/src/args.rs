@@ -95,6 +95,9 @@ pub(crate) enum Command {
     Key(KeyCommand),
     /// Create a collection: keys, root 1 and targets 1
     Init(InitArgs),
+    /// Take over a TUF repository of somebody else, with its keys: its root keys sign the root that names
+    /// the server's online keys, then all of it is sent at once
+    Adopt(AdoptArgs),
     /// Show roles, keys, versions and expiries of a collection, as the server tells them
     Info(InfoArgs),
     /// List the collections that the server shows

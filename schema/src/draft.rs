@@ -171,6 +171,11 @@ impl Draft {
         self.object("keys").retain(|id, _| used.contains(id));
     }
 
+    /// Says, in a root, that names of files carry versions.
+    pub fn set_consistent_snapshot(&mut self) {
+        self.document.insert("consistent_snapshot".into(), true.into());
+    }
+
     /// The document to sign.
     pub fn finish(self) -> Unsigned {
         Unsigned::new(&Value::Object(self.document))

@@ -1,5 +1,6 @@
 //! The end-to-end tests, one binary. Each module asks one question:
 //!
+//! - [`adopt`]: do clients of a foreign repository follow when the server takes it over?
 //! - [`agent`]: what does an update agent ask for, and what can a mirror do to it?
 //! - [`architecture`]: do packages depend on each other, and on others, as the map says?
 //! - [`bins`]: are names in hash bins found, and published by those who may?
@@ -25,6 +26,7 @@
 //! What they start from: [`release`], as people make it, or [`scene`], a client of what is signed by
 //! hand.
 
+mod adopt;
 mod agent;
 mod architecture;
 mod bins;

@@ -6,7 +6,9 @@
 mod patience;
 pub(crate) mod roots;
 pub(crate) mod target;
+pub(crate) mod whole;
 
+use std::io::Read;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -225,6 +227,9 @@ impl<'a> Agent<'a> {
         max_bytes: u64,
     ) -> Result<(Option<Arc<[u8]>>, Duration), AgentError> {
         let url = target::url_of_encoded(&self.base, name);
+        if url.scheme() == "file" {
+            return Ok((read_file(&url, max_bytes)?, Duration::ZERO));
+        }
         let request = Request {
             method: Method::GET,
             url: url.clone(),
@@ -294,6 +299,24 @@ impl<'a> Agent<'a> {
                 Step::Done => return Ok(()),
             }
         }
+    }
+}
+
+/// A file of a repository in a directory of this machine.
+fn read_file(url: &Url, max_bytes: u64) -> Result<Option<Arc<[u8]>>, AgentError> {
+    let path = url.to_file_path().map_err(|()| AgentError::Name(url.to_string()))?;
+    let failed = |error| AgentError::File { action: "read", path: path.clone(), error };
+    let file = match std::fs::File::open(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed(error)),
+    };
+    let mut bytes = Vec::new();
+    // One more shows that it is too long.
+    file.take(max_bytes.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
+    match bytes.len() as u64 > max_bytes {
+        true => Err(UpdateError::TooLong { name: path.display().to_string(), max_bytes }.into()),
+        false => Ok(Some(bytes.into())),
     }
 }
 

@@ -35,6 +35,27 @@ pub(crate) struct InitArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct AdoptArgs {
+    /// The collection that it becomes
+    pub(crate) gun: Gun,
+    /// Where their metadata is
+    #[arg(long, value_name = "URL|DIR")]
+    pub(crate) from: String,
+    /// A root of theirs that you trust; clients that trust it follow
+    #[arg(long, value_name = "FILE")]
+    pub(crate) root: PathBuf,
+    /// Where the new root is kept until enough of their root keys have signed it
+    #[arg(long, value_name = "FILE", default_value = "adopting.root.json")]
+    pub(crate) new_root: PathBuf,
+    /// Only who has a token that allows it may read the collection
+    #[arg(long)]
+    pub(crate) private: bool,
+    /// A root key of theirs [default: all of the trust directory that their root lists]
+    #[arg(long, value_name = "KEYREF")]
+    pub(crate) key: Vec<String>,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct InfoArgs {
     /// The collection
     pub(crate) gun: Gun,

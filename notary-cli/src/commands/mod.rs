@@ -1,5 +1,6 @@
 //! The commands, one file for each group. A command decides and asks; the rules are elsewhere.
 
+mod adopt;
 mod bins;
 mod client;
 mod collections;
@@ -120,6 +121,7 @@ async fn dispatch(session: &Session, command: Command) -> Result<Outcome, Failur
     match command {
         Command::Key(command) => key::run(session, command),
         Command::Init(args) => init::run(session, args).await,
+        Command::Adopt(args) => adopt::run(session, args).await,
         Command::Info(args) => info::run(session, args).await,
         Command::Collections => collections::list(session).await,
         Command::Log(args) => log::run(session, args).await,

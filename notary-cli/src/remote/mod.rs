@@ -245,6 +245,18 @@ impl<'a> Server<'a> {
         self.call(Method::POST, url, Body::Files(files)).await
     }
 
+    /// Sends a repository of somebody else, with the root that names our online keys. Repeating it is
+    /// harmless.
+    pub(crate) async fn adopt(
+        &self,
+        gun: &Gun,
+        files: &[(RoleName, Arc<[u8]>)],
+    ) -> Result<PublishAnswer, RemoteError> {
+        let mut url = self.metadata_url(gun);
+        url.query_pairs_mut().append_pair("adopt", "true");
+        self.call(Method::POST, url, Body::Files(files)).await
+    }
+
     /// Sends signed files as one publish. Repeating it is harmless.
     pub(crate) async fn publish(
         &self,

@@ -20,6 +20,7 @@ macro_rules! scripts {
 
 scripts! {
     administration
+    adopting
     changing
     clients
     collections

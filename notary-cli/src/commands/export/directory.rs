@@ -20,16 +20,11 @@ use notary_schema::name::{RoleName, Version};
 use notary_schema::role::Timestamp;
 use notary_schema::trusted::TrustedSet;
 
+use crate::agent::whole::named;
 use crate::exit::Failure;
 use crate::output::Progress;
 use crate::session::Session;
 use crate::trust_dir::{Lock, MetadataDir, StateError, files};
-
-/// The version that stands in the names of a repository, which has consistent snapshots or not.
-pub(super) fn named(trusted: &TrustedSet, version: Version) -> Option<Version> {
-    let consistent = trusted.root().signed().consistent_snapshot == Some(true);
-    Some(version).filter(|_| consistent)
-}
 
 /// The file of a role, without percent-encoding.
 fn place(role: &RoleName, version: Option<Version>) -> String {
@@ -62,7 +57,7 @@ impl Exported {
     pub(super) fn new(
         trusted: &TrustedSet,
         roots: &[Arc<[u8]>],
-        roles: Vec<(RoleName, Version, Arc<[u8]>)>,
+        roles: &[(RoleName, Version, Arc<[u8]>)],
     ) -> Result<Exported, Failure> {
         let whole = "a refresh ends with snapshot and timestamp";
         let (snapshot, timestamp) = (trusted.snapshot(), trusted.timestamp());
@@ -75,7 +70,7 @@ impl Exported {
         });
         let mut files: Vec<File> = roots.next().into_iter().collect();
         let snapshot = (RoleName::SNAPSHOT, snapshot.version(), snapshot.bytes().clone());
-        for (role, version, bytes) in roles.into_iter().chain([snapshot]) {
+        for (role, version, bytes) in roles.iter().cloned().chain([snapshot]) {
             let version = named(trusted, version);
             let place = place(&role, version);
             if !is_usable(&place) {

@@ -1,0 +1,252 @@
+//! `notary adopt`: takes over a TUF repository of somebody else, with its keys and its history.
+//!
+//! Theirs is only read, ours has a reserved name and nothing more, until their root keys have signed
+//! the root that names our online keys. That root lies in a file, which may go around between those
+//! who hold the keys; the command is repeated until it has all signatures, and when it was interrupted.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use notary_schema::draft::Draft;
+use notary_schema::envelope::{Envelope, Unsigned};
+use notary_schema::name::{Gun, KeyId, RoleName, Version};
+use notary_schema::online::{HeldKeys, Lifetimes, OnlineRole, expires_after};
+use notary_schema::publish::{Batch, Refusal, Rules, check};
+use notary_schema::role::{RoleKeys, Root};
+use notary_schema::trusted::{Expiry, TrustedSet};
+use notary_schema::updater::local_name;
+use serde_json::json;
+use url::Url;
+
+use crate::agent::Agent;
+use crate::agent::whole::{Whole, read_whole};
+use crate::args::AdoptArgs;
+use crate::exit::{Failure, Outcome};
+use crate::keyring::{Purpose, listed};
+use crate::remote::Reservation;
+use crate::session::Session;
+use crate::settings::parse_url;
+use crate::trust_dir::{MetadataDir, files};
+
+/// The online keys of the new collection.
+type OnlineKeys = Vec<(OnlineRole, notary_schema::key::Key)>;
+/// Who has signed, and what.
+type Signatures = Vec<(KeyId, Vec<u8>)>;
+
+/// Runs `notary adopt`.
+pub(crate) async fn run(session: &Session, args: AdoptArgs) -> Result<Outcome, Failure> {
+    let (gun, now) = (&args.gun, session.now());
+    let pinned = std::fs::read(&args.root);
+    let pinned = pinned.map_err(|error| Failure::file("read", &args.root, error))?;
+    let (collection, _lock) = session.locked(gun).await?;
+    let whole = read(session, &args.from, &pinned, now).await?;
+    let reservation = Reservation { private: args.private, replace: None };
+    let mut online = OnlineKeys::new();
+    for role in [OnlineRole::Snapshot, OnlineRole::Timestamp] {
+        online.push((role, session.server()?.online_key(gun, role, &reservation).await?.key));
+    }
+    let root = next_root(session, &args, &whole, &online, now)?;
+    let files = files_of(&whole, &root);
+    judge(&files, &online, now).map_err(|refusal| match refusal {
+        Refusal::Threshold(missing) => Failure::SignaturesMissing(format!(
+            "{missing}; nothing was sent: have {} signed by more of their root keys, and say the \
+             same again",
+            args.new_root.display()
+        )),
+        refusal => refusal.into(),
+    })?;
+    let answer = session.server()?.adopt(gun, &files).await?;
+    answer.warnings.iter().for_each(|warning| session.output.warn(warning));
+    session.pin(&collection, &pinned)?;
+    session.refreshed(gun, now, Expiry::Reported).await?;
+    report(session, gun, &whole, &root, (answer.snapshot, answer.timestamp))
+}
+
+/// Reads all of their repository, starting with the root that is trusted.
+async fn read(
+    session: &Session,
+    from: &str,
+    pinned: &[u8],
+    now: DateTime<Utc>,
+) -> Result<Whole, Failure> {
+    let here = tempfile::tempdir();
+    let action = "make a temporary directory";
+    let here = here.map_err(|error| Failure::System { action, error })?;
+    let metadata = MetadataDir::new(here.path().to_owned());
+    metadata.save(&local_name(&RoleName::ROOT), pinned)?;
+    let http = session.http();
+    let mut agent = Agent::new(metadata, place(from)?, None, http, now, Expiry::Reported);
+    agent.refresh().await?;
+    let whole = read_whole(&mut agent, &session.output, now).await?;
+    let pinned = TrustedSet::new(pinned.to_vec(), now, Expiry::Reported)?;
+    let pinned = pinned.root();
+    let at = usize::try_from(pinned.version().get() - 1).unwrap_or(usize::MAX);
+    let same =
+        whole.roots.files.get(at).and_then(|root| Envelope::<Root>::parse(root.clone()).ok());
+    if !whole.roots.gaps.is_empty() || same.is_none_or(|root| root.message() != pinned.message()) {
+        return Err(Failure::Refused(format!(
+            "{from} has no chain of roots from root 1 on through the one that is trusted; clients \
+             of older roots could not follow"
+        )));
+    }
+    if let Some(name) = whole.left_out.first() {
+        return Err(Failure::Refused(format!(
+            "the snapshot of {from} lists {name}, for which neither a key nor a hash vouches; have \
+             it published again there"
+        )));
+    }
+    Ok(whole)
+}
+
+/// A URL, or a directory.
+fn place(from: &str) -> Result<Url, Failure> {
+    if !Path::new(from).is_dir() {
+        return parse_url(from).map_err(Failure::from);
+    }
+    let path = std::fs::canonicalize(from);
+    let path = path.map_err(|error| Failure::file("read", Path::new(from), error))?;
+    Url::from_directory_path(&path)
+        .map_err(|()| Failure::Usage(format!("no URL names the directory {from}")))
+}
+
+/// The root that names our online keys, with every signature that there is: those in its file, and
+/// those of the keys here that their root lists. It is written before anything is sent.
+fn next_root(
+    session: &Session,
+    args: &AdoptArgs,
+    whole: &Whole,
+    online: &OnlineKeys,
+    now: DateTime<Utc>,
+) -> Result<Envelope<Root>, Failure> {
+    let before = whole.trusted.root();
+    let (document, signatures) = match files::read(&args.new_root)? {
+        Some(there) => opened(&args.new_root, there, before, online)?,
+        None => (draft(before, online, now)?, Vec::new()),
+    };
+    let keyring = session.keyring()?;
+    let available = keyring.available(&args.key)?;
+    let unsigned = parsed(document.with_signatures(&[]));
+    let authorities = [before.signed(), unsigned.signed()];
+    let authorities = authorities.iter().filter_map(|root| root.authority(&RoleName::ROOT));
+    let mut keys: Vec<(KeyId, _)> = authorities
+        .flat_map(|authority| listed(&available, authority))
+        .map(|(keyid, key)| (keyid.clone(), key))
+        .collect();
+    keys.retain(|(keyid, _)| signatures.iter().all(|(signed, _)| signed != keyid));
+    keys.dedup_by(|one, other| one.0 == other.0);
+    let keys: Vec<_> = keys.iter().map(|(keyid, key)| (keyid, *key)).collect();
+    let own = parsed(keyring.sign_with(&document, Purpose::Root, &keys)?);
+    let signatures: Vec<_> = signatures.into_iter().chain(signatures_of(&own)).collect();
+    let file = document.with_signatures(&signatures);
+    files::write(&args.new_root, &file)?;
+    Ok(parsed(file))
+}
+
+/// The root of an earlier run, and who has signed it.
+fn opened(
+    path: &Path,
+    file: Vec<u8>,
+    before: &Envelope<Root>,
+    online: &OnlineKeys,
+) -> Result<(Unsigned, Signatures), Failure> {
+    let other = |why: String| {
+        Failure::Conflict(format!(
+            "{} is not the root after theirs that names our online keys: {why}; move it away, and a \
+             new one is made",
+            path.display()
+        ))
+    };
+    let root = Envelope::<Root>::parse(file).map_err(|error| other(error.to_string()))?;
+    if Ok(root.version()) != before.version().next() {
+        return Err(other(format!("it is root {}, theirs {}", root.version(), before.version())));
+    }
+    for (role, key) in online {
+        let listed = root.signed().role_keys(&role.name());
+        if listed.is_none_or(|listed| listed.keyids != [key.id().clone()]) {
+            return Err(other(format!("it names other keys for {}", role.name())));
+        }
+    }
+    Ok((Unsigned::new(&root.document()), signatures_of(&root)))
+}
+
+fn draft(
+    before: &Envelope<Root>,
+    online: &OnlineKeys,
+    now: DateTime<Utc>,
+) -> Result<Unsigned, Failure> {
+    let expires = expires_after(now, Lifetimes::default().root_seconds);
+    let mut draft = Draft::next(before, expires)?;
+    for (role, key) in online {
+        let signers = RoleKeys::new(vec![key.id().clone()], 1).map_err(Failure::Usage)?;
+        draft.set_signers(&role.name(), &signers, std::slice::from_ref(key));
+    }
+    draft.set_consistent_snapshot();
+    Ok(draft.finish())
+}
+
+fn parsed(root: Vec<u8>) -> Envelope<Root> {
+    Envelope::parse(root).expect("it was read before it was signed")
+}
+
+fn signatures_of(root: &Envelope<Root>) -> Signatures {
+    let signatures = root.signatures().iter();
+    signatures.filter_map(|one| Some((one.keyid.clone(), one.bytes.clone()?))).collect()
+}
+
+/// All that is sent: what they have published, and the new root.
+fn files_of(whole: &Whole, root: &Envelope<Root>) -> Vec<(RoleName, Arc<[u8]>)> {
+    let read = "a refresh ends with snapshot and timestamp";
+    let (snapshot, timestamp) = (whole.trusted.snapshot(), whole.trusted.timestamp());
+    let earlier = (1..).zip(&whole.roots.files).map(|(version, root): (u64, _)| {
+        let name = RoleName::parse(&format!("{version}.root")).expect("a number and a name");
+        (name, root.clone())
+    });
+    let roles = whole.files.iter().map(|(role, _, file)| (role.clone(), file.clone()));
+    let own = [
+        (RoleName::SNAPSHOT, snapshot.expect(read).bytes().clone()),
+        (RoleName::TIMESTAMP, timestamp.expect(read).bytes().clone()),
+        (RoleName::ROOT, root.bytes().clone()),
+    ];
+    earlier.chain(roles).chain(own).collect()
+}
+
+/// Judges what is about to be sent, as the server will.
+fn judge(
+    files: &[(RoleName, Arc<[u8]>)],
+    online: &OnlineKeys,
+    now: DateTime<Utc>,
+) -> Result<(), Refusal> {
+    let mut batch = Batch::adopting();
+    for (role, file) in files {
+        batch.add(role.clone(), file.clone())?;
+    }
+    let rules = Rules {
+        offline_max_seconds: Lifetimes::default().offline_max_seconds,
+        held_keys: HeldKeys::from_iter(online.iter().map(|(role, key)| (*role, key.id().clone()))),
+        ..Rules::default()
+    };
+    check(None, &batch, &rules, now).map(drop)
+}
+
+fn report(
+    session: &Session,
+    gun: &Gun,
+    whole: &Whole,
+    root: &Envelope<Root>,
+    (snapshot, timestamp): (Version, Version),
+) -> Result<Outcome, Failure> {
+    let (roles, root) = (whole.files.len(), root.version());
+    let text = format!(
+        "adopted {gun}: roots 1 to {root}, {roles} roles, snapshot {snapshot}, timestamp {timestamp}\n"
+    );
+    let value = json!({
+        "collection": gun, "root_version": root, "roles": roles, "snapshot": snapshot,
+        "timestamp": timestamp,
+    });
+    session.output.result(&value, &text)?;
+    session.output.message(format_args!(
+        "publish nothing more to the old place; serve `notary export {gun}` there, or redirect"
+    ));
+    Ok(Outcome::Done)
+}
