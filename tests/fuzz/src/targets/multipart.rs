@@ -39,7 +39,7 @@ pub(super) fn run(data: &[u8]) {
     }
     let memory = Arc::new(Semaphore::new(MEMORY));
     let covers = |role: &RoleName| role.as_str() != "root";
-    let roots = if most % 2 == 0 { EarlierRoots::Not } else { EarlierRoots::Come };
+    let roots = if most.is_multiple_of(2) { EarlierRoots::Not } else { EarlierRoots::Come };
     let read = body::read(&headers, stream::iter(pieces), &LIMITS, &memory, &covers, roots);
     if let Ok(body) = to_the_end(read) {
         let length: usize = body.parts.iter().map(|(_, bytes)| bytes.len()).sum();
