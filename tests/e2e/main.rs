@@ -19,6 +19,7 @@
 //! - [`memory`]: what does a body cost?
 //! - [`panics`]: what does a mistake in a program cost?
 //! - [`properties`]: what holds for every file
+//! - [`runbooks`]: do the commands of the runbooks do what the pages say?
 //! - [`stolen`]: what can a stolen part do, and what not?
 //! - [`vectors`]: do python-securesystemslib and we agree, both ways?
 //! - [`watch`]: does a machine get what is published, and nothing else?
@@ -48,6 +49,7 @@ mod pitfalls;
 mod properties;
 mod release;
 mod rotation;
+mod runbooks;
 mod scene;
 mod stolen;
 mod vectors;

@@ -2,7 +2,7 @@
 //! by line; [`script`] says how they are read.
 
 mod commands;
-mod script;
+pub(crate) mod script;
 
 macro_rules! scripts {
     ($($name:ident)*) => {

@@ -40,26 +40,31 @@ pub(crate) fn run(name: &str, script: &str) {
     for line in script.lines().filter(|line| !is_outcome(line)) {
         transcript += line;
         transcript.push('\n');
-        transcript += &stage.perform(line);
+        transcript += &stage.perform(line).marked();
     }
+    require_same(&format!("tests/e2e/cli/{name}.script"), script, &transcript);
+}
+
+/// A file of the tree says what was found, or is made to say so.
+#[track_caller]
+pub(crate) fn require_same(file: &str, wanted: &str, found: &str) {
     if std::env::var_os(BLESS).is_some() {
-        let file = format!("{}/e2e/cli/{name}.script", env!("CARGO_MANIFEST_DIR"));
-        return std::fs::write(file, transcript).expect("the script is in the tree");
+        return std::fs::write(tree::root().join(file), found).expect("it is in the tree");
     }
-    let mut pairs = script.lines().zip(transcript.lines()).enumerate();
+    let mut pairs = wanted.lines().zip(found.lines()).enumerate();
     let differs = pairs.find(|(_, (wanted, found))| wanted != found);
-    let shorter = script.lines().count().min(transcript.lines().count());
+    let shorter = wanted.lines().count().min(found.lines().count());
     let at = differs.map_or(shorter, |(at, _)| at);
-    if script != transcript {
+    if wanted != found {
         let around = |text: &str| {
             let lines = text.lines().skip(at.saturating_sub(3)).take(12);
             lines.map(|line| format!("{line}\n")).collect::<String>()
         };
         panic!(
-            "{name}.script differs from line {}\n--- wanted\n{}--- found\n{}",
+            "{file} differs from line {}\n--- wanted\n{}--- found\n{}",
             at + 1,
-            around(script),
-            around(&transcript)
+            around(wanted),
+            around(found)
         );
     }
 }
@@ -73,22 +78,58 @@ pub(crate) fn commands(script: &str) -> impl Iterator<Item = (&str, &str)> {
     script.lines().filter_map(|line| line.split_once("$ "))
 }
 
+/// What a line came to, with placeholders; nothing where it ran no command of a person.
+#[derive(Default)]
+pub(crate) struct Printed {
+    stdout: String,
+    stderr: String,
+    /// The exit code.
+    pub(crate) code: i32,
+}
+
+impl Printed {
+    /// As scripts have it: each line marked with where it was printed.
+    fn marked(&self) -> String {
+        let mut text = String::new();
+        for (mark, printed) in [('|', &self.stdout), ('!', &self.stderr)] {
+            for line in printed.lines() {
+                text += format!("{mark} {line}").trim_end();
+                text.push('\n');
+            }
+        }
+        match self.code {
+            0 => text,
+            code => text + &format!("= {code}\n"),
+        }
+    }
+
+    /// As people have it before them.
+    pub(crate) fn plain(&self) -> String {
+        let lines = self.stdout.lines().chain(self.stderr.lines());
+        let text: String = lines.map(|line| format!("{}\n", line.trim_end())).collect();
+        match self.code {
+            0 => text,
+            code => text + &format!("(exit code {code})\n"),
+        }
+    }
+}
+
 /// The world of a script and the people in it.
-struct Stage {
+pub(crate) struct Stage {
     world: World,
     people: BTreeMap<String, Person>,
     values: Values,
 }
 
 impl Stage {
-    fn new() -> Stage {
+    pub(crate) fn new() -> Stage {
         let world = World::start();
         let values = Values::new(world.directory());
         Stage { world, people: BTreeMap::new(), values }
     }
 
-    /// Does what a line says, and answers the lines of its outcome.
-    fn perform(&mut self, line: &str) -> String {
+    /// Does what a line says.
+    pub(crate) fn perform(&mut self, line: &str) -> Printed {
         if let Some(who) = line.strip_prefix("@ ") {
             let (name, grant) = who.split_once(' ').unwrap_or((who, ""));
             let person = match grant {
@@ -96,31 +137,26 @@ impl Stage {
                 grant => self.world.person(name, grant),
             };
             self.people.insert(name.to_owned(), person);
-            return String::new();
+            return Printed::default();
         }
         let Some((who, command)) = line.split_once("$ ") else {
             assert!(line.is_empty() || line.starts_with('#'), "what is {line:?}?");
-            return String::new();
+            return Printed::default();
         };
         if who == "world" {
             self.change(command);
-            return String::new();
+            return Printed::default();
         }
         let person = self.people.get(who).unwrap_or_else(|| panic!("nobody is called {who}"));
         let mut shell = person.shell(&self.values.spelled_out(command));
         shell.env("TERMINAL", tree::root().join("tests/python/terminal.py"));
         shell.env("TLS", format!("https://{}", self.world.server.address()));
         let outcome = person.run(shell);
-        let mut text = String::new();
-        for (mark, printed) in [('|', outcome.stdout()), ('!', outcome.stderr())] {
-            for line in self.values.placeholders(&printed).lines() {
-                text += format!("{mark} {line}").trim_end();
-                text.push('\n');
-            }
-        }
-        match outcome.code() {
-            0 => text,
-            code => text + &format!("= {code}\n"),
+        let stdout = self.values.placeholders(&outcome.stdout());
+        Printed {
+            stdout,
+            stderr: self.values.placeholders(&outcome.stderr()),
+            code: outcome.code(),
         }
     }
 
