@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use notary_schema::name::Gun;
-use notary_schema::wire::{Event, EventKind};
+use notary_schema::wire::{Event, EventKind, EventRevocation};
 use serde_json::json;
 
 use crate::args::LogArgs;
@@ -81,12 +81,17 @@ fn line(event: &Event) -> String {
         EventKind::Delete => "delete",
         EventKind::Undelete => "undelete",
         EventKind::Policy => "policy",
+        EventKind::Revoke => "revoke",
+        EventKind::Unrevoke => "unrevoke",
     };
     let mut line = format!("{} {} {kind}", event.seq, event.at.format("%Y-%m-%dT%H:%M:%SZ"));
     let roles: Vec<_> =
         event.roles.iter().map(|file| format!("{} {}", file.name, file.version)).collect();
     if !roles.is_empty() {
         line += &format!(": {}", roles.join(", "));
+    }
+    if let Some(EventRevocation { keyid, reason }) = &event.revocation {
+        line += &format!(": {keyid}: {}", one_line(reason));
     }
     if let Some(by) = &event.by {
         line += &format!(" (by {})", one_line(by));

@@ -91,5 +91,6 @@ fn event(row: EventRow, gun: &str) -> StoreResult<Event> {
         at: time(row.at)?,
         by: row.done_by,
         roles: column("files of an event", serde_json::from_str(&row.roles))?,
+        revocation: None,
     })
 }

@@ -158,9 +158,12 @@ pub struct RoleInfo {
     /// Its current file; absent while a delegation waits for the first one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<FileInfo>,
-    /// Who may sign it.
+    /// Who may sign it; nobody where it has a file and no delegation leads to it any more.
     pub keyids: Vec<KeyId>,
-    /// How many of them must.
+    /// Those of them that are revoked: they sign nothing new.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub revoked: Vec<KeyId>,
+    /// How many of them must; 0 where nobody may.
     pub threshold: u32,
     /// Who delegates to it; absent for top-level roles.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -190,6 +193,9 @@ pub struct BinsInfo {
     pub count: u64,
     /// Who may sign them.
     pub keyids: Vec<KeyId>,
+    /// Those of them that are revoked: they sign nothing new.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub revoked: Vec<KeyId>,
     /// How many of them must.
     pub threshold: u32,
     /// When the first of them expires.

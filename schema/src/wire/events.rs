@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::name::{Gun, RoleName, Version};
+use crate::name::{Gun, KeyId, RoleName, Version};
 
 /// One event. Events are numbered in commit order, without gaps over the whole server.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -24,6 +24,9 @@ pub struct Event {
     /// The files that it brought, snapshot and timestamp included.
     #[serde(default)]
     pub roles: Vec<EventFile>,
+    /// The key that was revoked, or is good again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revocation: Option<EventRevocation>,
 }
 
 /// What happened.
@@ -41,6 +44,20 @@ pub enum EventKind {
     Undelete,
     /// Its policy changed.
     Policy,
+    /// A key signs nothing new any more.
+    Revoke,
+    /// A key that was revoked is good again.
+    Unrevoke,
+}
+
+/// The key of an event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct EventRevocation {
+    /// The key.
+    pub keyid: KeyId,
+    /// Why it was revoked, in words.
+    pub reason: String,
 }
 
 /// A file of an event.

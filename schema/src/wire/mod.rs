@@ -7,6 +7,7 @@
 mod collections;
 mod events;
 mod proposals;
+mod revocations;
 mod signer;
 mod tokens;
 
@@ -16,6 +17,7 @@ use serde_json::{Map, Value};
 pub use collections::*;
 pub use events::*;
 pub use proposals::*;
+pub use revocations::*;
 pub use signer::*;
 pub use tokens::*;
 
