@@ -15,6 +15,9 @@ pub(crate) enum TokenCommand {
     Revoke {
         /// Its id
         id: String,
+        /// Also those that were made with it, and with them
+        #[arg(long)]
+        cascade: bool,
     },
 }
 

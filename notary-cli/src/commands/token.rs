@@ -17,9 +17,11 @@ pub(crate) async fn run(session: &Session, command: TokenCommand) -> Result<Outc
             let text: String = tokens.iter().map(line).collect();
             session.output.result(&json!({ "tokens": tokens }), &text)?;
         }
-        TokenCommand::Revoke { id } => {
-            session.server()?.revoke_token(&id).await?;
-            session.output.result(&json!({ "revoked": id }), &format!("revoked {id}\n"))?;
+        TokenCommand::Revoke { id, cascade } => {
+            session.server()?.revoke_token(&id, cascade).await?;
+            let value = json!({ "revoked": id, "cascade": cascade });
+            let made = if cascade { " and those that were made with it" } else { "" };
+            session.output.result(&value, &format!("revoked {id}{made}\n"))?;
         }
     }
     Ok(Outcome::Done)

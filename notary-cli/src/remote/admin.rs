@@ -69,11 +69,14 @@ impl Server<'_> {
         self.all(self.url_of("_trust/tokens")).await
     }
 
-    /// Has a token refused from now on.
-    pub(crate) async fn revoke_token(&self, id: &str) -> Result<(), RemoteError> {
+    /// Has a token refused from now on, and where it is wished those that were made with it.
+    pub(crate) async fn revoke_token(&self, id: &str, cascade: bool) -> Result<(), RemoteError> {
         let mut url = self.url_of("_trust/tokens/");
         // As one segment, whatever it holds.
         url.path_segments_mut().expect("http has segments").pop_if_empty().push(id);
+        if cascade {
+            url.query_pairs_mut().append_pair("cascade", "true");
+        }
         self.send(Method::DELETE, url, Body::Empty).await.map(drop)
     }
 

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::{ConfigFile, open, print};
 use crate::auth::{Grant, draw_token};
-use crate::store::{Store, Token};
+use crate::store::{Revoked, Store, Token};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -39,6 +39,9 @@ pub(super) enum Command {
         config: ConfigFile,
         /// The id of the token, as `list` shows it
         id: String,
+        /// Also those that were made with it, and with them
+        #[arg(long)]
+        cascade: bool,
     },
 }
 
@@ -82,7 +85,7 @@ pub(super) async fn run(command: Command, now: DateTime<Utc>) -> Result<(), Stri
     match command {
         Command::Create { config, token, json } => create(&config, token, json, now).await,
         Command::List { config, json } => list(&config, json).await,
-        Command::Revoke { config, id } => revoke(&config, id, now).await,
+        Command::Revoke { config, id, cascade } => revoke(&config, id, cascade, now).await,
     }
 }
 
@@ -159,10 +162,16 @@ fn line(token: &Token) -> String {
     line
 }
 
-async fn revoke(config: &ConfigFile, id: String, now: DateTime<Utc>) -> Result<(), String> {
+async fn revoke(
+    config: &ConfigFile,
+    id: String,
+    cascade: bool,
+    now: DateTime<Utc>,
+) -> Result<(), String> {
+    let which = if cascade { Revoked::AndMade } else { Revoked::Alone };
     let path: &PathBuf = &config.path;
     let store = open(&config.load()?)?;
-    match store.revoke_token(&id, now).await.map_err(|error| error.to_string())? {
+    match store.revoke_token(&id, which, now).await.map_err(|error| error.to_string())? {
         true => Ok(()),
         false => Err(format!(
             "there is no token {id}; list them with `notary-server token list --config {}`",

@@ -8,12 +8,12 @@ use chrono::{DateTime, Utc};
 use notary_schema::key::sha256_hex;
 use notary_schema::wire::{CreatedToken, GrantLevel, NewToken, Page, TokenInfo};
 
-use super::{document, no_content, no_query, page, private_json};
+use super::{boolean, document, no_content, no_query, page, private_json, query};
 use crate::auth::{Grant, draw_token};
 use crate::error::ServiceError;
 use crate::openapi::problems::{NewTokens, OneToken, Tokens};
 use crate::startup::Service;
-use crate::store::Token;
+use crate::store::{Revoked, Token};
 
 /// The name of the caller's own token in a path.
 const SELF: &str = "self";
@@ -97,15 +97,20 @@ pub async fn show(
     request: HttpRequest,
     id: Path<String>,
 ) -> Result<HttpResponse, ServiceError> {
+    no_query(&request)?;
     let token = named(&service, &request, id.into_inner()).await?;
     Ok(private_json(StatusCode::OK, &TokenInfo::from(&token)))
 }
 
-/// DELETE `/v2/_trust/tokens/{id}`: revokes a token, the caller's own included. A repeat is fine.
+/// DELETE `/v2/_trust/tokens/{id}?cascade=`: revokes a token, the caller's own included, and where it
+/// is wished those that were made with it: they are never wider. A repeat is fine.
 #[utoipa::path(
     delete, path = "/v2/_trust/tokens/{id}",
     operation_id = "revoke_token",
-    params(("id" = String, Path, description = "an id, or `self`")),
+    params(
+        ("id" = String, Path, description = "an id, or `self`"),
+        ("cascade" = Option<bool>, Query, description = "also those that were made with it, and with them"),
+    ),
     responses((status = 204, description = "revoked"), OneToken),
     security(("token" = [])),
 )]
@@ -114,10 +119,14 @@ pub async fn revoke(
     request: HttpRequest,
     id: Path<String>,
 ) -> Result<HttpResponse, ServiceError> {
+    let mut which = Revoked::Alone;
+    for (name, value) in query(&request, &["cascade"])? {
+        which = if boolean(&name, &value)? { Revoked::AndMade } else { Revoked::Alone };
+    }
     let token = named(&service, &request, id.into_inner()).await?;
-    service.store.revoke_token(&token.id, service.now()).await?;
+    service.store.revoke_token(&token.id, which, service.now()).await?;
     service.gate.forget_readers();
-    tracing::info!(token = token.id, "token revoked");
+    tracing::info!(token = token.id, ?which, "token revoked");
     Ok(no_content())
 }
 
@@ -128,7 +137,6 @@ async fn named(
     request: &HttpRequest,
     id: String,
 ) -> Result<Token, ServiceError> {
-    no_query(request)?;
     let caller = service.gate.holder(request.headers(), service.now()).await?;
     if id == SELF || id == caller.id {
         return Ok(caller);

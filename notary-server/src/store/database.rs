@@ -19,7 +19,7 @@ use super::dialect::{self, Connection};
 use super::{
     Claim, Collection, CollectionId, Committed, EventQuery, FileBytes, Joining, NewProposal,
     NewReservation, NewSlot, OnlineKey, Pause, Prepared, Proposal, Proposed, ProposedFile,
-    ProposedSignature, Reserved, Standing, State, Store, StoreError, StoreResult, Token,
+    ProposedSignature, Reserved, Revoked, Standing, State, Store, StoreError, StoreResult, Token,
     Unfinished, events, names, proposals, queries, slots, tokens,
 };
 use crate::auth::{Glob, Grant};
@@ -355,9 +355,14 @@ impl Store for Database {
         self.write(move |connection| tokens::create_token(connection, &token, most, now)).await
     }
 
-    async fn revoke_token(&self, id: &str, now: DateTime<Utc>) -> StoreResult<bool> {
+    async fn revoke_token(
+        &self,
+        id: &str,
+        which: Revoked,
+        now: DateTime<Utc>,
+    ) -> StoreResult<bool> {
         let id = id.to_owned();
-        self.write(move |connection| tokens::revoke_token(connection, &id, now)).await
+        self.write(move |connection| tokens::revoke_token(connection, &id, which, now)).await
     }
 
     async fn touch_tokens(&self, used: Vec<(String, DateTime<Utc>)>) -> StoreResult<()> {

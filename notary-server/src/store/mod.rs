@@ -42,7 +42,7 @@ pub use proposals::{
 };
 pub use types::{
     Claim, Collection, CollectionId, Committed, Joining, NewReservation, NewSlot, OnlineKey, Pause,
-    Prepared, Purpose, Reserved, Standing, State, Token, Unfinished,
+    Prepared, Purpose, Reserved, Revoked, Standing, State, Token, Unfinished,
 };
 
 /// Why the store did not answer.
@@ -301,7 +301,8 @@ pub trait Store: Send + Sync {
     async fn create_token(&self, token: Token, most: u64, now: DateTime<Utc>) -> StoreResult<bool>;
 
     /// Revokes a token; `false` when there is none of this id. The first revocation keeps its date.
-    async fn revoke_token(&self, id: &str, now: DateTime<Utc>) -> StoreResult<bool>;
+    async fn revoke_token(&self, id: &str, which: Revoked, now: DateTime<Utc>)
+    -> StoreResult<bool>;
 
     /// Notes when tokens were last used.
     async fn touch_tokens(&self, used: Vec<(String, DateTime<Utc>)>) -> StoreResult<()>;

@@ -1,5 +1,7 @@
 //! What is asked of the table of API tokens.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use diesel::connection::DefaultLoadingMode;
 use diesel::prelude::*;
@@ -7,7 +9,7 @@ use diesel::prelude::*;
 use super::dialect::Connection;
 use super::queries::{column, time, word, written};
 use super::rows::{TokenRow, tokens};
-use super::{StoreResult, Token};
+use super::{Revoked, StoreResult, Token};
 use crate::auth::Grant;
 
 pub(super) fn token(connection: &mut Connection, sha256: &str) -> StoreResult<Option<Token>> {
@@ -78,6 +80,10 @@ pub(super) fn create_token(
     }
     let most = usize::try_from(most).unwrap_or(usize::MAX);
     for oldest in ended.iter().skip(most) {
+        // So that [`Revoked::AndMade`] finds what comes from it.
+        diesel::update(tokens::table.filter(tokens::created_by.eq(&oldest.id)))
+            .set(tokens::created_by.eq(&oldest.created_by))
+            .execute(connection)?;
         diesel::delete(tokens::table.find(&oldest.id)).execute(connection)?;
     }
     let grant = &token.grant;
@@ -102,12 +108,26 @@ pub(super) fn create_token(
 pub(super) fn revoke_token(
     connection: &mut Connection,
     id: &str,
+    which: Revoked,
     now: DateTime<Utc>,
 ) -> StoreResult<bool> {
-    diesel::update(tokens::table.find(id).filter(tokens::revoked_at.is_null()))
-        .set(tokens::revoked_at.eq(now.timestamp()))
-        .execute(connection)?;
     let found: i64 = tokens::table.find(id).count().get_result(connection)?;
+    let mut ids = BTreeSet::from([id.to_owned()]);
+    if which == Revoked::AndMade {
+        let made: Vec<(String, String)> =
+            tokens::table.select((tokens::id, tokens::created_by)).load(connection)?;
+        let mut last = 0;
+        while ids.len() != last {
+            last = ids.len();
+            let below = made.iter().filter(|(_, by)| ids.contains(by)).map(|(id, _)| id.clone());
+            ids.append(&mut below.collect());
+        }
+    }
+    for id in ids {
+        diesel::update(tokens::table.find(id).filter(tokens::revoked_at.is_null()))
+            .set(tokens::revoked_at.eq(now.timestamp()))
+            .execute(connection)?;
+    }
     Ok(found == 1)
 }
 

@@ -265,7 +265,8 @@ pub struct Token {
     pub grant: Grant,
     /// When it was made.
     pub created_at: DateTime<Utc>,
-    /// The id of the token with which it was made, or [`Token::OF_HOST`].
+    /// The id of the token with which it was made, or [`Token::OF_HOST`]. Where that one is no longer
+    /// kept, of the one with which that one was made.
     pub created_by: String,
     /// The id of the token of the server's host that it comes from, through whatever tokens are
     /// between; its own where it was made there.
@@ -276,6 +277,15 @@ pub struct Token {
     pub last_used_at: Option<DateTime<Utc>>,
     /// Since when it is refused.
     pub revoked_at: Option<DateTime<Utc>>,
+}
+
+/// Which tokens are revoked together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Revoked {
+    /// The one that is named.
+    Alone,
+    /// Also those that were made with it, and with them: whoever had it may have them.
+    AndMade,
 }
 
 impl Token {

@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use notary_schema::wire::GrantLevel;
 use notary_server::auth::TOKEN_PREFIX;
-use notary_server::store::Store;
+use notary_server::store::{Revoked, Store};
 
 use crate::world::World;
 
@@ -69,9 +69,9 @@ async fn a_token_that_is_missing_unknown_expired_or_revoked_is_401() {
     let sha256 = notary_schema::key::sha256_hex(token.as_bytes());
     let stored = world.store.token(&sha256).await.unwrap().unwrap();
     assert_eq!(stored.last_used_at, Some(world.now()));
-    assert!(world.store.revoke_token(&stored.id, world.now()).await.unwrap());
+    assert!(world.store.revoke_token(&stored.id, Revoked::Alone, world.now()).await.unwrap());
     assert_eq!(world.post(path, &token).await.status, 401);
-    assert!(!world.store.revoke_token("nobody", world.now()).await.unwrap());
+    assert!(!world.store.revoke_token("nobody", Revoked::AndMade, world.now()).await.unwrap());
     let expiring = world.token(GrantLevel::Admin, "**", &[]).await;
     world.pass(TimeDelta::days(90) - TimeDelta::seconds(1));
     assert_eq!(world.post(path, &expiring).await.status, 200);

@@ -17,8 +17,8 @@ use notary_server::signer_client::Release;
 use notary_server::store::{
     Claim, Collection, CollectionId, Committed, Database, EventQuery, FileBytes, Joining,
     NewProposal, NewReservation, NewSlot, OnlineKey, Pause, Prepared, Proposal, Proposed,
-    ProposedFile, ProposedSignature, Reserved, Standing, State, Store, StoreError, StoreResult,
-    Token, Unfinished,
+    ProposedFile, ProposedSignature, Reserved, Revoked, Standing, State, Store, StoreError,
+    StoreResult, Token, Unfinished,
 };
 
 /// How the next commit fails.
@@ -227,8 +227,13 @@ impl Store for FaultyStore {
     async fn create_token(&self, token: Token, most: u64, now: DateTime<Utc>) -> StoreResult<bool> {
         self.inner.create_token(token, most, now).await
     }
-    async fn revoke_token(&self, id: &str, now: DateTime<Utc>) -> StoreResult<bool> {
-        self.inner.revoke_token(id, now).await
+    async fn revoke_token(
+        &self,
+        id: &str,
+        which: Revoked,
+        now: DateTime<Utc>,
+    ) -> StoreResult<bool> {
+        self.inner.revoke_token(id, which, now).await
     }
     async fn touch_tokens(&self, used: Vec<(String, DateTime<Utc>)>) -> StoreResult<()> {
         self.inner.touch_tokens(used).await

@@ -143,6 +143,41 @@ async fn tokens_are_counted_for_their_origin_through_all_that_are_between() {
 }
 
 #[actix_web::test]
+async fn with_a_token_those_that_were_made_with_it_are_revoked_where_that_is_wished() {
+    let world = World::start_with(|config| config.limits.tokens_per_origin = 4).await;
+    let stolen = world.token(GrantLevel::Admin, "acme/*", &[]).await;
+    let new = json!({"grant": "admin", "collections": "acme/*"});
+    let make = async |by: &str| {
+        let made = create(&world, by, new.clone()).await;
+        assert_eq!(made.status, 201, "{made:?}");
+        made.json()["token"].as_str().unwrap().to_owned()
+    };
+    let delete = async |of: &str, by: &str, query: &str| {
+        let own = world.get_as(&format!("{TOKENS}/self"), of).await.json();
+        let path = format!("{TOKENS}/{}{query}", own["id"].as_str().unwrap());
+        world.delete(&path, by).await.status.as_u16()
+    };
+    let is_good =
+        async |token: &str| world.get_as(&format!("{TOKENS}/self"), token).await.status == 200;
+    let other = world.token(GrantLevel::Admin, "acme/*", &[]).await;
+    let first = make(&stolen).await;
+    let second = make(&first).await;
+    assert_eq!(delete(&first, &stolen, "").await, 204);
+    assert!(!is_good(&first).await && is_good(&second).await, "alone");
+    world.pass(TimeDelta::seconds(1));
+    // The token between is forgotten, what was made with it is not.
+    for _ in 0..8 {
+        let more = make(&stolen).await;
+        assert_eq!(delete(&more, &stolen, "?cascade=false").await, 204);
+    }
+    assert_eq!(delete(&stolen, &world.admin, "?cascade=perhaps").await, 400);
+    assert_eq!(delete(&stolen, &world.admin, "?cascade=true").await, 204);
+    assert!(!is_good(&stolen).await && !is_good(&second).await);
+    assert!(is_good(&other).await && is_good(&world.admin).await, "neither made with it");
+    world.end().await;
+}
+
+#[actix_web::test]
 async fn a_request_for_a_token_is_small_json() {
     let world = World::start_with(|config| config.limits.document_bytes = 200).await;
     let limits = &world.service.config.limits;
