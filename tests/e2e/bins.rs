@@ -113,7 +113,7 @@ fn names_are_divided_anew_and_clients_that_hold_the_bins_of_before_go_on() {
         let mut python = NgClient::start();
         let ask = question(&world, &names);
         // Names of other bins, names that go on with other content, and names that come back.
-        for (count, moved) in [64, 256, 16].into_iter().zip(12..) {
+        for (count, moved) in [256, 1_024, 16].into_iter().zip(12..) {
             poller.refreshed_again();
             let found = python.ask_again(&ask, &directory);
             assert!(found.values().all(Result::is_ok), "before {count}: {found:?}");
