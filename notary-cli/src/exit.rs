@@ -35,6 +35,8 @@ pub(crate) enum Outcome {
     ToDo,
     /// The answer is no: some of what was asked for does not verify.
     NotVerified,
+    /// It waits for the signatures of others.
+    SignaturesMissing,
 }
 
 impl Outcome {
@@ -44,6 +46,7 @@ impl Outcome {
             Outcome::Done => 0,
             Outcome::ToDo => TO_DO,
             Outcome::NotVerified => REFUSED,
+            Outcome::SignaturesMissing => SIGNATURES_MISSING,
         })
     }
 }

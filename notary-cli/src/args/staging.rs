@@ -7,6 +7,9 @@ use notary_schema::name::{Gun, RoleName, Version};
 
 use super::When;
 
+/// The longest reason of a proposal.
+pub(crate) const MAX_REASON_CHARACTERS: usize = 500;
+
 /// How a publish is signed.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct SignArgs {
@@ -16,6 +19,29 @@ pub(crate) struct SignArgs {
     /// When the new versions expire, such as 2030-01-31 or 90d
     #[arg(long, value_name = "WHEN")]
     pub(crate) expires: Option<When>,
+    #[command(flatten)]
+    pub(crate) propose: ProposeArgs,
+}
+
+/// What becomes of it where other keys have to sign, too.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct ProposeArgs {
+    /// Where signatures are missing: why others should sign, on one line
+    #[arg(long, value_name = "TEXT", value_parser = reason)]
+    pub(crate) reason: Option<String>,
+    /// Propose it to others also where no key here may sign it
+    #[arg(long)]
+    pub(crate) propose: bool,
+}
+
+/// A reason that the server takes.
+fn reason(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    let is_plain = !text.is_empty() && !text.chars().any(char::is_control);
+    match is_plain && text.chars().count() <= MAX_REASON_CHARACTERS {
+        true => Ok(text.to_owned()),
+        false => Err(format!("a reason is one line of up to {MAX_REASON_CHARACTERS} characters")),
+    }
 }
 
 /// How a command stages.

@@ -5,11 +5,13 @@ use std::fmt::Write;
 use notary_schema::role::Bins;
 use serde_json::json;
 
+use super::proposal::progress;
 use crate::args::{DelegationBinsArgs, SignArgs};
 use crate::exit::{Failure, Outcome};
 use crate::keyring::Purpose;
 use crate::publishing::Publisher;
 use crate::publishing::bins::{Divided, Division};
+use crate::publishing::delivery::Delivered;
 use crate::session::Session;
 
 /// Runs `notary delegation bins`.
@@ -23,15 +25,20 @@ pub(crate) async fn run(session: &Session, args: DelegationBinsArgs) -> Result<O
     let keys = args.key.iter().map(resolve).collect::<Result<Vec<_>, _>>()?;
     let (succinct, threshold) = (args.succinct, args.threshold);
     let division = Division { bins: bins.clone(), succinct, keys, threshold };
-    let sign = SignArgs { key: args.sign_keys, expires: args.expires };
+    let (key, expires) = (args.sign_keys, args.expires);
+    let sign = SignArgs { key, expires, ..SignArgs::default() };
     let publisher = Publisher::new(session, &args.gun, &collection, &sign)?;
-    let Divided { answer, moved, kept } = publisher.divide(&args.role, division).await?;
+    let Divided { delivered, moved, kept } = publisher.divide(&args.role, division).await?;
     let role = &args.role;
     for name in &kept {
         session.output.warn(format_args!(
             "{name} stays in {role}: another delegation covers it and would hide it in a bin"
         ));
     }
+    let answer = match delivered {
+        Delivered::Published(answer) => answer,
+        Delivered::Proposed(proposal) => return progress::made(session, &args.gun, &proposal),
+    };
     for warning in &answer.warnings {
         session.output.warn(warning);
     }

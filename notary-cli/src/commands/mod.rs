@@ -15,6 +15,7 @@ mod init;
 mod key;
 mod log;
 mod lookup;
+mod proposal;
 mod publish;
 mod pull;
 mod rotate;

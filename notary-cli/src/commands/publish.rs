@@ -6,9 +6,11 @@ use notary_schema::name::Gun;
 use notary_schema::wire::PublishAnswer;
 use serde_json::json;
 
+use super::proposal::progress;
 use crate::args::{PublishArgs, SignArgs};
 use crate::exit::{Failure, Outcome};
 use crate::publishing::Publisher;
+use crate::publishing::delivery::Delivered;
 use crate::publishing::plan::Plan;
 use crate::session::Session;
 use crate::trust_dir::CollectionDir;
@@ -39,19 +41,28 @@ pub(crate) async fn publish(
     collection: &CollectionDir,
     sign: &SignArgs,
 ) -> Result<Outcome, Failure> {
-    let answer = Publisher::new(session, gun, collection, sign)?.publish().await?;
-    report(session, answer.as_ref())
+    let delivered = Publisher::new(session, gun, collection, sign)?.publish().await?;
+    report(session, gun, delivered)
+}
+
+/// Shows what became of a publish.
+pub(crate) fn report(
+    session: &Session,
+    gun: &Gun,
+    delivered: Option<Delivered>,
+) -> Result<Outcome, Failure> {
+    match delivered {
+        Some(Delivered::Published(answer)) => published(session, &answer),
+        Some(Delivered::Proposed(proposal)) => progress::made(session, gun, &proposal),
+        None => {
+            session.output.result(&json!({ "roles": [] }), "nothing to publish\n")?;
+            Ok(Outcome::Done)
+        }
+    }
 }
 
 /// Shows what was published.
-pub(crate) fn report(
-    session: &Session,
-    answer: Option<&PublishAnswer>,
-) -> Result<Outcome, Failure> {
-    let Some(answer) = answer else {
-        session.output.result(&json!({ "roles": [] }), "nothing to publish\n")?;
-        return Ok(Outcome::Done);
-    };
+fn published(session: &Session, answer: &PublishAnswer) -> Result<Outcome, Failure> {
     for warning in &answer.warnings {
         session.output.warn(warning);
     }

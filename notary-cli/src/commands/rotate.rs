@@ -10,10 +10,12 @@ use notary_schema::trusted::Expiry;
 use notary_schema::wire::PublishedRole;
 use serde_json::json;
 
+use super::proposal::progress;
 use crate::args::RotateArgs;
 use crate::exit::{Failure, Outcome};
 use crate::publishing::Publisher;
-use crate::publishing::rotation::Rotated;
+use crate::publishing::delivery::Delivered;
+use crate::publishing::rotation::{NewRoot, Rotated};
 use crate::publishing::signers::Rotation;
 use crate::session::Session;
 
@@ -28,12 +30,16 @@ pub(crate) async fn run(session: &Session, args: RotateArgs) -> Result<Outcome, 
     let before = session.refreshed(gun, session.now(), Expiry::Reported).await?;
     let before = before.trusted()?.root().clone();
     // What was asked for before has to be there first; it may be this very rotation.
-    if let Some(root) = publisher.resend_root().await? {
-        return report(session, &args, &Rotated::between(&args.role, before.signed(), root)).await;
-    }
-    let rotation = rotation(session, &args, before.signed()).await?;
-    match publisher.rotate(&rotation).await? {
-        Some(rotated) => report(session, &args, &rotated).await,
+    let delivered = match publisher.resend_root(&args.role, before.signed()).await? {
+        Some(delivered) => Some(delivered),
+        None => {
+            let rotation = rotation(session, &args, before.signed()).await?;
+            publisher.rotate(&rotation).await?
+        }
+    };
+    match delivered {
+        Some(NewRoot::Published(rotated)) => report(session, &args, &rotated).await,
+        Some(NewRoot::Proposed(proposal)) => progress::made(session, gun, &proposal),
         None => nothing(session, &args),
     }
 }
@@ -57,7 +63,11 @@ async fn delegated(
     let Some(replaced) = publisher.rotate_delegated(&rotation).await? else {
         return nothing(session, args);
     };
-    let (before, after, answer) = (&replaced.before.keyids, &replaced.after, &replaced.answer);
+    let (before, after) = (&replaced.before.keyids, &replaced.after);
+    let answer = match &replaced.delivered {
+        Delivered::Published(answer) => answer,
+        Delivered::Proposed(proposal) => return progress::made(session, gun, proposal),
+    };
     let of = |some: &[KeyId], others: &[KeyId]| -> Vec<KeyId> {
         some.iter().filter(|keyid| !others.contains(keyid)).cloned().collect()
     };

@@ -238,7 +238,8 @@ pub(crate) async fn finish(
     shown: Vec<Shown>,
 ) -> Result<Outcome, Failure> {
     if args.publish {
-        let sign = SignArgs { key: args.key.clone(), expires: args.expires };
+        let (key, expires) = (args.key.clone(), args.expires);
+        let sign = SignArgs { key, expires, ..SignArgs::default() };
         return publish::publish(session, gun, collection, &sign).await;
     }
     session.output.result(&json!({ "staged": shown }), &status::brief(&shown))?;

@@ -14,6 +14,7 @@ use super::present::teams;
 use super::{Declared, DeclaredBins, DeclaredRole, Delegating};
 use crate::exit::Failure;
 use crate::output::one_line;
+use crate::publishing::delegated::must_sign_anew;
 use crate::staged::{Changes, NewDelegation, Staged, SuccinctBins, Witness};
 use crate::view::{PresentBins, View, spelled};
 
@@ -23,8 +24,6 @@ pub(crate) struct Sources<'a> {
     pub(crate) key: &'a dyn Fn(&str) -> Result<Key, Failure>,
     /// The request of a team.
     pub(crate) request: &'a dyn Fn(&Path, &RoleName) -> Result<DelegationRequest, Failure>,
-    /// Whether the file of a role has to be signed anew for these signers.
-    pub(crate) sign_anew: &'a dyn Fn(&View, &RoleName, Authority<'_>) -> Result<bool, Failure>,
 }
 
 /// One thing that changes.
@@ -179,7 +178,7 @@ impl Comparison<'_> {
             self.note(delegator, Some(name.as_str()), "change", detail);
         }
         if now.signers != wanted.signers {
-            self.sign_anew(delegator, name, &signers)?;
+            self.sign_anew(delegator, name, &signers);
         }
         self.delegate(delegator, all, wanted, signers, None);
         Ok(())
@@ -222,7 +221,7 @@ impl Comparison<'_> {
             self.note(delegator, Some(&format!("{prefix}-…")), "change", detail);
         }
         for bin in present.bins.names() {
-            self.sign_anew(delegator, &bin, &signers)?;
+            self.sign_anew(delegator, &bin, &signers);
         }
         if present.succinct {
             let roles = SuccinctRoles { bins: present.bins.clone(), signers: signers.role.clone() };
@@ -272,18 +271,12 @@ impl Comparison<'_> {
         Ok(Signers { role, keys: keys.into_iter().collect() })
     }
 
-    fn sign_anew(
-        &mut self,
-        delegator: &RoleName,
-        role: &RoleName,
-        signers: &Signers,
-    ) -> Result<(), Failure> {
+    fn sign_anew(&mut self, delegator: &RoleName, role: &RoleName, signers: &Signers) {
         let after = Authority { keys: &signers.keys, role: &signers.role };
-        if (self.sources.sign_anew)(self.view, role, after)? {
+        if must_sign_anew(self.view, role, after) {
             self.note(delegator, Some(role.as_str()), "sign", String::new());
             self.changes(role).witness = Some(Witness { reviewed: None });
         }
-        Ok(())
     }
 
     fn delegate(

@@ -6,20 +6,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use notary_schema::draft::Draft;
-use notary_schema::envelope::Envelope;
+use notary_schema::envelope::{Envelope, Unsigned};
 use notary_schema::key::Key;
 use notary_schema::name::{KeyId, RoleName, Version};
 use notary_schema::path::Candidate;
 use notary_schema::role::{
     Authority, Bins, Delegations, Expires, RoleKeys, SuccinctRoles, Targets,
 };
-use notary_schema::wire::PublishAnswer;
 
-use super::in_flight::InFlight;
-use super::plan::{Part, Plan};
+use super::Publisher;
+use super::delivery::{Delivered, Outgoing, Sent};
 use super::reading::{self, Reading};
 use super::wanted::Wanted;
-use super::{Publisher, Sent};
 use crate::exit::Failure;
 use crate::keyring::{KeyEntry, KeyringError, Purpose, listed};
 use crate::remote::Exempt;
@@ -54,8 +52,8 @@ struct BinSigners {
 /// What became of a role.
 #[derive(Debug)]
 pub(crate) struct Divided {
-    /// What the server answered.
-    pub(crate) answer: PublishAnswer,
+    /// What became of the files.
+    pub(crate) delivered: Delivered,
     /// How many targets moved into bins.
     pub(crate) moved: usize,
     /// The targets that stay: another delegation of the role covers them and would hide a bin.
@@ -86,13 +84,9 @@ impl Publisher<'_> {
         let mut draft = DividedRole::new(&ground, &division, &signers)?;
         let (moved, kept) = (draft.moved, std::mem::take(&mut draft.kept));
         let exempt = Exempt { orphan: left_behind(&ground, &division)?, ..Exempt::default() };
-        let (owner, plan) = self.sign_division(&ground, draft, &division, &signers, exempt)?;
-        plan.check_signed(std::slice::from_ref(&owner), view, lifetimes, now)?;
-        let signed: Vec<_> = plan.first_files.into_iter().chain([owner]).collect();
-        let in_flight = InFlight::new(&signed, plan.exempt, BTreeMap::new());
-        in_flight.save(self.collection)?;
-        match self.send(&in_flight).await? {
-            Sent::Published(answer) => Ok(Divided { answer, moved, kept }),
+        let signed = self.sign_division(&ground, draft, &division, &signers)?;
+        match self.deliver(Outgoing { exempt, ..signed }, &reading, now).await? {
+            Sent::Taken(delivered) => Ok(Divided { delivered, moved, kept }),
             Sent::Overtaken(error) => Err(error.into()),
         }
     }
@@ -135,30 +129,30 @@ impl Publisher<'_> {
         Ok(BinSigners { role, new, here })
     }
 
-    /// Signs the role and then its bins, whose first files stand in the plan.
+    /// Signs the role and then its bins.
     fn sign_division(
         &self,
         ground: &Ground<'_>,
         mut draft: DividedRole,
         division: &Division,
         signers: &BinSigners,
-        exempt: Exempt,
-    ) -> Result<(SignedFile, Plan), Failure> {
+    ) -> Result<Outgoing, Failure> {
         let known = ground.role;
         let authority = ground.view.authority(known);
-        let part = draft.part(known);
-        let file = self.keyring.sign(&part.document, &known.name, &self.keys, authority)?;
+        let owner = draft.owner();
+        let file = self.keyring.sign(&owner, &known.name, &self.keys, authority)?;
+        let mut files: Vec<SignedFile> = vec![(known.name.clone(), file.into())];
         let signers: Vec<_> = signers.here.iter().map(|(id, key)| (id, key)).collect();
         let mut progress = self.session.output.files(division.bins.count(), "signing bins");
-        let mut first_files: Vec<SignedFile> = Vec::new();
         for index in 0..=division.bins.last() {
             let (name, bin) = (division.bins.name(index), draft.bin(ground, index, division)?);
             let file = self.keyring.sign_with(&bin.finish(), Purpose::Delegation, &signers)?;
-            first_files.push((name, file.into()));
+            files.push((name, file.into()));
             progress.advance(1);
         }
-        let plan = Plan { parts: vec![part], first_files, exempt };
-        Ok(((known.name.clone(), file.into()), plan))
+        let ours = files.iter().map(|(role, _)| role.clone()).collect();
+        let why = format!("{} is divided into {} bins", known.name, division.bins.count());
+        Ok(Outgoing { files, ours, why, ..Outgoing::default() })
     }
 }
 
@@ -174,7 +168,6 @@ struct Ground<'a> {
 /// The next version of a divided role, and the targets that leave it or its bins of before.
 struct DividedRole {
     owner: Option<Draft>,
-    current: Version,
     by_bin: BTreeMap<u32, Draft>,
     expires: Expires,
     moved: usize,
@@ -191,9 +184,8 @@ impl DividedRole {
         let unpublished = || Failure::Refused(format!("{} has no file to divide yet", role.name));
         let file = view.file(&role.name).ok_or_else(unpublished)?;
         let owner = Draft::next(file, expires)?;
-        let (by_bin, current) = (BTreeMap::new(), file.version());
-        let (moved, kept) = (0, Vec::new());
-        let mut divided = DividedRole { owner: None, current, by_bin, expires, moved, kept };
+        let (by_bin, kept) = (BTreeMap::new(), Vec::new());
+        let mut divided = DividedRole { owner: None, by_bin, expires, moved: 0, kept };
         let mut owner = divided.move_targets(ground, division, file, owner)?;
         for bin in present.iter().flat_map(|present| present.bins.names()) {
             let unread = || Failure::Refused(format!("{bin} could not be read, so it stays"));
@@ -254,10 +246,8 @@ impl DividedRole {
     }
 
     /// The role itself.
-    fn part(&mut self, role: &KnownRole) -> Part {
-        let draft = self.owner.take().expect("it is taken once");
-        let (role, current) = (role.name.clone(), Some(self.current));
-        Part { role, current, version: draft.version(), document: draft.finish() }
+    fn owner(&mut self) -> Unsigned {
+        self.owner.take().expect("it is taken once").finish()
     }
 
     /// The file of a bin.

@@ -2,7 +2,8 @@
 //!
 //! The keys stand in the file of the delegator. Where a stored file below it does not reach the new
 //! threshold, its next version goes into the same batch, signed by the new keys: one snapshot lists
-//! both, so no client sees one without the other. The keys that sign those versions have to be here.
+//! both, so no client sees one without the other. Where too few of these keys are here, the batch is
+//! proposed to those who hold the others.
 
 use std::collections::BTreeMap;
 
@@ -10,20 +11,19 @@ use notary_schema::key::Key;
 use notary_schema::name::{KeyId, RoleName};
 use notary_schema::role::{Authority, Delegations, RoleKeys, SuccinctRoles};
 use notary_schema::threshold;
-use notary_schema::wire::PublishAnswer;
 
 use super::Publisher;
-use super::signers::{Rotation, join};
+use super::delivery::Delivered;
+use super::signers::Rotation;
 use super::wanted::Wanted;
 use crate::exit::Failure;
-use crate::keyring::listed;
 use crate::staged::{Changes, NewDelegation, StageError, Staged, SuccinctBins, Witness};
 use crate::view::{View, bins};
 
 /// What a rotation came to.
 pub(crate) struct Replaced {
-    /// What the server answered.
-    pub(crate) answer: PublishAnswer,
+    /// What became of it.
+    pub(crate) delivered: Delivered,
     /// Who signed before.
     pub(crate) before: RoleKeys,
     /// Who signs now.
@@ -53,82 +53,58 @@ impl Publisher<'_> {
             let after = rotation.signers_after(affected.before)?;
             let staged = match *affected.before.role == after {
                 true => Staged::default(),
-                false => self.other_signers(view, rotation, &affected, &after)?,
+                false => other_signers(view, rotation, &affected, &after),
             };
             signers = Some((affected.before.role.clone(), after));
             Ok(staged)
         };
-        let answer = self.publish_at_once(wanted, change).await?;
-        Ok(answer.zip(signers).map(|(answer, (before, after))| Replaced { answer, before, after }))
+        let why = format!("other signers for {}", rotation.role);
+        let delivered = self.publish_at_once(wanted, &why, change).await?;
+        let replaced = |(delivered, (before, after))| Replaced { delivered, before, after };
+        Ok(delivered.zip(signers).map(replaced))
     }
+}
 
-    fn other_signers(
-        &self,
-        view: &View,
-        rotation: &Rotation,
-        affected: &Affected<'_>,
-        after: &RoleKeys,
-    ) -> Result<Staged, Failure> {
-        let mut keys: BTreeMap<KeyId, Key> = affected.before.keys.clone();
-        keys.extend(rotation.new.iter().map(|key| (key.id().clone(), key.clone())));
-        let authority = Authority { keys: &keys, role: after };
-        let mut staged = Staged::default();
-        for role in &affected.roles {
-            if self.must_sign_anew(view, role, authority)? {
-                let witness = Some(Witness { reviewed: None });
-                staged.roles.insert(role.clone(), Changes { witness, ..Changes::default() });
-            }
-        }
-        let changes = staged.roles.entry(affected.delegator.clone()).or_default();
-        match affected.delegations.succinct() {
-            Some(SuccinctRoles { bins, .. }) => {
-                let roles = SuccinctRoles { bins: bins.clone(), signers: after.clone() };
-                changes.succinct = Some(SuccinctBins { roles, keys: rotation.new.clone() });
-            }
-            None => {
-                let signers = std::sync::Arc::new(after.clone());
-                for role in &affected.roles {
-                    let listed = affected.delegations.delegation(role).expect("it is one of them");
-                    let mut delegation = listed.into_owned();
-                    delegation.signers = signers.clone();
-                    let keys = rotation.new.clone();
-                    let new = NewDelegation { delegation, keys, first_file: None };
-                    changes.delegations.insert(role.clone(), new);
-                }
-            }
-        }
-        Ok(staged)
+/// The changes that give a role, or bins, other signers.
+fn other_signers(
+    view: &View,
+    rotation: &Rotation,
+    affected: &Affected<'_>,
+    after: &RoleKeys,
+) -> Staged {
+    let mut keys: BTreeMap<KeyId, Key> = affected.before.keys.clone();
+    keys.extend(rotation.new.iter().map(|key| (key.id().clone(), key.clone())));
+    let authority = Authority { keys: &keys, role: after };
+    let mut staged = Staged::default();
+    for role in affected.roles.iter().filter(|role| must_sign_anew(view, role, authority)) {
+        let witness = Some(Witness { reviewed: None });
+        staged.roles.insert(role.clone(), Changes { witness, ..Changes::default() });
     }
+    let changes = staged.roles.entry(affected.delegator.clone()).or_default();
+    match affected.delegations.succinct() {
+        Some(SuccinctRoles { bins, .. }) => {
+            let roles = SuccinctRoles { bins: bins.clone(), signers: after.clone() };
+            changes.succinct = Some(SuccinctBins { roles, keys: rotation.new.clone() });
+        }
+        None => {
+            let signers = std::sync::Arc::new(after.clone());
+            for role in &affected.roles {
+                let listed = affected.delegations.delegation(role).expect("it is one of them");
+                let mut delegation = listed.into_owned();
+                delegation.signers = signers.clone();
+                let keys = rotation.new.clone();
+                let new = NewDelegation { delegation, keys, first_file: None };
+                changes.delegations.insert(role.clone(), new);
+            }
+        }
+    }
+    staged
+}
 
-    /// Whether the stored file of a role is not signed by enough of these keys.
-    ///
-    /// # Errors
-    /// When too few of them are here to sign its next version.
-    pub(crate) fn must_sign_anew(
-        &self,
-        view: &View,
-        role: &RoleName,
-        after: Authority<'_>,
-    ) -> Result<bool, Failure> {
-        let Some(file) = view.file(role) else { return Ok(false) };
-        let report = threshold::count(file, after);
-        if report.is_met() {
-            return Ok(false);
-        }
-        let here = listed(&self.keys, after);
-        if here.len() >= after.role.threshold.get() as usize {
-            return Ok(true);
-        }
-        let (gun, version, threshold) = (self.gun, file.version(), after.role.threshold);
-        let signed = report.valid.len();
-        Err(Failure::SignaturesMissing(format!(
-            "{role} {version} is signed by {signed} of the {threshold} keys that would be asked for, \
-             and too few of the others are here to sign its next version: {}. In steps: add keys and \
-             drop none, have their owners sign with `notary witness {gun} {role} --publish`, then \
-             drop the old keys or raise the threshold",
-            join(&report.missing)
-        )))
-    }
+/// Whether the stored file of a role is not signed by enough of these keys, so that its next version
+/// goes with them.
+pub(crate) fn must_sign_anew(view: &View, role: &RoleName, after: Authority<'_>) -> bool {
+    view.file(role).is_some_and(|file| !threshold::count(file, after).is_met())
 }
 
 impl<'a> Affected<'a> {

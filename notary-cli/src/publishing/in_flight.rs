@@ -25,6 +25,9 @@ pub(crate) struct InFlight {
     /// What the changed targets were before, by role.
     #[serde(default)]
     pub(crate) base: BTreeMap<RoleName, Base>,
+    /// Why others should sign it: it is proposed, not published.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) reason: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -47,7 +50,12 @@ impl InFlight {
             role: role.clone(),
             file: text(file),
         };
-        InFlight { files: files.iter().map(signed).collect(), exempt, base }
+        InFlight { files: files.iter().map(signed).collect(), exempt, base, reason: None }
+    }
+
+    /// The same; where there is a reason, it is proposed, not published.
+    pub(crate) fn because(self, reason: Option<String>) -> InFlight {
+        InFlight { reason, ..self }
     }
 
     /// The signed files.

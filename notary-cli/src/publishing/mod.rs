@@ -9,6 +9,7 @@
 
 pub(crate) mod bins;
 pub(crate) mod delegated;
+pub(crate) mod delivery;
 pub(crate) mod in_flight;
 pub(crate) mod plan;
 pub(crate) mod reading;
@@ -16,7 +17,7 @@ pub(crate) mod rotation;
 pub(crate) mod signers;
 pub(crate) mod wanted;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,18 +25,17 @@ use chrono::{DateTime, Utc};
 use notary_schema::envelope::Envelope;
 use notary_schema::name::{Gun, RoleName};
 use notary_schema::role::Targets;
-use notary_schema::wire::PublishAnswer;
 use tokio::time::Instant;
 
-use crate::args::{SignArgs, When};
+use crate::args::{ProposeArgs, SignArgs, When};
 use crate::exit::Failure;
-use crate::keyring::{KeyEntry, Keyring};
+use crate::keyring::{KeyEntry, Keyring, Purpose, listed};
 use crate::remote::RemoteError;
 use crate::session::Session;
 use crate::staged::{Base, Changes, Staged};
 use crate::trust_dir::{CollectionDir, files};
 use crate::view::View;
-use in_flight::InFlight;
+use delivery::{Delivered, Outgoing, Sent};
 use plan::{Part, Plan};
 use reading::Reading;
 use wanted::{Names, Wanted};
@@ -53,13 +53,7 @@ pub(crate) struct Publisher<'a> {
     keyring: Keyring,
     keys: Vec<KeyEntry>,
     expires: Option<When>,
-}
-
-/// What became of sent files.
-enum Sent {
-    Published(PublishAnswer),
-    /// Another version was there first.
-    Overtaken(RemoteError),
+    propose: ProposeArgs,
 }
 
 impl<'a> Publisher<'a> {
@@ -72,7 +66,8 @@ impl<'a> Publisher<'a> {
     ) -> Result<Publisher<'a>, Failure> {
         let keyring = session.keyring()?;
         let keys = keyring.available(&sign.key)?;
-        Ok(Publisher { session, gun, collection, keyring, keys, expires: sign.expires })
+        let (expires, propose) = (sign.expires, sign.propose.clone());
+        Ok(Publisher { session, gun, collection, keyring, keys, expires, propose })
     }
 
     /// What would be published now; `None` when nothing is left to do.
@@ -90,8 +85,8 @@ impl<'a> Publisher<'a> {
         Ok(Some((plan, warnings)))
     }
 
-    /// Publishes what is staged; `None` when nothing is left to do.
-    pub(crate) async fn publish(&self) -> Result<Option<PublishAnswer>, Failure> {
+    /// Publishes or proposes what is staged; `None` when nothing is left to do.
+    pub(crate) async fn publish(&self) -> Result<Option<Delivered>, Failure> {
         let (answer, mut bases) = self.resend().await?;
         let mut tries = Tries::new(self.session);
         loop {
@@ -108,29 +103,33 @@ impl<'a> Publisher<'a> {
                 return Ok(answer);
             }
             self.refuse_conflicts(&staged, &reading, &bases)?;
-            let in_flight = self.sign(&reading, &staged, &bases, now)?;
-            in_flight.save(self.collection)?;
-            match self.send(&in_flight).await? {
-                Sent::Published(answer) => {
+            let signed = self.sign(&reading, &staged, &bases, now)?;
+            let base = signed.base.clone();
+            match self.deliver(signed, &reading, now).await? {
+                Sent::Taken(delivered) => {
                     save(self.collection, &Staged::default())?;
-                    return Ok(Some(answer));
+                    return Ok(Some(delivered));
                 }
                 Sent::Overtaken(error) => {
                     tries.again(error).await?;
-                    bases = in_flight.base;
+                    bases = base;
                 }
             }
         }
     }
 
-    /// Publishes a change that is not staged; `None` where it changes nothing. It is made anew on
-    /// what is there after somebody else was first.
+    /// Publishes or proposes a change that is not staged; `None` where it changes nothing. It is made
+    /// anew on what is there after somebody else was first. `why` is told to those who have to sign,
+    /// where the user gives no reason.
     pub(crate) async fn publish_at_once(
         &self,
         wanted: Wanted<'_>,
+        why: &str,
         mut change: impl FnMut(&View) -> Result<Staged, Failure>,
-    ) -> Result<Option<PublishAnswer>, Failure> {
-        self.require_nothing_else().await?;
+    ) -> Result<Option<Delivered>, Failure> {
+        if let Some(proposed) = self.require_nothing_else().await? {
+            return Ok(Some(proposed));
+        }
         let mut tries = Tries::new(self.session);
         loop {
             let now = self.session.now();
@@ -139,93 +138,25 @@ impl<'a> Publisher<'a> {
             if changes.is_empty() {
                 return Ok(None);
             }
-            let in_flight = self.sign(&reading, &changes, &BTreeMap::new(), now)?;
-            in_flight.save(self.collection)?;
-            match self.send(&in_flight).await? {
-                Sent::Published(answer) => return Ok(Some(answer)),
+            let signed = self.sign(&reading, &changes, &BTreeMap::new(), now)?;
+            let signed = Outgoing { why: why.to_owned(), ..signed };
+            match self.deliver(signed, &reading, now).await? {
+                Sent::Taken(delivered) => return Ok(Some(delivered)),
                 Sent::Overtaken(error) => tries.again(error).await?,
             }
         }
     }
 
-    /// What is staged or in flight was built on the roles as they are.
-    async fn require_nothing_else(&self) -> Result<(), Failure> {
-        self.resend().await?;
+    /// What is staged or in flight was built on the roles as they are. Answers the proposal that an
+    /// earlier command was making: it may be the very same.
+    async fn require_nothing_else(&self) -> Result<Option<Delivered>, Failure> {
+        let (delivered, _) = self.resend().await?;
         let gun = self.gun;
         match load(self.collection)?.is_empty() {
-            true => Ok(()),
+            true => Ok(delivered.filter(|one| matches!(one, Delivered::Proposed(_)))),
             false => Err(Failure::Usage(format!(
                 "changes of {gun} are staged; `notary publish {gun}` or `notary reset {gun}` first"
             ))),
-        }
-    }
-
-    /// Sends what an earlier publish left in flight. Answers what came of it, and what the changed
-    /// targets were when it was built, if it was overtaken.
-    async fn resend(&self) -> Result<(Option<PublishAnswer>, BTreeMap<RoleName, Base>), Failure> {
-        let Some(in_flight) = InFlight::load(self.collection)? else {
-            return Ok((None, BTreeMap::new()));
-        };
-        if in_flight.creates() {
-            let gun = self.gun;
-            return Err(Failure::Usage(format!(
-                "{gun} is not created yet; repeat `notary init {gun}`"
-            )));
-        }
-        let output = &self.session.output;
-        output.message("sending the files of an earlier publish whose outcome is not known");
-        match self.send(&in_flight).await {
-            Ok(Sent::Published(answer)) => {
-                self.drop_published(&in_flight)?;
-                Ok((Some(answer), BTreeMap::new()))
-            }
-            Ok(Sent::Overtaken(_)) => Ok((None, in_flight.base)),
-            Err(Failure::Remote(error)) if error.is_definite() => {
-                output.warn(format_args!("the earlier publish was refused: {error}"));
-                Ok((None, in_flight.base))
-            }
-            Err(failure) => Err(failure),
-        }
-    }
-
-    /// Drops the staged changes that these files hold; others may have been staged since.
-    fn drop_published(&self, in_flight: &InFlight) -> Result<(), Failure> {
-        let (files, mut staged) = (in_flight.files(), load(self.collection)?);
-        let has_file = |other: &RoleName| files.iter().any(|(role, _)| role == other);
-        for (role, bytes) in &files {
-            if let Ok(file) = Envelope::<Targets>::parse(bytes.clone()) {
-                staged.drop_present(role, file.signed(), has_file);
-                staged.drop_witness(role);
-            }
-        }
-        save(self.collection, &staged)
-    }
-
-    /// Sends signed files that are stored, and drops them when the server has judged them.
-    async fn send(&self, in_flight: &InFlight) -> Result<Sent, Failure> {
-        let sent = in_flight.files();
-        let server = self.session.server()?;
-        match server.publish(self.gun, &sent, &in_flight.exempt).await {
-            Ok(answer) => {
-                InFlight::settle(self.collection)?;
-                Ok(Sent::Published(answer))
-            }
-            Err(error) if error.is_definite() => {
-                InFlight::settle(self.collection)?;
-                match error.problem() {
-                    Some(problem) if problem.code == "version_conflict" => {
-                        Ok(Sent::Overtaken(error))
-                    }
-                    _ => Err(error.into()),
-                }
-            }
-            Err(error) => {
-                self.session.output.warn(format_args!(
-                    "the outcome is not known; the signed files are kept and sent first by the next \
-                     `notary publish {}`", self.gun
-                ));
-                Err(error.into())
-            }
         }
     }
 
@@ -288,11 +219,12 @@ impl<'a> Publisher<'a> {
         staged: &Staged,
         bases: &BTreeMap<RoleName, Base>,
         now: DateTime<Utc>,
-    ) -> Result<InFlight, Failure> {
-        let Reading { view, lifetimes } = reading;
+    ) -> Result<Outgoing, Failure> {
+        let view = &reading.view;
         let plan = self.plan(reading, staged, now)?;
         let delegators = delegators(&plan, staged);
         let mut signed: Vec<(RoleName, Arc<[u8]>)> = Vec::new();
+        let (mut ours, mut unsigned) = (BTreeSet::new(), Vec::new());
         let mut progress = self.session.output.files(plan.parts.len() as u64, "signing files");
         for part in &plan.parts {
             let role = view.role(&part.role).expect("the plan is made of known roles");
@@ -300,19 +232,25 @@ impl<'a> Publisher<'a> {
             let new =
                 delegators.get(&role.delegator).and_then(|f| f.signed().authority(&role.name));
             let authority = new.unwrap_or_else(|| view.authority(&role));
-            let file = self.keyring.sign(&part.document, &part.role, &self.keys, authority)?;
+            let keys = listed(&self.keys, authority);
+            match keys.is_empty() {
+                true => unsigned.push((part.role.clone(), authority.role.keyids.clone())),
+                false => drop(ours.insert(part.role.clone())),
+            }
+            let file = self.keyring.sign_with(&part.document, Purpose::of(&part.role), &keys)?;
             signed.push((part.role.clone(), file.into()));
             progress.advance(1);
         }
-        plan.check_signed(&signed, view, lifetimes, now)?;
         let base = |role: &RoleName| {
             let now =
                 || staged.roles.get(role).map(|c| c.base(view.file(role).map(|f| f.signed())));
             bases.get(role).cloned().or_else(now).unwrap_or_default()
         };
         let base = plan.parts.iter().map(|part| (part.role.clone(), base(&part.role))).collect();
+        let roles: Vec<&str> = plan.parts.iter().map(|part| part.role.as_str()).collect();
+        let why = format!("changes of {}", roles.join(", "));
         signed.extend(plan.first_files.iter().cloned());
-        Ok(InFlight::new(&signed, plan.exempt.clone(), base))
+        Ok(Outgoing { files: signed, ours, unsigned, exempt: plan.exempt.clone(), base, why })
     }
 }
 

@@ -9,9 +9,10 @@ use notary_schema::envelope::{Envelope, Unsigned};
 use notary_schema::name::{RoleName, Version};
 use notary_schema::online::Lifetimes;
 use notary_schema::path::{PathPattern, PathSet};
-use notary_schema::publish::{Batch, Head, Refusal, Rules, check, check_unsigned};
+use notary_schema::publish::{Refusal, check_unsigned};
 use notary_schema::role::{Expires, Targets};
 
+use super::delivery::{batch, judgeable, rules};
 use crate::exit::Failure;
 use crate::remote::Exempt;
 use crate::staged::{NewDelegation, StageError, Staged, Witness};
@@ -212,47 +213,20 @@ impl Plan {
         now: DateTime<Utc>,
     ) -> Result<Vec<String>, Failure> {
         let unsigned = |part: &Part| (part.role.clone(), part.document.with_signatures(&[]).into());
-        let batch = self.batch(self.parts.iter().map(unsigned))?;
+        let files: Vec<_> =
+            self.parts.iter().map(unsigned).chain(self.first_files.iter().cloned()).collect();
+        let batch = batch(&files, &self.exempt)?;
         match judgeable(view, &batch) {
             Some(head) => {
-                check_unsigned(Some(&head), &batch, &rules(lifetimes), now).map_err(refused)
+                check_unsigned(Some(&head), &batch, &rules(lifetimes, &batch), now).map_err(refused)
             }
             None => Ok(Vec::new()),
         }
     }
-
-    /// Judges the plan with its signed parts.
-    pub(crate) fn check_signed(
-        &self,
-        signed: &[(RoleName, Arc<[u8]>)],
-        view: &View,
-        lifetimes: &Lifetimes,
-        now: DateTime<Utc>,
-    ) -> Result<(), Failure> {
-        let batch = self.batch(signed.iter().cloned())?;
-        let Some(head) = judgeable(view, &batch) else { return Ok(()) };
-        match check(Some(&head), &batch, &rules(lifetimes), now) {
-            Ok(_) => Ok(()),
-            Err(Refusal::Threshold(missing)) => {
-                Err(Failure::SignaturesMissing(missing.to_string()))
-            }
-            Err(refusal) => Err(refused(refusal)),
-        }
-    }
-
-    fn batch(&self, parts: impl Iterator<Item = (RoleName, Arc<[u8]>)>) -> Result<Batch, Failure> {
-        let mut batch = Batch::default();
-        batch.pending = self.exempt.pending.clone();
-        batch.orphan = self.exempt.orphan.clone();
-        for (role, bytes) in parts.chain(self.first_files.iter().cloned()) {
-            batch.add(role, bytes)?;
-        }
-        Ok(batch)
-    }
 }
 
 /// What a rule says, in the words of the commands where the rule has those of a request.
-fn refused(refusal: Refusal) -> Failure {
+pub(super) fn refused(refusal: Refusal) -> Failure {
     match refusal {
         Refusal::WouldOrphan(roles) => {
             let roles = roles.iter().map(RoleName::as_str).collect::<Vec<_>>().join(", ");
@@ -264,16 +238,6 @@ fn refused(refusal: Refusal) -> Failure {
         }
         refusal => refusal.into(),
     }
-}
-
-/// The head to judge on, where every file that the rules look into is at hand; otherwise the server
-/// is the first to judge.
-fn judgeable(view: &View, batch: &Batch) -> Option<Head> {
-    view.head().filter(|head| head.missing(batch).is_empty())
-}
-
-pub(super) fn rules(lifetimes: &Lifetimes) -> Rules {
-    Rules { offline_max_seconds: lifetimes.offline_max_seconds, ..Rules::default() }
 }
 
 #[cfg(test)]

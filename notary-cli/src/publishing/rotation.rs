@@ -3,30 +3,37 @@
 //! The next root is built on the newest one, signed by the keys of both that are here, and sent alone.
 //! Where it changes who signs targets, the next targets goes before it, signed by the keys of both,
 //! and the root waits until no cache holds anything older: whichever of the two roots a client has,
-//! it finds a targets that it trusts.
+//! it finds a targets that it trusts. Where the keys for that targets are not all here, it is proposed
+//! with the root: both roots say who has to sign it, and only together they do.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use notary_schema::draft::Draft;
 use notary_schema::envelope::{Envelope, Unsigned};
 use notary_schema::name::{KeyId, RoleName};
-use notary_schema::online::{HeldKeys, LONGEST_CACHE_SECONDS, OnlineRole, expires_after};
-use notary_schema::publish::{Batch, Refusal, check};
+use notary_schema::online::{LONGEST_CACHE_SECONDS, expires_after};
 use notary_schema::role::{Authority, Root, Targets};
 use notary_schema::threshold;
+use notary_schema::wire::Proposal;
 
+use super::Publisher;
+use super::delivery::{Delivered, Outgoing, Sent};
 use super::in_flight::InFlight;
-use super::plan::rules;
 use super::reading::{self, Reading};
-use super::signers::{Rotation, join};
+use super::signers::Rotation;
 use super::wanted::Wanted;
-use super::{Publisher, Sent};
 use crate::exit::Failure;
 use crate::keyring::{Purpose, listed};
-use crate::remote::Exempt;
+
+/// What became of a rotation.
+pub(crate) enum NewRoot {
+    /// Clients see it.
+    Published(Box<Rotated>),
+    /// It waits for signatures.
+    Proposed(Box<Proposal>),
+}
 
 /// A root that was published.
 pub(crate) struct Rotated {
@@ -38,43 +45,43 @@ pub(crate) struct Rotated {
     pub(crate) keys_out: Vec<KeyId>,
 }
 
-/// What is to be sent next.
-enum Next {
-    /// Targets, signed by the keys of both roots.
-    Targets(Arc<[u8]>),
-    /// The root, and where nobody needs the keys before, targets with it.
-    Root(Vec<(RoleName, Arc<[u8]>)>),
-}
-
 impl Publisher<'_> {
-    /// Sends what an earlier command left in flight; answers its root, where it was one.
-    pub(crate) async fn resend_root(&self) -> Result<Option<Envelope<Root>>, Failure> {
+    /// Sends what an earlier command left in flight; answers what became of its root, where it had
+    /// one, or of the proposal that it was making.
+    pub(crate) async fn resend_root(
+        &self,
+        role: &RoleName,
+        before: &Root,
+    ) -> Result<Option<NewRoot>, Failure> {
         let root = InFlight::load(self.collection)?.and_then(|in_flight| in_flight.root());
-        let (answer, _) = self.resend().await?;
-        Ok(root.filter(|_| answer.is_some()))
+        Ok(match (self.resend().await?.0, root) {
+            (Some(Delivered::Published(_)), Some(root)) => {
+                Some(NewRoot::Published(Rotated::between(role, before, root).into()))
+            }
+            (Some(Delivered::Proposed(proposal)), _) => Some(NewRoot::Proposed(proposal)),
+            _ => None,
+        })
     }
 
-    /// Publishes the root that a rotation asks for; `None` where it changes nothing.
-    pub(crate) async fn rotate(&self, rotation: &Rotation) -> Result<Option<Rotated>, Failure> {
+    /// Publishes or proposes the root that a rotation asks for; `None` where it changes nothing.
+    pub(crate) async fn rotate(&self, rotation: &Rotation) -> Result<Option<NewRoot>, Failure> {
         loop {
             let now = self.session.now();
             let reading = reading::read(self.session, self.gun, Wanted::default(), now).await?;
             let before = reading.view.trusted().root().clone();
             let Some(root) = self.next_root(rotation, &reading, now)? else { return Ok(None) };
             let next = self.next(rotation, &reading, &before, &root, now)?;
-            let (files, exempt) = match next {
-                Next::Targets(file) => (vec![(RoleName::TARGETS, file)], Exempt::default()),
-                Next::Root(files) => (files, compromised(rotation)),
-            };
-            self.judge(&files, &exempt, &reading, now)?;
-            let is_last = files.iter().any(|(role, _)| *role == RoleName::ROOT);
-            let in_flight = InFlight::new(&files, exempt, [].into());
-            in_flight.save(self.collection)?;
-            match self.send(&in_flight).await? {
-                Sent::Published(answer) => {
+            let mut files = next.files.iter();
+            let root =
+                files.find(|(role, _)| *role == RoleName::ROOT).map(|(_, file)| file.clone());
+            match self.deliver(next, &reading, now).await? {
+                Sent::Taken(Delivered::Proposed(proposal)) => {
+                    return Ok(Some(NewRoot::Proposed(proposal)));
+                }
+                Sent::Taken(Delivered::Published(answer)) => {
                     answer.warnings.iter().for_each(|warning| self.session.output.warn(warning));
                 }
-                Sent::Overtaken(error) if is_last => {
+                Sent::Overtaken(error) if root.is_some() => {
                     return Err(Failure::Conflict(format!(
                         "somebody else published another root first ({error}); look at it with \
                          `notary info {}`, then rotate again",
@@ -83,9 +90,10 @@ impl Publisher<'_> {
                 }
                 Sent::Overtaken(_) => continue,
             }
-            if is_last {
-                let root = in_flight.root().expect("it was sent");
-                return Ok(Some(Rotated::between(&rotation.role, before.signed(), root)));
+            if let Some(root) = root {
+                let root = Envelope::parse(root).expect("we wrote it");
+                let rotated = Rotated::between(&rotation.role, before.signed(), root);
+                return Ok(Some(NewRoot::Published(rotated.into())));
             }
             self.wait_for_caches().await;
         }
@@ -111,6 +119,7 @@ impl Publisher<'_> {
         Ok(Some(draft.finish()))
     }
 
+    /// What is sent next: the root, and with it or before it the targets that it needs.
     fn next(
         &self,
         rotation: &Rotation,
@@ -118,28 +127,29 @@ impl Publisher<'_> {
         before: &Envelope<Root>,
         root: &Unsigned,
         now: DateTime<Utc>,
-    ) -> Result<Next, Failure> {
+    ) -> Result<Outgoing, Failure> {
         let new: Envelope<Root> = parsed(root);
         let roots = [before.signed(), new.signed()];
-        let file = (RoleName::ROOT, self.sign_for(root, &RoleName::ROOT, &roots)?);
         let targets = reading.view.file(&RoleName::TARGETS).ok_or_else(|| {
             Failure::Refused("targets could not be read, so nothing is built on it".into())
         })?;
         let wanted = if rotation.compromised { &roots[1..] } else { &roots[..] };
-        if wanted.iter().all(|root| threshold::count(targets, of_targets(root)).is_met()) {
-            return Ok(Next::Root(vec![file]));
-        }
-        let usual = || expires_after(now, reading.lifetimes.targets_seconds);
-        let expires = self.expires.map_or_else(usual, |when| when.from(now));
-        let next = Draft::next(targets.as_ref(), expires)?.finish();
-        let next = self.sign_for(&next, &RoleName::TARGETS, wanted)?;
-        Ok(match rotation.compromised {
-            true => Next::Root(vec![file, (RoleName::TARGETS, next)]),
-            false => {
-                require(&next, wanted)?;
-                Next::Targets(next)
+        let mut next = Outgoing { why: why(rotation), ..Outgoing::default() };
+        if !is_trusted(targets, wanted) {
+            let usual = || expires_after(now, reading.lifetimes.targets_seconds);
+            let expires = self.expires.map_or_else(usual, |when| when.from(now));
+            let document = Draft::next(targets.as_ref(), expires)?.finish();
+            self.sign_for(&document, &RoleName::TARGETS, wanted, &mut next)?;
+            let signed = Envelope::parse(next.files[0].1.clone()).expect("we wrote it");
+            if !rotation.compromised && is_trusted(&signed, wanted) {
+                return Ok(next);
             }
-        })
+        }
+        self.sign_for(root, &RoleName::ROOT, &roots, &mut next)?;
+        if rotation.compromised {
+            next.exempt.compromised.insert(rotation.role.clone());
+        }
+        Ok(next)
     }
 
     /// Signs a document with every key here that one of these roots lists for a role.
@@ -148,40 +158,24 @@ impl Publisher<'_> {
         document: &Unsigned,
         role: &RoleName,
         roots: &[&Root],
-    ) -> Result<Arc<[u8]>, Failure> {
+        next: &mut Outgoing,
+    ) -> Result<(), Failure> {
         let authorities = roots.iter().filter_map(|root| root.authority(role));
         let mut keys: Vec<_> =
             authorities.flat_map(|authority| listed(&self.keys, authority)).collect();
         let mut seen = BTreeSet::new();
         keys.retain(|(keyid, _)| seen.insert((*keyid).clone()));
-        Ok(self.keyring.sign_with(document, Purpose::of(role), &keys)?.into())
-    }
-
-    /// Judges what is about to be sent, as the server will.
-    fn judge(
-        &self,
-        files: &[(RoleName, Arc<[u8]>)],
-        exempt: &Exempt,
-        reading: &Reading,
-        now: DateTime<Utc>,
-    ) -> Result<(), Failure> {
-        let mut batch = Batch::default();
-        batch.compromised = exempt.compromised.clone();
-        for (role, bytes) in files {
-            batch.add(role.clone(), bytes.clone())?;
-        }
-        let mut rules = rules(&reading.lifetimes);
-        // Whether the signer holds them is the server's to say.
-        rules.held_keys = batch.root().map(|root| named(root.signed())).unwrap_or_default();
-        let head = reading.view.head().filter(|head| head.missing(&batch).is_empty());
-        let Some(head) = head else { return Ok(()) };
-        match check(Some(&head), &batch, &rules, now) {
-            Ok(_) => Ok(()),
-            Err(Refusal::Threshold(missing) | Refusal::OverlapMissing { missing, .. }) => {
-                Err(signatures_missing(&missing))
+        let file = self.keyring.sign_with(document, Purpose::of(role), &keys)?;
+        match keys.is_empty() {
+            true => {
+                let all = roots.iter().filter_map(|root| root.role_keys(role));
+                let wanted: BTreeSet<_> = all.flat_map(|role| role.keyids.clone()).collect();
+                next.unsigned.push((role.clone(), wanted.into_iter().collect()));
             }
-            Err(refusal) => Err(refusal.into()),
+            false => drop(next.ours.insert(role.clone())),
         }
+        next.files.push((role.clone(), file.into()));
+        Ok(())
     }
 
     /// Waits until no cache holds a timestamp from before the last publish.
@@ -207,38 +201,19 @@ impl Rotated {
     }
 }
 
-fn compromised(rotation: &Rotation) -> Exempt {
-    let roles = rotation.compromised.then(|| rotation.role.clone());
-    Exempt { compromised: roles.into_iter().collect(), ..Exempt::default() }
+/// What the keys that have to sign it are told, where the user gives no reason.
+fn why(rotation: &Rotation) -> String {
+    let urgent = if rotation.compromised { ", which somebody else has" } else { "" };
+    format!("other signers for {} in place of those of now{urgent}", rotation.role)
+}
+
+/// Whether clients of all these roots trust a targets.
+fn is_trusted(targets: &Envelope<Targets>, roots: &[&Root]) -> bool {
+    roots.iter().all(|root| threshold::count(targets, of_targets(root)).is_met())
 }
 
 fn of_targets(root: &Root) -> Authority<'_> {
     root.authority(&RoleName::TARGETS).expect("a root lists the top-level roles")
-}
-
-/// The online keys that a root names.
-fn named(root: &Root) -> HeldKeys {
-    let roles = [OnlineRole::Snapshot, OnlineRole::Timestamp];
-    let keys = |role: OnlineRole| {
-        let keyids = root.role_keys(&role.name()).map_or(&[][..], |role| &role.keyids);
-        keyids.iter().map(move |keyid| (role, keyid.clone()))
-    };
-    roles.into_iter().flat_map(keys).collect()
-}
-
-/// A targets that all of these roots trust.
-fn require(file: &Arc<[u8]>, roots: &[&Root]) -> Result<(), Failure> {
-    let file: Envelope<Targets> = Envelope::parse(file.clone()).expect("we wrote it");
-    roots.iter().try_for_each(|root| {
-        let required =
-            threshold::require(&file, &RoleName::TARGETS, &RoleName::ROOT, of_targets(root));
-        required.map(drop).map_err(|missing| signatures_missing(&missing))
-    })
-}
-
-fn signatures_missing(missing: &threshold::ThresholdNotMet) -> Failure {
-    let keys = join(&missing.report.missing);
-    Failure::SignaturesMissing(format!("{missing}; keys that have not signed: {keys}"))
 }
 
 fn parsed(root: &Unsigned) -> Envelope<Root> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use notary_schema::updater::local_name;
 
+use super::in_flight::InFlight;
 use super::*;
 use crate::args::GlobalOptions;
 use crate::staged::{Changes, TargetChange};
@@ -91,10 +92,18 @@ impl World {
     }
 
     /// A publish as a new process does it.
-    async fn publish(&self) -> Result<Option<PublishAnswer>, Failure> {
-        let sign = SignArgs::default();
+    async fn publish(&self) -> Result<Option<Delivered>, Failure> {
+        self.publish_with(SignArgs::default()).await
+    }
+
+    async fn publish_with(&self, sign: SignArgs) -> Result<Option<Delivered>, Failure> {
         let gun = gun();
         Publisher::new(&self.session, &gun, &self.directory, &sign)?.publish().await
+    }
+
+    /// The answers to proposals, in turn.
+    fn answers_to_proposals(&self, canned: Vec<Canned>) {
+        self.server.answer_in_turn(&format!("{PREFIX}proposals"), canned);
     }
 
     /// The signed files that were sent, as far as they are JSON inside the request.
@@ -138,7 +147,8 @@ async fn what_was_published_is_staged_and_in_flight_no_more() {
     let world = World::new().await;
     world.stage("docs/b", "new");
     world.answers(vec![published(2)]);
-    let answer = world.publish().await.unwrap().unwrap();
+    let delivered = world.publish().await.unwrap();
+    let Some(Delivered::Published(answer)) = delivered else { panic!("{delivered:?}") };
     assert_eq!(answer.roles[0].version.get(), 2);
     let [file] = &world.sent()[..] else { panic!("one request was needed") };
     assert_eq!(file.version().get(), 2);
@@ -266,19 +276,90 @@ async fn a_role_that_was_never_published_starts_with_version_one() {
     assert_eq!(world.sent()[0].version().get(), 1);
 }
 
+/// The answer to a proposal.
+fn proposed(id: &str) -> Canned {
+    let time = "2027-01-15T00:00:00Z";
+    let answer = serde_json::json!({
+        "id": id, "state": "open", "reason": "because", "created_at": time, "created_by": "a",
+        "lapses_at": time, "roles": [], "files": [], "demands": [],
+    });
+    Canned { head: "201 Created".into(), ..Canned::ok(answer.to_string()) }
+}
+
+fn id_of(delivered: Option<Delivered>) -> String {
+    match delivered {
+        Some(Delivered::Proposed(proposal)) => proposal.summary.id,
+        other => panic!("it was not proposed: {other:?}"),
+    }
+}
+
 #[tokio::test]
-async fn what_others_must_sign_too_is_not_sent() {
+async fn what_others_must_sign_too_is_proposed_and_staged_no_more() {
     let world = World::of(Collection::where_two_sign_docs(), "docs").await;
     world.stage("docs/b", "new");
-    let failure = world.publish().await.unwrap_err();
-    assert_eq!(failure.to_string(), "docs is signed by 1 of 2 keys that its targets asks for");
-    assert_eq!((failure.code(), world.sent().len()), (6, 0));
-    world
-        .collection
-        .store_key("team", &world.session.settings.trust_dir.clone().unwrap().join("keys"));
+    world.answers_to_proposals(vec![proposed("1")]);
+    assert_eq!(id_of(world.publish().await.unwrap()), "1");
+    let [file] = &world.sent()[..] else { panic!("one request was needed") };
+    assert_eq!((file.version().get(), file.signatures().len()), (2, 1));
+    assert!(world.staged().is_empty() && world.in_flight().is_none());
+    let asked = world.server.asked();
+    let proposal = asked.iter().find(|path| path.contains("proposals")).unwrap();
+    assert!(proposal.ends_with("?reason=changes+of+docs"), "{proposal}");
+}
+
+#[tokio::test]
+async fn with_all_keys_here_nothing_is_proposed() {
+    let world = World::of(Collection::where_two_sign_docs(), "docs").await;
+    let keys = world.session.settings.trust_dir.clone().unwrap().join("keys");
+    world.collection.store_key("team", &keys);
+    world.stage("docs/b", "new");
     world.answers(vec![published(2)]);
-    world.publish().await.unwrap();
-    assert_eq!(world.sent().len(), 1);
+    let propose = ProposeArgs { propose: true, ..ProposeArgs::default() };
+    let sign = SignArgs { propose, ..SignArgs::default() };
+    let delivered = world.publish_with(sign).await.unwrap();
+    assert!(matches!(delivered, Some(Delivered::Published(_))), "{delivered:?}");
+    assert_eq!(world.sent()[0].signatures().len(), 2);
+}
+
+#[tokio::test]
+async fn a_proposal_whose_outcome_is_unknown_is_made_again_with_the_very_same_bytes() {
+    let world = World::of(Collection::where_two_sign_docs(), "docs").await.impatient();
+    world.stage("docs/b", "new");
+    world.answers_to_proposals(vec![Canned::status("504 Gateway Timeout")]);
+    assert_eq!(world.publish().await.unwrap_err().code(), 4);
+    assert!(world.in_flight().is_some() && world.staged().len() == 1);
+    let first = world.sent()[0].bytes().clone();
+    world.answers_to_proposals(vec![proposed("1")]);
+    assert_eq!(id_of(world.publish().await.unwrap()), "1");
+    assert!(world.sent().iter().all(|file| *file.bytes() == first));
+    assert!(world.staged().is_empty() && world.in_flight().is_none());
+}
+
+#[tokio::test]
+async fn a_role_that_waits_already_is_named_with_its_proposal() {
+    let world = World::of(Collection::where_two_sign_docs(), "docs").await;
+    world.stage("docs/b", "new");
+    world.answers_to_proposals(vec![Canned::problem(409, "role_proposed")]);
+    let failure = world.publish().await.unwrap_err();
+    assert_eq!(failure.code(), 3, "{failure}");
+    assert!(failure.to_string().contains("notary proposal cancel acme/app"), "{failure}");
+    assert!(world.in_flight().is_none() && world.staged().len() == 1, "it stays staged");
+}
+
+#[tokio::test]
+async fn without_a_key_it_is_proposed_only_when_that_is_said() {
+    let world = World::new().await;
+    world.stage_in("targets", "app", "x");
+    let failure = world.publish().await.unwrap_err();
+    assert!(failure.code() == 2 && failure.to_string().contains("--propose"), "{failure}");
+    assert_eq!((world.sent().len(), world.staged().len()), (0, 1));
+    world.answers_to_proposals(vec![proposed("1")]);
+    let reason = Some("for the release".to_owned());
+    let propose = ProposeArgs { reason, propose: true };
+    let sign = SignArgs { propose, ..SignArgs::default() };
+    assert_eq!(id_of(world.publish_with(sign).await.unwrap()), "1");
+    assert_eq!(world.sent()[0].signatures().len(), 0);
+    assert!(world.server.asked().iter().any(|path| path.ends_with("?reason=for+the+release")));
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ mod connections;
 mod error;
 mod http;
 mod multipart;
+mod proposals;
 mod whole;
 
 use std::collections::BTreeSet;

@@ -14,7 +14,8 @@
 //! world$ settle acme/app                   waits until its timestamp is not expired
 //! ```
 //! What differs from run to run is written as a placeholder. Those with a number stand for one value
-//! in the whole script, which later commands may name: `<id1>` (64 hexadecimal digits), `<token1>`, `<who1>` (its id).
+//! in the whole script, which later commands may name: `<id1>` (64 hexadecimal digits), `<token1>`, `<who1>` (its id),
+//! `<proposal1>`.
 //!
 //! A run must give the very text of the script. With `NOTARY_TEST_BLESS=1` it replaces the text
 //! instead; read the difference before it is committed.
@@ -200,6 +201,10 @@ impl Stage {
     }
 }
 
+/// The groups of the pattern of [`Values`].
+const KINDS: [&str; 10] =
+    ["id", "token", "who", "time", "request", "proposal", "hex", "temporary", "unreached", "port"];
+
 /// What differs from run to run.
 struct Values {
     pattern: Regex,
@@ -216,6 +221,7 @@ impl Values {
             | (?P<token>\bnotary_[A-Za-z0-9_-]{43})
             | (?P<time>\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z)
             | (?P<request>\b[0-9a-f]{16}-\d+\b)
+            | (?P<proposal>\b[0-9a-f]{16}\b)
             | (?P<hex>\b[0-9a-f]{32}\b)
             | (?P<who>\b[0-9a-f]{12}\b)
             | (?P<temporary>\.(notary-|tmp)[A-Za-z0-9]{6}(\.tmp)?)
@@ -231,14 +237,11 @@ impl Values {
         let text = text.replace(&self.directory, "<dir>");
         let Values { pattern, known, .. } = self;
         let replaced = pattern.replace_all(&text, |found: &Captures<'_>| {
-            let kind =
-                ["id", "token", "who", "time", "request", "hex", "temporary", "unreached", "port"]
-                    .iter();
-            let kind = kind.copied().find(|kind| found.name(kind).is_some());
+            let kind = KINDS.iter().copied().find(|kind| found.name(kind).is_some());
             match kind.expect("one of them was found") {
                 "unreached" => "could not be reached: <why>".to_owned(),
                 "port" => "127.0.0.1:<port>".to_owned(),
-                kind @ ("id" | "token" | "who") => numbered(known, kind, &found[0]),
+                kind @ ("id" | "token" | "who" | "proposal") => numbered(known, kind, &found[0]),
                 kind => format!("<{kind}>"),
             }
         });

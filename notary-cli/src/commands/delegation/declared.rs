@@ -6,8 +6,6 @@ use std::path::Path;
 
 use notary_schema::name::{Gun, RoleName};
 use notary_schema::online::{Lifetimes, expires_after};
-use notary_schema::role::Authority;
-use notary_schema::threshold;
 use notary_schema::trusted::Expiry;
 use notary_schema::updater::Roles;
 use serde_json::json;
@@ -29,7 +27,7 @@ pub(super) async fn plan(session: &Session, args: DelegationPlanArgs) -> Result<
     let declared = Declared::read(&args.file)?;
     let (_, _lock) = session.locked(&args.gun).await?;
     let view = present(session, &args.gun).await?;
-    let (staged, differences) = compare(session, &args, &declared, &view, &needs_signatures)?;
+    let (staged, differences) = compare(session, &args, &declared, &view)?;
     for warning in judge(session, &view, &staged)? {
         session.output.warn(warning);
     }
@@ -48,7 +46,7 @@ pub(super) async fn apply(
     let (collection, _lock) = session.locked(gun).await?;
     let publisher = Publisher::new(session, gun, &collection, &args.sign)?;
     let view = present(session, gun).await?;
-    let (staged, differences) = compare(session, plan, &declared, &view, &needs_signatures)?;
+    let (staged, differences) = compare(session, plan, &declared, &view)?;
     judge(session, &view, &staged)?;
     let delegators = declared.delegating().into_iter().map(|one| one.delegator);
     let mut roles: BTreeSet<RoleName> = delegators.collect();
@@ -57,15 +55,13 @@ pub(super) async fn apply(
     let (roles, gone): (Vec<_>, Vec<_>) =
         (roles.into_iter().collect(), staged.undelegated().cloned().collect());
     let wanted = Wanted { roles: &roles, subtrees: &gone, bins_of: &bins_of, ..Wanted::default() };
-    let sign_anew = |view: &View, role: &RoleName, after: Authority<'_>| {
-        publisher.must_sign_anew(view, role, after)
-    };
-    let change = |view: &View| Ok(compare(session, plan, &declared, view, &sign_anew)?.0);
-    let answer = publisher.publish_at_once(wanted, change).await?;
-    for difference in answer.iter().flat_map(|_| &differences) {
+    let change = |view: &View| Ok(compare(session, plan, &declared, view)?.0);
+    let why = "delegations as they are declared";
+    let delivered = publisher.publish_at_once(wanted, why, change).await?;
+    for difference in delivered.iter().flat_map(|_| &differences) {
         session.output.message(difference);
     }
-    publish::report(session, answer.as_ref())
+    publish::report(session, gun, delivered)
 }
 
 /// The collection as it is, without the files of its bins.
@@ -82,7 +78,6 @@ fn compare(
     args: &DelegationPlanArgs,
     declared: &Declared,
     view: &View,
-    sign_anew: &dyn Fn(&View, &RoleName, Authority<'_>) -> Result<bool, Failure>,
 ) -> Result<(Staged, Vec<Difference>), Failure> {
     let keyring = session.keyring()?;
     let directory = args.file.parent().unwrap_or(Path::new(""));
@@ -93,7 +88,7 @@ fn compare(
     };
     let request =
         |path: &Path, role: &RoleName| request::read(&directory.join(path), &args.gun, role);
-    changes(declared, view, &Sources { key: &key, request: &request, sign_anew })
+    changes(declared, view, &Sources { key: &key, request: &request })
 }
 
 /// The roles whose bins get other keys.
@@ -105,10 +100,6 @@ fn other_bins(staged: &Staged, view: &View) -> Vec<RoleName> {
     };
     let delegators = staged.roles.keys().filter(|role| view.role(role).is_some());
     delegators.filter(|role| with_bins(role)).cloned().collect()
-}
-
-fn needs_signatures(view: &View, role: &RoleName, after: Authority<'_>) -> Result<bool, Failure> {
-    Ok(view.file(role).is_some_and(|file| !threshold::count(file, after).is_met()))
 }
 
 /// By the rules of publishing, before anything is signed.

@@ -63,7 +63,8 @@ async fn add(session: &Session, args: DelegationAddArgs) -> Result<Outcome, Fail
     let wanted = Wanted { roles: &roles, keys: &keys, ..Wanted::default() };
     stage::stage(session, &args.gun, &collection, wanted, change).await?;
     if args.publish {
-        let sign = SignArgs { key: args.sign_keys, expires: args.expires };
+        let (key, expires) = (args.sign_keys, args.expires);
+        let sign = SignArgs { key, expires, ..SignArgs::default() };
         return publish::publish(session, &args.gun, &collection, &sign).await;
     }
     let (gun, role, parent) = (&args.gun, &args.role, &args.parent);

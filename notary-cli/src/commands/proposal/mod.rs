@@ -1,0 +1,3 @@
+//! Metadata that gathers the signatures of several people.
+
+pub(super) mod progress;

@@ -1,0 +1,67 @@
+//! How far a proposal is: who has signed, and who is missing.
+
+use std::fmt::Write;
+
+use chrono::{DateTime, Utc};
+use notary_schema::name::{Gun, KeyId};
+use notary_schema::publish::Purpose;
+use notary_schema::wire::{Proposal, ProposalDemand, ProposalSummary};
+use serde_json::json;
+
+use crate::exit::{Failure, Outcome};
+use crate::output::one_line;
+use crate::session::Session;
+
+/// Shows a proposal that was made just now.
+pub(crate) fn made(session: &Session, gun: &Gun, proposal: &Proposal) -> Result<Outcome, Failure> {
+    let ProposalSummary { id, reason, lapses_at, roles, .. } = &proposal.summary;
+    let mut text = format!("proposed {}: {}\n", one_line(id), one_line(reason));
+    for role in roles {
+        writeln!(text, "{} {}", role.name, role.version).expect("a String takes all");
+    }
+    text += &signers(&proposal.demands);
+    writeln!(text, "it lapses at {}", time(*lapses_at)).expect("a String takes all");
+    let value = json!({
+        "collection": gun, "proposal": proposal.summary, "demands": proposal.demands,
+    });
+    session.output.result(&value, &text)?;
+    session.output.message(format_args!(
+        "those who hold the missing keys go on with `notary proposal sign {gun} {id}`"
+    ));
+    Ok(Outcome::SignaturesMissing)
+}
+
+/// Who has signed, and who is missing, for each threshold.
+pub(crate) fn signers(demands: &[ProposalDemand]) -> String {
+    let mut text = String::new();
+    for ProposalDemand { role, delegator, version, purpose, threshold, signed, missing } in demands
+    {
+        let overlap = match purpose {
+            Purpose::Trust => "",
+            Purpose::Overlap => ", for clients that do not have the next one yet",
+        };
+        let has = signed.len();
+        writeln!(
+            text,
+            "{role} as {delegator} {version} asks{overlap}: {has} of {threshold} signed"
+        )
+        .expect("a String takes all");
+        let is_met = has >= *threshold as usize;
+        let rest = if is_met { &[][..] } else { missing };
+        for (what, keyids) in [("signed", &signed[..]), ("missing", rest)] {
+            if !keyids.is_empty() {
+                writeln!(text, "  {what}: {}", join(keyids)).expect("a String takes all");
+            }
+        }
+    }
+    text
+}
+
+/// A time for people.
+pub(crate) fn time(at: DateTime<Utc>) -> String {
+    at.format("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+fn join(keyids: &[KeyId]) -> String {
+    keyids.iter().map(KeyId::as_str).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,255 @@
+//! What becomes of signed files: published where enough keys have signed, otherwise proposed to those
+//! whose signatures are missing.
+//!
+//! 1. The files are judged by every rule but those on signatures; then the signatures are counted.
+//! 2. The files, and whether they are published or proposed, are stored ([`InFlight`]).
+//! 3. They are sent as one request.
+//! 4. A definite answer removes them. What a proposal holds is staged no more: it waits there.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use notary_schema::envelope::Envelope;
+use notary_schema::name::{KeyId, RoleName};
+use notary_schema::online::{HeldKeys, Lifetimes, OnlineRole};
+use notary_schema::publish::proposal::{NoProposal, check_proposal, is_met};
+use notary_schema::publish::{Batch, Demand, Head, Rules, check_unsigned, demands};
+use notary_schema::role::{Root, Targets};
+use notary_schema::wire::{Proposal, PublishAnswer};
+
+use super::in_flight::InFlight;
+use super::plan::refused;
+use super::reading::Reading;
+use super::{Publisher, load, save};
+use crate::args::MAX_REASON_CHARACTERS;
+use crate::exit::Failure;
+use crate::keyring::KeyringError;
+use crate::remote::{Exempt, RemoteError};
+use crate::staged::Base;
+use crate::view::View;
+
+/// What became of signed files.
+#[derive(Debug)]
+pub(crate) enum Delivered {
+    /// Clients see them.
+    Published(PublishAnswer),
+    /// They wait for signatures.
+    Proposed(Box<Proposal>),
+}
+
+/// The answer to sent files.
+pub(super) enum Sent {
+    /// The server has taken them.
+    Taken(Delivered),
+    /// Another version was there first.
+    Overtaken(RemoteError),
+}
+
+/// Signed files, and what is said with them.
+#[derive(Debug, Default)]
+pub(super) struct Outgoing {
+    pub(super) files: Vec<(RoleName, Arc<[u8]>)>,
+    /// The roles whose files have a signature of a key here.
+    pub(super) ours: BTreeSet<RoleName>,
+    /// The other ones that were signed here, and the keys that may sign them.
+    pub(super) unsigned: Vec<(RoleName, Vec<KeyId>)>,
+    pub(super) exempt: Exempt,
+    /// What the changed targets were before, by role.
+    pub(super) base: BTreeMap<RoleName, Base>,
+    /// Why others should sign it, where the user does not say so.
+    pub(super) why: String,
+}
+
+impl Publisher<'_> {
+    /// Publishes or proposes files that are signed as far as the keys here may.
+    pub(super) async fn deliver(
+        &self,
+        outgoing: Outgoing,
+        reading: &Reading,
+        now: DateTime<Utc>,
+    ) -> Result<Sent, Failure> {
+        let Outgoing { files, ours, unsigned, exempt, base, why } = outgoing;
+        let judged = judge(&files, &exempt, reading, now)?;
+        // What others have to sign may come with a file of ours; nothing but that takes a word more.
+        let others = unsigned.first().filter(|_| ours.is_empty() || judged.is_none());
+        if let (Some((role, wanted)), false) = (others, self.propose.propose) {
+            let error = KeyringError::NoKeyFor { role: role.clone(), wanted: wanted.clone() };
+            return Err(Failure::Usage(format!(
+                "{error}; with --propose, those who hold them can sign it"
+            )));
+        }
+        let reason = match judged {
+            Some(demands) if is_met(&demands) => None,
+            Some(_) => Some(self.reason(why)),
+            // The server is the first to judge.
+            None => self.propose.propose.then(|| self.reason(why)),
+        };
+        let in_flight = InFlight::new(&files, exempt, base).because(reason);
+        in_flight.save(self.collection)?;
+        self.send(&in_flight).await
+    }
+
+    /// What is told to those who have to sign.
+    fn reason(&self, why: String) -> String {
+        let reason = self.propose.reason.clone().unwrap_or(why);
+        reason.chars().take(MAX_REASON_CHARACTERS).collect()
+    }
+
+    /// Sends what an earlier command left in flight. Answers what came of it, and what the changed
+    /// targets were when it was built, if it was overtaken.
+    pub(super) async fn resend(
+        &self,
+    ) -> Result<(Option<Delivered>, BTreeMap<RoleName, Base>), Failure> {
+        let Some(in_flight) = InFlight::load(self.collection)? else {
+            return Ok((None, BTreeMap::new()));
+        };
+        if in_flight.creates() {
+            let gun = self.gun;
+            return Err(Failure::Usage(format!(
+                "{gun} is not created yet; repeat `notary init {gun}`"
+            )));
+        }
+        let output = &self.session.output;
+        output.message("sending the files of an earlier publish whose outcome is not known");
+        match self.send(&in_flight).await {
+            Ok(Sent::Taken(delivered)) => {
+                self.drop_staged(&in_flight)?;
+                Ok((Some(delivered), BTreeMap::new()))
+            }
+            Ok(Sent::Overtaken(_)) => Ok((None, in_flight.base)),
+            Err(Failure::Remote(error)) if error.is_definite() => {
+                output.warn(format_args!("the earlier publish was refused: {error}"));
+                Ok((None, in_flight.base))
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Drops the staged changes that these files hold; others may have been staged since.
+    fn drop_staged(&self, in_flight: &InFlight) -> Result<(), Failure> {
+        let (files, mut staged) = (in_flight.files(), load(self.collection)?);
+        let has_file = |other: &RoleName| files.iter().any(|(role, _)| role == other);
+        for (role, bytes) in &files {
+            if let Ok(file) = Envelope::<Targets>::parse(bytes.clone()) {
+                staged.drop_present(role, file.signed(), has_file);
+                staged.drop_witness(role);
+            }
+        }
+        save(self.collection, &staged)
+    }
+
+    /// Sends signed files that are stored, and drops them when the server has judged them.
+    async fn send(&self, in_flight: &InFlight) -> Result<Sent, Failure> {
+        let (sent, exempt) = (in_flight.files(), &in_flight.exempt);
+        let server = self.session.server()?;
+        let answer = match &in_flight.reason {
+            None => server.publish(self.gun, &sent, exempt).await.map(Delivered::Published),
+            Some(reason) => {
+                let proposal = server.propose(self.gun, &sent, exempt, reason).await;
+                proposal.map(|proposal| Delivered::Proposed(proposal.into()))
+            }
+        };
+        match answer {
+            Ok(delivered) => {
+                if let Delivered::Proposed(_) = &delivered {
+                    // It waits in the proposal. A crash in between finds it there, and comes here again.
+                    self.drop_staged(in_flight)?;
+                }
+                InFlight::settle(self.collection)?;
+                Ok(Sent::Taken(delivered))
+            }
+            Err(error) if error.is_definite() => {
+                InFlight::settle(self.collection)?;
+                self.judged(error)
+            }
+            Err(error) => {
+                self.session.output.warn(format_args!(
+                    "the outcome is not known; the signed files are kept and sent first by the next \
+                     `notary publish {}`", self.gun
+                ));
+                Err(error.into())
+            }
+        }
+    }
+
+    /// A refusal in the words of the commands.
+    fn judged(&self, error: RemoteError) -> Result<Sent, Failure> {
+        let gun = self.gun;
+        match error.problem().map(|problem| problem.code.as_str()) {
+            Some("version_conflict") => Ok(Sent::Overtaken(error)),
+            Some("role_proposed") => {
+                let more = error.problem().map(|problem| &problem.more);
+                let id = more.and_then(|more| more.get("proposal")?.as_str());
+                let id = id.unwrap_or("ID");
+                Err(Failure::Conflict(format!(
+                    "{error}; look at it with `notary proposal show {gun} {id}`, then sign it, or \
+                     `notary proposal cancel {gun} {id}`"
+                )))
+            }
+            _ => Err(error.into()),
+        }
+    }
+}
+
+/// Judges files as the server will, but for what only it knows. Answers the thresholds that they have
+/// to reach, and who has signed; `None` where not every file is at hand that the rules look into.
+///
+/// # Errors
+/// The first rule that is broken. Missing signatures break none, as long as they can be added to these
+/// files and those that there are verify.
+pub(super) fn judge(
+    files: &[(RoleName, Arc<[u8]>)],
+    exempt: &Exempt,
+    reading: &Reading,
+    now: DateTime<Utc>,
+) -> Result<Option<Vec<Demand>>, Failure> {
+    let batch = batch(files, exempt)?;
+    let Some(head) = judgeable(&reading.view, &batch) else { return Ok(None) };
+    check_unsigned(Some(&head), &batch, &rules(&reading.lifetimes, &batch), now)
+        .map_err(refused)?;
+    let demands = demands(Some(&head), &batch);
+    if is_met(&demands) {
+        return Ok(Some(demands));
+    }
+    match check_proposal(&head, &batch) {
+        Ok(demands) => Ok(Some(demands)),
+        Err(NoProposal::Refused(refusal)) => Err(refused(refusal)),
+        Err(NoProposal::Proposal(refusal)) => Err(Failure::Refused(refusal.to_string())),
+    }
+}
+
+/// What these files are as one publish.
+pub(super) fn batch(files: &[(RoleName, Arc<[u8]>)], exempt: &Exempt) -> Result<Batch, Failure> {
+    let mut batch = Batch::default();
+    batch.pending = exempt.pending.clone();
+    batch.orphan = exempt.orphan.clone();
+    batch.compromised = exempt.compromised.clone();
+    for (role, bytes) in files {
+        batch.add(role.clone(), bytes.clone())?;
+    }
+    Ok(batch)
+}
+
+/// The head to judge on, where every file that the rules look into is at hand.
+pub(super) fn judgeable(view: &View, batch: &Batch) -> Option<Head> {
+    view.head().filter(|head| head.missing(batch).is_empty())
+}
+
+/// The rules of this collection.
+pub(super) fn rules(lifetimes: &Lifetimes, batch: &Batch) -> Rules {
+    let offline_max_seconds = lifetimes.offline_max_seconds;
+    // Whether the signer holds them is the server's to say.
+    let held_keys = batch.root().map(|root| online_keys(root.signed())).unwrap_or_default();
+    Rules { offline_max_seconds, held_keys, ..Rules::default() }
+}
+
+/// The online keys that a root names.
+fn online_keys(root: &Root) -> HeldKeys {
+    let roles = [OnlineRole::Snapshot, OnlineRole::Timestamp];
+    let keys = |role: OnlineRole| -> Vec<(OnlineRole, KeyId)> {
+        let keyids = root.role_keys(&role.name()).map_or(&[][..], |role| &role.keyids);
+        keyids.iter().map(|keyid| (role, keyid.clone())).collect()
+    };
+    roles.into_iter().flat_map(keys).collect()
+}
