@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::{DAY, DEFAULT_MAX_STEP, OnlineRole, expires_after};
+use super::{DAY, DEFAULT_MAX_STEP, Memory, OnlineRole, expires_after};
 use crate::envelope::{Envelope, Unsigned};
 use crate::json;
 use crate::name::{RoleName, Version};
@@ -30,15 +30,6 @@ impl Default for SignerPolicy {
             timestamp_max_seconds: 3 * DAY,
         }
     }
-}
-
-/// What was signed last for one collection and incarnation, whichever key signed.
-#[derive(Debug, Clone, Default)]
-pub struct Memory {
-    /// The last snapshot that was answered.
-    pub snapshot: Option<Envelope<Snapshot>>,
-    /// The last timestamp that was answered.
-    pub timestamp: Option<Envelope<Timestamp>>,
 }
 
 /// What to do with a request that is not refused.
@@ -97,7 +88,10 @@ pub enum SignRefusal {
         wanted: u64,
     },
     /// A version runs too far ahead.
-    #[error("{what} would jump from version {last} to {wanted}, by more than {max_step}")]
+    #[error(
+        "{what} would jump from version {last} to {wanted}, by more than {max_step}; where clients \
+         have seen that much, an operator says so with `notary-signer memory set` on its host"
+    )]
     VersionJump {
         /// `snapshot`, `timestamp`, or the file name of an entry.
         what: String,

@@ -7,6 +7,7 @@
 
 mod answer;
 mod judge;
+mod memory;
 mod overlap;
 mod plan;
 
@@ -19,7 +20,8 @@ use crate::name::{KeyId, RoleName};
 use crate::role::{Authority, Expires, RoleKeys, Root};
 use crate::threshold;
 pub use answer::{AnswerError, accept_answer};
-pub use judge::{Judgement, Memory, SignRefusal, SignerPolicy, judge};
+pub use judge::{Judgement, SignRefusal, SignerPolicy, judge};
+pub use memory::{Loss, Memory, MemoryRefusal, OnlineFile, Served};
 pub use overlap::{Overlap, Rotation, Signing};
 pub use plan::{Plan, PlannedSnapshot, PlannedTimestamp, Versions, entry, next_snapshot, plan};
 

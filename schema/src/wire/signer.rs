@@ -107,7 +107,8 @@ pub struct SignerMemory {
     pub timestamp: Option<RememberedFile>,
 }
 
-/// A file that the signer answered.
+/// A file that the signer answered, or that its operator has set in the place of one: that may have
+/// no signature.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RememberedFile {

@@ -8,6 +8,7 @@ mod client;
 mod delegations;
 mod examples;
 mod files;
+mod memory;
 mod online;
 mod proposals;
 mod publish;
