@@ -4,10 +4,13 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
-use notary_schema::name::{Gun, KeyId};
+use clap::builder::NonEmptyStringValueParser;
+use clap::{ArgGroup, Args, Parser, Subcommand};
+use notary_schema::name::{Gun, Incarnation, KeyId, Version};
+use notary_schema::online::OnlineRole;
 
 use crate::Parts;
+use crate::commands::memory::MemoryError;
 use crate::commands::{self, Change, CommandError, Output};
 use crate::config::{Config, ConfigError, DEFAULT_PATH};
 use crate::panics;
@@ -124,6 +127,64 @@ enum MemoryCommand {
         #[command(flatten)]
         form: Form,
     },
+    /// Puts something else in the place of what was signed last; the service must be stopped
+    Set {
+        #[command(flatten)]
+        wish: Wish,
+        #[command(flatten)]
+        config: ConfigFile,
+        #[command(flatten)]
+        form: Form,
+    },
+}
+
+/// What a memory is to be set to.
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("what").required(true).multiple(true))]
+pub(crate) struct Wish {
+    /// The collection
+    #[arg(long)]
+    pub(crate) gun: Gun,
+    /// Its life, where the signer knows several [the only one]
+    #[arg(long, value_name = "ID")]
+    pub(crate) incarnation: Option<Incarnation>,
+    /// Why, for the audit
+    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) reason: String,
+    /// A snapshot or timestamp that counts as signed last; one of each
+    #[arg(long = "file", value_name = "FILE", group = "what")]
+    pub(crate) files: Vec<PathBuf>,
+    /// The same snapshot as this version
+    #[arg(long, value_name = "N", value_parser = Version::parse, group = "what")]
+    pub(crate) snapshot_version: Option<Version>,
+    /// The same timestamp as this version
+    #[arg(long, value_name = "N", value_parser = Version::parse, group = "what")]
+    pub(crate) timestamp_version: Option<Version>,
+    /// Says that what is remembered of a role at this version is given up
+    #[arg(long, value_name = "ROLE=VERSION", value_parser = parse_forget)]
+    pub(crate) forget: Vec<(OnlineRole, Version)>,
+    /// The higher of what is remembered and what is served, and a gap: this signer is a backup
+    #[arg(
+        long, group = "what", requires = "root", requires = "from",
+        conflicts_with_all = ["files", "snapshot_version", "timestamp_version", "forget"]
+    )]
+    pub(crate) after_restore: bool,
+    /// A root of the collection that you trust
+    #[arg(long, value_name = "FILE", requires = "after_restore")]
+    pub(crate) root: Option<PathBuf>,
+    /// What the server serves now, as `notary export` writes it
+    #[arg(long, value_name = "DIR", requires = "after_restore")]
+    pub(crate) from: Option<PathBuf>,
+}
+
+fn parse_forget(text: &str) -> Result<(OnlineRole, Version), String> {
+    let (role, version) = text.split_once('=').unwrap_or((text, ""));
+    let role = match role {
+        "snapshot" => OnlineRole::Snapshot,
+        "timestamp" => OnlineRole::Timestamp,
+        _ => return Err("write snapshot=VERSION or timestamp=VERSION".to_owned()),
+    };
+    Ok((role, Version::parse(version).map_err(|error| error.to_string())?))
 }
 
 /// The shipped program: the system's clock, and no stop points.
@@ -187,7 +248,10 @@ fn execute(command: Command, parts: Parts) -> Result<Output, CommandError> {
             commands::change_key(&Config::load(&config.path)?, &keyid, Change::Restore, now)
         }
         Command::Memory(MemoryCommand::Show { gun, config, form }) => {
-            commands::show_memory(&Config::load(&config.path)?, &gun, form.json)
+            commands::memory::show(&Config::load(&config.path)?, &gun, form.json)
+        }
+        Command::Memory(MemoryCommand::Set { wish, config, form }) => {
+            commands::memory::set(&Config::load(&config.path)?, &wish, form.json, now)
         }
     }
 }
@@ -216,8 +280,17 @@ fn exit_code(error: &CommandError) -> u8 {
         CommandError::Config(error) => config_code(error),
         CommandError::Pki(PkiError::Name(_) | PkiError::Certificate(_)) => exit::USAGE,
         CommandError::Pki(_) | CommandError::Store(_) => exit::LOCAL_STATE,
-        CommandError::UnknownKey(_) | CommandError::NothingSigned(_) => exit::NOT_FOUND,
+        CommandError::UnknownKey(_) => exit::NOT_FOUND,
         CommandError::Unchanged { .. } => exit::REFUSED,
+        CommandError::Memory(error) => match error {
+            MemoryError::NothingSigned(_) | MemoryError::UnknownLife(_) => exit::NOT_FOUND,
+            MemoryError::SeveralLives { .. } | MemoryError::Twice(_) => exit::USAGE,
+            MemoryError::Read { .. } => exit::LOCAL_STATE,
+            MemoryError::Unreadable { .. }
+            | MemoryError::NotVerified(_)
+            | MemoryError::OtherCollection { .. }
+            | MemoryError::Refused(_) => exit::REFUSED,
+        },
     }
 }
 

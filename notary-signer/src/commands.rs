@@ -1,12 +1,14 @@
 //! What an operator does on the signer's host, beside a running service or without one.
 
+pub(crate) mod memory;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use diesel::sqlite::SqliteConnection;
-use notary_schema::name::{Gun, KeyId};
+use notary_schema::name::KeyId;
 use serde::Serialize;
 
 use crate::config::{Config, ConfigError, TlsConfig};
@@ -16,7 +18,7 @@ use crate::startup::StartError;
 use crate::store::audit::{self, Caller, Subject};
 use crate::store::keys::{self, HeldKey};
 use crate::store::tables::{role_text, state_text};
-use crate::store::{self, Database, StoreError, memory};
+use crate::store::{self, Database, StoreError};
 use crate::tls;
 
 /// A certificate that expires this soon is a warning.
@@ -37,8 +39,8 @@ pub(crate) enum CommandError {
     Store(#[from] StoreError),
     #[error("there is no key {0}: `notary-signer key list` shows those that are there")]
     UnknownKey(KeyId),
-    #[error("nothing was signed for {0} yet")]
-    NothingSigned(Gun),
+    #[error(transparent)]
+    Memory(#[from] memory::MemoryError),
     #[error("the key {keyid} is {state} already")]
     Unchanged { keyid: KeyId, state: &'static str },
 }
@@ -167,7 +169,7 @@ fn check_secret(path: &Path) -> Option<Finding> {
 fn check_keys(config: &Config) -> Result<Vec<Finding>, Finding> {
     let passphrase = config.passphrase().map_err(|error| Finding::wrong("passphrase", error))?;
     let database = Database::open(&config.database).map_err(|error| match error {
-        StoreError::NotThere(_) => Finding::warning("database", error),
+        StoreError::NotThere(_) | StoreError::NotMigrated(_) => Finding::warning("database", error),
         _ => Finding::wrong("database", error),
     })?;
     let load = |connection: &mut SqliteConnection| -> Result<_, StoreError> {
@@ -247,35 +249,12 @@ pub(crate) fn change_key(
             let state = state_text(held.key.state);
             return Err(CommandError::Unchanged { keyid: keyid.clone(), state });
         }
-        let caller = Caller {
-            who: "operator".to_owned(),
-            action: action.to_owned(),
-            request_id: None,
-            at: now,
-        };
+        let caller = Caller::operator(action, now);
         audit::append(connection, &caller, &Subject::of_key(&held), "changed")?;
         keys::by_id(connection, keyid)?.ok_or_else(unknown)
     })?;
     let (keyid, state) = (held.key.keyid, state_text(held.key.state));
     Ok(Output::lines([format!("{keyid} is {state} now")], true))
-}
-
-/// What was signed last in every life of a collection.
-pub(crate) fn show_memory(config: &Config, gun: &Gun, json: bool) -> Result<Output, CommandError> {
-    let database = Database::open(&config.database)?;
-    let lives = database.transaction(|connection| memory::lives(connection, gun))?;
-    if lives.is_empty() {
-        return Err(CommandError::NothingSigned(gun.clone()));
-    }
-    if json {
-        return Ok(Output::json(&serde_json::json!({ "items": lives }), true));
-    }
-    let line = |last: memory::Remembered| {
-        let (incarnation, role) = (last.incarnation, role_text(last.role));
-        let time = time_text(last.signed_at);
-        format!("{incarnation} {role} {} {} {time}", last.version, last.sha256)
-    };
-    Ok(Output::lines(lives.into_iter().map(line), true))
 }
 
 fn time_text(time: DateTime<Utc>) -> String {

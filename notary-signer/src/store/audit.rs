@@ -16,7 +16,7 @@ const MAX_TEXT: usize = 300;
 /// Who asked, when, and how to find the request in the log.
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {
-    /// The subject of the client's certificate, or `operator`.
+    /// The subject of the client's certificate, or `operator NAME`.
     pub(crate) who: String,
     /// Method and path, or the command.
     pub(crate) action: String,
@@ -24,6 +24,20 @@ pub(crate) struct Caller {
     pub(crate) request_id: Option<String>,
     /// When the request came.
     pub(crate) at: DateTime<Utc>,
+}
+
+impl Caller {
+    /// Whoever runs this process.
+    pub(crate) fn operator(action: &str, at: DateTime<Utc>) -> Caller {
+        let user = uzers::get_current_uid();
+        let name = uzers::get_user_by_uid(user).map(|user| user.name().display().to_string());
+        let name = name.unwrap_or_else(|| user.to_string());
+        let who = match std::env::var("SUDO_USER") {
+            Ok(behind) if user == 0 => format!("operator {name}, sudo by {behind}"),
+            _ => format!("operator {name}"),
+        };
+        Caller { who, action: action.to_owned(), request_id: None, at }
+    }
 }
 
 /// What was asked, as far as it is known.
@@ -39,6 +53,10 @@ pub(crate) struct Subject {
     pub(crate) version: Option<Version>,
     /// SHA-256 of the answered file; where signing was refused, of the document.
     pub(crate) sha256: Option<String>,
+    /// Why an operator did it.
+    pub(crate) reason: Option<String>,
+    /// Version and SHA-256 of the file that was remembered before an operator set another.
+    pub(crate) before: Option<(Version, String)>,
 }
 
 impl Subject {
@@ -65,7 +83,10 @@ pub(crate) fn append(
     let keyids: Vec<&str> = subject.keyids.iter().map(KeyId::as_str).collect();
     let keyids = (!keyids.is_empty()).then(|| keyids.join(" "));
     let collection = subject.collection.as_ref();
-    let version = subject.version.map(|version| version.get().cast_signed());
+    let number = |version: Version| version.get().cast_signed();
+    let version = subject.version.map(number);
+    let (version_before, sha256_before) = subject.before.clone().unzip();
+    let version_before = version_before.map(number);
     diesel::insert_into(audit::table)
         .values((
             audit::at.eq(time_text(caller.at)),
@@ -79,6 +100,9 @@ pub(crate) fn append(
             audit::version.eq(version),
             audit::sha256.eq(&subject.sha256),
             audit::outcome.eq(outcome),
+            audit::reason.eq(subject.reason.as_deref().map(short)),
+            audit::version_before.eq(version_before),
+            audit::sha256_before.eq(&sha256_before),
         ))
         .execute(connection)?;
     tracing::info!(
@@ -90,6 +114,9 @@ pub(crate) fn append(
         role = subject.role.map(role_text),
         version,
         sha256 = subject.sha256,
+        reason = subject.reason,
+        version_before,
+        sha256_before,
         outcome,
         "{}", caller.action
     );

@@ -6,7 +6,9 @@ use notary_schema::key::{Key, PublicKey};
 use notary_schema::name::{Gun, Incarnation, KeyId};
 use notary_schema::wire::{KeyState, SignerKey};
 
-use super::tables::{online_keys, role_of, role_text, state_of, state_text, time_of, time_text};
+use super::tables::{
+    memory, online_keys, role_of, role_text, state_of, state_text, time_of, time_text,
+};
 use super::{Collection, Owner, StoreError};
 use crate::keys::{KeyHandle, StoredKey};
 
@@ -101,6 +103,23 @@ pub(crate) fn count(
         .count()
         .get_result(connection)?;
     usize::try_from(number).map_err(|_| StoreError::damaged("count", number))
+}
+
+/// The lives of a collection that have a key or a memory.
+pub(crate) fn lives(
+    connection: &mut SqliteConnection,
+    gun: &Gun,
+) -> Result<Vec<Incarnation>, StoreError> {
+    let keys = online_keys::table
+        .filter(online_keys::collection.eq(gun.as_str()))
+        .select(online_keys::incarnation);
+    let remembered =
+        memory::table.filter(memory::collection.eq(gun.as_str())).select(memory::incarnation);
+    let lives: Vec<String> = keys.union(remembered).load(connection)?;
+    let parse = |life: String| {
+        Incarnation::parse(&life).map_err(|_| StoreError::damaged("incarnation", &life))
+    };
+    lives.into_iter().map(parse).collect()
 }
 
 /// Every key of the signer, oldest first.

@@ -1,5 +1,6 @@
 //! What was signed last, for each life of a collection and each role, whichever key signed. The
-//! version only rises here; the rules of what may follow it stand in `notary_schema::online`.
+//! version only rises here, but where an operator sets it; the rules of what may follow it stand in
+//! `notary_schema::online`.
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
@@ -10,7 +11,7 @@ use notary_schema::online::{Memory, OnlineRole};
 use notary_schema::role::Role;
 use notary_schema::wire::RememberedFile;
 
-use super::tables::{memory, role_of, role_text, time_of, time_text};
+use super::tables::{audit, memory, role_of, role_text, time_of, time_text};
 use super::{Collection, Owner, StoreError};
 
 /// The files that were signed last, as they are stored.
@@ -92,6 +93,21 @@ pub(crate) fn remember(
     if changed == 1 { Ok(()) } else { Err(StoreError::damaged("version", version)) }
 }
 
+/// Puts another file in the place of whatever is remembered: an act of an operator.
+pub(crate) fn set(
+    connection: &mut SqliteConnection,
+    owner: &Owner,
+    (version, file): (Version, &[u8]),
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let row = memory::table
+        .filter(memory::collection.eq(owner.collection.gun.as_str()))
+        .filter(memory::incarnation.eq(owner.collection.incarnation.as_str()))
+        .filter(memory::role.eq(role_text(owner.role)));
+    diesel::delete(row).execute(connection)?;
+    remember(connection, owner, None, (version, file), now)
+}
+
 /// One remembered file, for people.
 #[derive(Debug, Clone, serde::Serialize)]
 pub(crate) struct Remembered {
@@ -103,9 +119,23 @@ pub(crate) struct Remembered {
     pub(crate) version: Version,
     /// SHA-256 of the file in hexadecimal.
     pub(crate) sha256: String,
-    /// When it was signed.
+    /// When it was signed, or set.
     pub(crate) signed_at: DateTime<Utc>,
+    /// Who set it and why, where it was not signed here.
+    pub(crate) set: Option<Set>,
 }
+
+/// The act of an operator that a file comes from.
+#[derive(Debug, Clone, serde::Serialize)]
+pub(crate) struct Set {
+    /// The operator.
+    pub(crate) by: String,
+    /// Why.
+    pub(crate) reason: String,
+}
+
+/// What the audit calls it when an operator sets a memory.
+pub(crate) const SET: &str = "memory set";
 
 /// What is remembered of every life of a collection.
 pub(crate) fn lives(
@@ -126,6 +156,7 @@ pub(crate) fn lives(
     rows.into_iter()
         .map(|(incarnation, role, version, sha256, signed_at)| {
             Ok(Remembered {
+                set: set_by(connection, &role, &sha256)?,
                 incarnation: Incarnation::parse(&incarnation)
                     .map_err(|_| StoreError::damaged("incarnation", &incarnation))?,
                 role: role_of(&role)?,
@@ -135,6 +166,22 @@ pub(crate) fn lives(
             })
         })
         .collect()
+}
+
+fn set_by(
+    connection: &mut SqliteConnection,
+    role: &str,
+    sha256: &str,
+) -> Result<Option<Set>, StoreError> {
+    let act: Option<(String, Option<String>)> = audit::table
+        .filter(audit::action.eq(SET))
+        .filter(audit::role.eq(role))
+        .filter(audit::sha256.eq(sha256))
+        .order(audit::seq.desc())
+        .select((audit::who, audit::reason))
+        .first(connection)
+        .optional()?;
+    Ok(act.map(|(by, reason)| Set { by, reason: reason.unwrap_or_default() }))
 }
 
 fn read<T: Role>(remembered: RememberedFile) -> Result<Envelope<T>, StoreError> {

@@ -14,6 +14,7 @@ pub(crate) mod keys;
 pub(crate) mod memory;
 pub(crate) mod tables;
 
+use std::fmt;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
@@ -46,6 +47,12 @@ pub(crate) struct Collection {
     pub(crate) incarnation: Incarnation,
 }
 
+impl fmt::Display for Collection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.gun, self.incarnation)
+    }
+}
+
 /// One online role of one life of a collection: what a key belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Owner {
@@ -72,6 +79,9 @@ pub(crate) enum StoreError {
     /// There is no database at this path.
     #[error("{} does not exist: `notary-signer serve` makes it", .0.display())]
     NotThere(PathBuf),
+    /// The tables are older than the program.
+    #[error("{} is older than this program: start `notary-signer serve` once", .0.display())]
+    NotMigrated(PathBuf),
     /// The file system refused.
     #[error("cannot open {}: {source}", path.display())]
     Io {
@@ -158,20 +168,24 @@ impl Database {
         // SQLite gives its log files the mode of the database.
         create_private(path)?;
         let mut connection = connect(path)?;
-        migrate(&mut connection)
-            .map_err(|problem| StoreError::Migration { path: path.to_owned(), problem })?;
+        migrate(&mut connection).map_err(|problem| migration(path, problem))?;
         Ok(Database { connection: Mutex::new(connection) })
     }
 
     /// Opens the database for a command of an operator, beside a running service.
     ///
     /// # Errors
-    /// [`StoreError::NotThere`] where no signer ever ran.
+    /// [`StoreError::NotThere`] where no signer ever ran, [`StoreError::NotMigrated`] where none of
+    /// this version did.
     pub(crate) fn open(path: &Path) -> Result<Database, StoreError> {
         if !path.exists() {
             return Err(StoreError::NotThere(path.to_owned()));
         }
-        let connection = connect(path)?;
+        let mut connection = connect(path)?;
+        let pending = connection.has_pending_migration(MIGRATIONS);
+        if pending.map_err(|problem| migration(path, problem))? {
+            return Err(StoreError::NotMigrated(path.to_owned()));
+        }
         Ok(Database { connection: Mutex::new(connection) })
     }
 
@@ -270,6 +284,10 @@ fn connect(path: &Path) -> Result<SqliteConnection, StoreError> {
         ))
         .map_err(|source| open(ConnectionError::CouldntSetupConfiguration(source)))?;
     Ok(connection)
+}
+
+fn migration(path: &Path, problem: impl ToString) -> StoreError {
+    StoreError::Migration { path: path.to_owned(), problem: problem.to_string() }
 }
 
 fn migrate(connection: &mut SqliteConnection) -> Result<(), String> {

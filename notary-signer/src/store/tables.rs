@@ -58,6 +58,9 @@ diesel::table! {
         version -> Nullable<BigInt>,
         sha256 -> Nullable<Text>,
         outcome -> Text,
+        reason -> Nullable<Text>,
+        version_before -> Nullable<BigInt>,
+        sha256_before -> Nullable<Text>,
     }
 }
 

@@ -6,6 +6,7 @@ mod access;
 mod client;
 mod commands;
 mod keys;
+mod memory;
 mod overload;
 mod refusals;
 mod restart;
