@@ -10,7 +10,7 @@ use notary_schema::role::Root;
 use notary_tests::hand::{HandKey, Repository};
 use notary_tests::judge::{self, NgClient, Question};
 use notary_tests::mirror::Mirror;
-use notary_tests::world::{Person, World};
+use notary_tests::world::{Person, Program, World};
 use serde_json::Value;
 
 /// A server, and the repository of somebody else in a directory that a mirror serves: three roots, and
@@ -217,13 +217,25 @@ fn what_is_not_verified_there_is_not_adopted() {
 /// The signer lets no version jump, whoever asks: what has come further needs its operator.
 #[test]
 fn versions_beyond_the_step_of_the_signer_leave_nothing_behind() {
-    let foreign = Foreign::with(|repository| {
+    let mut foreign = Foreign::with(|repository| {
         repository.part("timestamp").signed["version"] = 70.into();
     });
     foreign.adopt().exits(6);
     foreign.sign();
     let refused = foreign.adopt().exits(1);
     assert!(refused.contains("would jump"), "{refused}");
+    assert!(refused.contains("`notary-signer memory set`"), "{refused}");
     let status = foreign.world.http(None).get("/v2/acme/app/_trust/tuf/1.root.json").status;
     assert_eq!(status, 404);
+
+    foreign.world.signer.kill();
+    let theirs = |name: &str| foreign.directory.join(name).display().to_string();
+    let (snapshot, timestamp) = (theirs("3.snapshot.json"), theirs("timestamp.json"));
+    let set = format!("memory set --gun acme/app --file {snapshot} --file {timestamp}");
+    foreign.world.operate(Program::Signer, &format!("{set} --reason adopted"));
+    foreign.world.signer.restart();
+    let adopted = foreign.adopt().json();
+    assert_eq!([&adopted["snapshot"], &adopted["timestamp"]], [4, 74], "{adopted}");
+    let question = foreign.question(foreign.world.metadata_url("acme/app"));
+    assert_eq!(NgClient::start().ask(&question), all());
 }

@@ -273,7 +273,8 @@ impl Publisher {
             true => Err(ServiceError::SignerRefused {
                 code: "version_jump".to_owned(),
                 reason: format!(
-                    "timestamp would jump from version {last} to {timestamp}, by more than {most}"
+                    "timestamp would jump from version {last} to {timestamp}, by more than {most}; \
+                     an operator lets it with `notary-signer memory set` on the signer's host"
                 ),
             }),
         }

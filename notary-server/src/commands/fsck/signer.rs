@@ -4,7 +4,8 @@
 //! them can be compared with them, also beside a running server.
 
 use notary_schema::name::{Gun, Incarnation};
-use notary_schema::wire::SignerMemory;
+use notary_schema::online::OnlineFile;
+use notary_schema::wire::{RememberedFile, SignerMemory};
 
 use super::report::Report;
 use crate::signer_client::Signer;
@@ -85,6 +86,12 @@ fn held(view: &mut View<'_>, id: i64) -> StoreResult<[Held; 2]> {
     Ok(held)
 }
 
+/// Whether an operator has put it there: it is signed by nobody.
+fn is_set(remembered: &RememberedFile) -> bool {
+    let file = OnlineFile::parse(remembered.file.clone().into_bytes());
+    file.is_ok_and(|file| file.is_unsigned())
+}
+
 fn compare(held: &[Held; 2], memory: &SignerMemory, report: &mut Report<'_>) {
     for (role, held, remembered) in
         [("snapshot", &held[0], &memory.snapshot), ("timestamp", &held[1], &memory.timestamp)]
@@ -102,6 +109,9 @@ fn compare(held: &[Held; 2], memory: &SignerMemory, report: &mut Report<'_>) {
         if signed < stored {
             let problem = format!("the signer remembers version {signed} as the last one");
             report.problem(Some(role), Some(stored), problem, SIGNER_BEHIND);
+        } else if signed > most && is_set(remembered) {
+            let note = format!("an operator has set the signer's memory to version {signed}");
+            report.note(Some(role), Some(stored), note, "the next release will be above it");
         } else if signed > most {
             let problem = format!("the signer has signed version {signed}");
             report.problem(Some(role), Some(stored), problem, SERVER_BEHIND);
