@@ -32,7 +32,7 @@ pub(crate) use staging::*;
 pub(crate) use token::*;
 pub(crate) use trust::*;
 pub(crate) use watch::*;
-pub(crate) use when::{Interval, When};
+pub(crate) use when::{Interval, When, span, spelled};
 
 /// Publish, delegate and verify software with TUF metadata
 #[derive(Debug, Parser)]

@@ -10,6 +10,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
 use notary_schema::name::{Gun, RoleName, Version};
+use notary_schema::online::LifetimeRefusal;
 use notary_schema::publish::Refusal;
 use notary_schema::publish::proposal::ProposalRefusal;
 use notary_schema::wire::ProposalState;
@@ -111,6 +112,9 @@ pub enum ServiceError {
     /// A rule of publishing says no.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// Lifetimes that make no sense, or that the signer does not allow.
+    #[error(transparent)]
+    Lifetime(#[from] LifetimeRefusal),
     /// There are too many reservations.
     #[error("{0} names are reserved without a collection; publish to one of them, or delete it")]
     TooManyReservations(u64),
@@ -213,6 +217,7 @@ impl ServiceError {
             ServiceError::TooSlow(_) => (StatusCode::REQUEST_TIMEOUT, "body_timeout"),
             ServiceError::Busy(_) => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
             ServiceError::Refused(refusal) => (refusal_status(refusal), refusal.code()),
+            ServiceError::Lifetime(refusal) => (StatusCode::UNPROCESSABLE_ENTITY, refusal.code()),
             ServiceError::TooManyReservations(_) => {
                 (StatusCode::FORBIDDEN, "too_many_reservations")
             }

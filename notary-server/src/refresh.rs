@@ -7,17 +7,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use futures_util::StreamExt;
 use futures_util::stream;
 use notary_schema::name::Gun;
-use notary_schema::online::Lifetimes;
+use notary_schema::online::OnlineRole;
 use notary_schema::publish::Head;
+use notary_schema::role::Expires;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::error::ServiceError;
 use crate::panics::caught;
 use crate::publish::{Publisher, Unfinished};
+use crate::served::Live;
 use crate::startup::Service;
 
 /// How many collections are worked on at once.
@@ -68,16 +70,12 @@ pub async fn roll_all(publisher: &Arc<Publisher>) -> Result<usize, ServiceError>
     Ok(each(guns, |gun| async move { publisher.roll(&gun).await }).await)
 }
 
-/// Signs again what has lived half of its life; answers for how many collections.
+/// Signs again what has lived half of its life, or was signed for a longer one; answers for how many collections.
 pub async fn refresh_all(
     publisher: &Arc<Publisher>,
     now: DateTime<Utc>,
 ) -> Result<usize, ServiceError> {
-    let Lifetimes { timestamp_seconds, snapshot_seconds, .. } = publisher.lifetimes;
-    let due = publisher
-        .store
-        .expiring(half_after(now, timestamp_seconds), half_after(now, snapshot_seconds))
-        .await?;
+    let due = publisher.store.due(publisher.lifetimes, now).await?;
     Ok(each(due.into_iter(), |gun| async move { publisher.refresh(&gun).await }).await)
 }
 
@@ -102,12 +100,6 @@ where
     done.buffer_unordered(AT_ONCE).filter(|done| std::future::ready(*done)).count().await
 }
 
-/// The time at which half of a life that begins now is gone.
-fn half_after(now: DateTime<Utc>, seconds: u64) -> DateTime<Utc> {
-    let half = i64::try_from(seconds / 2).ok().and_then(TimeDelta::try_seconds);
-    half.and_then(|half| now.checked_add_signed(half)).unwrap_or(DateTime::<Utc>::MAX_UTC)
-}
-
 impl Publisher {
     /// Rolls the release in a collection's slot forward, unless somebody is at it; answers whether
     /// one was committed.
@@ -120,7 +112,7 @@ impl Publisher {
         Ok(settled.collection.seq != seq)
     }
 
-    /// Signs timestamp, or snapshot and timestamp, again if half of their life is gone; answers
+    /// Signs timestamp, or snapshot and timestamp, again if they are not fresh any more; answers
     /// whether it was.
     async fn refresh(&self, gun: &Gun) -> Result<bool, Unfinished> {
         let room = self.room(gun);
@@ -128,18 +120,20 @@ impl Publisher {
         let now = self.now();
         let ground = self.settle(self.ground(gun).await?, now).await?;
         let Some(live) = ground.live.clone() else { return Ok(false) };
-        let Some(due) = self.due(&live.head, now) else { return Ok(false) };
+        let Some(due) = self.due(&live, now) else { return Ok(false) };
         self.release_refresh(&ground, &live, due, None, now).await?;
         Ok(true)
     }
 
-    fn due(&self, head: &Head, now: DateTime<Utc>) -> Option<Due> {
-        let Lifetimes { timestamp_seconds, snapshot_seconds, .. } = self.lifetimes;
-        if head.snapshot.expires().time() < half_after(now, snapshot_seconds) {
+    fn due(&self, live: &Live, now: DateTime<Utc>) -> Option<Due> {
+        let lifetimes = self.lifetimes_of(&live.collection);
+        let is_fresh =
+            |role, expires: Expires| lifetimes.fresh(role, now).contains(&expires.time());
+        let Head { snapshot, timestamp, .. } = live.head.as_ref();
+        if !is_fresh(OnlineRole::Snapshot, snapshot.expires()) {
             return Some(Due::Both);
         }
-        let timestamp = head.timestamp.expires().time();
-        (timestamp < half_after(now, timestamp_seconds)).then_some(Due::Timestamp)
+        (!is_fresh(OnlineRole::Timestamp, timestamp.expires())).then_some(Due::Timestamp)
     }
 }
 

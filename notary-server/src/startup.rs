@@ -133,19 +133,9 @@ impl Watch {
     }
 }
 
-/// Refuses lifetimes that the signer would not sign.
+/// Refuses configured lifetimes that the signer would not sign.
 pub fn require_allowed(lifetimes: &Lifetimes, limits: &SignerLimits) -> Result<(), String> {
-    let pairs = [
-        ("snapshot_seconds", lifetimes.snapshot_seconds, limits.snapshot_max_seconds),
-        ("timestamp_seconds", lifetimes.timestamp_seconds, limits.timestamp_max_seconds),
-    ];
-    match pairs.iter().find(|(_, wanted, most)| wanted > most) {
-        Some((key, wanted, most)) => Err(format!(
-            "lifetimes.{key} = {wanted} is more than the {most} that the signer allows; lower it, \
-             or raise the signer's policy"
-        )),
-        None => Ok(()),
-    }
+    lifetimes.require_allowed(&limits.into()).map_err(|refusal| format!("lifetimes.{refusal}"))
 }
 
 /// Why the server does not listen.

@@ -116,12 +116,17 @@ pub(crate) struct PolicyArgs {
     /// The collection
     pub(crate) gun: Gun,
     #[command(subcommand)]
-    pub(crate) change: Option<PolicyChange>,
+    pub(crate) command: Option<PolicyCommand>,
 }
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum PolicyChange {
-    /// Change it: public=true, public=false
+pub(crate) enum PolicyCommand {
+    /// Change it: `public=false`, `timestamp=12h`, `root=400d`, `timestamp=default`
+    ///
+    /// public is true or false. How long metadata lives is a span, or default for what the server
+    /// is configured to: root, targets (also of delegated roles), offline_max (the longest life of
+    /// these that is accepted), snapshot, timestamp, and overlap (how long a key signs on that a
+    /// root takes away from snapshot or timestamp).
     Set {
         /// What it shall be
         #[arg(required = true, value_name = "KEY=VALUE")]

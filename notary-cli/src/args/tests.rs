@@ -42,7 +42,7 @@ fn what_is_accepted_and_what_is_refused() {
         "notary diff a root 1 2",
         "notary log a --follow --after 3",
         "notary policy a",
-        "notary policy a set public=false",
+        "notary policy a set public=false timestamp=12h",
         "notary token create --publish a/* --role docs --expires 90d",
         "notary delete a --local --yes",
         "notary export a site --json",

@@ -46,7 +46,7 @@ impl FromStr for When {
 }
 
 /// A span of more than nothing: a number and a unit.
-fn span(text: &str) -> Option<TimeDelta> {
+pub(crate) fn span(text: &str) -> Option<TimeDelta> {
     let unit = text.chars().last()?;
     let number: i64 = text[..text.len() - unit.len_utf8()].parse().ok()?;
     let span = match unit {
@@ -57,6 +57,13 @@ fn span(text: &str) -> Option<TimeDelta> {
         _ => None,
     };
     span.filter(|span| *span > TimeDelta::zero())
+}
+
+/// So many seconds in the largest unit that tells them exactly.
+pub(crate) fn spelled(seconds: u64) -> String {
+    let units = [("d", 24 * 60 * 60), ("h", 60 * 60), ("m", 60)];
+    let fits = units.into_iter().find(|(_, unit)| seconds > 0 && seconds.is_multiple_of(*unit));
+    fits.map_or_else(|| format!("{seconds}s"), |(name, unit)| format!("{}{name}", seconds / unit))
 }
 
 /// How long to wait, of a second to ten years.

@@ -1,12 +1,12 @@
-//! `notary collections`, `delete`, `undelete`, `policy`: collections as a whole, in the server's words.
+//! `notary collections`, `delete`, `undelete`: collections as a whole, in the server's words.
 
 use std::fmt::Write;
 
 use notary_schema::name::Gun;
-use notary_schema::wire::{CollectionLife, CollectionPolicy};
+use notary_schema::wire::CollectionLife;
 use serde_json::json;
 
-use crate::args::{DeleteArgs, PolicyArgs, PolicyChange};
+use crate::args::DeleteArgs;
 use crate::exit::{Failure, Outcome};
 use crate::output::one_line;
 use crate::session::Session;
@@ -73,34 +73,4 @@ pub(crate) async fn undelete(session: &Session, gun: &Gun) -> Result<Outcome, Fa
     let life: CollectionLife = session.server()?.undelete(gun).await?;
     session.output.result(&life, &format!("{gun} is there again\n"))?;
     Ok(Outcome::Done)
-}
-
-/// Runs `notary policy`.
-pub(crate) async fn policy(session: &Session, args: PolicyArgs) -> Result<Outcome, Failure> {
-    let server = session.server()?;
-    let policy = match &args.change {
-        None => server.policy(&args.gun).await?,
-        Some(PolicyChange::Set { assignments }) => {
-            server.set_policy(&args.gun, &change(assignments)?).await?
-        }
-    };
-    let public = policy.public.map(|public| format!("public={public}\n")).unwrap_or_default();
-    session.output.result(&policy, &public)?;
-    Ok(Outcome::Done)
-}
-
-fn change(assignments: &[String]) -> Result<CollectionPolicy, Failure> {
-    let mut change = CollectionPolicy::default();
-    for assignment in assignments {
-        change.public = Some(match assignment.as_str() {
-            "public=true" => true,
-            "public=false" => false,
-            other => {
-                return Err(Failure::Usage(format!(
-                    "{other:?} is no policy; there are public=true and public=false"
-                )));
-            }
-        });
-    }
-    Ok(change)
 }

@@ -15,6 +15,7 @@ mod init;
 mod key;
 mod log;
 mod lookup;
+mod policy;
 mod proposal;
 mod publish;
 mod pull;
@@ -148,7 +149,7 @@ async fn dispatch(session: &Session, command: Command) -> Result<Outcome, Failur
         Command::Rotate(args) => rotate::run(session, args).await,
         Command::Delete(args) => collections::delete(session, args).await,
         Command::Undelete(args) => collections::undelete(session, &args.gun).await,
-        Command::Policy(args) => collections::policy(session, args).await,
+        Command::Policy(args) => policy::run(session, args).await,
         Command::Token(command) => token::run(session, command).await,
         Command::Whoami => token::whoami(session).await,
         Command::Completion { shell } => completion::run(session, shell),

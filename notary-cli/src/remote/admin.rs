@@ -3,7 +3,7 @@
 use notary_schema::name::Gun;
 use notary_schema::wire::{
     CollectionLife, CollectionPolicy, CollectionSummary, CreatedToken, Event, NewToken, Page,
-    TokenInfo,
+    PolicyChange, TokenInfo,
 };
 use reqwest::Method;
 use serde::Serialize;
@@ -49,7 +49,7 @@ impl Server<'_> {
     pub(crate) async fn set_policy(
         &self,
         gun: &Gun,
-        change: &CollectionPolicy,
+        change: &PolicyChange,
     ) -> Result<CollectionPolicy, RemoteError> {
         self.call(Method::PATCH, self.url(gun, "policy"), json(change)).await
     }

@@ -126,13 +126,13 @@ impl Config {
         }
         self.limits.check()?;
         let positive = [
-            ("lifetimes.snapshot_seconds", self.lifetimes.snapshot_seconds),
-            ("lifetimes.timestamp_seconds", self.lifetimes.timestamp_seconds),
             ("refresh.interval_seconds", self.refresh.interval_seconds),
             ("refresh.slot_interval_seconds", self.refresh.slot_interval_seconds),
             ("signer.timeout_seconds", self.signer.timeout_seconds),
         ];
-        require_positive(&positive)
+        require_positive(&positive)?;
+        let sound = self.lifetimes.require_sound(self.refresh.interval_seconds);
+        sound.map_err(|refusal| format!("lifetimes.{refusal}"))
     }
 }
 

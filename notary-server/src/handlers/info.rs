@@ -72,7 +72,7 @@ pub async fn collection(
         roles: list.roles,
         bins: list.bins,
         keys: list.keys,
-        lifetimes: service.config.lifetimes,
+        lifetimes: service.publisher.lifetimes_of(&live.collection),
         unfinished: slot.map(|slot| notary_schema::wire::UnfinishedRelease {
             prepared_at: slot.prepared_at(),
             reason: slot.pause().map(|pause| pause.reason.clone()),

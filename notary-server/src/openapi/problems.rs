@@ -82,6 +82,12 @@ const PROPOSAL: &[Codes] = &[(404, &["unknown_proposal"])];
 const SIGNATURES: &[Codes] =
     &[(422, &["bad_signature", "key_not_listed", "repeated_key", "too_many_signatures"])];
 
+/// Lifetimes that are no good.
+const LIFETIMES: &[Codes] = &[(
+    422,
+    &["lifetime_above_other", "lifetime_above_signer", "lifetime_too_long", "lifetime_too_short"],
+)];
+
 refusals! {
     /// Calls that anybody may make.
     Open: ANY;
@@ -100,7 +106,7 @@ refusals! {
     /// Making a token.
     NewTokens: ANY, TOKEN, GRANT, BODY, &[(403, &["too_many_tokens"])];
     /// Changing a policy.
-    Policies: ANY, TOKEN, GRANT, COLLECTION, ON_TOMBSTONE, BODY;
+    Policies: ANY, TOKEN, GRANT, COLLECTION, ON_TOMBSTONE, BODY, LIFETIMES, SIGNER;
     /// Making a tombstone, or freeing a name.
     Deleting: ANY, TOKEN, GRANT, COLLECTION;
     /// Bringing a tombstone back.

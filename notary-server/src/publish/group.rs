@@ -260,15 +260,16 @@ impl Publisher {
             false => self.keys_then(&ground.collection).await?,
         };
         let keys = keys.and(&next.rotation.taken_away);
+        let lifetimes = self.lifetimes_of(&ground.collection);
         let plan = match &next.adopted {
             None => {
                 let versions = versions_after(head)?;
-                plan(head, &next.files, &keys, &self.lifetimes, versions, now)
+                plan(head, &next.files, &keys, &lifetimes, versions, now)
             }
             Some(Adopted { head, .. }) => {
                 let (snapshot, versions) = (head.snapshot.signed(), versions_after(Some(head))?);
                 self.require_reachable(&ground.collection, versions.timestamp).await?;
-                plan_anew(snapshot, &next.files, &keys, &self.lifetimes, versions, now)
+                plan_anew(snapshot, &next.files, &keys, &lifetimes, versions, now)
             }
         };
         if let Some(next) = &next.head {
@@ -303,7 +304,8 @@ impl Publisher {
         now: DateTime<Utc>,
     ) -> Result<Arc<Live>, Unfinished> {
         let versions = versions_after(Some(&live.head))?;
-        let mut plan = plan(Some(&live.head), &[], keys, &self.lifetimes, versions, now);
+        let lifetimes = self.lifetimes_of(&ground.collection);
+        let mut plan = plan(Some(&live.head), &[], keys, &lifetimes, versions, now);
         require_whole(&live.head.files, &plan)?;
         if due == Due::Timestamp {
             plan.snapshot = None;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use notary_schema::name::{Gun, RoleName, Version};
-use notary_schema::online::HeldKeys;
+use notary_schema::online::{HeldKeys, Lifetimes};
 use notary_schema::publish::{Accepted, Batch, Head, Refusal, Rules, StoredFile, check};
 
 use super::{Core, Ground, Publisher};
@@ -94,7 +94,7 @@ impl Publisher {
             Ok(ground) => ground,
             // Without a reservation the signer holds no key that the root could name.
             Err(ServiceError::UnknownCollection(_)) if is_first && request.may_create() => {
-                let rules = self.rules(HeldKeys::default());
+                let rules = self.rules(&self.lifetimes, HeldKeys::default());
                 check_on(core, None, batch.clone(), rules, now).await?;
                 return Err(ServiceError::UnknownCollection(request.gun().clone()));
             }
@@ -107,10 +107,10 @@ impl Publisher {
         Ok(ground)
     }
 
-    pub(super) fn rules(&self, held_keys: HeldKeys) -> Rules {
+    pub(super) fn rules(&self, lifetimes: &Lifetimes, held_keys: HeldKeys) -> Rules {
         Rules {
             limits: self.limits.of_files(),
-            offline_max_seconds: self.lifetimes.offline_max_seconds,
+            offline_max_seconds: lifetimes.offline_max_seconds,
             held_keys,
         }
     }
@@ -138,7 +138,7 @@ impl Publisher {
             Some(_) => self.keys_now(collection).await?.held,
             None => HeldKeys::default(),
         };
-        let rules = self.rules(held);
+        let rules = self.rules(&self.lifetimes_of(collection), held);
         let loaded = match &head {
             Some(head) => Some(self.load_missing(collection, head, &batch).await?),
             None => None,

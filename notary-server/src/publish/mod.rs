@@ -23,13 +23,12 @@ mod proposals;
 mod roll;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use notary_schema::name::{Gun, RoleName};
-use notary_schema::online::{DEFAULT_MAX_STEP, Lifetimes};
+use notary_schema::online::{Lifetimes, SignerPolicy};
 use notary_schema::publish::Batch;
 use notary_schema::wire::{PublishAnswer, PublishedRole, RootPin, SignerLimits};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, oneshot};
@@ -57,6 +56,7 @@ pub struct Publisher {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) signer: Arc<dyn Signer>,
     pub(crate) served: Arc<Served>,
+    /// Those of the configuration; see [`Publisher::lifetimes_of`].
     pub(crate) lifetimes: Lifetimes,
     limits: Limits,
     /// How long a cache may keep what is current.
@@ -70,8 +70,8 @@ pub struct Publisher {
     /// who publish.
     looks: Semaphore,
     rooms: Mutex<HashMap<Gun, Weak<Room>>>,
-    /// Most publishes that share one snapshot and timestamp; see [`Publisher::note_limits`].
-    largest_group: AtomicU64,
+    /// What the signer said last of itself; see [`Publisher::note_limits`].
+    signer_policy: RwLock<SignerPolicy>,
 }
 
 /// Where the publishes of one collection wait.
@@ -133,7 +133,11 @@ impl Publisher {
             checks: Arc::new(Semaphore::new(cores)),
             looks: Semaphore::new(1),
             rooms: Mutex::default(),
-            largest_group: AtomicU64::new(DEFAULT_MAX_STEP),
+            signer_policy: RwLock::new(SignerPolicy {
+                snapshot_max_seconds: u64::MAX,
+                timestamp_max_seconds: u64::MAX,
+                ..SignerPolicy::default()
+            }),
             store,
             signer,
             served,
@@ -144,14 +148,25 @@ impl Publisher {
         }
     }
 
-    /// Notes what the signer says of itself: it lets the version of a role run ahead of the last
-    /// one signed by so many at most, so no more publishes share one snapshot.
+    /// Notes what the signer says of itself.
     pub(crate) fn note_limits(&self, limits: &SignerLimits) {
-        self.largest_group.store(limits.max_step.max(1), Ordering::Relaxed);
+        *self.signer_policy.write().unwrap_or_else(PoisonError::into_inner) = limits.into();
     }
 
+    fn signer_policy(&self) -> SignerPolicy {
+        *self.signer_policy.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Most publishes that share one snapshot: the signer lets the version of a role run ahead of
+    /// the last one signed by no more.
     fn largest_group(&self) -> usize {
-        usize::try_from(self.largest_group.load(Ordering::Relaxed)).unwrap_or(usize::MAX)
+        usize::try_from(self.signer_policy().max_step.max(1)).unwrap_or(usize::MAX)
+    }
+
+    /// How long the metadata of a collection lives: its own lifetimes before those of the
+    /// configuration, and no longer than the signer allows by now.
+    pub(crate) fn lifetimes_of(&self, collection: &Collection) -> Lifetimes {
+        self.lifetimes.with(&collection.lifetimes).within(&self.signer_policy())
     }
 
     /// How many publishes may still wait.

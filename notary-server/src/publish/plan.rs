@@ -136,7 +136,7 @@ impl Publisher {
         self.store.save_online_keys(collection.id, &keys).await?;
         let mut all = self.store.online_keys(collection.id).await?;
         all.retain(|known| keys.iter().any(|key| key.keyid == known.keyid));
-        Ok(Keys::of(all, &self.lifetimes, self.now()))
+        Ok(Keys::of(all, &self.lifetimes_of(collection), self.now()))
     }
 
     /// The keys and what the signer said of them when it was last asked. Enough to plan with, since it costs no
@@ -144,6 +144,6 @@ impl Publisher {
     /// answer lacks a signature, and either has the slot rebuilt with [`Publisher::keys_now`].
     pub(super) async fn keys_then(&self, collection: &Collection) -> StoreResult<Keys> {
         let keys = self.store.online_keys(collection.id).await?;
-        Ok(Keys::of(keys, &self.lifetimes, self.now()))
+        Ok(Keys::of(keys, &self.lifetimes_of(collection), self.now()))
     }
 }

@@ -232,15 +232,15 @@ impl Publisher {
         let head = before.map(|live| live.head.as_ref());
         let files: Vec<RoleFile> = prepared.files().iter().chain(&joining.files).cloned().collect();
         let keys = self.keys_now(collection).await?.and(prepared.overlap()).and(&joining.overlap);
-        let versions = memory.versions_after(head)?;
+        let (versions, lifetimes) = (memory.versions_after(head)?, self.lifetimes_of(collection));
         let mut next = match (head, &prepared.plan().snapshot) {
             // No head says how far clients have seen: what was planned does.
             (None, Some(planned)) => {
                 let entries: Snapshot = json::read(&planned.signed).expect("we wrote it");
                 let versions = versions.no_lower_than(prepared.plan());
-                plan_anew(&entries, &files, &keys, &self.lifetimes, versions, now)
+                plan_anew(&entries, &files, &keys, &lifetimes, versions, now)
             }
-            _ => plan(head, &files, &keys, &self.lifetimes, versions, now),
+            _ => plan(head, &files, &keys, &lifetimes, versions, now),
         };
         memory.require_below(&next)?;
         if joining.files.is_empty() {

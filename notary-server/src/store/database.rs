@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use notary_schema::envelope::Envelope;
 use notary_schema::name::{Gun, RoleName, Version};
-use notary_schema::online::Plan;
+use notary_schema::online::{Lifetimes, Plan};
 use notary_schema::publish::Head;
 use notary_schema::role::Targets;
 use notary_schema::wire::{CollectionSummary, Event, Page, RootPin, SignerKey};
@@ -17,10 +17,10 @@ use tokio::sync::{Mutex, Semaphore};
 
 use super::dialect::{self, Connection};
 use super::{
-    Claim, Collection, CollectionId, Committed, EventQuery, FileBytes, Joining, NewProposal,
-    NewReservation, NewSlot, OnlineKey, Pause, Prepared, Proposal, Proposed, ProposedFile,
-    ProposedSignature, Reserved, Revoked, Standing, State, Store, StoreError, StoreResult, Token,
-    Unfinished, events, names, proposals, queries, slots, tokens,
+    Claim, Collection, CollectionId, Committed, EventQuery, FileBytes, Joining, NewPolicy,
+    NewProposal, NewReservation, NewSlot, OnlineKey, Pause, Prepared, Proposal, Proposed,
+    ProposedFile, ProposedSignature, Reserved, Revoked, Standing, State, Store, StoreError,
+    StoreResult, Token, Unfinished, events, names, proposals, queries, slots, tokens,
 };
 use crate::auth::{Glob, Grant};
 use crate::panics::blocking;
@@ -137,15 +137,14 @@ impl Store for Database {
         self.write(move |connection| names::reserve(connection, &new, now)).await
     }
 
-    async fn set_public(
+    async fn set_policy(
         &self,
-        gun: &Gun,
-        is_public: bool,
-        by: &str,
+        read: &Collection,
+        policy: NewPolicy,
         now: DateTime<Utc>,
     ) -> StoreResult<Option<Collection>> {
-        let (gun, by) = (gun.clone(), by.to_owned());
-        self.write(move |connection| names::set_public(connection, &gun, is_public, &by, now)).await
+        let read = read.clone();
+        self.write(move |connection| names::set_policy(connection, &read, &policy, now)).await
     }
 
     async fn bury(&self, gun: &Gun, by: &str, now: DateTime<Utc>) -> StoreResult<Option<Standing>> {
@@ -175,15 +174,8 @@ impl Store for Database {
         .await
     }
 
-    async fn expiring(
-        &self,
-        timestamp_before: DateTime<Utc>,
-        snapshot_before: DateTime<Utc>,
-    ) -> StoreResult<Vec<Gun>> {
-        self.read(move |connection| {
-            queries::expiring(connection, timestamp_before, snapshot_before)
-        })
-        .await
+    async fn due(&self, lifetimes: Lifetimes, now: DateTime<Utc>) -> StoreResult<Vec<Gun>> {
+        self.read(move |connection| queries::due(connection, &lifetimes, now)).await
     }
 
     async fn load_head(&self, gun: &Gun, state: State) -> StoreResult<Option<(Collection, Head)>> {

@@ -26,7 +26,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use notary_schema::envelope::Envelope;
 use notary_schema::name::{Gun, RoleName, Version};
-use notary_schema::online::Plan;
+use notary_schema::online::{Lifetimes, Plan};
 use notary_schema::publish::Head;
 use notary_schema::role::Targets;
 use notary_schema::wire::{CollectionSummary, Event, Page, RootPin, SignerKey};
@@ -41,8 +41,8 @@ pub use proposals::{
     Closed, NewProposal, Proposal, Proposed, ProposedFile, ProposedSignature, ProposedVersion,
 };
 pub use types::{
-    Claim, Collection, CollectionId, Committed, Joining, NewReservation, NewSlot, OnlineKey, Pause,
-    Prepared, Purpose, Reserved, Revoked, Standing, State, Token, Unfinished,
+    Claim, Collection, CollectionId, Committed, Joining, NewPolicy, NewReservation, NewSlot,
+    OnlineKey, Pause, Prepared, Purpose, Reserved, Revoked, Standing, State, Token, Unfinished,
 };
 
 /// Why the store did not answer.
@@ -122,12 +122,12 @@ pub trait Store: Send + Sync {
     /// is taken by.
     async fn reserve(&self, new: NewReservation, now: DateTime<Utc>) -> StoreResult<Reserved>;
 
-    /// Says who may read a collection; `None` when there is none that is served, or that was so.
-    async fn set_public(
+    /// Gives a collection a policy; `None` when it is no longer as it was read. The policy that it
+    /// has makes no event.
+    async fn set_policy(
         &self,
-        gun: &Gun,
-        is_public: bool,
-        by: &str,
+        read: &Collection,
+        policy: NewPolicy,
         now: DateTime<Utc>,
     ) -> StoreResult<Option<Collection>>;
 
@@ -148,13 +148,9 @@ pub trait Store: Send + Sync {
         limit: u32,
     ) -> StoreResult<Vec<CollectionSummary>>;
 
-    /// The collections whose current timestamp or snapshot expires before these times, those that
-    /// expire first first.
-    async fn expiring(
-        &self,
-        timestamp_before: DateTime<Utc>,
-        snapshot_before: DateTime<Utc>,
-    ) -> StoreResult<Vec<Gun>>;
+    /// The collections whose current timestamp or snapshot is due to be signed again, by these
+    /// lifetimes or their own; first those that expire first.
+    async fn due(&self, lifetimes: Lifetimes, now: DateTime<Utc>) -> StoreResult<Vec<Gun>>;
 
     // ---- files
 

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use notary_schema::name::{Gun, Incarnation};
+use notary_schema::online::OwnLifetimes;
 use notary_schema::wire::{EventKind, RootPin};
 
 use super::dialect::Connection;
@@ -11,7 +12,9 @@ use super::queries::{column, number, time, version};
 use super::rows::{
     CollectionRow, NewCollection, collections, current_files, online_keys, slot_files, slots,
 };
-use super::{Collection, CollectionId, NewReservation, Reserved, Standing, State, StoreResult};
+use super::{
+    Collection, CollectionId, NewPolicy, NewReservation, Reserved, Standing, State, StoreResult,
+};
 
 pub(super) fn state_name(state: State) -> &'static str {
     match state {
@@ -34,10 +37,15 @@ pub(super) fn collection_of(row: CollectionRow) -> StoreResult<Collection> {
         incarnation: column("an incarnation", Incarnation::parse(&row.incarnation))?,
         state,
         is_public: row.is_public,
+        lifetimes: own_lifetimes(&row.lifetimes)?,
         seq: row.seq.unsigned_abs(),
         changed_at: time(row.changed_at)?,
         deleted_at: row.deleted_at.map(time).transpose()?,
     })
+}
+
+pub(super) fn own_lifetimes(text: &str) -> StoreResult<OwnLifetimes> {
+    column("lifetimes", serde_json::from_str(text))
 }
 
 pub(super) fn standing(connection: &mut Connection, gun: &Gun) -> StoreResult<Standing> {
@@ -145,18 +153,27 @@ pub(super) fn drop_reservation(connection: &mut Connection, id: CollectionId) ->
 
 // ---- what administrators do
 
-pub(super) fn set_public(
+pub(super) fn set_policy(
     connection: &mut Connection,
-    gun: &Gun,
-    is_public: bool,
-    by: &str,
+    read: &Collection,
+    policy: &NewPolicy,
     now: DateTime<Utc>,
 ) -> StoreResult<Option<Collection>> {
-    let life = standing(connection, gun)?.life.filter(|life| life.state == State::Live);
-    let Some(life) = life.filter(|life| life.is_public != is_public) else { return Ok(None) };
-    let seq = record(connection, life.id, EventKind::Policy, &[by.to_owned()], &[], now)?;
+    let life = standing(connection, &read.gun)?.life.filter(|life| life.state == State::Live);
+    let Some(life) = life.filter(|life| (life.id, life.seq) == (read.id, read.seq)) else {
+        return Ok(None);
+    };
+    let NewPolicy { is_public, lifetimes, by } = policy;
+    if (life.is_public, &life.lifetimes) == (*is_public, lifetimes) {
+        return Ok(Some(life));
+    }
+    let seq = record(connection, life.id, EventKind::Policy, std::slice::from_ref(by), &[], now)?;
     let row = diesel::update(collections::table.find(life.id.0))
-        .set((collections::is_public.eq(is_public), collections::seq.eq(seq)))
+        .set((
+            collections::is_public.eq(is_public),
+            collections::lifetimes.eq(column("lifetimes", serde_json::to_string(lifetimes))?),
+            collections::seq.eq(seq),
+        ))
         .returning(CollectionRow::as_returning())
         .get_result(connection)?;
     collection_of(row).map(Some)

@@ -10,7 +10,7 @@ use diesel::prelude::*;
 use diesel::sql_types::Bool;
 use notary_schema::envelope::Envelope;
 use notary_schema::name::{Gun, KeyId, RoleName, Version};
-use notary_schema::online::Overlap;
+use notary_schema::online::{Lifetimes, OnlineRole, Overlap};
 use notary_schema::publish::{Head, StoredFile};
 use notary_schema::role::{Expires, Role, Targets};
 use notary_schema::wire::{CollectionSummary, SignerKey};
@@ -24,6 +24,9 @@ use super::{
     Collection, CollectionId, FileBytes, OnlineKey, State, StoreError, StoreResult, names,
 };
 use crate::auth::Glob;
+
+/// The column of a collection that has no lifetimes of its own.
+const NO_LIFETIMES: &str = "{}";
 
 // ---- values of columns
 
@@ -94,26 +97,55 @@ pub(super) fn summaries(
     page.into_iter().map(summary).collect()
 }
 
-pub(super) fn expiring(
+pub(super) fn due(
     connection: &mut Connection,
-    timestamp_before: DateTime<Utc>,
-    snapshot_before: DateTime<Utc>,
+    lifetimes: &Lifetimes,
+    now: DateTime<Utc>,
 ) -> StoreResult<Vec<Gun>> {
-    let due = |role: &'static str, before: DateTime<Utc>| {
-        current_files::role.eq(role).and(current_files::expires.lt(before.timestamp()))
+    let stale = |role: OnlineRole| {
+        let fresh = lifetimes.fresh(role, now);
+        let (from, to) = (fresh.start().timestamp(), fresh.end().timestamp());
+        let expires = current_files::expires;
+        current_files::role.eq(name_of(role)).and(expires.lt(from).or(expires.gt(to)))
     };
-    let rows: Vec<String> = current_files::table
-        .inner_join(collections::table)
-        .filter(collections::state.eq("live"))
-        .filter(due("timestamp", timestamp_before).or(due("snapshot", snapshot_before)))
-        .order(current_files::expires.asc())
-        .select(collections::gun)
+    let live = || {
+        let live = current_files::table.inner_join(collections::table);
+        live.filter(collections::state.eq("live")).order(current_files::expires.asc())
+    };
+    let mut found: Vec<(i64, String)> = live()
+        .filter(collections::lifetimes.eq(NO_LIFETIMES))
+        .filter(stale(OnlineRole::Timestamp).or(stale(OnlineRole::Snapshot)))
+        .select((current_files::expires, collections::gun))
         .load(connection)?;
-    let mut guns: Vec<Gun> = Vec::with_capacity(rows.len());
-    for row in rows {
-        guns.push(column("a collection's name", Gun::parse(&row))?);
+    // Few have lifetimes of their own, and each another.
+    let with_own: Vec<(i64, String, String, String)> = live()
+        .filter(collections::lifetimes.ne(NO_LIFETIMES))
+        .filter(
+            current_files::role.eq_any([OnlineRole::Timestamp, OnlineRole::Snapshot].map(name_of)),
+        )
+        .select((
+            current_files::expires,
+            collections::gun,
+            current_files::role,
+            collections::lifetimes,
+        ))
+        .load(connection)?;
+    for (expires, gun, role, own) in with_own {
+        let lifetimes = lifetimes.with(&names::own_lifetimes(&own)?);
+        if !lifetimes.fresh(word(&role)?, now).contains(&time(expires)?) {
+            found.push((expires, gun));
+        }
     }
-    Ok(guns)
+    found.sort();
+    let parse = |(_, gun): (i64, String)| column("a collection's name", Gun::parse(&gun));
+    found.into_iter().map(parse).collect()
+}
+
+fn name_of(role: OnlineRole) -> &'static str {
+    match role {
+        OnlineRole::Snapshot => "snapshot",
+        OnlineRole::Timestamp => "timestamp",
+    }
 }
 
 // ---- files

@@ -17,6 +17,7 @@ diesel::table! {
         deleted_at -> Nullable<BigInt>,
         replaced_by -> Nullable<BigInt>,
         reserved_by -> Text,
+        lifetimes -> Text,
     }
 }
 
@@ -178,6 +179,7 @@ pub(super) struct CollectionRow {
     pub(super) seq: i64,
     pub(super) changed_at: i64,
     pub(super) deleted_at: Option<i64>,
+    pub(super) lifetimes: String,
 }
 
 #[derive(Insertable)]

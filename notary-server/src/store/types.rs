@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use notary_schema::envelope::Envelope;
 use notary_schema::name::{Gun, Incarnation, KeyId};
-use notary_schema::online::{OnlineRole, Overlap, Plan};
+use notary_schema::online::{OnlineRole, Overlap, OwnLifetimes, Plan};
 use notary_schema::role::Root;
 use notary_schema::wire::{KeyState, TokenInfo};
 
@@ -40,6 +40,8 @@ pub struct Collection {
     pub state: State,
     /// Whether everybody may read it.
     pub is_public: bool,
+    /// How long its metadata lives, where that is its own.
+    pub lifetimes: OwnLifetimes,
     /// The number of its last commit; 0 before the first.
     pub seq: u64,
     /// Its last publish.
@@ -74,6 +76,17 @@ pub struct NewReservation {
     pub most: u64,
     /// Most of them of one origin.
     pub most_of_origin: u64,
+}
+
+/// What an administrator has decided about a collection.
+#[derive(Debug, Clone)]
+pub struct NewPolicy {
+    /// Whether everybody may read it.
+    pub is_public: bool,
+    /// How long its metadata lives, where that is its own.
+    pub lifetimes: OwnLifetimes,
+    /// The id of the administrator's token.
+    pub by: String,
 }
 
 /// What became of asking for a name.

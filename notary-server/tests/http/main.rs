@@ -15,6 +15,7 @@ mod limits;
 mod lock;
 mod names;
 mod panics;
+mod policy;
 mod private;
 mod proposals;
 mod publishing;

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use notary_schema::envelope::Envelope;
 use notary_schema::name::{Gun, RoleName, Version};
-use notary_schema::online::Plan;
+use notary_schema::online::{Lifetimes, Plan};
 use notary_schema::publish::Head;
 use notary_schema::role::Targets;
 use notary_schema::wire::{CollectionSummary, Event, Page, RootPin, SignerKey};
@@ -16,9 +16,9 @@ use notary_server::auth::{Glob, Grant};
 use notary_server::signer_client::Release;
 use notary_server::store::{
     Claim, Collection, CollectionId, Committed, Database, EventQuery, FileBytes, Joining,
-    NewProposal, NewReservation, NewSlot, OnlineKey, Pause, Prepared, Proposal, Proposed,
-    ProposedFile, ProposedSignature, Reserved, Revoked, Standing, State, Store, StoreError,
-    StoreResult, Token, Unfinished,
+    NewPolicy, NewProposal, NewReservation, NewSlot, OnlineKey, Pause, Prepared, Proposal,
+    Proposed, ProposedFile, ProposedSignature, Reserved, Revoked, Standing, State, Store,
+    StoreError, StoreResult, Token, Unfinished,
 };
 
 /// How the next commit fails.
@@ -79,14 +79,13 @@ impl Store for FaultyStore {
     async fn reserve(&self, new: NewReservation, now: DateTime<Utc>) -> StoreResult<Reserved> {
         self.inner.reserve(new, now).await
     }
-    async fn set_public(
+    async fn set_policy(
         &self,
-        gun: &Gun,
-        is_public: bool,
-        by: &str,
+        read: &Collection,
+        policy: NewPolicy,
         now: DateTime<Utc>,
     ) -> StoreResult<Option<Collection>> {
-        self.inner.set_public(gun, is_public, by, now).await
+        self.inner.set_policy(read, policy, now).await
     }
     async fn bury(&self, gun: &Gun, by: &str, now: DateTime<Utc>) -> StoreResult<Option<Standing>> {
         self.inner.bury(gun, by, now).await
@@ -105,12 +104,8 @@ impl Store for FaultyStore {
     ) -> StoreResult<Vec<CollectionSummary>> {
         self.inner.collections(readable, after, limit).await
     }
-    async fn expiring(
-        &self,
-        timestamp_before: DateTime<Utc>,
-        snapshot_before: DateTime<Utc>,
-    ) -> StoreResult<Vec<Gun>> {
-        self.inner.expiring(timestamp_before, snapshot_before).await
+    async fn due(&self, lifetimes: Lifetimes, now: DateTime<Utc>) -> StoreResult<Vec<Gun>> {
+        self.inner.due(lifetimes, now).await
     }
     async fn load_head(&self, gun: &Gun, state: State) -> StoreResult<Option<(Collection, Head)>> {
         self.inner.load_head(gun, state).await

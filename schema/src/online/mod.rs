@@ -7,6 +7,7 @@
 
 mod answer;
 mod judge;
+mod lifetimes;
 mod memory;
 mod overlap;
 mod plan;
@@ -21,6 +22,7 @@ use crate::role::{Authority, Expires, RoleKeys, Root};
 use crate::threshold;
 pub use answer::{AnswerError, accept_answer};
 pub use judge::{Judgement, SignRefusal, SignerPolicy, judge};
+pub use lifetimes::{Lifetime, LifetimeRefusal, Lifetimes, OwnLifetimes};
 pub use memory::{Loss, Memory, MemoryRefusal, OnlineFile, Served};
 pub use overlap::{Overlap, Rotation, Signing};
 pub use plan::{Plan, PlannedSnapshot, PlannedTimestamp, Versions, entry, next_snapshot, plan};
@@ -52,49 +54,6 @@ impl OnlineRole {
             OnlineRole::Snapshot => RoleName::SNAPSHOT,
             OnlineRole::Timestamp => RoleName::TIMESTAMP,
         }
-    }
-}
-
-/// How long metadata lives, in seconds from its signing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(default, deny_unknown_fields)]
-pub struct Lifetimes {
-    /// What `notary` signs a root for.
-    pub root_seconds: u64,
-    /// What `notary` signs targets and delegated roles for.
-    pub targets_seconds: u64,
-    /// The longest life of a root, targets or delegated role that is accepted.
-    pub offline_max_seconds: u64,
-    /// The life of a snapshot.
-    pub snapshot_seconds: u64,
-    /// The life of a timestamp: how long a mirror can keep an agent from news.
-    pub timestamp_seconds: u64,
-    /// How long a key that a root takes away from snapshot or timestamp signs on beside the new
-    /// ones; see [`Lifetimes::overlap`].
-    pub overlap_seconds: u64,
-}
-
-impl Default for Lifetimes {
-    fn default() -> Lifetimes {
-        Lifetimes {
-            root_seconds: 365 * DAY,
-            targets_seconds: 365 * DAY,
-            offline_max_seconds: 5 * 366 * DAY,
-            snapshot_seconds: 7 * DAY,
-            timestamp_seconds: DAY,
-            overlap_seconds: DAY,
-        }
-    }
-}
-
-impl Lifetimes {
-    /// How long the overlap of a rotation is: never shorter than a timestamp of before the rotation
-    /// may be found in a cache.
-    pub fn overlap(&self) -> TimeDelta {
-        let least = self.timestamp_seconds.saturating_add(LONGEST_CACHE_SECONDS);
-        let seconds = i64::try_from(self.overlap_seconds.max(least)).unwrap_or(i64::MAX);
-        TimeDelta::try_seconds(seconds).unwrap_or(TimeDelta::MAX)
     }
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::KeyState;
 use crate::key::Key;
 use crate::name::{Gun, Incarnation, KeyId, RoleName, Version};
-use crate::online::Lifetimes;
+use crate::online::{Lifetime, Lifetimes, OwnLifetimes};
 
 /// The answer to a publish.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -99,15 +99,42 @@ pub struct RootPin {
     pub sha256: String,
 }
 
-/// What an administrator decides about a collection. To change it, send what shall change: an
-/// absent member stays as it is.
+/// What an administrator decides about a collection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct CollectionPolicy {
+    /// Whether everybody may read it.
+    pub public: bool,
+    /// How long its metadata lives.
+    pub lifetimes: Lifetimes,
+    /// Which of the lifetimes are its own, as they were set; the others are the server's.
+    pub own_lifetimes: BTreeMap<Lifetime, u64>,
+}
+
+/// Changes a policy: what is absent stays as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
-pub struct CollectionPolicy {
+pub struct PolicyChange {
     /// Whether everybody may read it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub public: Option<bool>,
+    /// Its own lifetimes in seconds; `null` for the server's again.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub lifetimes: BTreeMap<Lifetime, Option<u64>>,
+}
+
+impl PolicyChange {
+    /// A collection's own lifetimes after the change.
+    pub fn applied_to(&self, mut own: OwnLifetimes) -> OwnLifetimes {
+        for (lifetime, seconds) in &self.lifetimes {
+            match seconds {
+                Some(seconds) => own.insert(*lifetime, *seconds),
+                None => own.remove(lifetime),
+            };
+        }
+        own
+    }
 }
 
 /// What a collection is made of.

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use crate::key::Key;
 use crate::name::{Gun, Incarnation, KeyId, Version};
-use crate::online::OnlineRole;
+use crate::online::{OnlineRole, SignerPolicy};
 
 /// Codes of the signer's refusals on which the server acts: it plans anew instead of giving up.
 pub mod refusal_code {
@@ -130,4 +130,11 @@ pub struct SignerLimits {
     pub timestamp_max_seconds: u64,
     /// How far a version may run ahead of the last one signed.
     pub max_step: u64,
+}
+
+impl From<&SignerLimits> for SignerPolicy {
+    fn from(limits: &SignerLimits) -> SignerPolicy {
+        let SignerLimits { snapshot_max_seconds, timestamp_max_seconds, max_step } = *limits;
+        SignerPolicy { max_step, snapshot_max_seconds, timestamp_max_seconds }
+    }
 }

@@ -8,6 +8,7 @@ mod client;
 mod delegations;
 mod examples;
 mod files;
+mod lifetimes;
 mod memory;
 mod online;
 mod proposals;

@@ -33,6 +33,7 @@ scripts! {
     history
     importing
     keys
+    lifetimes
     reading
     rotating
     staging

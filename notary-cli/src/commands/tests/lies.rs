@@ -76,7 +76,9 @@ fn nothing_that_a_server_says_steers_the_terminal_or_forges_a_line() {
         says("v2/acme/app/_trust/changefeed", evil_event(), "log acme/app", 0);
         says("v2/_trust/tokens/self", evil_token(), "whoami", 0);
         says("v2/_trust/tokens/self", evil_problem(403), "whoami", 1);
-        let unknown = Canned::ok(json!({ EVIL: 1 }).to_string());
+        let usual = notary_schema::online::Lifetimes::default();
+        let unknown = json!({ "public": true, "lifetimes": usual, "own_lifetimes": { EVIL: 1 } });
+        let unknown = Canned::ok(unknown.to_string());
         says("v2/acme/app/_trust/policy", unknown, "policy acme/app", 1);
     });
 }

@@ -69,7 +69,8 @@ impl Publisher {
         };
         let head = self.load_missing(&live.collection, &live.head, &batch).await?;
         self.snapshot_fits(Some(&head), &batch)?;
-        let (rules, lapses_at) = (self.rules(held), wish.lapses_at);
+        let rules = self.rules(&self.lifetimes_of(&live.collection), held);
+        let lapses_at = wish.lapses_at;
         let by = request.by().join(",");
         let signer = by.clone();
         let judged = blocking(move || {
