@@ -11,7 +11,9 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use notary_schema::envelope::Unsigned;
+use notary_schema::envelope::{Envelope, Unsigned};
+use notary_schema::role::Targets;
+use notary_tests::hand::HandKey;
 use notary_tests::judge::{NgClient, Question};
 use notary_tests::publisher::Publisher;
 use notary_tests::world::{Answer, Http, Process, World, wait_for};
@@ -153,15 +155,33 @@ impl Client {
     }
 }
 
-/// The next root: its document changed, signed by the holder of all keys.
-fn publish_root(publisher: &Publisher, version: u64, edit: impl FnOnce(&mut Value)) {
+/// The next root: its document changed, signed by the holder of all keys; and what goes with it.
+fn publish_root(
+    publisher: &Publisher,
+    version: u64,
+    with: Option<(&str, &[u8])>,
+    edit: impl FnOnce(&mut Value),
+) {
     let path = format!("/v2/{GUN}/_trust/tuf/root.json");
     let mut document = publisher.http.get(&path).json()["signed"].clone();
     document["version"] = json!(version);
     edit(&mut document);
     let root = publisher.sign(&Unsigned::new(&document));
-    let answer = publisher.http.publish(GUN, &[("root", &root)]);
+    let parts: Vec<(&str, &[u8])> = [("root", &root[..])].into_iter().chain(with).collect();
+    let answer = publisher.http.publish(GUN, &parts);
     assert_eq!(answer.status, 200, "{answer:?}");
+}
+
+/// A root that has targets signed by another key, and the targets that both keys have signed.
+fn rotate_targets(publisher: &Publisher, version: u64, world: &World) {
+    let key = HandKey::ed25519(2);
+    let file = publisher.next("targets", world.clock.now());
+    let document = Unsigned::new(&Envelope::<Targets>::parse(file).expect("our own").document());
+    let by_both = publisher.sign_together(&key, &document);
+    publish_root(publisher, version, Some(("targets", &by_both)), |root| {
+        root["keys"][key.id()] = key.object().clone();
+        root["roles"]["targets"]["keyids"] = json!([key.id()]);
+    });
 }
 
 /// A root that replaces the keys of these online roles.
@@ -171,7 +191,7 @@ fn rotate(publisher: &Publisher, version: u64, roles: &[&str]) {
         publisher.http.post(&path, &().into()).json()
     };
     let keys: Vec<Value> = roles.iter().map(new_key).collect();
-    publish_root(publisher, version, |root| {
+    publish_root(publisher, version, None, |root| {
         for (role, key) in roles.iter().zip(&keys) {
             let keyid = key["keyid"].as_str().expect("an id");
             root["keys"][keyid] = key["key"].clone();
@@ -197,6 +217,7 @@ fn a_client_behind_a_cache_sees_one_state_after_another_and_none_that_is_too_old
             20 => rotate(&publisher, 2, &["timestamp"]),
             30 => rotate(&publisher, 3, &["snapshot"]),
             40 => rotate(&publisher, 4, &["snapshot", "timestamp"]),
+            50 => rotate_targets(&publisher, 5, &world),
             _ => {}
         }
     }
@@ -218,7 +239,7 @@ fn a_cache_keeps_what_it_may_and_nothing_that_hides_news() {
     for _ in 0..3 {
         assert_eq!(cache.kept("2.root.json"), (404, "MISS".into()));
     }
-    publish_root(&publisher, 2, |_| {});
+    publish_root(&publisher, 2, None, |_| {});
     assert_eq!(cache.get("2.root.json").status, 200);
     // Another missing file may be kept for a second.
     assert_eq!(cache.get("2.docs.json").status, 404);

@@ -246,11 +246,14 @@ fn a_stolen_online_key_signs_no_targets_and_no_root() {
     assert_eq!(published(&publisher, "root", &root_file), "published");
 
     root.version = Version::new(3).expect("a version");
-    let forged = sign_with(&stolen, &Unsigned::of(&root));
+    let forged = sign_with(&[&stolen], &Unsigned::of(&root));
     assert_eq!(published(&publisher, "root", &forged), "threshold_not_met");
     let targets: Envelope<Targets> = parse(&served(&publisher, "1.targets.json"));
     let next = Draft::next(&targets, targets.expires()).expect("a version").finish();
-    assert_eq!(published(&publisher, "targets", &sign_with(&stolen, &next)), "threshold_not_met");
+    assert_eq!(
+        published(&publisher, "targets", &sign_with(&[&stolen], &next)),
+        "threshold_not_met"
+    );
     assert_eq!(published(&publisher, "targets", &publisher.sign(&next)), "published");
 }
 
@@ -289,7 +292,7 @@ fn a_token_alone_publishes_nothing() {
     let publisher = Publisher::create(&world, GUN, &["docs"]);
     let file: Envelope<Targets> = parse(&served(&publisher, "1.docs.json"));
     let next = Draft::next(&file, file.expires()).expect("a version").finish();
-    let forged = sign_with(&HandKey::ed25519(99), &next);
+    let forged = sign_with(&[&HandKey::ed25519(99)], &next);
     assert_eq!(published(&publisher, "docs", &forged), "threshold_not_met");
     assert_eq!(published(&publisher, "docs", &next.with_signatures(&[])), "threshold_not_met");
     assert_eq!(published(&publisher, "docs", &publisher.sign(&next)), "published");

@@ -128,14 +128,21 @@ impl Publisher {
 
     /// The file of a document, signed with the publisher's key.
     pub fn sign(&self, document: &Unsigned) -> Vec<u8> {
-        sign_with(&self.key, document)
+        sign_with(&[&self.key], document)
+    }
+
+    /// The same, and by another key.
+    pub fn sign_together(&self, other: &HandKey, document: &Unsigned) -> Vec<u8> {
+        sign_with(&[&self.key, other], document)
     }
 }
 
-/// The file of a document, signed with one key.
-pub fn sign_with(key: &HandKey, document: &Unsigned) -> Vec<u8> {
-    let id = KeyId::parse(key.id()).expect("a key id");
-    document.with_signatures(&[(id, key.sign(document.message()))])
+/// The file of a document, signed with these keys.
+pub fn sign_with(keys: &[&HandKey], document: &Unsigned) -> Vec<u8> {
+    let id = |key: &HandKey| KeyId::parse(key.id()).expect("a key id");
+    let signatures: Vec<_> =
+        keys.iter().map(|key| (id(key), key.sign(document.message()))).collect();
+    document.with_signatures(&signatures)
 }
 
 /// The version of a file of a targets role.

@@ -1,31 +1,30 @@
 //! How the keys of a top-level role are replaced.
 //!
-//! The next root is built on the newest one, signed by the keys of both that are here, and sent alone.
-//! Where it changes who signs targets, the next targets goes before it, signed by the keys of both,
-//! and the root waits until no cache holds anything older: whichever of the two roots a client has,
-//! it finds a targets that it trusts. Where the keys for that targets are not all here, it is proposed
-//! with the root: both roots say who has to sign it, and only together they do.
+//! The next root is built on the newest one, and signed by the keys of both that are here. Where it
+//! changes who signs targets, the next targets goes with it, signed by the keys of both: whichever of
+//! the two roots a client has, it finds a targets that it trusts. The server publishes it some seconds
+//! before the root.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use notary_schema::draft::Draft;
 use notary_schema::envelope::{Envelope, Unsigned};
 use notary_schema::name::{KeyId, RoleName};
-use notary_schema::online::{LONGEST_CACHE_SECONDS, expires_after};
+use notary_schema::online::expires_after;
 use notary_schema::role::{Authority, Root, Targets};
 use notary_schema::threshold;
 use notary_schema::wire::Proposal;
 
-use super::Publisher;
 use super::delivery::{Delivered, Outgoing, Sent};
 use super::in_flight::InFlight;
 use super::reading::{self, Reading};
 use super::signers::Rotation;
 use super::wanted::Wanted;
+use super::{Publisher, Tries};
 use crate::exit::Failure;
 use crate::keyring::{Purpose, listed};
+use crate::remote::RemoteError;
 
 /// What became of a rotation.
 pub(crate) enum NewRoot {
@@ -65,37 +64,32 @@ impl Publisher<'_> {
 
     /// Publishes or proposes the root that a rotation asks for; `None` where it changes nothing.
     pub(crate) async fn rotate(&self, rotation: &Rotation) -> Result<Option<NewRoot>, Failure> {
+        let mut tries = Tries::new(self.session);
         loop {
             let now = self.session.now();
             let reading = reading::read(self.session, self.gun, Wanted::default(), now).await?;
             let before = reading.view.trusted().root().clone();
             let Some(root) = self.next_root(rotation, &reading, now)? else { return Ok(None) };
             let next = self.next(rotation, &reading, &before, &root, now)?;
-            let mut files = next.files.iter();
-            let root =
-                files.find(|(role, _)| *role == RoleName::ROOT).map(|(_, file)| file.clone());
-            match self.deliver(next, &reading, now).await? {
+            let error = match self.deliver(next, &reading, now).await? {
                 Sent::Taken(Delivered::Proposed(proposal)) => {
                     return Ok(Some(NewRoot::Proposed(proposal)));
                 }
                 Sent::Taken(Delivered::Published(answer)) => {
                     answer.warnings.iter().for_each(|warning| self.session.output.warn(warning));
+                    let rotated = Rotated::between(&rotation.role, before.signed(), parsed(&root));
+                    return Ok(Some(NewRoot::Published(rotated.into())));
                 }
-                Sent::Overtaken(error) if root.is_some() => {
-                    return Err(Failure::Conflict(format!(
-                        "somebody else published another root first ({error}); look at it with \
-                         `notary info {}`, then rotate again",
-                        self.gun
-                    )));
-                }
-                Sent::Overtaken(_) => continue,
+                Sent::Overtaken(error) => error,
+            };
+            if !is_about(&error, &RoleName::TARGETS) {
+                return Err(Failure::Conflict(format!(
+                    "somebody else published another root first ({error}); look at it with \
+                     `notary info {}`, then rotate again",
+                    self.gun
+                )));
             }
-            if let Some(root) = root {
-                let root = Envelope::parse(root).expect("we wrote it");
-                let rotated = Rotated::between(&rotation.role, before.signed(), root);
-                return Ok(Some(NewRoot::Published(rotated.into())));
-            }
-            self.wait_for_caches().await;
+            tries.again(error).await?;
         }
     }
 
@@ -119,7 +113,7 @@ impl Publisher<'_> {
         Ok(Some(draft.finish()))
     }
 
-    /// What is sent next: the root, and with it or before it the targets that it needs.
+    /// What is sent: the root, and the targets that it needs.
     fn next(
         &self,
         rotation: &Rotation,
@@ -140,10 +134,6 @@ impl Publisher<'_> {
             let expires = self.expires.map_or_else(usual, |when| when.from(now));
             let document = Draft::next(targets.as_ref(), expires)?.finish();
             self.sign_for(&document, &RoleName::TARGETS, wanted, &mut next)?;
-            let signed = Envelope::parse(next.files[0].1.clone()).expect("we wrote it");
-            if !rotation.compromised && is_trusted(&signed, wanted) {
-                return Ok(next);
-            }
         }
         self.sign_for(root, &RoleName::ROOT, &roots, &mut next)?;
         if rotation.compromised {
@@ -177,17 +167,6 @@ impl Publisher<'_> {
         next.files.push((role.clone(), file.into()));
         Ok(())
     }
-
-    /// Waits until no cache holds a timestamp from before the last publish.
-    async fn wait_for_caches(&self) {
-        // Caches count whole seconds.
-        let seconds = LONGEST_CACHE_SECONDS + 1;
-        self.session.output.message(format_args!(
-            "targets is signed by the keys before and after; the root follows in {seconds} s, when \
-             caches have it"
-        ));
-        tokio::time::sleep(Duration::from_secs(seconds)).await;
-    }
 }
 
 impl Rotated {
@@ -199,6 +178,12 @@ impl Rotated {
         let keys_out = old.iter().filter(|keyid| !new.contains(keyid)).cloned().collect();
         Rotated { root, keys_in, keys_out }
     }
+}
+
+/// Whether a version of this role was there first.
+fn is_about(conflict: &RemoteError, role: &RoleName) -> bool {
+    let more = conflict.problem().map(|problem| &problem.more);
+    more.and_then(|more| more.get("role")?.as_str()) == Some(role.as_str())
 }
 
 /// What the keys that have to sign it are told, where the user gives no reason.

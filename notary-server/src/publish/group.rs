@@ -247,7 +247,10 @@ impl Publisher {
     ) -> Result<Arc<Live>, Unfinished> {
         let brings_root = next.files.iter().any(|file| matches!(file, RoleFile::Root(_)));
         let ahead = match brings_root {
-            true => self.sign_ahead(ground, &next.files, &next.rotation, now).await?,
+            true => {
+                let by = next.publishers();
+                self.go_ahead(ground, &mut next.files, &next.rotation, by, now).await?
+            }
             false => None,
         };
         let (ground, now) = match &ahead {
@@ -291,27 +294,34 @@ impl Publisher {
         now: DateTime<Utc>,
     ) -> Result<Arc<Live>, Unfinished> {
         let keys = self.keys_then(&ground.collection).await?;
-        self.refresh_with(&keys, ground, live, (due, by), now).await
+        let by = by.map(str::to_owned).into_iter().collect();
+        self.release_with(&keys, ground, live, (Vec::new(), by), due, now).await
     }
 
-    /// The same with these keys.
-    pub(super) async fn refresh_with(
+    /// The same with these keys, and with files below the root that is there.
+    pub(super) async fn release_with(
         &self,
         keys: &Keys,
         ground: &Ground,
         live: &Arc<Live>,
-        (due, by): (Due, Option<&str>),
+        (files, by): (Vec<RoleFile>, Vec<String>),
+        due: Due,
         now: DateTime<Utc>,
     ) -> Result<Arc<Live>, Unfinished> {
         let versions = versions_after(Some(&live.head))?;
         let lifetimes = self.lifetimes_of(&ground.collection);
-        let mut plan = plan(Some(&live.head), &[], keys, &lifetimes, versions, now);
-        require_whole(&live.head.files, &plan)?;
+        let mut plan = plan(Some(&live.head), &files, keys, &lifetimes, versions, now);
+        let head = match files.is_empty() {
+            true => live.head.clone(),
+            false => Arc::new(with_files(&live.head, &files)),
+        };
+        require_whole(&head.files, &plan)?;
         if due == Due::Timestamp {
             plan.snapshot = None;
         }
-        let (files, by) = (Vec::new(), by.map(str::to_owned).into_iter().collect());
-        let (purpose, overlap) = (Purpose::Refresh, Overlap::default());
+        let purpose = if files.is_empty() { Purpose::Refresh } else { Purpose::Publish };
+        let files = files.into_iter().map(RoleFile::closed).collect();
+        let overlap = Overlap::default();
         let slot = NewSlot { purpose, files, plan, overlap, by };
         let prepared = self.prepare(ground, slot, now).await?;
         self.roll_forward(prepared, Some(live), now).await

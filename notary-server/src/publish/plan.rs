@@ -97,7 +97,7 @@ pub(super) fn next_root(head: Option<&Head>, files: &[RoleFile]) -> Arc<Root> {
 }
 
 /// The targets roles among files; of two of one role the later one.
-fn newest(files: &[RoleFile]) -> BTreeMap<RoleName, Arc<Envelope<Targets>>> {
+pub(super) fn newest(files: &[RoleFile]) -> BTreeMap<RoleName, Arc<Envelope<Targets>>> {
     let targets = files.iter().filter_map(|file| match file.opened() {
         RoleFile::Targets(role, file) => Some((role, file)),
         _ => None,

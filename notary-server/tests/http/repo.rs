@@ -62,6 +62,11 @@ impl Repo {
 
     /// targets with these names and a delegation to every team.
     pub fn targets(&self, version: u64, names: &[&str]) -> Part {
+        self.targets_by(version, names, &[&self.targets_key])
+    }
+
+    /// The same, signed by these keys.
+    pub fn targets_by(&self, version: u64, names: &[&str], signers: &[&TestKey]) -> Part {
         let mut targets = self.unsigned_targets(version, names);
         if !self.teams.is_empty() {
             let keys = self.teams.iter().map(|(_, key)| (key.key.id().clone(), key.key.clone()));
@@ -74,7 +79,7 @@ impl Repo {
             let roles = self.teams.iter().map(role).collect();
             targets.delegations = Some(Delegations::new(keys.collect(), roles).unwrap());
         }
-        ("targets".into(), signed(&targets, &self.targets_key))
+        ("targets".into(), signed_by(&targets, signers))
     }
 
     /// The file of a team with these names below its directory.
@@ -108,6 +113,11 @@ impl Repo {
 }
 
 fn signed<T: Role + Serialize>(role: &T, key: &TestKey) -> Vec<u8> {
+    signed_by(role, &[key])
+}
+
+fn signed_by<T: Role + Serialize>(role: &T, keys: &[&TestKey]) -> Vec<u8> {
     let unsigned = Unsigned::of(role);
-    unsigned.with_signatures(&[key.sign(unsigned.message())])
+    let signatures: Vec<_> = keys.iter().map(|key| key.sign(unsigned.message())).collect();
+    unsigned.with_signatures(&signatures)
 }

@@ -8,6 +8,7 @@ use notary_schema::key::Key;
 use serde_json::Value;
 
 use crate::repo::Repo;
+use crate::signer::TestKey;
 use crate::world::World;
 
 const OVERLAP: TimeDelta = TimeDelta::seconds(86_405);
@@ -109,10 +110,64 @@ async fn the_new_key_signs_before_the_root_that_lists_it_is_there() {
     assert_eq!(before["signed"]["version"], 1);
     rotate(&world, &mut repo, "").await;
     // Root 2 came with timestamp 3: what a cache holds from before it is signed by both.
-    let feed = world.get("/v2/acme/app/_trust/changefeed").await.json();
-    let commits: Vec<String> = feed["items"].as_array().unwrap().iter().map(told).collect();
-    assert_eq!(commits[1..], ["snapshot 2, timestamp 2", "root 2, snapshot 3, timestamp 3"]);
+    let expected = ["snapshot 2, timestamp 2", "root 2, snapshot 3, timestamp 3"];
+    assert_eq!(commits(&world).await[1..], expected);
     world.end().await;
+}
+
+#[actix_web::test]
+async fn targets_that_both_keys_have_signed_is_there_before_the_root() {
+    let mut world = world().await;
+    let mut repo = world.collection("acme/app", &["docs"]).await;
+    let old = std::mem::replace(&mut repo.targets_key, TestKey::draw());
+    let by_both = repo.targets_by(2, &["a.txt"], &[&old, &repo.targets_key]);
+    let batch = [repo.root(2), by_both, repo.team("docs", 2, &["a"])];
+    let answer = world.send(&repo.gun, "", &world.admin, &batch).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let published = answer.json()["roles"].as_array().unwrap().clone();
+    assert!(published.len() == 3 && published.iter().all(|role| role["published"] == true));
+    let expected =
+        ["docs 2, snapshot 2, targets 2, timestamp 2", "root 2, snapshot 3, timestamp 3"];
+    assert_eq!(commits(&world).await[1..], expected);
+    world.read(&repo.gun, Some("docs/a")).await;
+    world.end().await;
+}
+
+#[actix_web::test]
+async fn one_wait_is_enough_for_targets_and_for_online_keys() {
+    let mut world = world().await;
+    let mut repo = world.collection("acme/app", &[]).await;
+    let old = std::mem::replace(&mut repo.targets_key, TestKey::draw());
+    repo.timestamp_keys = vec![new_key(&world, "timestamp").await];
+    let by_both = repo.targets_by(2, &["a.txt"], &[&old, &repo.targets_key]);
+    assert_eq!(world.publish(&repo, &[repo.root(2), by_both]).await.status, 200);
+    let expected = ["snapshot 2, targets 2, timestamp 2", "root 2, snapshot 3, timestamp 3"];
+    assert_eq!(commits(&world).await[1..], expected);
+    world.read(&repo.gun, Some("a.txt")).await;
+    world.end().await;
+}
+
+#[actix_web::test]
+async fn targets_goes_with_the_root_where_nobody_is_helped_by_its_going_ahead() {
+    let at_once = "root 2, snapshot 2, targets 2, timestamp 2";
+    for (query, has_new_keys) in [("?compromised=targets", true), ("", false)] {
+        let mut world = world().await;
+        let mut repo = world.collection("acme/app", &[]).await;
+        if has_new_keys {
+            repo.targets_key = TestKey::draw();
+        }
+        let batch = [repo.root(2), repo.targets(2, &["a.txt"])];
+        assert_eq!(world.send(&repo.gun, query, &world.admin, &batch).await.status, 200);
+        assert_eq!(commits(&world).await[1..], [at_once], "{query}");
+        world.read(&repo.gun, Some("a.txt")).await;
+        world.end().await;
+    }
+}
+
+/// What each commit brought.
+async fn commits(world: &World) -> Vec<String> {
+    let feed = world.get("/v2/acme/app/_trust/changefeed").await.json();
+    feed["items"].as_array().unwrap().iter().map(told).collect()
 }
 
 /// The files that an event names.
