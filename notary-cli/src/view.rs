@@ -11,6 +11,7 @@ use notary_schema::name::{RoleName, Version};
 use notary_schema::path::{Candidate, PathPattern, PathSet};
 use notary_schema::publish::{Head, StoredFile};
 use notary_schema::role::{Authority, DelegatedRole, SuccinctRoles, Targets};
+use notary_schema::threshold::RevokedKeys;
 use notary_schema::trusted::TrustedSet;
 
 pub(crate) use divided::PresentBins;
@@ -199,6 +200,7 @@ impl View {
             timestamp: self.trusted.timestamp()?.clone(),
             snapshot,
             files,
+            revoked: RevokedKeys::default(),
         })
     }
 }

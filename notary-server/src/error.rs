@@ -78,6 +78,24 @@ pub enum ServiceError {
     /// A collection has too many open proposals.
     #[error("{0} proposals are open already; cancel those that nobody will sign")]
     TooManyProposals(u64),
+    /// No metadata that was searched lists such a key.
+    #[error(
+        "no root, no online key and no newer version of a role that delegates lists {0}; send the \
+         key object as `key`"
+    )]
+    UnknownKey(String),
+    /// A key that has no public key which could be compared with others.
+    #[error(
+        "the key {0} is of a type, scheme or value that is unknown here: none of its signatures \
+         counts anyway"
+    )]
+    UnknownKeyType(String),
+    /// The collection has no such revocation.
+    #[error("{0} is not revoked; the revoked keys are listed under /revocations")]
+    UnknownRevocation(String),
+    /// A collection has too many revoked keys.
+    #[error("{0} keys are revoked already; take those back that nothing names any more")]
+    TooManyRevocations(u64),
     /// A rule of proposals says no.
     #[error(transparent)]
     Proposal(#[from] ProposalRefusal),
@@ -209,6 +227,12 @@ impl ServiceError {
             ServiceError::ProposalClosed { .. } => (StatusCode::CONFLICT, "proposal_closed"),
             ServiceError::RoleProposed { .. } => (StatusCode::CONFLICT, "role_proposed"),
             ServiceError::TooManyProposals(_) => (StatusCode::FORBIDDEN, "too_many_proposals"),
+            ServiceError::UnknownKey(_) => (StatusCode::NOT_FOUND, "unknown_key"),
+            ServiceError::UnknownKeyType(_) => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "unknown_key_type")
+            }
+            ServiceError::UnknownRevocation(_) => (StatusCode::NOT_FOUND, "unknown_revocation"),
+            ServiceError::TooManyRevocations(_) => (StatusCode::FORBIDDEN, "too_many_revocations"),
             ServiceError::Proposal(refusal) => (proposal_status(refusal), refusal.code()),
             ServiceError::UnknownFile { .. } => (StatusCode::NOT_FOUND, "unknown_file"),
             ServiceError::UnknownPath => (StatusCode::NOT_FOUND, "unknown_path"),
@@ -305,6 +329,7 @@ fn proposal_status(refusal: &ProposalRefusal) -> StatusCode {
         | ProposalRefusal::NotProposed(_)
         | ProposalRefusal::KeyNotListed { .. }
         | ProposalRefusal::BadSignature { .. }
+        | ProposalRefusal::KeyRevoked { .. }
         | ProposalRefusal::RepeatedKey { .. }
         | ProposalRefusal::TooManySignatures(_) => StatusCode::UNPROCESSABLE_ENTITY,
     }
@@ -341,6 +366,7 @@ fn refusal_status(refusal: &Refusal) -> StatusCode {
         | Refusal::RootUnreadable { .. }
         | Refusal::KeyIdMismatch { .. }
         | Refusal::UnknownKey { .. }
+        | Refusal::KeyRevoked { .. }
         | Refusal::ThresholdUnreachable { .. }
         | Refusal::OnlineKeysNotHeld { .. }
         | Refusal::TargetName { .. }

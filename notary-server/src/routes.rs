@@ -3,7 +3,7 @@
 use actix_web::web::{ServiceConfig, delete, get, head, patch, post, resource};
 
 use crate::handlers::{
-    changefeed, health, info, keys, life, metadata, policy, proposals, publish, tokens,
+    changefeed, health, info, keys, life, metadata, policy, proposals, publish, revocations, tokens,
 };
 use crate::openapi;
 
@@ -37,6 +37,13 @@ pub fn register(app: &mut ServiceConfig) {
             .route(delete().to(proposals::cancel)),
     )
     .service(path("/proposals/{id:[^/]+}/signatures").route(post().to(proposals::sign)))
+    .service(
+        path("/revocations")
+            .route(post().to(revocations::create))
+            .route(get().to(revocations::list))
+            .route(head().to(revocations::list)),
+    )
+    .service(path("/revocations/{keyid:[^/]+}").route(delete().to(revocations::delete)))
     .service(
         path("/changefeed")
             .route(get().to(changefeed::of_collection))

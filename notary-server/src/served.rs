@@ -64,6 +64,7 @@ impl Live {
             snapshot: snapshot.expect("a first release has a snapshot").clone(),
             timestamp: release.timestamp().clone(),
             files,
+            revoked: committed.revoked().clone(),
         };
         Live { collection: committed.collection().clone(), head: Arc::new(head) }
     }

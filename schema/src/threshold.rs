@@ -2,12 +2,15 @@
 //! "signed by a threshold of keys").
 //!
 //! Counted are distinct **public keys**: one key under two ids counts once. Keys that we do not know
-//! and signatures that do not verify are reported, never fatal.
+//! and signatures that do not verify are reported, never fatal. Of what is new, signatures of
+//! [`RevokedKeys`] do not count; clients know nothing of them, so what is stored stays as good as it
+//! was.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crate::envelope::Envelope;
-use crate::key::PublicKey;
+use crate::key::{Key, PublicKey};
 use crate::name::{KeyId, RoleName};
 use crate::role::Authority;
 
@@ -20,6 +23,8 @@ pub struct Report {
     pub missing: Vec<KeyId>,
     /// Signatures of keys that the role does not list.
     pub unknown: Vec<KeyId>,
+    /// Keys of the role that do not count, signed or not, since they are revoked.
+    pub revoked: Vec<KeyId>,
     /// How many distinct keys are needed.
     pub threshold: u32,
 }
@@ -34,8 +39,8 @@ impl Report {
 /// A file that too few keys have signed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{role} is signed by {} of {} keys that its {delegator} asks for",
-    report.valid.len(), report.threshold
+    "{role} is signed by {} of {} keys that its {delegator} asks for{}",
+    report.valid.len(), report.threshold, without(&report.revoked)
 )]
 pub struct ThresholdNotMet {
     /// The role of the file.
@@ -46,13 +51,62 @@ pub struct ThresholdNotMet {
     pub report: Report,
 }
 
-/// Counts the signatures of a file.
+fn without(revoked: &[KeyId]) -> String {
+    match revoked.iter().map(KeyId::as_str).collect::<Vec<_>>()[..] {
+        [] => String::new(),
+        [one] => format!("; the key {one} is revoked and does not count"),
+        ref all => format!("; the keys {} are revoked and do not count", all.join(", ")),
+    }
+}
+
+/// Public keys that are revoked in a collection: under whatever ids they are listed, they sign
+/// nothing new.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RevokedKeys(Arc<BTreeSet<PublicKey>>);
+
+impl RevokedKeys {
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether a key is one of them.
+    pub fn contains(&self, key: &Key) -> bool {
+        key.public().is_some_and(|public| self.0.contains(public))
+    }
+
+    /// The ids under which an authority lists some of them.
+    pub fn listed_by<'a>(&'a self, authority: Authority<'a>) -> impl Iterator<Item = &'a KeyId> {
+        let listed = authority.role.keyids.iter().filter(|_| !self.is_empty());
+        listed.filter(move |keyid| authority.keys.get(*keyid).is_some_and(|key| self.contains(key)))
+    }
+
+    /// Those of them that an authority lists.
+    pub fn among(&self, authority: Authority<'_>) -> RevokedKeys {
+        let listed = self.listed_by(authority);
+        listed.filter_map(|keyid| authority.keys[keyid].public().cloned()).collect()
+    }
+}
+
+impl FromIterator<PublicKey> for RevokedKeys {
+    fn from_iter<I: IntoIterator<Item = PublicKey>>(keys: I) -> RevokedKeys {
+        RevokedKeys(Arc::new(keys.into_iter().collect()))
+    }
+}
+
+/// Counts the signatures of a file, as every client does.
 pub fn count<T>(file: &Envelope<T>, authority: Authority<'_>) -> Report {
+    count_new(file, authority, &RevokedKeys::default())
+}
+
+/// Counts the signatures of a file that is new to a collection where these keys are revoked.
+pub fn count_new<T>(file: &Envelope<T>, authority: Authority<'_>, revoked: &RevokedKeys) -> Report {
     let role = authority.role;
     let mut counted: BTreeSet<&PublicKey> = BTreeSet::new();
+    let revoked: Vec<KeyId> = revoked.listed_by(authority).cloned().collect();
     let mut valid = Vec::new();
     let mut missing = Vec::new();
-    for keyid in &role.keyids {
+    for keyid in role.keyids.iter().filter(|keyid| !revoked.contains(keyid)) {
         let public = authority.keys.get(keyid).and_then(|key| key.public());
         let signature = file.signatures().iter().find(|signature| signature.keyid == *keyid);
         let bytes = signature.and_then(|signature| signature.bytes.as_deref());
@@ -68,7 +122,7 @@ pub fn count<T>(file: &Envelope<T>, authority: Authority<'_>) -> Report {
     let listed = |keyid: &KeyId| role.keyids.contains(keyid);
     let unknown = file.signatures().iter().map(|signature| &signature.keyid);
     let unknown = unknown.filter(|keyid| !listed(keyid)).cloned().collect();
-    Report { valid, missing, unknown, threshold: role.threshold.get() }
+    Report { valid, missing, unknown, revoked, threshold: role.threshold.get() }
 }
 
 /// Counts the signatures of a file and refuses it when they are too few.
@@ -87,6 +141,12 @@ pub fn require<T>(
 
 /// How many distinct public keys that we know an authority lists: the most that any file can reach.
 pub fn reachable(authority: Authority<'_>) -> usize {
-    let publics = authority.role.keyids.iter().filter_map(|id| authority.keys.get(id)?.public());
+    reachable_without(authority, &RevokedKeys::default())
+}
+
+/// How many of them are not revoked: the most that any new file can reach.
+pub fn reachable_without(authority: Authority<'_>, revoked: &RevokedKeys) -> usize {
+    let keys = authority.role.keyids.iter().filter_map(|id| authority.keys.get(id));
+    let publics = keys.filter(|key| !revoked.contains(key)).filter_map(Key::public);
     publics.collect::<BTreeSet<_>>().len()
 }

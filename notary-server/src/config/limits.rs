@@ -41,6 +41,8 @@ pub struct Limits {
     pub proposals: u64,
     /// Longest body of a proposal, in bytes.
     pub proposal_bytes: u64,
+    /// Most revoked keys of one collection.
+    pub revocations: u64,
     /// Longest body of a request that is one JSON document, in bytes.
     pub document_bytes: u64,
     /// Most open tokens that come from one token of the server's host.
@@ -87,6 +89,7 @@ impl Default for Limits {
             reservations_per_origin: 250,
             proposals: 50,
             proposal_bytes: 16 << 20,
+            revocations: 1_000,
             document_bytes: 64 << 10,
             tokens_per_origin: 1_000,
             role_globs: 32,

@@ -10,6 +10,7 @@ pub mod metadata;
 pub mod policy;
 pub mod proposals;
 pub mod publish;
+pub mod revocations;
 pub mod tokens;
 
 use std::sync::Arc;

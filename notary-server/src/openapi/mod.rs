@@ -14,7 +14,8 @@ use utoipa::{Modify, OpenApi};
 
 use crate::error::ServiceError;
 use crate::handlers::{
-    changefeed, health, info, keys, life, metadata, no_query, policy, proposals, publish, tokens,
+    changefeed, health, info, keys, life, metadata, no_query, policy, proposals, publish,
+    revocations, tokens,
 };
 
 /// All calls.
@@ -33,6 +34,9 @@ use crate::handlers::{
         proposals::show,
         proposals::sign,
         proposals::cancel,
+        revocations::list,
+        revocations::create,
+        revocations::delete,
         changefeed::of_collection,
         changefeed::all,
         info::collection,

@@ -53,6 +53,7 @@ const RULES: &[Codes] = &[
             "expired",
             "expires_too_late",
             "first_publish",
+            "key_revoked",
             "keyid_mismatch",
             "missing_bins",
             "named_without_need",
@@ -79,8 +80,10 @@ const RULES: &[Codes] = &[
 /// A collection without such a proposal.
 const PROPOSAL: &[Codes] = &[(404, &["unknown_proposal"])];
 /// What is wrong with signatures.
-const SIGNATURES: &[Codes] =
-    &[(422, &["bad_signature", "key_not_listed", "repeated_key", "too_many_signatures"])];
+const SIGNATURES: &[Codes] = &[(
+    422,
+    &["bad_signature", "key_not_listed", "key_revoked", "repeated_key", "too_many_signatures"],
+)];
 
 /// Lifetimes that are no good.
 const LIFETIMES: &[Codes] = &[(
@@ -134,6 +137,19 @@ refusals! {
     /// Taking a proposal back.
     OwnProposals:
         ANY, TOKEN, GRANT, COLLECTION, ON_TOMBSTONE, PROPOSAL, &[(409, &["proposal_closed"])];
+    /// The revoked keys of a collection.
+    Revocations: ANY, TOKEN, COLLECTION, TOMBSTONE;
+    /// Revoking a key.
+    NewRevocations:
+        ANY, TOKEN, GRANT, COLLECTION, ON_TOMBSTONE, BODY,
+        &[
+            (403, &["too_many_revocations"]),
+            (404, &["unknown_key"]),
+            (422, &["unknown_key_type"]),
+        ];
+    /// Taking a revocation back.
+    OneRevocation:
+        ANY, TOKEN, GRANT, COLLECTION, ON_TOMBSTONE, &[(404, &["unknown_revocation"])];
     /// Publishing.
     Publishing: ANY, TOKEN, GRANT, COLLECTION, ON_TOMBSTONE, BODY, RULES, SIGNER, WAITS;
 }

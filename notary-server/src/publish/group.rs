@@ -254,6 +254,8 @@ impl Publisher {
             false => None,
         };
         let (ground, now) = match &ahead {
+            // A key was revoked while the signer was asked: these files are judged again.
+            Some(after) if after.revoked() != ground.revoked() => return Err(Unfinished::Moved),
             Some(ground) => (ground, self.now()),
             None => (ground, now),
         };

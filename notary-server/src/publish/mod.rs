@@ -30,6 +30,7 @@ use chrono::{DateTime, Utc};
 use notary_schema::name::{Gun, RoleName};
 use notary_schema::online::{Lifetimes, SignerPolicy};
 use notary_schema::publish::Batch;
+use notary_schema::threshold::RevokedKeys;
 use notary_schema::wire::{PublishAnswer, PublishedRole, RootPin, SignerLimits};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, oneshot};
 use tokio::task::spawn_blocking;
@@ -94,6 +95,11 @@ pub(crate) struct Ground {
 }
 
 impl Ground {
+    /// The keys that sign nothing new.
+    fn revoked(&self) -> Option<&RevokedKeys> {
+        self.live.as_ref().map(|live| &live.head.revoked)
+    }
+
     /// Whether a publish may be made here: who replaces a tombstone says so.
     fn admit(&self, request: &PublishBatch) -> Result<(), ServiceError> {
         let named = |root: &RootPin| request.replaces() == Some(root.sha256.as_str());

@@ -8,7 +8,8 @@ use std::sync::{Arc, PoisonError};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use notary_schema::envelope::Envelope;
-use notary_schema::name::{Gun, RoleName, Version};
+use notary_schema::key::Key;
+use notary_schema::name::{Gun, KeyId, RoleName, Version};
 use notary_schema::online::{Lifetimes, Plan};
 use notary_schema::publish::Head;
 use notary_schema::role::Targets;
@@ -18,9 +19,10 @@ use tokio::sync::{Mutex, Semaphore};
 use super::dialect::{self, Connection};
 use super::{
     Claim, Collection, CollectionId, Committed, EventQuery, FileBytes, Joining, NewPolicy,
-    NewProposal, NewReservation, NewSlot, OnlineKey, Pause, Prepared, Proposal, Proposed,
-    ProposedFile, ProposedSignature, Reserved, Revoked, Standing, State, Store, StoreError,
-    StoreResult, Token, Unfinished, events, names, proposals, queries, slots, tokens,
+    NewProposal, NewReservation, NewRevocation, NewSlot, OnlineKey, Pause, Prepared, Proposal,
+    Proposed, ProposedFile, ProposedSignature, Reserved, Revocation, Revoked, RevokedKey, Standing,
+    State, Store, StoreError, StoreResult, Token, Unfinished, events, names, proposals, queries,
+    revocations, slots, tokens,
 };
 use crate::auth::{Glob, Grant};
 use crate::panics::blocking;
@@ -321,6 +323,41 @@ impl Store for Database {
     async fn cancel_proposal(&self, id: &str, now: DateTime<Utc>) -> StoreResult<bool> {
         let id = id.to_owned();
         self.write(move |connection| proposals::cancel(connection, &id, now)).await
+    }
+
+    async fn revocations(
+        &self,
+        id: CollectionId,
+        after: &str,
+        limit: u32,
+    ) -> StoreResult<Vec<Revocation>> {
+        let after = after.to_owned();
+        self.read(move |connection| revocations::list(connection, id, &after, limit)).await
+    }
+
+    async fn revoke(
+        &self,
+        id: CollectionId,
+        new: NewRevocation,
+        now: DateTime<Utc>,
+    ) -> StoreResult<RevokedKey> {
+        self.write(move |connection| revocations::revoke(connection, id, new, now)).await
+    }
+
+    async fn unrevoke(
+        &self,
+        id: CollectionId,
+        keyid: &KeyId,
+        by: &str,
+        now: DateTime<Utc>,
+    ) -> StoreResult<Option<Collection>> {
+        let (keyid, by) = (keyid.clone(), by.to_owned());
+        self.write(move |connection| revocations::unrevoke(connection, id, &keyid, &by, now)).await
+    }
+
+    async fn find_key(&self, id: CollectionId, keyid: &KeyId) -> StoreResult<Option<Key>> {
+        let keyid = keyid.clone();
+        self.read(move |connection| revocations::find_key(connection, id, &keyid)).await
     }
 
     async fn token(&self, sha256: &str) -> StoreResult<Option<Token>> {

@@ -204,7 +204,7 @@ mod tests {
             assert_eq!(files, 1);
             // What the older program does not know does not keep it from its numbers.
             let last = "INSERT INTO events (seq, collection_id, kind, at, roles)
-                        SELECT last_seq + 1, 1, 'policy', 3, '[]' FROM feed;
+                        SELECT last_seq + 1, 1, 'revoke', 3, '[]' FROM feed;
                         DELETE FROM events WHERE seq > 3";
             connection.batch_execute(last).unwrap();
             while connection.applied_migrations().unwrap().len() > 1 {

@@ -5,7 +5,7 @@ use diesel::connection::DefaultLoadingMode;
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
 use notary_schema::name::Gun;
-use notary_schema::wire::{Event, EventFile, EventKind, Page};
+use notary_schema::wire::{Event, EventFile, EventKind, EventRevocation, Page};
 
 use super::dialect::Connection;
 use super::queries::{column, number, time, word, written};
@@ -16,8 +16,7 @@ use crate::auth::Glob;
 /// Most bytes of a page, unless one event alone has more: a publish may bring 20,000 files.
 const MAX_PAGE_BYTES: usize = 8 << 20;
 
-/// Numbers a commit and notes it; answers its number. The row of the feed is locked from here on,
-/// so numbers are in the order of commits.
+/// Numbers a commit and notes it; answers its number.
 pub(super) fn record(
     connection: &mut Connection,
     id: CollectionId,
@@ -26,19 +25,45 @@ pub(super) fn record(
     files: &[EventFile],
     now: DateTime<Utc>,
 ) -> StoreResult<i64> {
-    let seq: i64 = diesel::update(feed::table.find(1))
-        .set(feed::last_seq.eq(feed::last_seq + 1i64))
-        .returning(feed::last_seq)
-        .get_result(connection)?;
     let row = EventRow {
-        seq,
+        seq: 0,
         collection_id: id.0,
         kind: written(&kind)?,
         at: now.timestamp(),
         done_by: (!by.is_empty()).then(|| by.join(",")),
         roles: column("files of an event", serde_json::to_string(files))?,
+        revocation: None,
     };
-    diesel::insert_into(events::table).values(row).execute(connection)?;
+    number_and_note(connection, row)
+}
+
+/// The same of what becomes of a key.
+pub(super) fn record_revocation(
+    connection: &mut Connection,
+    id: CollectionId,
+    (kind, revocation): (EventKind, &EventRevocation),
+    by: &str,
+    now: DateTime<Utc>,
+) -> StoreResult<i64> {
+    let row = EventRow {
+        seq: 0,
+        collection_id: id.0,
+        kind: written(&kind)?,
+        at: now.timestamp(),
+        done_by: Some(by.to_owned()),
+        roles: "[]".to_owned(),
+        revocation: Some(column("a revocation", serde_json::to_string(revocation))?),
+    };
+    number_and_note(connection, row)
+}
+
+/// The row of the feed is locked from here on, so numbers are in the order of commits.
+fn number_and_note(connection: &mut Connection, row: EventRow) -> StoreResult<i64> {
+    let seq: i64 = diesel::update(feed::table.find(1))
+        .set(feed::last_seq.eq(feed::last_seq + 1i64))
+        .returning(feed::last_seq)
+        .get_result(connection)?;
+    diesel::insert_into(events::table).values(EventRow { seq, ..row }).execute(connection)?;
     Ok(seq)
 }
 
@@ -91,6 +116,9 @@ fn event(row: EventRow, gun: &str) -> StoreResult<Event> {
         at: time(row.at)?,
         by: row.done_by,
         roles: column("files of an event", serde_json::from_str(&row.roles))?,
-        revocation: None,
+        revocation: row
+            .revocation
+            .map(|text| column("a revocation of an event", serde_json::from_str(&text)))
+            .transpose()?,
     })
 }

@@ -1,7 +1,7 @@
 //! What outlives the process: collections, files, the release slot, events, tokens.
 //!
 //! [`Store`] is the seam; [`Database`] keeps it over SQL. `rows` holds the tables; `names`, `queries`,
-//! `slots`, `proposals`, `events` and `tokens` what is asked of them; `dialect` what differs between
+//! `slots`, `proposals`, `revocations`, `events` and `tokens` what is asked of them; `dialect` what differs between
 //! databases. Rows are parsed into the types of `notary_schema` here and nowhere else.
 
 mod database;
@@ -13,6 +13,7 @@ mod lock;
 mod names;
 mod proposals;
 mod queries;
+mod revocations;
 mod rows;
 mod slots;
 mod tokens;
@@ -25,7 +26,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use notary_schema::envelope::Envelope;
-use notary_schema::name::{Gun, RoleName, Version};
+use notary_schema::key::Key;
+use notary_schema::name::{Gun, KeyId, RoleName, Version};
 use notary_schema::online::{Lifetimes, Plan};
 use notary_schema::publish::Head;
 use notary_schema::role::Targets;
@@ -40,6 +42,7 @@ pub use lock::ServeLock;
 pub use proposals::{
     Closed, NewProposal, Proposal, Proposed, ProposedFile, ProposedSignature, ProposedVersion,
 };
+pub use revocations::{NewRevocation, Revocation, RevokedKey};
 pub use types::{
     Claim, Collection, CollectionId, Committed, Joining, NewPolicy, NewReservation, NewSlot,
     OnlineKey, Pause, Prepared, Purpose, Reserved, Revoked, Standing, State, Token, Unfinished,
@@ -270,6 +273,38 @@ pub trait Store: Send + Sync {
 
     /// Takes a proposal back; `false` when it was closed before.
     async fn cancel_proposal(&self, id: &str, now: DateTime<Utc>) -> StoreResult<bool>;
+
+    // ---- revoked keys
+
+    /// At most `limit` revocations of a collection after the id of a key, by these ids.
+    async fn revocations(
+        &self,
+        id: CollectionId,
+        after: &str,
+        limit: u32,
+    ) -> StoreResult<Vec<Revocation>>;
+
+    /// Revokes a key, unless it is revoked already or there are too many. No release is prepared any
+    /// more that was judged before.
+    async fn revoke(
+        &self,
+        id: CollectionId,
+        new: NewRevocation,
+        now: DateTime<Utc>,
+    ) -> StoreResult<RevokedKey>;
+
+    /// Takes a revocation back; `None` where there is none, or the collection is not served any more.
+    async fn unrevoke(
+        &self,
+        id: CollectionId,
+        keyid: &KeyId,
+        by: &str,
+        now: DateTime<Utc>,
+    ) -> StoreResult<Option<Collection>>;
+
+    /// The key of an id: one of the signer's for this collection, of any of its roots, or of the
+    /// newest versions of roles that delegate.
+    async fn find_key(&self, id: CollectionId, keyid: &KeyId) -> StoreResult<Option<Key>>;
 
     // ---- the changefeed
 

@@ -22,6 +22,7 @@ use super::rows::{
 };
 use super::{
     Collection, CollectionId, FileBytes, OnlineKey, State, StoreError, StoreResult, names,
+    revocations,
 };
 use crate::auth::Glob;
 
@@ -171,9 +172,10 @@ pub(super) fn load_head(
             let bytes = bytes_of(connection, live.id.0, &row.role, row.version)?;
             loaded.insert(row.role.clone(), bytes);
         }
-        Ok(Some((live, current, loaded)))
+        let revoked = revocations::keys(connection, live.id)?;
+        Ok(Some((live, current, loaded, revoked)))
     })?;
-    let Some((collection, current, loaded)) = rows else { return Ok(None) };
+    let Some((collection, current, loaded, revoked)) = rows else { return Ok(None) };
     let mut files = BTreeMap::new();
     for row in current {
         let name = role(&row.role)?;
@@ -191,6 +193,7 @@ pub(super) fn load_head(
         snapshot: parse(&RoleName::SNAPSHOT, bytes(&RoleName::SNAPSHOT)?)?,
         timestamp: parse(&RoleName::TIMESTAMP, bytes(&RoleName::TIMESTAMP)?)?,
         files,
+        revoked,
     };
     Ok(Some((collection, head)))
 }

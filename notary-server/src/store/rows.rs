@@ -85,6 +85,7 @@ diesel::table! {
         at -> BigInt,
         done_by -> Nullable<Text>,
         roles -> Text,
+        revocation -> Nullable<Text>,
     }
 }
 
@@ -155,6 +156,18 @@ diesel::table! {
         role -> Text,
         keyid -> Text,
         signature -> Binary,
+        created_at -> BigInt,
+        created_by -> Text,
+    }
+}
+
+diesel::table! {
+    revocations (collection_id, public_key) {
+        collection_id -> BigInt,
+        public_key -> Text,
+        keyid -> Text,
+        key_object -> Text,
+        reason -> Text,
         created_at -> BigInt,
         created_by -> Text,
     }
@@ -276,6 +289,7 @@ pub(super) struct EventRow {
     pub(super) at: i64,
     pub(super) done_by: Option<String>,
     pub(super) roles: String,
+    pub(super) revocation: Option<String>,
 }
 
 #[derive(Queryable, Selectable, Insertable)]
@@ -339,6 +353,18 @@ pub(super) struct ProposalSignatureRow {
     pub(super) role: String,
     pub(super) keyid: String,
     pub(super) signature: Vec<u8>,
+    pub(super) created_at: i64,
+    pub(super) created_by: String,
+}
+
+#[derive(Debug, Clone, Queryable, Selectable, Insertable)]
+#[diesel(table_name = revocations)]
+pub(super) struct RevocationRow {
+    pub(super) collection_id: i64,
+    pub(super) public_key: String,
+    pub(super) keyid: String,
+    pub(super) key_object: String,
+    pub(super) reason: String,
     pub(super) created_at: i64,
     pub(super) created_by: String,
 }

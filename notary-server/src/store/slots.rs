@@ -25,7 +25,7 @@ use super::rows::{
 };
 use super::{
     Claim, Collection, CollectionId, Committed, Joining, NewSlot, Pause, Prepared, Purpose,
-    RoleFile, State, StoreError, StoreResult, Unfinished, proposals,
+    RoleFile, State, StoreError, StoreResult, Unfinished, proposals, revocations,
 };
 use crate::signer_client::Release;
 
@@ -42,13 +42,7 @@ pub(super) fn prepare(
     }
     // The row of the collection is locked from here on.
     let fence = next_fence(connection, id)?;
-    let unmoved: i64 = collections::table
-        .find(id.0)
-        .filter(collections::seq.eq(number(collection.seq)))
-        .filter(collections::state.eq(state_name(collection.state)))
-        .count()
-        .get_result(connection)?;
-    if unmoved == 0 {
+    if !is_unmoved(connection, collection)? {
         return Ok(Claim::Moved);
     }
     let prepared = Prepared {
@@ -62,6 +56,18 @@ pub(super) fn prepare(
     diesel::insert_into(slots::table).values(row_of(&prepared)?).execute(connection)?;
     insert_files(connection, id, &prepared.slot.files)?;
     Ok(Claim::Prepared(Box::new(prepared)))
+}
+
+/// Whether nothing was committed since the collection was read, also by administrators: a key that
+/// was revoked meanwhile must not have signed what is prepared.
+fn is_unmoved(connection: &mut Connection, collection: &Collection) -> StoreResult<bool> {
+    let unmoved: i64 = collections::table
+        .find(collection.id.0)
+        .filter(collections::seq.eq(number(collection.seq)))
+        .filter(collections::state.eq(state_name(collection.state)))
+        .count()
+        .get_result(connection)?;
+    Ok(unmoved == 1)
 }
 
 /// A fence that no slot of the collection had.
@@ -159,6 +165,9 @@ pub(super) fn rebuild(
 ) -> StoreResult<Option<Prepared>> {
     let id = prepared.collection.id;
     let fence = next_fence(connection, id)?;
+    if !joining.files.is_empty() && !is_unmoved(connection, &prepared.collection)? {
+        return Ok(None);
+    }
     let rebuilds = prepared.rebuilds + 1;
     let mut rebuilt = Prepared { fence, rebuilds, pause: None, ..prepared.clone() };
     rebuilt.slot.plan = plan;
@@ -249,7 +258,8 @@ pub(super) fn commit(
         State::Live => {}
     }
     let collection = advance(connection, prepared, seq, now)?;
-    Ok(Some(Committed { collection }))
+    let revoked = revocations::keys(connection, collection.id)?;
+    Ok(Some(Committed { collection, revoked }))
 }
 
 /// Whether a collection is still where it was in its life.

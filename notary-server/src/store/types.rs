@@ -7,6 +7,7 @@ use notary_schema::envelope::Envelope;
 use notary_schema::name::{Gun, Incarnation, KeyId};
 use notary_schema::online::{OnlineRole, Overlap, OwnLifetimes, Plan};
 use notary_schema::role::Root;
+use notary_schema::threshold::RevokedKeys;
 use notary_schema::wire::{KeyState, TokenInfo};
 
 use super::RoleFile;
@@ -258,12 +259,18 @@ impl Prepared {
 #[derive(Debug, Clone)]
 pub struct Committed {
     pub(super) collection: Collection,
+    pub(super) revoked: RevokedKeys,
 }
 
 impl Committed {
     /// The collection as the commit left it.
     pub fn collection(&self) -> &Collection {
         &self.collection
+    }
+
+    /// The keys that are revoked in it, those included that were while the release was signed.
+    pub fn revoked(&self) -> &RevokedKeys {
+        &self.revoked
     }
 }
 

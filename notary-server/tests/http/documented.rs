@@ -49,6 +49,10 @@ fn template(path: &str) -> String {
                 Some((_, rest)) => format!("/v2/{{gun}}/_trust/proposals/{{id}}/{rest}"),
                 None => "/v2/{gun}/_trust/proposals/{id}".into(),
             },
+            Some(("revocations", id)) if !id.is_empty() => match id.contains('/') {
+                true => format!("/v2/{{gun}}/_trust/{rest}"),
+                false => "/v2/{gun}/_trust/revocations/{keyid}".into(),
+            },
             Some(("keys", _)) => "/v2/{gun}/_trust/keys/{role}".into(),
             _ => format!("/v2/{{gun}}/_trust/{rest}"),
         },

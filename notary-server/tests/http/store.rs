@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use notary_schema::envelope::Envelope;
-use notary_schema::name::{Gun, RoleName, Version};
+use notary_schema::key::Key;
+use notary_schema::name::{Gun, KeyId, RoleName, Version};
 use notary_schema::online::{Lifetimes, Plan};
 use notary_schema::publish::Head;
 use notary_schema::role::Targets;
@@ -16,10 +17,11 @@ use notary_server::auth::{Glob, Grant};
 use notary_server::signer_client::Release;
 use notary_server::store::{
     Claim, Collection, CollectionId, Committed, Database, EventQuery, FileBytes, Joining,
-    NewPolicy, NewProposal, NewReservation, NewSlot, OnlineKey, Pause, Prepared, Proposal,
-    Proposed, ProposedFile, ProposedSignature, Reserved, Revoked, Standing, State, Store,
-    StoreError, StoreResult, Token, Unfinished,
+    NewPolicy, NewProposal, NewReservation, NewRevocation, NewSlot, OnlineKey, Pause, Prepared,
+    Proposal, Proposed, ProposedFile, ProposedSignature, Reserved, Revocation, Revoked, RevokedKey,
+    Standing, State, Store, StoreError, StoreResult, Token, Unfinished,
 };
+use tokio::sync::oneshot;
 
 /// How the next commit fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,8 +32,31 @@ pub enum CommitFault {
     AnswerLost,
 }
 
+/// Where a publish is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Held {
+    /// When its head is read, before it is judged.
+    Judge,
+    /// Before it claims the slot.
+    Prepare,
+    /// When it has claimed it.
+    Prepared,
+    /// Before it joins the slot of another one.
+    Join,
+}
+
+/// The two ends of a gate: somebody came to it, and may go on.
+pub struct Gate {
+    pub came: oneshot::Receiver<()>,
+    pub go_on: oneshot::Sender<()>,
+}
+
+type Gated = (Held, oneshot::Sender<()>, oneshot::Receiver<()>);
+
 pub struct FaultyStore {
     pub inner: Arc<Database>,
+    /// The next one who comes there is held.
+    pub gate: Mutex<Option<Gated>>,
     pub next_commit: Mutex<Option<CommitFault>>,
     /// A reservation that somebody deletes while the signer makes its key.
     pub freed_before_keys: Mutex<Option<Gun>>,
@@ -40,6 +65,21 @@ pub struct FaultyStore {
 }
 
 impl FaultyStore {
+    /// Holds the next publish that comes there.
+    pub fn hold(&self, held: Held) -> Gate {
+        let ((tell, came), (go_on, wait)) = (oneshot::channel(), oneshot::channel());
+        *self.gate.lock().unwrap() = Some((held, tell, wait));
+        Gate { came, go_on }
+    }
+
+    async fn pass(&self, place: Held) {
+        let gated = self.gate.lock().unwrap().take_if(|(held, ..)| *held == place);
+        if let Some((_, tell, wait)) = gated {
+            tell.send(()).unwrap();
+            wait.await.unwrap();
+        }
+    }
+
     pub async fn slots_of_all(&self) -> Vec<Unfinished> {
         self.inner.slots().await.unwrap()
     }
@@ -130,6 +170,7 @@ impl Store for FaultyStore {
         id: CollectionId,
         versions: Vec<(RoleName, Version)>,
     ) -> StoreResult<BTreeMap<(RoleName, Version), String>> {
+        self.pass(Held::Judge).await;
         self.inner.sha256s(id, versions).await
     }
     async fn online_keys(&self, id: CollectionId) -> StoreResult<Vec<OnlineKey>> {
@@ -148,7 +189,10 @@ impl Store for FaultyStore {
         slot: NewSlot,
         now: DateTime<Utc>,
     ) -> StoreResult<Claim> {
-        self.inner.prepare(collection, slot, now).await
+        self.pass(Held::Prepare).await;
+        let claim = self.inner.prepare(collection, slot, now).await;
+        self.pass(Held::Prepared).await;
+        claim
     }
     async fn slot(&self, collection: &Collection) -> StoreResult<Option<Prepared>> {
         self.inner.slot(collection).await
@@ -162,6 +206,9 @@ impl Store for FaultyStore {
         plan: Plan,
         joining: Joining,
     ) -> StoreResult<Option<Prepared>> {
+        if !joining.files.is_empty() {
+            self.pass(Held::Join).await;
+        }
         self.inner.rebuild(prepared, plan, joining).await
     }
     async fn pause(&self, prepared: &Prepared, pause: Pause) -> StoreResult<bool> {
@@ -203,6 +250,34 @@ impl Store for FaultyStore {
     }
     async fn cancel_proposal(&self, id: &str, now: DateTime<Utc>) -> StoreResult<bool> {
         self.inner.cancel_proposal(id, now).await
+    }
+    async fn revocations(
+        &self,
+        id: CollectionId,
+        after: &str,
+        limit: u32,
+    ) -> StoreResult<Vec<Revocation>> {
+        self.inner.revocations(id, after, limit).await
+    }
+    async fn revoke(
+        &self,
+        id: CollectionId,
+        new: NewRevocation,
+        now: DateTime<Utc>,
+    ) -> StoreResult<RevokedKey> {
+        self.inner.revoke(id, new, now).await
+    }
+    async fn unrevoke(
+        &self,
+        id: CollectionId,
+        keyid: &KeyId,
+        by: &str,
+        now: DateTime<Utc>,
+    ) -> StoreResult<Option<Collection>> {
+        self.inner.unrevoke(id, keyid, by, now).await
+    }
+    async fn find_key(&self, id: CollectionId, keyid: &KeyId) -> StoreResult<Option<Key>> {
+        self.inner.find_key(id, keyid).await
     }
     async fn token(&self, sha256: &str) -> StoreResult<Option<Token>> {
         self.token_queries.fetch_add(1, Ordering::SeqCst);

@@ -97,6 +97,7 @@ impl World {
         Database::migrate(&config.database).unwrap();
         let store = Arc::new(FaultyStore {
             inner: Arc::new(Database::open(&config.database, 2).unwrap()),
+            gate: Mutex::default(),
             next_commit: Mutex::default(),
             freed_before_keys: Mutex::default(),
             token_queries: AtomicUsize::default(),

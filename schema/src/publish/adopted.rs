@@ -15,6 +15,7 @@ use super::{Rotation, signatures};
 use crate::envelope::{Allowance, Envelope, EnvelopeError};
 use crate::name::{RoleName, Version};
 use crate::role::{Root, Snapshot, Timestamp};
+use crate::threshold::RevokedKeys;
 use crate::trusted::{Expiry, TrustError, TrustedSet};
 
 /// What is sent beside root and targets roles: what the new root is a step from.
@@ -89,6 +90,7 @@ pub(super) fn check(
         files: batch.targets.clone(),
         relied_on: chain::relied_on(None, &View::new(None, batch), batch),
         adds_names: false,
+        revoked: RevokedKeys::default(),
         // Their keys are not the signer's, and whoever sees the new root asked for it first.
         rotation: Rotation::default(),
         warnings: files::warnings(&new),
@@ -141,5 +143,5 @@ fn head(trusted: &TrustedSet, foreign: &Foreign, batch: &Batch) -> Result<Head, 
     }
     let root = foreign.roots.values().next_back().expect(whole).clone();
     let timestamp = trusted.timestamp().expect(whole).clone();
-    Ok(Head { root, snapshot, timestamp, files })
+    Ok(Head { root, snapshot, timestamp, files, revoked: RevokedKeys::default() })
 }

@@ -8,8 +8,10 @@ use chrono::{DateTime, Utc};
 use super::Batch;
 use super::view::View;
 use crate::envelope::Envelope;
+use crate::key::PublicKey;
 use crate::name::{RoleName, Version};
 use crate::role::{Expires, Root, Snapshot, Targets, Timestamp};
+use crate::threshold::RevokedKeys;
 
 /// What a collection consists of right now.
 ///
@@ -27,6 +29,9 @@ pub struct Head {
     /// `targets` and every delegated role that was ever published, also those that no delegation
     /// leads to any more.
     pub files: BTreeMap<RoleName, StoredFile>,
+    /// The keys that sign nothing new here. They belong to the head, so that a publish is judged
+    /// again when one was revoked meanwhile.
+    pub revoked: RevokedKeys,
 }
 
 /// The current file of a targets role.
@@ -72,6 +77,28 @@ impl Head {
             true => Some(self.root.version()),
             false => self.files.get(role).map(|file| file.version),
         }
+    }
+
+    /// The public keys that current files name for some role, and these files.
+    pub fn named_keys(&self) -> BTreeMap<&PublicKey, BTreeSet<RoleName>> {
+        let root = self.root.signed();
+        let top_level = root.roles.all().into_iter().map(|role| (RoleName::ROOT, &root.keys, role));
+        let files = self.files.iter().filter_map(|(name, stored)| {
+            let delegations = stored.file.as_ref()?.signed().delegations.as_ref()?;
+            Some((name, delegations))
+        });
+        let delegated = files.flat_map(|(name, all)| {
+            let listed = all.listed().iter().map(|role| &*role.signers);
+            let bins = all.succinct().map(|succinct| &succinct.signers);
+            listed.chain(bins).map(|signers| (name.clone(), &all.keys, signers))
+        });
+        let mut named: BTreeMap<&PublicKey, BTreeSet<RoleName>> = BTreeMap::new();
+        for (name, keys, signers) in top_level.chain(delegated) {
+            for key in signers.keyids.iter().filter_map(|keyid| keys.get(keyid)?.public()) {
+                named.entry(key).or_default().insert(name.clone());
+            }
+        }
+        named
     }
 
     /// The roles whose current metadata is expired, in the order of their names.

@@ -3,10 +3,12 @@
 //! [`check`] judges a [`Batch`] on a [`Head`] and answers what to store, or the first rule that is
 //! broken. It is pure, so a publish can be judged on all cores without a lock and judged again when
 //! its ground moved. The rules of single files stand in `files`, those between files in `chain`,
-//! whose signatures they need in `signatures`.
+//! whose signatures they need in `signatures`, which keys
+//! they may name no more in `revoked`.
 //!
-//! Two principles run through them. *Expired metadata never blocks its own repair*: what is stored
-//! may be expired, only what is new must not be. *Nothing stored becomes unverifiable by accident*:
+//! Three principles run through them. *Expired metadata never blocks its own repair*: what is stored
+//! may be expired, only what is new must not be. *A revoked key signs nothing new*, and what it has
+//! signed stays until its delegator leaves it out. *Nothing stored becomes unverifiable by accident*:
 //! a batch that orphans a role says so.
 
 mod adopted;
@@ -16,6 +18,7 @@ mod head;
 mod names;
 pub mod proposal;
 mod refusal;
+mod revoked;
 mod signatures;
 mod view;
 
@@ -28,6 +31,7 @@ use crate::envelope::{Allowance, Envelope, EnvelopeError};
 use crate::name::{RoleName, Version};
 use crate::online::{HeldKeys, Rotation};
 use crate::role::{FileMeta, Root, Targets};
+use crate::threshold::RevokedKeys;
 pub use adopted::Adopted;
 use adopted::Foreign;
 pub use files::check_target;
@@ -195,6 +199,8 @@ pub struct Accepted {
     relied_on: BTreeMap<RoleName, Option<Version>>,
     /// Whether it adds a delegation, for which every name in use was looked at.
     adds_names: bool,
+    /// The keys that signed nothing new when it was judged.
+    revoked: RevokedKeys,
     /// What the new root changes in the keys of the online roles.
     pub rotation: Rotation,
     /// What clients in the field would trip over.
@@ -209,7 +215,7 @@ impl Accepted {
     pub fn holds_on(&self, head: &Head) -> bool {
         let relied =
             |(role, version): (&RoleName, &Option<Version>)| head.version(role) == *version;
-        !self.adds_names && self.relied_on.iter().all(relied)
+        !self.adds_names && self.revoked == head.revoked && self.relied_on.iter().all(relied)
     }
 }
 
@@ -258,6 +264,7 @@ pub fn check(
         files: batch.targets.clone(),
         relied_on: chain::relied_on(head, &view, batch),
         adds_names: view.added().next().is_some(),
+        revoked: view.revoked(),
         rotation: rotation(head, batch),
         warnings: files::warnings(batch),
         adopted: None,
@@ -310,6 +317,7 @@ fn check_content(
         files::check_life(&RoleName::ROOT, root.as_ref(), rules, now)?;
         files::check_root(root, rules)?;
     }
+    revoked::check(batch, view)?;
     // First, so that below every new delegation is one that clients find.
     chain::delegated(view, batch)?;
     names::names(view, batch)?;

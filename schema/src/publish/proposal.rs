@@ -6,6 +6,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::refusal::KEY_REVOKED;
 use super::{Batch, Demand, Head, Refusal, demands};
 use crate::envelope::{Envelope, MAX_SIGNATURES};
 use crate::name::{KeyId, RoleName, Version};
@@ -67,6 +68,14 @@ pub enum ProposalRefusal {
         /// The key.
         keyid: KeyId,
     },
+    /// A key whose signatures count no more.
+    #[error("{keyid} is revoked and signs no new {role}; sign with one of those that are missing")]
+    KeyRevoked {
+        /// The role.
+        role: RoleName,
+        /// The key.
+        keyid: KeyId,
+    },
     /// The same key under another id.
     #[error("the public key of {keyid} has signed {role} under another id and counts once")]
     RepeatedKey {
@@ -98,6 +107,7 @@ impl ProposalRefusal {
             ProposalRefusal::NotProposed(_) => "not_proposed",
             ProposalRefusal::KeyNotListed { .. } => "key_not_listed",
             ProposalRefusal::BadSignature { .. } => "bad_signature",
+            ProposalRefusal::KeyRevoked { .. } => KEY_REVOKED,
             ProposalRefusal::RepeatedKey { .. } => "repeated_key",
             ProposalRefusal::SignedAlready { .. } => "signed_already",
             ProposalRefusal::TooManySignatures(_) => "too_many_signatures",
@@ -157,8 +167,8 @@ pub fn is_met(demands: &[Demand]) -> bool {
 /// Judges the signature of a key, which is in the file that these thresholds were counted for.
 ///
 /// # Errors
-/// [`ProposalRefusal::KeyNotListed`], [`ProposalRefusal::BadSignature`],
-/// [`ProposalRefusal::RepeatedKey`].
+/// [`ProposalRefusal::KeyNotListed`], [`ProposalRefusal::KeyRevoked`],
+/// [`ProposalRefusal::BadSignature`], [`ProposalRefusal::RepeatedKey`].
 pub fn check_signature(
     demands: &[Demand],
     role: &RoleName,
@@ -169,19 +179,21 @@ pub fn check_signature(
     if reports.peek().is_none() {
         return Err(ProposalRefusal::KeyNotListed { role, keyid });
     }
-    let (mut is_unknown, mut is_missing) = (true, false);
+    let (mut is_unknown, mut is_missing, mut is_revoked) = (true, false, false);
     for report in reports {
         if report.valid.contains(&keyid) {
             return Ok(());
         }
         is_unknown &= report.unknown.contains(&keyid);
         is_missing |= report.missing.contains(&keyid);
+        is_revoked |= report.revoked.contains(&keyid);
     }
-    Err(match (is_unknown, is_missing) {
-        (true, _) => ProposalRefusal::KeyNotListed { role, keyid },
-        (false, true) => ProposalRefusal::BadSignature { role, keyid },
+    Err(match (is_unknown, is_revoked, is_missing) {
+        (true, ..) => ProposalRefusal::KeyNotListed { role, keyid },
+        (_, true, _) => ProposalRefusal::KeyRevoked { role, keyid },
+        (.., true) => ProposalRefusal::BadSignature { role, keyid },
         // Neither counted nor missing: its public key was counted before, under another id.
-        (false, false) => ProposalRefusal::RepeatedKey { role, keyid },
+        _ => ProposalRefusal::RepeatedKey { role, keyid },
     })
 }
 

@@ -7,6 +7,9 @@ use crate::role::Expires;
 use crate::threshold::ThresholdNotMet;
 use crate::trusted::TrustError;
 
+/// The stable word for a key that is revoked.
+pub(super) const KEY_REVOKED: &str = "key_revoked";
+
 /// The first rule that a batch breaks. Nothing of a refused batch is stored.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -106,10 +109,23 @@ pub enum Refusal {
         /// The key.
         keyid: KeyId,
     },
+    /// A role names a revoked key that it did not name before.
+    #[error(
+        "{listed_in}: {role} names the key {keyid}, which is revoked; name another one, or take the \
+         revocation back first"
+    )]
+    KeyRevoked {
+        /// The role whose file is wrong.
+        listed_in: RoleName,
+        /// The role that names the key.
+        role: RoleName,
+        /// The key.
+        keyid: KeyId,
+    },
     /// A threshold that the listed keys cannot reach.
     #[error(
         "{listed_in}: {role} asks for {threshold} keys and lists {usable} distinct ones that are \
-         readable here"
+         readable here and not revoked"
     )]
     ThresholdUnreachable {
         /// The role whose file is wrong.
@@ -285,6 +301,7 @@ impl Refusal {
             Refusal::RootUnreadable { .. } => "root_unreadable",
             Refusal::KeyIdMismatch { .. } => "keyid_mismatch",
             Refusal::UnknownKey { .. } => "unknown_key",
+            Refusal::KeyRevoked { .. } => KEY_REVOKED,
             Refusal::ThresholdUnreachable { .. } => "threshold_unreachable",
             Refusal::OnlineKeysNotHeld { .. } => "online_keys_not_held",
             Refusal::TooMany { .. } => "too_many",

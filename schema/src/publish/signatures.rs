@@ -7,8 +7,8 @@ use super::view::View;
 use super::{Batch, Head, Refusal};
 use crate::envelope::Envelope;
 use crate::name::{RoleName, Version};
-use crate::role::{Role, Root};
-use crate::threshold::{self, Report, ThresholdNotMet};
+use crate::role::{Authority, Role, Root};
+use crate::threshold::{self, Report, RevokedKeys, ThresholdNotMet};
 
 /// A threshold that a file of a batch, or the stored `targets` below a new root, has to reach, and
 /// how far it is.
@@ -58,7 +58,7 @@ pub(super) fn demands<'a>(
     batch: &'a Batch,
     view: &'a View<'a>,
 ) -> impl Iterator<Item = Demand> + 'a {
-    let root = batch.root().into_iter().flat_map(move |root| of_root(head, root));
+    let root = batch.root().into_iter().flat_map(move |root| of_root(head, root, view.revoked()));
     root.chain(of_targets(head, batch, view)).chain(of_delegated(batch, view))
 }
 
@@ -68,17 +68,24 @@ pub(super) fn require(head: Option<&Head>, batch: &Batch, view: &View<'_>) -> Re
 }
 
 /// A root is signed by the threshold of the root before it and by its own (TUF 5.3.4).
+///
+/// A revoked key counts towards the root before where this one leaves it out: its holders may be too
+/// few without it, and then no root could ever leave it out.
 fn of_root<'a>(
     head: Option<&'a Head>,
     root: &'a Envelope<Root>,
+    revoked: RevokedKeys,
 ) -> impl Iterator<Item = Demand> + 'a {
-    let before = head.map(|head| head.root.as_ref());
-    let signers = before.into_iter().chain([root]);
-    signers.map(|signer| of_file(root, &RoleName::ROOT, signer, Purpose::Trust))
+    let kept = revoked.among(authority(root, &RoleName::ROOT));
+    let before = head.map(|head| (head.root.as_ref(), kept));
+    let signers = before.into_iter().chain([(root, revoked)]);
+    signers
+        .map(|(signer, revoked)| of_file(root, &RoleName::ROOT, (signer, Purpose::Trust), &revoked))
 }
 
-/// targets is signed as the root says, also when only the root is new. Where that root changes who
-/// signs targets, the root before it counts, too: a client has it until it asks again.
+/// targets is signed as the root says, also when only the root is new: then it is a stored file, and
+/// revoked keys count. Where that root changes who signs targets, the root before it counts, too: a
+/// client has it until it asks again.
 fn of_targets<'a>(
     head: Option<&'a Head>,
     batch: &'a Batch,
@@ -91,26 +98,30 @@ fn of_targets<'a>(
         let changed = batch.root().is_some_and(|after| keys(before) != keys(after));
         changed && !batch.compromised.contains(&RoleName::TARGETS)
     });
+    let is_new = batch.targets(&role).is_some();
+    let revoked = if is_new { view.revoked() } else { RevokedKeys::default() };
     let asked = move || {
         let root = view.root().expect("the first publish has a root");
         [(root, Purpose::Trust)].into_iter().chain(before.map(|root| (root, Purpose::Overlap)))
     };
-    concerned.then(asked).into_iter().flatten().map(move |(root, purpose)| {
+    concerned.then(asked).into_iter().flatten().map(move |asked| {
         let targets = view.file(&role).expect("the first publish has targets");
-        of_file(targets, &role, root, purpose)
+        of_file(targets, &role, asked, &revoked)
     })
 }
 
 /// A delegated role is signed as everybody says who delegates to it: a client follows the one
 /// delegation that leads it there.
 fn of_delegated<'a>(batch: &'a Batch, view: &'a View<'a>) -> impl Iterator<Item = Demand> + 'a {
+    let revoked = view.revoked();
     delegated_parts(batch).flat_map(move |(role, file)| {
+        let revoked = revoked.clone();
         view.delegators(role).into_iter().map(move |delegator| Demand {
             role: role.clone(),
             delegator: delegator.name.clone(),
             version: view.version(delegator.name),
             purpose: Purpose::Trust,
-            report: threshold::count(file, delegator.authority()),
+            report: threshold::count_new(file, delegator.authority(), &revoked),
         })
     })
 }
@@ -118,15 +129,18 @@ fn of_delegated<'a>(batch: &'a Batch, view: &'a View<'a>) -> impl Iterator<Item 
 fn of_file<T: Role>(
     file: &Envelope<T>,
     role: &RoleName,
-    root: &Envelope<Root>,
-    purpose: Purpose,
+    (root, purpose): (&Envelope<Root>, Purpose),
+    revoked: &RevokedKeys,
 ) -> Demand {
-    let authority = root.signed().authority(role).expect("a root lists the top-level roles");
     Demand {
         role: role.clone(),
         delegator: RoleName::ROOT,
         version: root.version(),
         purpose,
-        report: threshold::count(file, authority),
+        report: threshold::count_new(file, authority(root, role), revoked),
     }
+}
+
+fn authority<'a>(root: &'a Envelope<Root>, role: &RoleName) -> Authority<'a> {
+    root.signed().authority(role).expect("a root lists the top-level roles")
 }

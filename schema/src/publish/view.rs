@@ -13,6 +13,7 @@ use crate::envelope::Envelope;
 use crate::key::Key;
 use crate::name::{KeyId, RoleName, Version};
 use crate::role::{Authority, Bins, DelegatedRole, Delegations, Root, SuccinctRoles, Targets};
+use crate::threshold::RevokedKeys;
 
 static TARGETS: RoleName = RoleName::TARGETS;
 
@@ -103,6 +104,16 @@ impl<'a> View<'a> {
     pub(super) fn root(&self) -> Option<&'a Envelope<Root>> {
         let stored = || self.head.map(|head| head.root.as_ref());
         self.batch.root().map(Arc::as_ref).or_else(stored)
+    }
+
+    /// The stored root.
+    pub(super) fn root_before(&self) -> Option<&'a Root> {
+        self.head.map(|head| head.root.signed())
+    }
+
+    /// The keys that sign nothing new.
+    pub(super) fn revoked(&self) -> RevokedKeys {
+        self.head.map_or_else(RevokedKeys::default, |head| head.revoked.clone())
     }
 
     /// What a role says, where it may delegate: a stored file that is not loaded does not.

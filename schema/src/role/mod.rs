@@ -92,6 +92,13 @@ pub struct TopLevelRoles {
     pub timestamp: RoleKeys,
 }
 
+impl TopLevelRoles {
+    /// Those of all four.
+    pub fn all(&self) -> [&RoleKeys; 4] {
+        [&self.root, &self.snapshot, &self.targets, &self.timestamp]
+    }
+}
+
 impl Root {
     /// A new root of ours, with `consistent_snapshot`.
     pub fn new(

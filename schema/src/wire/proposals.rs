@@ -127,6 +127,9 @@ pub struct ProposalDemand {
     pub signed: Vec<KeyId>,
     /// The keys that have not.
     pub missing: Vec<KeyId>,
+    /// The keys that do not count, signed or not, since they are revoked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub revoked: Vec<KeyId>,
 }
 
 /// Adds signatures of one role to a proposal: all of them or none.

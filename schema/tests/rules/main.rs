@@ -13,5 +13,6 @@ mod memory;
 mod online;
 mod proposals;
 mod publish;
+mod revoked;
 mod signatures;
 mod support;

@@ -3,12 +3,14 @@
 use chrono::TimeDelta;
 use notary_schema::draft::Draft;
 use notary_schema::key::Key;
+use notary_schema::name::RoleName;
 use notary_schema::publish::demands;
 use notary_schema::publish::proposal::{
     NoProposal, ProposalRefusal, check_proposal, check_signature, is_met, is_overtaken, lapse,
 };
 
 use crate::publish::{batch, changed_root};
+use crate::revoked;
 use crate::support::*;
 
 /// A root that 9 and 10 sign from now on, with the one who signed before.
@@ -150,4 +152,40 @@ fn a_version_that_is_not_the_next_one_is_overtaken() {
         let is = is_overtaken(current.map(version), version(proposed));
         assert_eq!(is, expected, "{proposed} on {current:?}");
     }
+}
+
+#[test]
+fn a_proposal_asks_no_revoked_key_and_takes_none_of_its_signatures() {
+    let collection = revoked::with_docs_keys(&[DOCS, 9, 10], 2);
+    let docs = |signers: &[u8]| sign(&collection.next("docs").finish(), signers);
+    let denied = revoked::head(&collection, &[9]);
+    let asked = &demands(Some(&denied), &batch(&[("docs", &docs(&[DOCS, 9]))]))[0].report;
+    let ids = |seeds: &[u8]| seeds.iter().map(|seed| signer(*seed).id()).collect::<Vec<_>>();
+    assert_eq!((&asked.valid, &asked.missing), (&ids(&[DOCS]), &ids(&[10])));
+    assert_eq!((&asked.revoked, asked.is_met()), (&ids(&[9]), false));
+    for (seed, expected) in [(DOCS, "taken"), (9, "key_revoked"), (11, "key_not_listed")] {
+        let demands = demands(Some(&denied), &batch(&[("docs", &docs(&[seed]))]));
+        let judged = check_signature(&demands, &role("docs"), &signer(seed).id());
+        assert_eq!(code(judged), expected);
+    }
+    assert!(check_proposal(&denied, &batch(&[("docs", &docs(&[DOCS]))])).is_ok());
+    assert!(check_proposal(&denied, &batch(&[("docs", &docs(&[DOCS, 9]))])).is_err());
+    assert!(check_proposal(&collection.head(), &batch(&[("docs", &docs(&[9]))])).is_ok());
+}
+
+#[test]
+fn a_signature_for_the_root_before_is_taken_of_a_key_that_goes() {
+    let collection = revoked::with_root_keys(&[1, 9], 2);
+    let signed = |after: &[u8]| {
+        let root = changed_root(|root| {
+            root.keys.extend(keys(after));
+            root.roles.root = role_keys(after, 2);
+        });
+        let batch = batch(&[("root", &sign(&root, &[9]))]);
+        let demands = demands(Some(&revoked::head(&collection, &[9])), &batch);
+        let judged = check_signature(&demands, &RoleName::ROOT, &signer(9).id());
+        code(judged)
+    };
+    assert_eq!(signed(&[1, 10]), "taken");
+    assert_eq!(signed(&[1, 9]), "key_revoked");
 }

@@ -15,6 +15,7 @@ use notary_schema::role::{
     DelegatedRole, Expires, Hashes, RoleKeys, Root, Snapshot, TargetFile, Targets, Timestamp,
     TopLevelRoles,
 };
+use notary_schema::threshold::RevokedKeys;
 use ring::signature::{Ed25519KeyPair, KeyPair};
 
 pub const DAY: i64 = 86_400;
@@ -184,6 +185,7 @@ impl Collection {
             snapshot: Arc::new(Envelope::parse(self.snapshot.clone()).unwrap()),
             timestamp: Arc::new(Envelope::parse(self.timestamp.clone()).unwrap()),
             files: self.files.iter().map(|(role, file)| (role.clone(), stored(file))).collect(),
+            revoked: RevokedKeys::default(),
         }
     }
 

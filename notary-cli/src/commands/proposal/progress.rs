@@ -34,8 +34,9 @@ pub(crate) fn made(session: &Session, gun: &Gun, proposal: &Proposal) -> Result<
 /// Who has signed, and who is missing, for each threshold.
 pub(crate) fn signers(demands: &[ProposalDemand]) -> String {
     let mut text = String::new();
-    for ProposalDemand { role, delegator, version, purpose, threshold, signed, missing } in demands
-    {
+    for demand in demands {
+        let ProposalDemand { role, delegator, version, purpose, threshold, .. } = demand;
+        let ProposalDemand { signed, missing, revoked, .. } = demand;
         let overlap = match purpose {
             Purpose::Trust => "",
             Purpose::Overlap => ", for clients that do not have the next one yet",
@@ -48,7 +49,7 @@ pub(crate) fn signers(demands: &[ProposalDemand]) -> String {
         .expect("a String takes all");
         let is_met = has >= *threshold as usize;
         let rest = if is_met { &[][..] } else { missing };
-        for (what, keyids) in [("signed", &signed[..]), ("missing", rest)] {
+        for (what, keyids) in [("signed", &signed[..]), ("missing", rest), ("revoked", revoked)] {
             if !keyids.is_empty() {
                 writeln!(text, "  {what}: {}", join(keyids)).expect("a String takes all");
             }

@@ -130,5 +130,6 @@ pub(super) fn wire_demand(demand: &Demand) -> wire::ProposalDemand {
         threshold: demand.report.threshold,
         signed: demand.report.valid.clone(),
         missing: demand.report.missing.clone(),
+        revoked: demand.report.revoked.clone(),
     }
 }

@@ -5,10 +5,12 @@
 //! | `ceremonies` | who signs when, in which order, with which outcome? |
 //! | `ends` | what else becomes of a proposal: overtaken, lapsed, cancelled, interrupted? |
 //! | `refusals` | who may, and what is no proposal and no signature? |
+//! | `revoked` | what becomes of them when a key is revoked? |
 
 mod ceremonies;
 mod ends;
 mod refusals;
+mod revoked;
 
 use chrono::TimeDelta;
 use futures_util::future::join;

@@ -1,0 +1,168 @@
+//! Who may revoke, and which keys.
+
+use super::*;
+
+#[actix_web::test]
+async fn administrators_revoke_and_readers_see_it() {
+    let mut world = World::start().await;
+    let repo = world.collection("acme/app", &["docs"]).await;
+    let body = json!({"keyid": repo.key_of("docs").key.id(), "reason": "stolen"});
+    let one = format!("{REVOCATIONS}/{}", repo.key_of("docs").key.id());
+    for (level, collections, expected) in [
+        (GrantLevel::Read, "**", 403),
+        (GrantLevel::Sign, "**", 403),
+        (GrantLevel::Publish, "**", 403),
+        (GrantLevel::Root, "**", 403),
+        (GrantLevel::Admin, "other/**", 403),
+        (GrantLevel::Admin, "acme/app", 201),
+    ] {
+        let token = world.token(level, collections, &[]).await;
+        assert_eq!(post(&world, &token, &body).await.status, expected, "{level:?} {collections}");
+        let taken_back = if expected == 201 { 204 } else { 403 };
+        assert_eq!(world.delete(&one, &token).await.status, taken_back, "{level:?} {collections}");
+        assert_eq!(world.get_as(REVOCATIONS, &token).await.status, 200);
+    }
+    for (method, path) in [(Method::POST, REVOCATIONS), (Method::DELETE, &one)] {
+        assert_eq!(world.request(method, path, |request| request).await.status, 401, "{path}");
+    }
+    assert_eq!(listed(&world).await, [""; 0]);
+    world.end().await;
+}
+
+#[actix_web::test]
+async fn the_list_of_a_private_collection_is_for_its_readers() {
+    let mut world = World::start().await;
+    world.agent_token = Some(world.admin.clone());
+    let repo = world.private_collection("acme/app", &["docs"]).await;
+    revoked(&world, &repo.key_of("docs").key).await;
+    let reader = world.token(GrantLevel::Read, "acme/app", &[]).await;
+    let stranger = world.token(GrantLevel::Admin, "other/**", &[]).await;
+    let unknown = (404, "unknown_collection".to_owned());
+    assert_eq!(world.get(REVOCATIONS).await.outcome(), unknown);
+    assert_eq!(world.get_as(REVOCATIONS, &stranger).await.outcome(), unknown);
+    let body = json!({"keyid": repo.root_key.key.id(), "reason": "stolen"});
+    assert_eq!(post(&world, &stranger, &body).await.outcome(), unknown);
+    let read = world.get_as(REVOCATIONS, &reader).await;
+    assert_eq!((read.status.as_u16(), read.header("cache-control")), (200, "private, no-store"));
+    assert_eq!(read.json()["items"].as_array().unwrap().len(), 1);
+    world.end().await;
+}
+
+#[actix_web::test]
+async fn a_key_is_named_by_an_id_that_the_collection_has_or_sent_as_a_whole() {
+    let mut world = World::start().await;
+    let mut repo = world.collection("acme/app", &["docs", "code"]).await;
+    let (docs, code) = (repo.key_of("docs").key.clone(), repo.key_of("code").key.clone());
+    // docs is delegated to another key, and code to none; root 2 has another key for targets.
+    let [new, other] = [TestKey::draw(), TestKey::draw()];
+    repo.teams = vec![("docs".to_owned(), new)];
+    let parts = [repo.targets(2, &[]), repo.team("docs", 2, &[])];
+    assert_eq!(world.send(&repo.gun, "?orphan=code", &world.admin, &parts).await.status, 200);
+    let old_targets = std::mem::replace(&mut repo.targets_key, other);
+    let parts = [repo.root(2), repo.targets(3, &[])];
+    let compromised = "?compromised=targets";
+    assert_eq!(world.send(&repo.gun, compromised, &world.admin, &parts).await.status, 200);
+    let pending = world.post("/v2/acme/app/_trust/keys/timestamp?rotate=true", &world.admin).await;
+    let pending: Key = serde_json::from_value(pending.json()["key"].clone()).unwrap();
+    let stranger = TestKey::draw().key;
+    let (none, missing) = (String::new(), "unknown_key".to_owned());
+    for (what, key, by_id) in [
+        ("root", &repo.root_key.key, (201, none.clone())),
+        ("targets", &repo.targets_key.key, (201, none.clone())),
+        ("targets of an earlier root", &old_targets.key, (201, none.clone())),
+        ("snapshot", &repo.snapshot_keys[0], (201, none.clone())),
+        ("an online key that no root has yet", &pending, (201, none.clone())),
+        ("a delegation", &repo.key_of("docs").key, (201, none.clone())),
+        ("a delegation of before", &docs, (201, none.clone())),
+        ("a delegation that is gone", &code, (201, none.clone())),
+        ("nothing", &stranger, (404, missing)),
+    ] {
+        assert_eq!(revoke(&world, key).await.outcome(), by_id, "{what}");
+        let whole = post(&world, &world.admin, &json!({"key": key, "reason": "x"})).await;
+        let expected = if by_id.0 == 201 { 200 } else { 201 };
+        assert_eq!(whole.status, expected, "{what}: {whole:?}");
+        assert_eq!(take_back(&world, key).await.0, 204, "{what}");
+        let both = json!({"keyid": key.id(), "key": key, "reason": "x"});
+        assert_eq!(post(&world, &world.admin, &both).await.status, 201, "{what}");
+        assert_eq!(take_back(&world, key).await.0, 204, "{what}");
+    }
+    world.end().await;
+}
+
+#[actix_web::test]
+async fn what_is_no_key_and_no_reason_is_refused_by_name() {
+    let mut world = World::start().await;
+    let repo = world.collection("acme/app", &["docs"]).await;
+    let (key, other) = (&repo.key_of("docs").key, &repo.root_key.key);
+    let foreign = json!({"keytype": "x", "keyval": {"public": "00"}, "scheme": "y"});
+    let broken = json!({"keytype": "ed25519", "keyval": {"public": "00"}, "scheme": "ed25519"});
+    let long = "é".repeat(250);
+    let malformed = (400, "malformed_request".to_owned());
+    let unknown_type = (422, "unknown_key_type".to_owned());
+    for (what, body, expected) in [
+        ("no key", json!({"reason": "x"}), malformed.clone()),
+        ("no reason", json!({"keyid": key.id()}), malformed.clone()),
+        ("a blank reason", json!({"keyid": key.id(), "reason": " "}), malformed.clone()),
+        ("two lines", json!({"keyid": key.id(), "reason": "a\nb"}), malformed.clone()),
+        (
+            "a reason too long",
+            json!({"keyid": key.id(), "reason": format!("{long}x")}),
+            malformed.clone(),
+        ),
+        ("a member more", json!({"keyid": key.id(), "reason": "x", "x": 1}), malformed.clone()),
+        ("another id", json!({"keyid": other.id(), "key": key, "reason": "x"}), malformed.clone()),
+        ("no object", json!({"key": "x", "reason": "x"}), malformed.clone()),
+        ("not a key", json!({"key": {}, "reason": "x"}), malformed.clone()),
+        ("a key of another kind", json!({"key": foreign, "reason": "x"}), unknown_type.clone()),
+        ("half a key", json!({"key": broken, "reason": "x"}), unknown_type),
+        ("an id of nothing", json!({"keyid": "", "reason": "x"}), (404, "unknown_key".to_owned())),
+        ("too long an id", json!({"keyid": "a".repeat(257), "reason": "x"}), malformed.clone()),
+        ("a good one", json!({"keyid": key.id(), "reason": long}), (201, String::new())),
+    ] {
+        assert_eq!(post(&world, &world.admin, &body).await.outcome(), expected, "{what}");
+    }
+    let (query, body) = (format!("{REVOCATIONS}?x=1"), json!({"keyid": key.id(), "reason": "x"}));
+    let answer = world.send_json(Method::POST, &query, &world.admin, &body).await;
+    assert_eq!(answer.outcome(), malformed);
+    for path in [other.id().as_str(), "x", &"a".repeat(300)] {
+        let path = format!("{REVOCATIONS}/{path}");
+        let answer = world.delete(&path, &world.admin).await;
+        assert_eq!(answer.outcome(), (404, "unknown_revocation".into()), "{path}");
+    }
+    world.end().await;
+}
+
+#[actix_web::test]
+async fn as_many_keys_are_revoked_as_the_limit_and_a_known_one_again() {
+    let mut world = World::start_with(|config| config.limits.revocations = 2).await;
+    let repo = world.collection("acme/app", &["docs"]).await;
+    world.collection("acme/lib", &[]).await;
+    revoked(&world, &repo.key_of("docs").key).await;
+    revoked(&world, &repo.targets_key.key).await;
+    let answer = revoke(&world, &repo.root_key.key).await;
+    assert_eq!(answer.outcome(), (403, "too_many_revocations".into()));
+    assert_eq!(revoke(&world, &repo.targets_key.key).await.status, 200, "it is revoked");
+    let path = REVOCATIONS.replace("app", "lib");
+    let body = json!({"key": repo.root_key.key, "reason": "x"});
+    let other = world.send_json(Method::POST, &path, &world.admin, &body).await;
+    assert_eq!(other.status, 201, "each collection has its own: {other:?}");
+    assert_eq!(take_back(&world, &repo.targets_key.key).await.0, 204);
+    revoked(&world, &repo.root_key.key).await;
+    world.end().await;
+}
+
+#[actix_web::test]
+async fn reservations_and_names_of_nothing_have_no_revocations() {
+    let world = World::start().await;
+    let repo = world.reserve("acme/app", &[]).await;
+    let unknown = (404, "unknown_collection".to_owned());
+    for path in [REVOCATIONS.to_owned(), REVOCATIONS.replace("app", "none")] {
+        let body = json!({"key": repo.root_key.key, "reason": "x"});
+        let answer = world.send_json(Method::POST, &path, &world.admin, &body).await;
+        assert_eq!(answer.outcome(), unknown, "{path}");
+        assert_eq!(world.get_as(&path, &world.admin).await.outcome(), unknown, "{path}");
+        let one = format!("{path}/{}", repo.root_key.key.id());
+        assert_eq!(world.delete(&one, &world.admin).await.outcome(), unknown, "{path}");
+    }
+    world.end().await;
+}
