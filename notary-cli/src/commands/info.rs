@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use chrono::{DateTime, Utc};
-use notary_schema::name::Gun;
+use notary_schema::name::{Gun, KeyId};
 use notary_schema::wire::{BinsInfo, CollectionInfo, FileInfo, RoleInfo};
 use serde::Serialize;
 use serde_json::json;
@@ -60,7 +60,8 @@ impl Due {
 fn due(info: &CollectionInfo, by: DateTime<Utc>) -> Vec<Due> {
     let gun = &info.gun;
     let role = |role: &RoleInfo| {
-        let file = role.file.as_ref()?;
+        // What nobody delegates to is read by nobody.
+        let file = role.file.as_ref().filter(|_| !role.keyids.is_empty())?;
         let (name, FileInfo { expires, expired, .. }) = (role.name.to_string(), file.clone());
         let (is_due, next) = match name.as_str() {
             // Short-lived, and renewed by the server.
@@ -95,8 +96,12 @@ fn text(info: &CollectionInfo) -> String {
         writeln!(text, "{} {file}", role.name).expect("a String takes all");
         let keys: Vec<&str> = role.keyids.iter().map(|id| id.as_str()).collect();
         let (threshold, of) = (role.threshold, keys.len());
-        writeln!(text, "  {threshold} of {of} keys: {}", keys.join(", "))
-            .expect("a String takes all");
+        match keys[..] {
+            [] => writeln!(text, "  no keys: nobody delegates to it any more"),
+            _ => writeln!(text, "  {threshold} of {of} keys: {}", keys.join(", ")),
+        }
+        .expect("a String takes all");
+        text.push_str(&revoked_text(&role.revoked));
         if let Some(delegator) = &role.delegated_by {
             let paths = role.paths.as_ref().or(role.path_hash_prefixes.as_ref());
             let paths = paths.map(|paths| one_line(&paths.join(", "))).unwrap_or_default();
@@ -119,9 +124,17 @@ fn bins_text(bins: &BinsInfo) -> String {
         (None, _) => "not published yet".to_owned(),
     };
     let of = keys.len();
+    let revoked = revoked_text(&bins.revoked);
     format!(
-        "{count} bins {name_prefix}-…, {first}\n  {threshold} of {of} keys: {}\n  delegated by \
-         {delegated_by}: names by their hash\n",
+        "{count} bins {name_prefix}-…, {first}\n  {threshold} of {of} keys: {}\n{revoked}  delegated \
+         by {delegated_by}: names by their hash\n",
         keys.join(", ")
     )
+}
+
+fn revoked_text(revoked: &[KeyId]) -> String {
+    match revoked.iter().map(|id| one_line(id.as_str())).collect::<Vec<_>>()[..] {
+        [] => String::new(),
+        ref ids => format!("  revoked: {}\n", ids.join(", ")),
+    }
 }

@@ -9,7 +9,7 @@ use notary_schema::key::Key;
 use notary_schema::name::{KeyId, RoleName};
 use notary_schema::path::PathSet;
 use notary_schema::publish::{Head, StoredFile};
-use notary_schema::role::{DelegatedRole, Delegations, Role, RoleKeys, SuccinctRoles};
+use notary_schema::role::{Authority, DelegatedRole, Delegations, Role, RoleKeys, SuccinctRoles};
 use notary_schema::wire::{BinsInfo, FileInfo, RoleInfo};
 
 /// Roles of a head and the keys that they name.
@@ -19,24 +19,28 @@ pub(super) struct RoleList<'a> {
     pub(super) roles: Vec<RoleInfo>,
     pub(super) bins: Vec<BinsInfo>,
     pub(super) keys: BTreeMap<KeyId, Key>,
+    /// The roles with a file to which delegations lead.
+    reached: BTreeSet<&'a RoleName>,
 }
 
 /// A delegation that is still to be listed.
 type Edge<'a> = (&'a RoleName, &'a Delegations, Cow<'a, DelegatedRole>);
 
 impl<'a> RoleList<'a> {
-    /// Lists the top-level roles and all delegated ones, of which succinct bins are told as a whole;
-    /// or only the wanted ones, bins among them, with those on the way to them.
+    /// Lists the top-level roles and all delegated ones, of which succinct bins are told as a whole,
+    /// and those that were delegated to before; or only the wanted ones, bins among them, with those
+    /// on the way to them.
     pub(super) fn of(
         head: &'a Head,
         wanted: Option<BTreeSet<RoleName>>,
         now: DateTime<Utc>,
     ) -> RoleList<'a> {
         let (roles, bins, keys) = (Vec::new(), Vec::new(), BTreeMap::new());
-        let mut list = RoleList { head, now, roles, bins, keys };
+        let mut list = RoleList { head, now, roles, bins, keys, reached: BTreeSet::new() };
         let wanted = wanted.map(|roles| list.with_delegators(roles));
         list.add_top_level();
         list.add_delegated(wanted.as_ref());
+        list.add_left_behind(wanted.as_ref());
         list
     }
 
@@ -51,8 +55,8 @@ impl<'a> RoleList<'a> {
         ];
         for (name, file) in files {
             let signers = root.role_keys(&name).expect("a root lists the top-level roles");
-            self.add_keys(signers, &root.keys);
-            self.roles.push(role_info(name, file, signers));
+            let role = self.signed_by(signers, &root.keys, role_info(name, file));
+            self.roles.push(role);
         }
     }
 
@@ -66,17 +70,32 @@ impl<'a> RoleList<'a> {
             let name = &delegated.name;
             let is_bin = delegations.succinct().is_some();
             if wanted.map_or(!is_bin, |wanted| wanted.contains(name)) {
-                self.add_keys(&delegated.signers, &delegations.keys);
                 let file = self.head.files.get(name).map(|file| self.stored(file));
-                self.roles.push(delegated_info(&delegated, file, delegator));
+                let role = delegated_info(&delegated, file, delegator);
+                let role = self.signed_by(&delegated.signers, &delegations.keys, role);
+                self.roles.push(role);
             }
-            if let Some((name, _)) = self.head.files.get_key_value(name)
-                && self.delegations(name).is_some()
-                && visited.insert(name.clone())
-            {
+            let Some((name, _)) = self.head.files.get_key_value(name) else { continue };
+            self.reached.insert(name);
+            if self.delegations(name).is_some() && visited.insert(name.clone()) {
                 stack.extend(self.below(name, wanted));
             }
         }
+    }
+
+    /// The roles that have a file and nobody who delegates to them any more: they have no keys. Hash
+    /// bins of before, of which there may be thousands, are told to those who name them.
+    fn add_left_behind(&mut self, wanted: Option<&BTreeSet<RoleName>>) {
+        let snapshot = self.head.snapshot.signed();
+        let is_bin =
+            |name: &RoleName| snapshot.entry(name).is_none_or(|entry| entry.hashes.is_none());
+        let is_told =
+            |name: &RoleName| wanted.map_or(!is_bin(name), |wanted| wanted.contains(name));
+        let left = self.head.files.iter().filter(|(name, _)| !self.reached.contains(name));
+        let left = left.filter(|(name, _)| **name != RoleName::TARGETS && is_told(name));
+        let left = left.map(|(name, file)| role_info(name.clone(), Some(self.stored(file))));
+        let left: Vec<_> = left.collect();
+        self.roles.extend(left);
     }
 
     /// What a role delegates to, the last first. Of succinct bins those that are wanted or delegate
@@ -87,6 +106,8 @@ impl<'a> RoleList<'a> {
         let mut edges: Vec<Edge<'a>> = listed.map(|role| (name, delegations, role)).collect();
         if let Some(succinct) = delegations.succinct() {
             self.add_bins(name, delegations, succinct, wanted);
+            let bins = succinct.bins.among(&self.head.files);
+            self.reached.extend(bins);
             let is_told = |bin: &&RoleName| {
                 let is_wanted = wanted.is_some_and(|wanted| wanted.contains(*bin));
                 is_wanted || self.delegations(bin).is_some()
@@ -110,6 +131,7 @@ impl<'a> RoleList<'a> {
             return;
         }
         self.add_keys(signers, &delegations.keys);
+        let revoked = self.revoked(signers, &delegations.keys);
         let files = bins.among(&self.head.files).filter_map(|bin| self.head.files.get(bin));
         let earliest = files.map(|file| file.expires).min();
         self.bins.push(BinsInfo {
@@ -118,7 +140,7 @@ impl<'a> RoleList<'a> {
             bit_length: bins.bit_length(),
             count: bins.count(),
             keyids: signers.keyids.clone(),
-            revoked: Vec::new(),
+            revoked,
             threshold: signers.threshold.get(),
             expires: earliest.map(|expires| expires.time()),
             expired: earliest.is_some_and(|expires| expires.is_past(self.now)),
@@ -143,6 +165,26 @@ impl<'a> RoleList<'a> {
     fn delegations(&self, role: &RoleName) -> Option<&'a Delegations> {
         let file = self.head.files.get(role)?.file.as_ref()?;
         file.signed().delegations.as_ref().filter(|all| all.count() > 0)
+    }
+
+    /// A role with its keys.
+    fn signed_by(
+        &mut self,
+        signers: &RoleKeys,
+        keys: &BTreeMap<KeyId, Key>,
+        role: RoleInfo,
+    ) -> RoleInfo {
+        self.add_keys(signers, keys);
+        RoleInfo {
+            keyids: signers.keyids.clone(),
+            revoked: self.revoked(signers, keys),
+            threshold: signers.threshold.get(),
+            ..role
+        }
+    }
+
+    fn revoked(&self, role: &RoleKeys, keys: &BTreeMap<KeyId, Key>) -> Vec<KeyId> {
+        self.head.revoked.listed_by(Authority { keys, role }).cloned().collect()
     }
 
     fn add_keys(&mut self, signers: &RoleKeys, keys: &BTreeMap<KeyId, Key>) {
@@ -174,13 +216,14 @@ impl<'a> RoleList<'a> {
     }
 }
 
-fn role_info(name: RoleName, file: Option<FileInfo>, signers: &RoleKeys) -> RoleInfo {
+/// A role without keys.
+fn role_info(name: RoleName, file: Option<FileInfo>) -> RoleInfo {
     RoleInfo {
         name,
         file,
-        keyids: signers.keyids.clone(),
+        keyids: Vec::new(),
         revoked: Vec::new(),
-        threshold: signers.threshold.get(),
+        threshold: 0,
         delegated_by: None,
         paths: None,
         path_hash_prefixes: None,
@@ -206,6 +249,6 @@ fn delegated_info(
         paths,
         path_hash_prefixes,
         terminating: delegated.terminating,
-        ..role_info(delegated.name.clone(), file, &delegated.signers)
+        ..role_info(delegated.name.clone(), file)
     }
 }
