@@ -14,6 +14,7 @@
 //! - [`updater`]: a client without I/O
 //! - [`draft`]: the next version of a role
 //! - [`publish`]: every rule of what may be published
+//! - [`revocation`]: what becomes of a collection when a key is revoked
 //! - [`online`]: the next snapshot and timestamp, and what a signer may sign
 //! - [`wire`]: the bodies that the programs exchange
 //!
@@ -59,6 +60,7 @@ pub mod online;
 pub mod openapi;
 pub mod path;
 pub mod publish;
+pub mod revocation;
 pub mod role;
 mod texts;
 pub mod threshold;

@@ -13,6 +13,7 @@ mod memory;
 mod online;
 mod proposals;
 mod publish;
+mod revocation;
 mod revoked;
 mod signatures;
 mod support;

@@ -1,0 +1,346 @@
+//! The walk from the root over all delegations that writes a [`Plan`].
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use super::plan::TOP_LEVEL;
+use super::{
+    Changed, Choices, Content, Dates, Denied, History, Open, Origin, Plan, Present, Problem,
+    RolePlan, Signers,
+};
+use crate::draft::Draft;
+use crate::envelope::Envelope;
+use crate::key::Key;
+use crate::name::RoleName;
+use crate::role::{Authority, DelegatedRole, Delegations, RoleKeys, SuccinctRoles, Targets};
+use crate::threshold;
+
+/// Writes the next versions: see the [module](super).
+///
+/// # Errors
+/// What has to be looked at or decided first.
+pub fn plan(
+    present: Present<'_>,
+    denied: &Denied,
+    choices: &Choices,
+    dates: Dates,
+) -> Result<Plan, Problem> {
+    let mut planner = Planner {
+        present,
+        denied,
+        choices,
+        dates,
+        plan: Plan::default(),
+        open: Open::default(),
+        reached: BTreeSet::new(),
+        waiting: VecDeque::new(),
+    };
+    planner.root()?;
+    while let Some(step) = planner.waiting.pop_front() {
+        planner.role(step)?;
+    }
+    if !(planner.open.histories.is_empty() && planner.open.files.is_empty()) {
+        return Err(Problem::Open(planner.open));
+    }
+    planner.leave_behind();
+    Ok(planner.plan)
+}
+
+/// A role that delegations lead to, and who signs it, before and after.
+struct Step {
+    role: RoleName,
+    before: Signers,
+    after: Signers,
+}
+
+/// What a role says from now on: this file, or nothing.
+struct Chosen {
+    file: Option<Arc<Envelope<Targets>>>,
+    origin: Origin,
+}
+
+struct Planner<'a> {
+    present: Present<'a>,
+    denied: &'a Denied,
+    choices: &'a Choices,
+    dates: Dates,
+    plan: Plan,
+    open: Open,
+    reached: BTreeSet<RoleName>,
+    waiting: VecDeque<Step>,
+}
+
+impl Planner<'_> {
+    fn root(&mut self) -> Result<(), Problem> {
+        let present = self.present.root.signed();
+        let mut draft = Draft::next(self.present.root, self.dates.root)?;
+        let mut changes = false;
+        for role in TOP_LEVEL {
+            let before = Signers::of(present.authority(role).expect("a top-level role"));
+            let after = self.top_level(role, &before)?;
+            if let Some(after) = &after {
+                let keys: Vec<Key> = after.keys.values().cloned().collect();
+                draft.set_signers(role, &after.role, &keys);
+                changes = true;
+                self.note(&RoleName::ROOT, role, &before, Some(after));
+            }
+            if *role == RoleName::TARGETS {
+                let after = after.unwrap_or_else(|| before.clone());
+                self.waiting.push_back(Step { role: role.clone(), before, after });
+            }
+        }
+        self.plan.root = changes.then(|| draft.finish());
+        Ok(())
+    }
+
+    /// Who signs a top-level role instead; `None` where that stays.
+    fn top_level(&mut self, role: &RoleName, before: &Signers) -> Result<Option<Signers>, Problem> {
+        let is_online = *role == RoleName::SNAPSHOT || *role == RoleName::TIMESTAMP;
+        let is_listed = !self.denied.listed(before.authority()).is_empty();
+        let new = match self.choices.online.get(role) {
+            _ if !is_listed => return Ok(None),
+            None if is_online => {
+                self.plan.keyless.insert(role.clone());
+                return Ok(None);
+            }
+            Some(key) => std::slice::from_ref(key),
+            None => self.new_keys(role),
+        };
+        let threshold = if is_online { None } else { self.new_threshold(role) };
+        match self.after(role, before, new, threshold)? {
+            None => Err(Problem::LastKey { role: role.clone() }),
+            after => Ok(after),
+        }
+    }
+
+    fn new_keys(&self, role: &RoleName) -> &[Key] {
+        if self.is_meant(role) { &self.choices.new_keys } else { &[] }
+    }
+
+    fn new_threshold(&self, role: &RoleName) -> Option<u32> {
+        self.choices.threshold.filter(|_| self.is_meant(role))
+    }
+
+    fn is_meant(&self, role: &RoleName) -> bool {
+        self.choices.roles.is_empty() || self.choices.roles.contains(role)
+    }
+
+    /// Who signs a role without the revoked keys and with these; `None` where nobody is left.
+    fn after(
+        &self,
+        role: &RoleName,
+        before: &Signers,
+        new: &[Key],
+        threshold: Option<u32>,
+    ) -> Result<Option<Signers>, Problem> {
+        let gone = self.denied.listed(before.authority());
+        let mut ids = before.role.keyids.clone();
+        ids.retain(|id| !gone.contains(id));
+        let mut keys = before.keys.clone();
+        keys.retain(|id, _| !gone.contains(id));
+        for key in new {
+            let is_there = keys.values().any(|old| old.public() == key.public());
+            if !is_there && !self.denied.is(key) {
+                ids.push(key.id().clone());
+                keys.insert(key.id().clone(), key.clone());
+            }
+        }
+        if ids.is_empty() {
+            return Ok(None);
+        }
+        let threshold = threshold.unwrap_or(before.role.threshold.get());
+        let role_keys = RoleKeys::new(ids, threshold).map_err(Problem::Keys)?;
+        let after = Signers { keys, role: role_keys };
+        let left = threshold::reachable(after.authority());
+        match left < threshold as usize {
+            true => Err(Problem::TooFewKeys { role: role.clone(), left, threshold }),
+            false => Ok(Some(after)),
+        }
+    }
+
+    fn note(&mut self, by: &RoleName, role: &RoleName, before: &Signers, after: Option<&Signers>) {
+        let (delegator, role) = (by.clone(), role.clone());
+        let (before, after) = (before.clone(), after.cloned());
+        self.plan.changed.push(Changed { delegator, role, before, after });
+    }
+
+    /// Decides about one role, and goes on with those that it delegates to.
+    fn role(&mut self, Step { role, before, after }: Step) -> Result<(), Problem> {
+        if !self.reached.insert(role.clone()) {
+            return Ok(());
+        }
+        let Present { files, others, histories, snapshot, .. } = self.present;
+        let Some(current) = files.get(&role).or_else(|| others.get(&role)) else {
+            match snapshot.entry(&role) {
+                Some(_) => drop(self.open.files.insert(role)),
+                None => drop(self.plan.pending.insert(role)),
+            }
+            return Ok(());
+        };
+        // A threshold that is lowered because a key is gone counts for what that key has signed, too.
+        let mut judged = before.clone();
+        judged.role.threshold = judged.role.threshold.min(after.role.threshold);
+        let stands = self.denied.count(current, judged.authority()).is_met();
+        let is_listed = !self.denied.listed(before.authority()).is_empty();
+        let history = histories.get(&role);
+        if (is_listed || !stands) && history.is_none() {
+            self.open.histories.insert(role, judged);
+            return Ok(());
+        }
+        let Chosen { file, origin } = self.content(&role, current, stands, history)?;
+        let (next, expires) = (current.version().next()?, self.dates.targets);
+        let mut draft = match &file {
+            Some(file) => Draft::with_version(file, next, expires),
+            None => Draft::from_role(&Targets::empty(next, expires)),
+        };
+        let delegations = file.as_ref().and_then(|file| file.signed().delegations.as_ref());
+        let changes = match delegations {
+            Some(delegations) => self.delegations(&role, delegations, &mut draft)?,
+            None => false,
+        };
+        let is_signed = threshold::count(current, after.authority()).is_met();
+        if changes || origin != Origin::Current || !is_signed {
+            let (current, document) = (current.version(), draft.finish());
+            self.plan.roles.push(RolePlan { role, current, origin, signers: after, document });
+        }
+        Ok(())
+    }
+
+    /// What the role says from now on.
+    fn content(
+        &self,
+        role: &RoleName,
+        current: &Arc<Envelope<Targets>>,
+        stands: bool,
+        history: Option<&History>,
+    ) -> Result<Chosen, Problem> {
+        let as_is = || Chosen { file: Some(current.clone()), origin: Origin::Current };
+        let of = |file: &Arc<Envelope<Targets>>| match file.version() {
+            version if version == current.version() => as_is(),
+            version => Chosen { file: Some(file.clone()), origin: Origin::Version(version) },
+        };
+        // Nobody is asked about a role that the keys did not touch.
+        let choice = self.choices.content.get(role).filter(|_| history.is_some());
+        match choice {
+            Some(Content::Empty) => Ok(Chosen { file: None, origin: Origin::Empty }),
+            Some(Content::Reviewed(reviewed)) if *reviewed == current.version() => Ok(as_is()),
+            Some(Content::Reviewed(reviewed)) => Err(Problem::OtherVersion {
+                role: role.clone(),
+                reviewed: *reviewed,
+                current: current.version(),
+            }),
+            Some(Content::Of(version)) => {
+                let kept = history.and_then(History::kept).filter(|f| f.version() == *version);
+                let (role, version) = (role.clone(), *version);
+                kept.map(of).ok_or(Problem::NotVerified { role, version })
+            }
+            None if stands => Ok(as_is()),
+            None => {
+                let good = history.and_then(History::last_good);
+                good.map(of).ok_or_else(|| Problem::NoGoodVersion {
+                    role: role.clone(),
+                    current: current.version(),
+                    truncated_at: history.and_then(|history| history.truncated_at),
+                })
+            }
+        }
+    }
+
+    /// Takes the revoked keys out of delegations; answers whether there were any.
+    fn delegations(
+        &mut self,
+        delegator: &RoleName,
+        delegations: &Delegations,
+        draft: &mut Draft,
+    ) -> Result<bool, Problem> {
+        let (mut altered, mut removed) = (Vec::new(), BTreeSet::new());
+        let mut keys = BTreeMap::new();
+        for delegated in delegations.listed() {
+            let role = &delegated.name;
+            let authority = delegations.authority(role).expect("it is listed");
+            let Some(after) = self.delegated(delegator, role, authority)? else {
+                if delegated.is_bin() {
+                    return Err(Problem::LastKey { role: role.clone() });
+                }
+                removed.insert(role.clone());
+                continue;
+            };
+            if after.role != *authority.role {
+                let signers = Arc::new(after.role.clone());
+                altered.push(DelegatedRole { signers, ..delegated.clone() });
+                keys.extend(after.keys.clone());
+            }
+        }
+        let keys: Vec<Key> = keys.into_values().collect();
+        if !altered.is_empty() {
+            draft.set_delegations(&altered, &keys);
+        }
+        draft.remove_delegations(&removed);
+        let bins = match delegations.succinct() {
+            Some(succinct) => self.bins(delegator, delegations, succinct, draft)?,
+            None => false,
+        };
+        Ok(bins || !(altered.is_empty() && removed.is_empty()))
+    }
+
+    /// Who signs a delegated role from now on, to which the walk goes on; `None` where it is taken out.
+    fn delegated(
+        &mut self,
+        delegator: &RoleName,
+        role: &RoleName,
+        authority: Authority<'_>,
+    ) -> Result<Option<Signers>, Problem> {
+        let before = Signers::of(authority);
+        let after = match self.denied.listed(authority).is_empty() {
+            true => Some(before.clone()),
+            false => {
+                let (new, threshold) = (self.new_keys(role), self.new_threshold(role));
+                let after = self.after(role, &before, new, threshold)?;
+                self.note(delegator, role, &before, after.as_ref());
+                after
+            }
+        };
+        if let Some(after) = after.clone() {
+            self.waiting.push_back(Step { role: role.clone(), before, after });
+        }
+        Ok(after)
+    }
+
+    fn bins(
+        &mut self,
+        delegator: &RoleName,
+        delegations: &Delegations,
+        SuccinctRoles { bins, signers }: &SuccinctRoles,
+        draft: &mut Draft,
+    ) -> Result<bool, Problem> {
+        let first = bins.name(0);
+        let authority = delegations.authority(&first).expect("it is one of the bins");
+        let Some(after) = self.delegated(delegator, &first, authority)? else {
+            return Err(Problem::LastKey { role: first });
+        };
+        let before = Signers::of(authority);
+        for role in bins.among(self.present.files).filter(|bin| **bin != first).cloned() {
+            self.waiting.push_back(Step { role, before: before.clone(), after: after.clone() });
+        }
+        let changes = after.role != *signers;
+        if changes {
+            let roles = SuccinctRoles { bins: bins.clone(), signers: after.role };
+            let keys: Vec<Key> = after.keys.into_values().collect();
+            draft.set_succinct(&roles, &keys);
+        }
+        Ok(changes)
+    }
+
+    /// Names what the new delegations do not lead to any more.
+    fn leave_behind(&mut self) {
+        let stored = |role: &&RoleName| self.present.snapshot.entry(role).is_some();
+        let left = self.present.files.keys().filter(|role| !self.reached.contains(*role));
+        self.plan.orphans = left.filter(stored).cloned().collect();
+        // What was delegated to without a file before is no news.
+        let delegates = |role: &RoleName| {
+            self.present.files.values().any(|file| file.signed().delegation(role).is_some())
+        };
+        let pending = std::mem::take(&mut self.plan.pending);
+        self.plan.pending = pending.into_iter().filter(|role| !delegates(role)).collect();
+    }
+}

@@ -1,0 +1,371 @@
+//! What becomes of a collection when a key is revoked.
+
+mod history;
+mod past;
+
+use std::collections::BTreeMap;
+
+use notary_schema::draft::Draft;
+use notary_schema::envelope::{Envelope, Unsigned};
+use notary_schema::name::{RoleName, Version};
+use notary_schema::revocation::{
+    Choices, Content, Denied, Origin, Plan, Present, Problem, Standing, listings, standing,
+};
+use notary_schema::role::{Bins, Root, SuccinctRoles, TopLevelRoles};
+
+use crate::support::*;
+use past::*;
+
+fn chosen(content: Content) -> Choices {
+    Choices { content: [(role("docs"), content)].into(), ..Choices::default() }
+}
+
+fn taking_over(content: Option<Content>) -> Choices {
+    let content = content.map(|content| (role("docs"), content)).into_iter().collect();
+    Choices { new_keys: vec![signer(NEW).key.clone()], content, ..Choices::default() }
+}
+
+fn origins(plan: &Plan) -> Vec<(String, Origin)> {
+    let mut all: Vec<_> =
+        plan.roles.iter().map(|part| (part.role.to_string(), part.origin)).collect();
+    all.sort_by(|a, b| a.0.cmp(&b.0));
+    all
+}
+
+#[test]
+fn a_version_stands_when_other_keys_alone_reach_its_threshold() {
+    use Standing::*;
+    let document = Draft::first_targets(in_days(1)).with_target("docs/a").finish();
+    for (threshold, by, wanted) in [
+        (1, &[OTHER][..], Untouched),
+        (1, &[STOLEN, OTHER], Stands),
+        (1, &[STOLEN], Needed),
+        (2, &[OTHER, THIRD], Untouched),
+        (2, &[STOLEN, OTHER, THIRD], Stands),
+        (2, &[STOLEN, OTHER], Needed),
+        (2, &[STOLEN], Unverified),
+        (1, &[THIEF], Unverified),
+        (1, &[], Unverified),
+    ] {
+        let file = parse(sign(&document, by));
+        let today = signers(&[STOLEN, OTHER, THIRD], threshold);
+        assert_eq!(standing(&file, today.authority(), &denied()), wanted, "{threshold} {by:?}");
+    }
+}
+
+#[test]
+fn a_key_under_two_ids_is_revoked_under_both() {
+    let stolen = &signer(STOLEN).key;
+    let mut object = serde_json::to_value(stolen).unwrap();
+    object["x-note"] = "the same key".into();
+    let twin: notary_schema::key::Key = serde_json::from_value(object).unwrap();
+    assert_ne!(twin.id(), stolen.id());
+    let mut today = signers(&[STOLEN, OTHER], 1);
+    today.keys.insert(twin.id().clone(), twin.clone());
+    today.role.keyids.push(twin.id().clone());
+    assert_eq!(denied().listed(today.authority()), [stolen.id().clone(), twin.id().clone()]);
+    let document = Draft::first_targets(in_days(1)).finish();
+    let signature = signer(STOLEN).sign(document.message());
+    let file = parse(document.with_signatures(&[(twin.id().clone(), signature)]));
+    assert_eq!(standing(&file, today.authority(), &denied()), Standing::Needed);
+}
+
+#[test]
+fn the_content_that_is_published_again_is_the_last_that_stood_without_the_key() {
+    use Origin::*;
+    let second = version(2);
+    for (what, docs, published, choices, wanted) in [
+        (
+            "what others signed stays as it is",
+            (&[STOLEN, OTHER][..], 1),
+            &[(GOOD, &[OTHER][..])][..],
+            Choices::default(),
+            vec![("targets", Current)],
+        ),
+        (
+            "one version of the thief",
+            (&[STOLEN, OTHER], 1),
+            &[(GOOD, &[OTHER]), (BAD, &[STOLEN])],
+            Choices::default(),
+            vec![("docs", Version(version(1))), ("targets", Current)],
+        ),
+        (
+            "several versions of the thief",
+            (&[STOLEN, OTHER], 1),
+            &[(GOOD, &[STOLEN]), (GOOD, &[OTHER]), (BAD, &[STOLEN]), (GOOD, &[STOLEN])],
+            Choices::default(),
+            vec![("docs", Version(second)), ("targets", Current)],
+        ),
+        (
+            "others have signed the version of the thief, too",
+            (&[STOLEN, OTHER], 1),
+            &[(GOOD, &[OTHER]), (BAD, &[STOLEN]), (BAD, &[OTHER, STOLEN])],
+            Choices::default(),
+            vec![("targets", Current)],
+        ),
+        (
+            "two of three, one of them stolen",
+            (&[STOLEN, OTHER, THIRD], 2),
+            &[(GOOD, &[OTHER, THIRD]), (BAD, &[STOLEN, OTHER])],
+            Choices::default(),
+            vec![("docs", Version(version(1))), ("targets", Current)],
+        ),
+        (
+            "a lowered threshold counts for what is there",
+            (&[STOLEN, OTHER], 2),
+            &[(GOOD, &[OTHER, STOLEN])],
+            Choices { threshold: Some(1), ..Choices::default() },
+            vec![("targets", Current)],
+        ),
+        (
+            "reviewed",
+            (&[STOLEN, OTHER], 1),
+            &[(GOOD, &[OTHER]), (BAD, &[STOLEN])],
+            chosen(Content::Reviewed(second)),
+            vec![("docs", Current), ("targets", Current)],
+        ),
+        (
+            "taken over, from a version that a person vouches for",
+            (&[STOLEN], 1),
+            &[(GOOD, &[STOLEN]), (BAD, &[STOLEN])],
+            taking_over(Some(Content::Of(self::version(1)))),
+            vec![("docs", Version(version(1))), ("targets", Current)],
+        ),
+        (
+            "taken over, empty",
+            (&[STOLEN], 1),
+            &[(BAD, &[STOLEN])],
+            taking_over(Some(Content::Empty)),
+            vec![("docs", Empty), ("targets", Current)],
+        ),
+        (
+            "the last key takes the delegation with it",
+            (&[STOLEN], 1),
+            &[(BAD, &[STOLEN])],
+            Choices::default(),
+            vec![("targets", Current)],
+        ),
+    ] {
+        let past = Past::of(docs, published);
+        let plan = past.plan(&denied(), &choices).unwrap_or_else(|why| panic!("{what}: {why}"));
+        let wanted: Vec<_> =
+            wanted.into_iter().map(|(role, origin)| (role.to_owned(), origin)).collect();
+        assert_eq!(origins(&plan), wanted, "{what}");
+        let files = past.published(&plan, &[TARGETS, OTHER, THIRD, NEW]);
+        let targets = &files[&RoleName::TARGETS];
+        let listed = targets.signed().delegations.as_ref().unwrap();
+        assert!(listed.keys.values().all(|key| !denied().is(key)), "{what}");
+        let gone = listed.delegation(&role("docs")).is_none();
+        assert_eq!(plan.orphans, gone.then(|| role("docs")).into_iter().collect(), "{what}");
+    }
+}
+
+#[test]
+fn what_needs_a_decision_is_named() {
+    let stolen_alone = Past::of((&[STOLEN], 1), &[(GOOD, &[STOLEN])]);
+    let stolen_of_two = Past::of((&[STOLEN, OTHER], 2), &[(GOOD, &[STOLEN, OTHER])]);
+    let never_good = Past::of((&[STOLEN, OTHER], 1), &[(GOOD, &[STOLEN])]);
+    let second = version(2);
+    for (what, past, choices, wanted) in [
+        (
+            "no good version of a role that is taken over",
+            &stolen_alone,
+            taking_over(None),
+            "no version of docs stands without the revoked key; the current one is 1",
+        ),
+        (
+            "no good version of a role that others sign, too",
+            &never_good,
+            Choices::default(),
+            "no version of docs stands without the revoked key; the current one is 1",
+        ),
+        (
+            "fewer keys than must sign",
+            &stolen_of_two,
+            Choices::default(),
+            "docs would have 1 keys and ask for 2",
+        ),
+        (
+            "another version was reviewed",
+            &never_good,
+            chosen(Content::Reviewed(second)),
+            "docs is at version 1, and 2 was reviewed",
+        ),
+        (
+            "a version that is not there",
+            &never_good,
+            chosen(Content::Of(second)),
+            "no docs 2 was found that the keys of today have signed",
+        ),
+    ] {
+        let problem = past.plan(&denied(), &choices).map(drop).unwrap_err();
+        assert_eq!(problem.to_string(), wanted, "{what}");
+    }
+}
+
+#[test]
+fn a_key_that_a_delegator_dropped_before_makes_no_version_good() {
+    // OTHER was stolen first and dropped; then only STOLEN signed.
+    let published: &[(&[&str], &[u8])] = &[(BAD, &[OTHER]), (GOOD, &[STOLEN])];
+    let past = Past::of((&[STOLEN, THIRD], 1), published);
+    let problem = past.plan(&denied(), &Choices::default()).map(drop).unwrap_err();
+    assert!(matches!(problem, Problem::NoGoodVersion { .. }), "{problem}");
+}
+
+#[test]
+fn what_a_thief_delegates_to_is_left_behind() {
+    let mut past = Past::of((&[STOLEN, OTHER], 1), &[(GOOD, &[OTHER])]);
+    let evil = delegation("evil", &["docs/*"], &[THIEF], 1);
+    let planted = past.draft("docs").with_delegation(evil, &[THIEF]);
+    past.publish("docs", planted, &[STOLEN]);
+    past.publish_names("evil", &["docs/evil"], &[THIEF]);
+    let plan = past.plan(&denied(), &Choices::default()).unwrap();
+    assert_eq!(plan.orphans, [role("evil")].into());
+    past.published(&plan, &[TARGETS, OTHER]);
+    let history = past.history(&role("docs"), signers(&[STOLEN, OTHER], 1), &denied(), None);
+    let found: Vec<_> = history.planted.values().map(|p| (p.key.id(), p.version)).collect();
+    assert_eq!(found, [(signer(THIEF).key.id(), version(2))]);
+}
+
+#[test]
+fn a_key_that_came_with_the_stolen_one_can_be_revoked_beside_it() {
+    let mut past = Past::of((&[STOLEN, OTHER], 1), &[(GOOD, &[OTHER])]);
+    let evil = delegation("evil", &["docs/*"], &[THIEF], 1);
+    let planted = past.draft("docs").with_delegation(evil, &[THIEF]);
+    past.publish("docs", planted, &[STOLEN]);
+    past.publish_names("evil", &["docs/evil"], &[THIEF]);
+    // Somebody who does not know has built on it.
+    past.publish_names("docs", &["docs/more"], &[OTHER]);
+    let alone = past.plan(&denied(), &Choices::default()).unwrap();
+    assert_eq!(alone.orphans, [].into(), "the present version stands");
+    let both: Denied =
+        [STOLEN, THIEF].iter().filter_map(|s| signer(*s).key.public().cloned()).collect();
+    let plan = past.plan(&both, &Choices::default()).unwrap();
+    assert_eq!(plan.orphans, [role("evil")].into());
+    assert_eq!(
+        origins(&plan),
+        [("docs".to_owned(), Origin::Current), ("targets".to_owned(), Origin::Current)]
+    );
+    past.published(&plan, &[TARGETS, OTHER]);
+}
+
+#[test]
+fn roles_below_a_delegator_that_goes_back_are_those_of_then() {
+    // The thief of a targets key takes docs over; the next good targets knows the key of before.
+    let mut past = Past::of((&[DOCS], 1), &[(GOOD, &[DOCS])]);
+    let mut root: Root = root(1);
+    root.roles = TopLevelRoles { targets: role_keys(&[TARGETS, STOLEN], 1), ..root.roles };
+    root.keys.extend(keys(&[STOLEN]));
+    past.root = Envelope::parse(sign(&Unsigned::of(&root), &[ROOT])).unwrap();
+    let taken = delegation("docs", &["docs/*"], &[THIEF], 1);
+    let taken = past.draft("targets").with_delegation(taken, &[THIEF]);
+    past.publish("targets", taken, &[STOLEN]);
+    past.publish_names("docs", BAD, &[THIEF]);
+    let plan = past.plan(&denied(), &Choices::default()).unwrap();
+    let first = Origin::Version(Version::FIRST);
+    assert_eq!(origins(&plan), [("docs".to_owned(), first), ("targets".to_owned(), first)]);
+    assert!(plan.root.is_some());
+    let files = past.published(&plan, &[ROOT, TARGETS, DOCS]);
+    assert_eq!(files[&role("docs")].signed().targets.keys().collect::<Vec<_>>(), GOOD);
+}
+
+#[test]
+fn a_delegation_that_a_thief_took_out_comes_back_with_its_stored_file() {
+    let mut past = Past::of((&[DOCS], 1), &[(GOOD, &[DOCS])]);
+    let mut root: Root = root(1);
+    root.roles = TopLevelRoles { targets: role_keys(&[TARGETS, STOLEN], 1), ..root.roles };
+    root.keys.extend(keys(&[STOLEN]));
+    past.root = Envelope::parse(sign(&Unsigned::of(&root), &[ROOT])).unwrap();
+    let without = past.draft("targets").without_delegation("docs");
+    past.publish("targets", without, &[STOLEN]);
+    let plan = past.plan(&denied(), &Choices::default()).unwrap();
+    assert_eq!(origins(&plan), [("targets".to_owned(), Origin::Version(Version::FIRST))]);
+    past.published(&plan, &[ROOT, TARGETS]);
+}
+
+#[test]
+fn a_root_loses_a_key_and_never_its_last() {
+    let with = |seeds: &[u8], threshold: u32| {
+        let mut root: Root = root(1);
+        root.roles = TopLevelRoles { root: role_keys(seeds, threshold), ..root.roles };
+        root.keys.extend(keys(seeds));
+        let mut past = Past::of((&[DOCS], 1), &[(GOOD, &[DOCS])]);
+        past.root = Envelope::parse(sign(&Unsigned::of(&root), seeds)).unwrap();
+        past
+    };
+    let of_three = with(&[STOLEN, OTHER, THIRD], 2);
+    let plan = of_three.plan(&denied(), &Choices::default()).unwrap();
+    assert!(plan.roles.is_empty());
+    of_three.published(&plan, &[OTHER, THIRD]);
+    let alone = with(&[STOLEN], 1);
+    let problem = alone.plan(&denied(), &Choices::default()).map(drop).unwrap_err();
+    assert!(matches!(problem, Problem::LastKey { .. }), "{problem}");
+    let plan = alone.plan(&denied(), &taking_over(None)).unwrap();
+    alone.published(&plan, &[STOLEN, NEW]);
+}
+
+#[test]
+fn an_online_role_waits_for_a_key_of_the_signer() {
+    let snapshot: Denied = signer(SNAPSHOT).key.public().cloned().into_iter().collect();
+    let past = Past::of((&[DOCS], 1), &[(GOOD, &[DOCS])]);
+    let plan = past.plan(&snapshot, &Choices::default()).unwrap();
+    assert_eq!((plan.root.is_some(), plan.keyless), (false, [RoleName::SNAPSHOT].into()));
+    let online = [(RoleName::SNAPSHOT, signer(NEW).key.clone())].into();
+    let choices = Choices { online, ..Choices::default() };
+    let plan = past.plan(&snapshot, &choices).unwrap();
+    let root: Envelope<Root> = Envelope::parse(plan.root.unwrap().with_signatures(&[])).unwrap();
+    assert_eq!(root.signed().roles.snapshot, role_keys(&[NEW], 1));
+}
+
+#[test]
+fn all_bins_lose_a_key_together() {
+    let bins = Bins::new("bin", 1).unwrap();
+    let of = |seeds: &[u8]| {
+        let succinct = SuccinctRoles { bins: bins.clone(), signers: role_keys(seeds, 1) };
+        let mut past = Past::of((&[DOCS], 1), &[(&[], &[DOCS])]);
+        let mut draft = past.draft("docs");
+        draft.set_succinct(&succinct, &keys(seeds).into_values().collect::<Vec<_>>());
+        past.publish("docs", draft, &[DOCS]);
+        past.publish_names("bin-0", &[], &[OTHER]);
+        past.publish_names("bin-1", &[], &[OTHER]);
+        // Their names come by hash: this one belongs to the second.
+        past.publish_names("bin-1", &["docs/good"], &[STOLEN]);
+        past
+    };
+    let past = of(&[STOLEN, OTHER]);
+    let plan = past.plan(&denied(), &Choices::default()).unwrap();
+    let first = Origin::Version(Version::FIRST);
+    assert_eq!(origins(&plan), [("bin-1".to_owned(), first), ("docs".to_owned(), Origin::Current)]);
+    let files = past.published(&plan, &[DOCS, OTHER]);
+    assert!(files[&role("bin-1")].signed().targets.is_empty());
+    let problem = of(&[STOLEN]).plan(&denied(), &Choices::default()).map(drop).unwrap_err();
+    assert!(matches!(problem, Problem::LastKey { .. }), "{problem}");
+}
+
+#[test]
+fn every_role_that_lists_the_key_is_found() {
+    let mut past = Past::of((&[STOLEN, OTHER], 1), &[(GOOD, &[OTHER])]);
+    let below = delegation("german", &["docs/de/*"], &[STOLEN], 1);
+    let draft = past.draft("docs").with_delegation(below, &[STOLEN]);
+    past.publish("docs", draft, &[OTHER]);
+    past.publish_names("german", &["docs/de/a"], &[STOLEN]);
+    let head = past.head();
+    let files: BTreeMap<_, _> =
+        head.files.iter().map(|(r, stored)| (r.clone(), stored.file.clone().unwrap())).collect();
+    let (others, histories) = (BTreeMap::new(), BTreeMap::new());
+    let present = Present {
+        root: &past.root,
+        snapshot: head.snapshot.signed(),
+        files: &files,
+        others: &others,
+        histories: &histories,
+    };
+    let found = listings(present, &denied());
+    let found: Vec<_> = found.iter().map(|(by, role, _)| (by.as_str(), role.as_str())).collect();
+    assert_eq!(found, [("docs", "german"), ("targets", "docs")]);
+    assert_eq!(listings(present, &Denied::default()), []);
+    // The one that goes takes along what it delegates to.
+    let plan = past.plan(&denied(), &Choices::default()).unwrap();
+    assert_eq!(plan.orphans, [role("german")].into());
+    past.published(&plan, &[TARGETS, OTHER]);
+}
