@@ -7,6 +7,7 @@ mod delegation;
 #[cfg(feature = "doctor")]
 mod doctor;
 mod key;
+mod proposal;
 mod reading;
 mod rotation;
 mod staging;
@@ -26,6 +27,7 @@ pub(crate) use delegation::*;
 #[cfg(feature = "doctor")]
 pub(crate) use doctor::*;
 pub(crate) use key::*;
+pub(crate) use proposal::*;
 pub(crate) use reading::*;
 pub(crate) use rotation::*;
 pub(crate) use staging::*;
@@ -120,8 +122,11 @@ pub(crate) enum Command {
     Status(GunArgs),
     /// Drop what is staged
     Reset(GunArgs),
-    /// Sign and publish what is staged
+    /// Sign and publish what is staged; what others have to sign, too, becomes a proposal
     Publish(PublishArgs),
+    /// List, show, sign and cancel what waits for the signatures of several people
+    #[command(subcommand)]
+    Proposal(ProposalCommand),
     /// List the targets of a collection
     List(ListArgs),
     /// Look up one target

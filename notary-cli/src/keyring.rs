@@ -5,6 +5,7 @@
 //! a passphrase. Only keys that the current metadata lists for a role sign it, never another.
 
 mod changes;
+pub(crate) mod memory;
 mod passphrases;
 
 use std::cell::RefCell;
@@ -249,12 +250,21 @@ impl Keyring {
         purpose: Purpose,
         keys: &[(&KeyId, &KeyEntry)],
     ) -> Result<Vec<u8>, KeyringError> {
-        let mut signatures = Vec::new();
-        for (listed_as, key) in keys {
-            let signature = self.open(key, purpose)?.sign(document.message())?;
-            signatures.push(((*listed_as).clone(), signature));
-        }
-        Ok(document.with_signatures(&signatures))
+        Ok(document.with_signatures(&self.signatures(document.message(), purpose, keys)?))
+    }
+
+    /// The signatures of all of these keys over some bytes.
+    pub(crate) fn signatures(
+        &self,
+        message: &[u8],
+        purpose: Purpose,
+        keys: &[(&KeyId, &KeyEntry)],
+    ) -> Result<Vec<(KeyId, Vec<u8>)>, KeyringError> {
+        let sign = |(listed_as, key): &(&KeyId, &KeyEntry)| {
+            let signature = self.open(key, purpose)?.sign(message)?;
+            Ok(((*listed_as).clone(), signature))
+        };
+        keys.iter().map(sign).collect()
     }
 
     fn open(&self, key: &KeyEntry, purpose: Purpose) -> Result<Rc<PrivateKey>, KeyringError> {

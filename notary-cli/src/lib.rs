@@ -9,6 +9,7 @@
 //! - [`trust_dir`]: the files of a user: keys, trusted metadata, staged changes
 //! - [`agent`]: the client of a TUF repository; [`view`]: what its trusted metadata says
 //! - [`staged`]: changes that wait to be published; [`publishing`]: how they are
+//! - [`changes`]: what differs between two versions; [`proposed`]: what others want to have signed
 //! - [`declared`]: delegations as a file that people review
 //! - [`keyring`]: which keys sign what
 //! - [`remote`]: requests to a server, and the rules for HTTP
@@ -16,11 +17,13 @@
 
 mod agent;
 mod args;
+mod changes;
 mod commands;
 mod declared;
 mod exit;
 mod keyring;
 mod output;
+mod proposed;
 mod publishing;
 mod remote;
 mod session;

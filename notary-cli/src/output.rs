@@ -97,6 +97,11 @@ impl Output {
         self.line("", &one_line(text.to_string().trim_end()));
     }
 
+    /// What a person looks at before they are asked.
+    pub(crate) fn preview(&self, text: &str) {
+        self.line("", &plain(text));
+    }
+
     /// Something that a person should act on.
     pub(crate) fn warn(&self, text: impl Display) {
         self.line("warning: ", &one_line(text.to_string().trim_end()));

@@ -19,6 +19,7 @@ use crate::agent::{Agent, AgentError};
 use crate::args::GlobalOptions;
 use crate::exit::Failure;
 use crate::keyring::Keyring;
+use crate::keyring::memory::Content;
 use crate::output::Output;
 use crate::remote::{Http, Server};
 use crate::settings::Settings;
@@ -68,9 +69,13 @@ impl Session {
 
     /// Whether a person agrees; where nobody can be asked, the command line is the answer.
     pub(crate) fn confirm(&self, question: &str) -> Result<bool, Failure> {
-        if self.yes || !self.interactive {
-            return Ok(true);
+        match self.yes || !self.interactive {
+            true => Ok(true),
+            false => self.ask(question),
         }
+    }
+
+    fn ask(&self, question: &str) -> Result<bool, Failure> {
         self.output.message(format_args!("{question} [y/N]"));
         let mut answer = String::new();
         std::io::stdin().read_line(&mut answer)?;
@@ -86,6 +91,33 @@ impl Session {
         match self.confirm(&format!("{act}? {consequence}"))? {
             true => Ok(()),
             false => Err(Failure::Refused("nothing was done".into())),
+        }
+    }
+
+    /// Asks a person before a second content of one version is signed; where nobody can be asked, only
+    /// `--second-content` will do.
+    pub(crate) fn second_content(
+        &self,
+        content: Content<'_>,
+        other: &str,
+        said: bool,
+    ) -> Result<(), Failure> {
+        let Content { role, version, sha256 } = content;
+        let why = format!(
+            "another content of {role} {version} was signed here, sha256 {other}: whoever has that \
+             signature may publish it in place of this one, sha256 {sha256}"
+        );
+        if said {
+            self.output.warn(why);
+            return Ok(());
+        }
+        if !self.interactive {
+            return Err(Failure::Refused(format!("{why}; to sign both, say --second-content")));
+        }
+        // That every question is answered with yes was not said of this one.
+        match self.ask(&format!("sign both? {why}"))? {
+            true => Ok(()),
+            false => Err(Failure::Refused("nothing was signed".into())),
         }
     }
 

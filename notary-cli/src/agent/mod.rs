@@ -302,6 +302,11 @@ impl<'a> Agent<'a> {
     }
 }
 
+/// Where a file of a repository in a directory of this machine is, by its name in requests.
+pub(crate) fn place_of(base: &Url, name: &str) -> Option<PathBuf> {
+    target::url_of_encoded(base, name).to_file_path().ok()
+}
+
 /// A file of a repository in a directory of this machine.
 fn read_file(url: &Url, max_bytes: u64) -> Result<Option<Arc<[u8]>>, AgentError> {
     let path = url.to_file_path().map_err(|()| AgentError::Name(url.to_string()))?;

@@ -32,6 +32,9 @@ pub(crate) struct ProposeArgs {
     /// Propose it to others also where no key here may sign it
     #[arg(long)]
     pub(crate) propose: bool,
+    /// Sign it also where another content of the same version was signed here
+    #[arg(long)]
+    pub(crate) second_content: bool,
 }
 
 /// A reason that the server takes.

@@ -3,8 +3,6 @@
 //! A TUF repository vouches for the current files only. Of an earlier one, no more can be said than
 //! that the keys of today have signed it; that it ever was current is the server's word.
 
-mod changes;
-
 use std::sync::Arc;
 
 use notary_schema::envelope::Envelope;
@@ -17,6 +15,7 @@ use serde_json::{Value, json};
 
 use crate::agent::Agent;
 use crate::args::DiffArgs;
+use crate::changes;
 use crate::exit::{Failure, Outcome};
 use crate::publishing::reading;
 use crate::publishing::wanted::Wanted;

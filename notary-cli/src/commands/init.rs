@@ -55,6 +55,7 @@ pub(crate) async fn run(session: &Session, args: InitArgs) -> Result<Outcome, Fa
     if reservation.replace.is_some() {
         // What was trusted of the collection that is gone; its pin is replaced last.
         collection.forget_metadata()?;
+        collection.forget_signed()?;
     }
     session.pin(&collection, root)?;
     // Pinned first: a crash in between repeats the request, which is harmless.

@@ -136,6 +136,7 @@ async fn dispatch(session: &Session, command: Command) -> Result<Outcome, Failur
         Command::Status(args) => stage::status(session, &args.gun),
         Command::Reset(args) => stage::reset(session, &args.gun).await,
         Command::Publish(args) => publish::run(session, args).await,
+        Command::Proposal(command) => proposal::run(session, command).await,
         Command::List(args) => lookup::list(session, args).await,
         Command::Lookup(args) => lookup::lookup(session, args).await,
         Command::Delegation(command) => delegation::run(session, command).await,

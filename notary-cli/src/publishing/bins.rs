@@ -87,7 +87,7 @@ impl Publisher<'_> {
         let signed = self.sign_division(&ground, draft, &division, &signers)?;
         match self.deliver(Outgoing { exempt, ..signed }, &reading, now).await? {
             Sent::Taken(delivered) => Ok(Divided { delivered, moved, kept }),
-            Sent::Overtaken(error) => Err(error.into()),
+            Sent::Overtaken(failure) => Err(failure),
         }
     }
 

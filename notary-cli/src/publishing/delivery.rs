@@ -11,12 +11,12 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use notary_schema::envelope::Envelope;
-use notary_schema::name::{KeyId, RoleName};
+use notary_schema::name::{KeyId, RoleName, Version};
 use notary_schema::online::{HeldKeys, Lifetimes, OnlineRole};
 use notary_schema::publish::proposal::{NoProposal, check_proposal, is_met};
 use notary_schema::publish::{Batch, Demand, Head, Rules, check_unsigned, demands};
 use notary_schema::role::{Root, Targets};
-use notary_schema::wire::{Proposal, PublishAnswer};
+use notary_schema::wire::{Proposal, ProposalState, ProposalSummary, PublishAnswer};
 
 use super::in_flight::InFlight;
 use super::plan::refused;
@@ -25,6 +25,7 @@ use super::{Publisher, load, save};
 use crate::args::MAX_REASON_CHARACTERS;
 use crate::exit::Failure;
 use crate::keyring::KeyringError;
+use crate::keyring::memory::{Content, Memory};
 use crate::remote::{Exempt, RemoteError};
 use crate::staged::Base;
 use crate::view::View;
@@ -42,8 +43,8 @@ pub(crate) enum Delivered {
 pub(super) enum Sent {
     /// The server has taken them.
     Taken(Delivered),
-    /// Another version was there first.
-    Overtaken(RemoteError),
+    /// Another version was there first, or what is shown lags behind.
+    Overtaken(Failure),
 }
 
 /// Signed files, and what is said with them.
@@ -85,9 +86,59 @@ impl Publisher<'_> {
             // The server is the first to judge.
             None => self.propose.propose.then(|| self.reason(why)),
         };
-        let in_flight = InFlight::new(&files, exempt, base).because(reason);
+        let in_flight = InFlight::new(&files, exempt, base).because(ours, reason);
+        let memory = Memory::load(self.collection)?;
+        for (role, version, sha256) in &in_flight.signed() {
+            let content = Content { role, version: *version, sha256 };
+            let Some(other) = memory.other(content) else { continue };
+            if memory.is_published(content) {
+                return Ok(Sent::Overtaken(self.lags_behind(role, *version)));
+            }
+            self.refuse_repeated(role, other).await?;
+            // Asked before it leaves.
+            self.session.second_content(content, other, self.propose.second_content)?;
+        }
         in_flight.save(self.collection)?;
         self.send(&in_flight).await
+    }
+
+    fn lags_behind(&self, role: &RoleName, version: Version) -> Failure {
+        Failure::Conflict(format!(
+            "{role} {version} of {} was published from here, and the server still shows the one before; \
+             try again in a few seconds",
+            self.gun
+        ))
+    }
+
+    /// What was signed before may wait for signatures: then there is nothing to make anew.
+    async fn refuse_repeated(&self, role: &RoleName, sha256: &str) -> Result<(), Failure> {
+        let gun = self.gun;
+        let waits = |proposal: &&ProposalSummary| {
+            let mut roles = proposal.roles.iter();
+            proposal.state == ProposalState::Open
+                && roles.any(|file| file.name == *role && file.signed_sha256 == sha256)
+        };
+        let proposals = self.session.server()?.proposals(gun).await?;
+        match proposals.iter().find(waits) {
+            Some(ProposalSummary { id, .. }) => Err(Failure::SignaturesMissing(format!(
+                "what was signed of {role} here waits in a proposal; look at it with `notary proposal \
+                 show {gun} {id}`, and take it back with `notary proposal cancel {gun} {id}`"
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    /// Notes what is known of the contents that were signed here.
+    fn note(
+        &self,
+        in_flight: &InFlight,
+        what: impl Fn(&mut Memory, Content<'_>),
+    ) -> Result<(), Failure> {
+        let mut memory = Memory::load(self.collection)?;
+        for (role, version, sha256) in &in_flight.signed() {
+            what(&mut memory, Content { role, version: *version, sha256 });
+        }
+        Ok(memory.save()?)
     }
 
     /// What is told to those who have to sign.
@@ -143,6 +194,7 @@ impl Publisher<'_> {
     async fn send(&self, in_flight: &InFlight) -> Result<Sent, Failure> {
         let (sent, exempt) = (in_flight.files(), &in_flight.exempt);
         let server = self.session.server()?;
+        self.note(in_flight, |memory, content| memory.remember(content, &[]))?;
         let answer = match &in_flight.reason {
             None => server.publish(self.gun, &sent, exempt).await.map(Delivered::Published),
             Some(reason) => {
@@ -152,14 +204,16 @@ impl Publisher<'_> {
         };
         match answer {
             Ok(delivered) => {
-                if let Delivered::Proposed(_) = &delivered {
+                match &delivered {
+                    Delivered::Published(_) => self.note(in_flight, Memory::publish)?,
                     // It waits in the proposal. A crash in between finds it there, and comes here again.
-                    self.drop_staged(in_flight)?;
+                    Delivered::Proposed(_) => self.drop_staged(in_flight)?,
                 }
                 InFlight::settle(self.collection)?;
                 Ok(Sent::Taken(delivered))
             }
             Err(error) if error.is_definite() => {
+                self.note(in_flight, Memory::forget)?;
                 InFlight::settle(self.collection)?;
                 self.judged(error)
             }
@@ -177,7 +231,7 @@ impl Publisher<'_> {
     fn judged(&self, error: RemoteError) -> Result<Sent, Failure> {
         let gun = self.gun;
         match error.problem().map(|problem| problem.code.as_str()) {
-            Some("version_conflict") => Ok(Sent::Overtaken(error)),
+            Some("version_conflict") => Ok(Sent::Overtaken(error.into())),
             Some("role_proposed") => {
                 let more = error.problem().map(|problem| &problem.more);
                 let id = more.and_then(|more| more.get("proposal")?.as_str());
@@ -220,7 +274,7 @@ pub(super) fn judge(
 }
 
 /// What these files are as one publish.
-pub(super) fn batch(files: &[(RoleName, Arc<[u8]>)], exempt: &Exempt) -> Result<Batch, Failure> {
+pub(crate) fn batch(files: &[(RoleName, Arc<[u8]>)], exempt: &Exempt) -> Result<Batch, Failure> {
     let mut batch = Batch::default();
     batch.pending = exempt.pending.clone();
     batch.orphan = exempt.orphan.clone();
@@ -232,12 +286,12 @@ pub(super) fn batch(files: &[(RoleName, Arc<[u8]>)], exempt: &Exempt) -> Result<
 }
 
 /// The head to judge on, where every file that the rules look into is at hand.
-pub(super) fn judgeable(view: &View, batch: &Batch) -> Option<Head> {
+pub(crate) fn judgeable(view: &View, batch: &Batch) -> Option<Head> {
     view.head().filter(|head| head.missing(batch).is_empty())
 }
 
 /// The rules of this collection.
-pub(super) fn rules(lifetimes: &Lifetimes, batch: &Batch) -> Rules {
+pub(crate) fn rules(lifetimes: &Lifetimes, batch: &Batch) -> Rules {
     let offline_max_seconds = lifetimes.offline_max_seconds;
     // Whether the signer holds them is the server's to say.
     let held_keys = batch.root().map(|root| online_keys(root.signed())).unwrap_or_default();

@@ -2,12 +2,13 @@
 //! first byte leaves and removed when the server has judged them. As long as they are there, the next
 //! publish sends them first, so that one version never gets two contents.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use notary_schema::envelope::Envelope;
+use notary_schema::key::sha256_hex;
 use notary_schema::name::{RoleName, Version};
-use notary_schema::role::Root;
+use notary_schema::role::{Role, Root, Targets};
 use serde::{Deserialize, Serialize};
 
 use crate::remote::Exempt;
@@ -25,6 +26,9 @@ pub(crate) struct InFlight {
     /// What the changed targets were before, by role.
     #[serde(default)]
     pub(crate) base: BTreeMap<RoleName, Base>,
+    /// The roles whose files were signed here.
+    #[serde(default)]
+    pub(crate) ours: BTreeSet<RoleName>,
     /// Why others should sign it: it is proposed, not published.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) reason: Option<String>,
@@ -50,12 +54,25 @@ impl InFlight {
             role: role.clone(),
             file: text(file),
         };
-        InFlight { files: files.iter().map(signed).collect(), exempt, base, reason: None }
+        InFlight { files: files.iter().map(signed).collect(), exempt, base, ..InFlight::default() }
     }
 
-    /// The same; where there is a reason, it is proposed, not published.
-    pub(crate) fn because(self, reason: Option<String>) -> InFlight {
-        InFlight { reason, ..self }
+    /// The same, with these files signed here; where there is a reason, it is proposed, not published.
+    pub(crate) fn because(self, ours: BTreeSet<RoleName>, reason: Option<String>) -> InFlight {
+        InFlight { ours, reason, ..self }
+    }
+
+    /// What of it was signed here: role, version, and the SHA-256 of the bytes to sign.
+    pub(crate) fn signed(&self) -> Vec<(RoleName, Version, String)> {
+        let files = self.files().into_iter().filter(|(role, _)| self.ours.contains(role));
+        let content = |(role, bytes): (RoleName, Arc<[u8]>)| {
+            let (version, sha256) = match role == RoleName::ROOT {
+                true => content::<Root>(bytes)?,
+                false => content::<Targets>(bytes)?,
+            };
+            Some((role, version, sha256))
+        };
+        files.filter_map(content).collect()
     }
 
     /// The signed files.
@@ -90,4 +107,9 @@ impl InFlight {
     pub(crate) fn settle(collection: &CollectionDir) -> Result<(), StateError> {
         files::remove(&collection.in_flight_path())
     }
+}
+
+fn content<T: Role>(file: Arc<[u8]>) -> Option<(Version, String)> {
+    let file = Envelope::<T>::parse(file).ok()?;
+    Some((file.version(), sha256_hex(file.message())))
 }

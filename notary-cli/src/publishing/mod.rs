@@ -30,7 +30,6 @@ use tokio::time::Instant;
 use crate::args::{ProposeArgs, SignArgs, When};
 use crate::exit::Failure;
 use crate::keyring::{KeyEntry, Keyring, Purpose, listed};
-use crate::remote::RemoteError;
 use crate::session::Session;
 use crate::staged::{Base, Changes, Staged};
 use crate::trust_dir::{CollectionDir, files};
@@ -268,9 +267,9 @@ impl Tries<'_> {
     }
 
     /// Waits for the next one, as long as there is time.
-    async fn again(&mut self, overtaken: RemoteError) -> Result<(), Failure> {
+    async fn again(&mut self, overtaken: Failure) -> Result<(), Failure> {
         if Instant::now() + self.pause >= self.end {
-            return Err(overtaken.into());
+            return Err(overtaken);
         }
         self.session.output.message("another publish was first; building on it");
         // Once may be chance; more often there is a crowd, or a cache that lags behind.

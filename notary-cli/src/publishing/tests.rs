@@ -160,7 +160,7 @@ async fn what_was_published_is_staged_and_in_flight_no_more() {
 
 #[tokio::test]
 async fn an_unknown_outcome_is_settled_with_the_very_same_bytes() {
-    let world = World::new().await.impatient();
+    let mut world = World::new().await.impatient();
     world.stage("docs/b", "new");
     world.answers(vec![Canned::status("504 Gateway Timeout")]);
     let failure = world.publish().await.unwrap_err();
@@ -168,14 +168,16 @@ async fn an_unknown_outcome_is_settled_with_the_very_same_bytes() {
     assert!(world.in_flight().is_some() && world.staged().len() == 1);
     let first = world.sent()[0].bytes().clone();
     world.stage("docs/c", "later");
-    world.answers(vec![published(2), published(2)]);
+    world.answers(vec![published(2), published(3)]);
+    // What this server then shows as docs 2 has no docs/b: somebody has replaced it since.
+    world.collection.release(2, 365);
+    world.serve();
     world.publish().await.unwrap();
     let sent = world.sent();
     let again = &sent[sent.len() - 2];
     assert_eq!(*again.bytes(), first, "the earlier files go first");
     let last = sent.last().unwrap();
     assert!(last.signed().targets.contains_key("docs/c"), "then what was staged since");
-    // This server never shows docs 2: had somebody replaced docs/b in it, it would be left alone.
     assert!(!last.signed().targets.contains_key("docs/b"), "what was published is not staged");
     assert!(world.staged().is_empty() && world.in_flight().is_none());
 }
@@ -355,7 +357,7 @@ async fn without_a_key_it_is_proposed_only_when_that_is_said() {
     assert_eq!((world.sent().len(), world.staged().len()), (0, 1));
     world.answers_to_proposals(vec![proposed("1")]);
     let reason = Some("for the release".to_owned());
-    let propose = ProposeArgs { reason, propose: true };
+    let propose = ProposeArgs { reason, propose: true, ..ProposeArgs::default() };
     let sign = SignArgs { propose, ..SignArgs::default() };
     assert_eq!(id_of(world.publish_with(sign).await.unwrap()), "1");
     assert_eq!(world.sent()[0].signatures().len(), 0);
@@ -370,4 +372,51 @@ async fn a_publish_is_not_carried_elsewhere() {
     let failure = world.publish().await.unwrap_err();
     assert_eq!(failure.code(), 1, "{failure}");
     assert!(!world.server.asked().contains(&"/elsewhere".to_owned()));
+}
+
+#[tokio::test]
+async fn a_second_content_of_one_version_leaves_only_when_that_is_said() {
+    let world = World::of(Collection::where_two_sign_docs(), "docs").await;
+    world.server.answer(&format!("{PREFIX}proposals"), proposed("1"));
+    world.stage("docs/b", "new");
+    assert_eq!(id_of(world.publish().await.unwrap()), "1");
+    // The list of proposals, in which none is open.
+    let list = Canned::ok(r#"{"items":[]}"#);
+    world.answers_to_proposals(vec![list.clone(), list, proposed("2")]);
+    world.stage("docs/c", "other");
+    let failure = world.publish().await.unwrap_err();
+    assert_eq!((failure.code(), world.sent().len()), (1, 1), "{failure}");
+    assert!(failure.to_string().contains("another content of docs 2"), "{failure}");
+    let propose = ProposeArgs { second_content: true, ..ProposeArgs::default() };
+    let sign = SignArgs { propose, ..SignArgs::default() };
+    assert_eq!(id_of(world.publish_with(sign).await.unwrap()), "2");
+    assert_eq!(world.sent().len(), 2);
+}
+
+#[tokio::test]
+async fn what_the_server_has_refused_is_no_first_content() {
+    let world = World::new().await;
+    world.stage("docs/b", "new");
+    world.answers(vec![Canned::problem(422, "outside_paths"), published(2)]);
+    world.publish().await.unwrap_err();
+    world.stage("docs/c", "other");
+    world.publish().await.unwrap();
+    assert_eq!(world.sent().len(), 2);
+}
+
+#[tokio::test]
+async fn a_server_that_lags_behind_what_was_published_here_gets_no_second_content() {
+    let mut world = World::new().await.impatient();
+    world.stage("docs/b", "new");
+    world.answers(vec![published(2)]);
+    world.publish().await.unwrap();
+    world.stage("docs/c", "more");
+    let failure = world.publish().await.unwrap_err();
+    assert_eq!((failure.code(), world.sent().len()), (3, 1), "{failure}");
+    assert!(failure.to_string().contains("still shows the one before"), "{failure}");
+    world.collection.release(2, 365);
+    world.serve();
+    world.answers(vec![published(3)]);
+    world.publish().await.unwrap();
+    assert_eq!(world.sent()[1].version().get(), 3);
 }

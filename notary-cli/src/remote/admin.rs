@@ -81,7 +81,7 @@ impl Server<'_> {
     }
 
     /// Every page of a list, which may not go on for ever.
-    async fn all<T: DeserializeOwned>(&self, list: Url) -> Result<Vec<T>, RemoteError> {
+    pub(super) async fn all<T: DeserializeOwned>(&self, list: Url) -> Result<Vec<T>, RemoteError> {
         let (mut items, mut url) = (Vec::new(), list.clone());
         loop {
             let page: Page<T> = self.call(Method::GET, url.clone(), Body::Empty).await?;
@@ -99,6 +99,6 @@ impl Server<'_> {
     }
 }
 
-fn json<T: Serialize>(value: &T) -> Body<'static> {
+pub(super) fn json<T: Serialize>(value: &T) -> Body<'static> {
     Body::Json(serde_json::to_string(value).expect("our bodies are JSON"))
 }

@@ -8,6 +8,7 @@
 //!                                 and root.next while it replaces root.json
 //! collections/GUN/_staged.json    changes that wait to be published
 //! collections/GUN/_in_flight.json signed files of a publish whose outcome is not known
+//! collections/GUN/_signed.json    which versions were signed here, with which content
 //! collections/GUN/_applied.json   for which files `notary watch` has run its command
 //! collections/GUN/_lock           held by the one process that works on the collection
 //! ```
@@ -87,6 +88,9 @@ fn way_out(path: &Path) -> &'static str {
         "_in_flight.json" => {
             "remove it, look with `notary info` whether the server has taken what was sent, and stage \
              anew what it has not"
+        }
+        "_signed.json" => {
+            "remove it: then this program cannot tell any more whether a version gets a second content"
         }
         "_pinned.json" => "forget it with `notary trust remove` and pin the root again",
         "root.json" if path.parent().is_some_and(|directory| directory.ends_with(TRUSTED)) => {
@@ -188,6 +192,11 @@ impl CollectionDir {
         self.path.join("_in_flight.json")
     }
 
+    /// Which versions were signed here, with which content.
+    pub(crate) fn signed_path(&self) -> PathBuf {
+        self.path.join("_signed.json")
+    }
+
     /// For which files `notary watch` has run its command.
     pub(crate) fn applied_path(&self) -> PathBuf {
         self.path.join("_applied.json")
@@ -205,8 +214,14 @@ impl CollectionDir {
         files::remove(&self.pinned_path())
     }
 
-    /// Forgets what waits to be published, and what was sent without an answer.
+    /// Forgets which versions were signed here: others with the same numbers follow.
+    pub(crate) fn forget_signed(&self) -> Result<(), StateError> {
+        files::remove(&self.signed_path())
+    }
+
+    /// Forgets what waits to be published, what was sent without an answer, and what was signed.
     pub(crate) fn forget_changes(&self) -> Result<(), StateError> {
+        self.forget_signed()?;
         files::remove(&self.staged_path())?;
         files::remove(&self.in_flight_path())
     }

@@ -34,6 +34,7 @@ scripts! {
     importing
     keys
     lifetimes
+    proposing
     reading
     rotating
     staging

@@ -10,7 +10,7 @@ use crate::output::one_line;
 
 /// Something that differs.
 #[derive(Debug, PartialEq, Serialize)]
-pub(super) struct Change {
+pub(crate) struct Change {
     /// `target`, `delegation`, `role`, `key`, `file`, or the member itself.
     what: String,
     /// Which one; absent for a member that is there once.
@@ -26,12 +26,17 @@ pub(super) struct Change {
 
 impl Change {
     /// The change on one line.
-    pub(super) fn line(&self) -> String {
+    pub(crate) fn line(&self) -> String {
         let name = self.name.as_ref().map(|name| format!(" {name}")).unwrap_or_default();
         let what = one_line(&format!("{}{name}", self.what));
+        // What else is in a key, its id is the hash of.
+        let shown = |value: &Value| match (&self.what[..], &value["scheme"]) {
+            ("key", Value::String(scheme)) => one_line(scheme),
+            _ => value.to_string(),
+        };
         match (&self.old, &self.new) {
-            (None, Some(new)) => format!("+ {what}: {new}\n"),
-            (Some(old), None) => format!("- {what}: {old}\n"),
+            (None, Some(new)) => format!("+ {what}: {}\n", shown(new)),
+            (Some(old), None) => format!("- {what}: {}\n", shown(old)),
             (Some(old), Some(new)) => format!("~ {what}: {}\n", one_line(&difference(old, new))),
             (None, None) => String::new(),
         }
@@ -54,7 +59,7 @@ fn difference(old: &Value, new: &Value) -> String {
 }
 
 /// What differs, in the order of the names. The versions always do and are left out.
-pub(super) fn between(old: &Value, new: &Value) -> Vec<Change> {
+pub(crate) fn between(old: &Value, new: &Value) -> Vec<Change> {
     let (mut before, mut after) = (parts(old), parts(new));
     before.extend(order(old, new));
     after.extend(order(new, old));

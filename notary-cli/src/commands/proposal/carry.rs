@@ -1,0 +1,101 @@
+//! `notary proposal export` and `import`, and `sign --file` between them: for holders whose keys are on a
+//! machine without a network.
+
+use std::path::Path;
+
+use notary_schema::wire::ProposalState;
+use serde_json::json;
+
+use super::show;
+use super::sign::{closed, confirmed, ended, send};
+use crate::args::{ProposalExportArgs, ProposalImportArgs, ProposalSignArgs};
+use crate::exit::{Failure, Outcome};
+use crate::keyring::memory::Memory;
+use crate::proposed::carried::{Carried, CarriedSignatures, require_same};
+use crate::proposed::{Proposed, ground};
+use crate::session::Session;
+use crate::trust_dir::files;
+
+/// Runs `notary proposal export`.
+pub(super) async fn export(
+    session: &Session,
+    args: ProposalExportArgs,
+) -> Result<Outcome, Failure> {
+    let ProposalExportArgs { gun, id, output } = &args;
+    let (_, _lock) = session.locked(gun).await?;
+    let now = session.now();
+    let proposed = ground::fetch(session, gun, Some(id)).await?;
+    if let Some(outcome) = ended(session, gun, &proposed.proposal.summary)? {
+        return Ok(outcome);
+    }
+    let view = ground::read(session, gun, &proposed, now).await?;
+    proposed.judge(&view, now)?;
+    let carried = Carried::pack(session, gun, proposed.proposal, &view, now).await?;
+    files::write(output, &serde_json::to_vec_pretty(&carried).expect("it is JSON"))?;
+    let value = json!({ "collection": gun, "id": id, "file": output });
+    let file = output.display();
+    session.output.result(&value, &format!("wrote {file}\n"))?;
+    session.output.message(format_args!(
+        "who holds a key signs it with `notary proposal sign {gun} --file {file} -o SIGNATURES`; \
+         `notary proposal import {gun} SIGNATURES` brings the signatures back"
+    ));
+    Ok(Outcome::Done)
+}
+
+/// Runs `notary proposal sign --file`: without the server.
+pub(super) async fn sign_file(
+    session: &Session,
+    args: &ProposalSignArgs,
+    (file, output): (&Path, &Path),
+) -> Result<Outcome, Failure> {
+    let gun = &args.proposal.gun;
+    let carried = Carried::read(file)?;
+    require_same(file, &carried.collection, gun)?;
+    let (collection, _lock) = session.locked(gun).await?;
+    let now = session.now();
+    let view = carried.ground(session, &collection, now).await?;
+    let proposed = Proposed::read(carried.proposal)?;
+    if let Some(outcome) = ended(session, gun, &proposed.proposal.summary)? {
+        return Ok(outcome);
+    }
+    let (proposal, judged) = (&proposed.proposal, proposed.judge(&view, now)?);
+    if proposal.summary.lapses_at <= now {
+        return Err(closed(gun, &proposal.summary.id, ProposalState::Lapsed));
+    }
+    let text = show::head(proposal) + &show::body(proposal, &judged);
+    let mut memory = Memory::load(&collection)?;
+    let signatures = confirmed(session, args, &judged, &text, &mut memory)?;
+    let roles: Vec<_> = signatures.iter().map(|new| new.role.clone()).collect();
+    let id = proposal.summary.id.clone();
+    let carried = CarriedSignatures { collection: gun.clone(), proposal: id, signatures };
+    files::write(output, &serde_json::to_vec_pretty(&carried).expect("it is JSON"))?;
+    let value = json!({
+        "collection": gun, "id": carried.proposal, "roles": roles, "file": output,
+    });
+    session.output.result(&value, &format!("wrote {}\n", output.display()))?;
+    session.output.message(format_args!(
+        "`notary proposal import {gun} {}` sends the signatures",
+        output.display()
+    ));
+    Ok(Outcome::Done)
+}
+
+/// Runs `notary proposal import`.
+pub(super) async fn import(
+    session: &Session,
+    args: ProposalImportArgs,
+) -> Result<Outcome, Failure> {
+    let ProposalImportArgs { gun, file } = &args;
+    let carried = CarriedSignatures::read(file)?;
+    require_same(file, &carried.collection, gun)?;
+    let (_, _lock) = session.locked(gun).await?;
+    let now = session.now();
+    let proposed = ground::fetch(session, gun, Some(&carried.proposal)).await?;
+    if let Some(outcome) = ended(session, gun, &proposed.proposal.summary)? {
+        return Ok(outcome);
+    }
+    let view = ground::read(session, gun, &proposed, now).await?;
+    let judged = proposed.judge(&view, now)?;
+    carried.signatures.iter().try_for_each(|new| judged.check(new))?;
+    send(session, gun, &carried.proposal, &carried.signatures).await
+}

@@ -1,0 +1,101 @@
+//! `notary proposal show`: a proposal against what is trusted here.
+
+use std::fmt::Write;
+
+use notary_schema::name::{Gun, RoleName};
+use notary_schema::wire::{Proposal, ProposalState};
+use serde_json::{Value, json};
+
+use super::progress::{signers, time};
+use super::word;
+use crate::args::ProposalArgs;
+use crate::changes::Change;
+use crate::exit::{Failure, Outcome};
+use crate::output::one_line;
+use crate::proposed::{Judged, ground};
+use crate::session::Session;
+
+/// Runs `notary proposal show`.
+pub(super) async fn show(session: &Session, args: ProposalArgs) -> Result<Outcome, Failure> {
+    let gun = &args.gun;
+    let (_, _lock) = session.locked(gun).await?;
+    let now = session.now();
+    let proposed = ground::fetch(session, gun, args.id.as_deref()).await?;
+    let proposal = &proposed.proposal;
+    if proposal.summary.state != ProposalState::Open {
+        let text = head(proposal) + &unsignable("it is not open any more");
+        session.output.result(&spelled(gun, proposal, None, Some("it is not open")), &text)?;
+        return Ok(Outcome::Done);
+    }
+    let view = ground::read(session, gun, &proposed, now).await?;
+    match proposed.judge(&view, now) {
+        Ok(judged) => {
+            let text = head(proposal) + &body(proposal, &judged);
+            session.output.result(&spelled(gun, proposal, Some(&judged), None), &text)?;
+            Ok(Outcome::Done)
+        }
+        Err(failure) => {
+            let why = failure.to_string();
+            let text = head(proposal) + &unsignable(&why);
+            session.output.result(&spelled(gun, proposal, None, Some(&why)), &text)?;
+            Ok(Outcome::NotVerified)
+        }
+    }
+}
+
+/// What is told of a proposal that has nothing to do with what is in it.
+pub(super) fn head(proposal: &Proposal) -> String {
+    let one = &proposal.summary;
+    let (id, state, reason) = (one_line(&one.id), word(one.state), one_line(&one.reason));
+    let (made, by) = (time(one.created_at), one_line(&one.created_by));
+    let lapses = time(one.lapses_at);
+    format!("proposal {id}, {state}: {reason}\nmade at {made} by {by}, lapses at {lapses}\n")
+}
+
+fn unsignable(why: &str) -> String {
+    format!("it is not to be signed: {}\n", one_line(why))
+}
+
+/// What it changes, who has signed and who is missing.
+pub(super) fn body(proposal: &Proposal, judged: &Judged<'_>) -> String {
+    let mut text = String::new();
+    for file in &judged.files {
+        let (role, version, expires) = (&file.role, file.version, time(file.expires.time()));
+        writeln!(
+            text,
+            "{role} {version}, expires {expires}\n  to sign: sha256 {}",
+            file.signed_sha256
+        )
+        .expect("a String takes all");
+        for change in file.changes.iter().map(Change::line) {
+            write!(text, "  {change}").expect("a String takes all");
+        }
+    }
+    let lists = [
+        ("delegated to without a file yet", &proposal.pending),
+        ("trusted by nobody any more", &proposal.orphan),
+        ("with keys that somebody else has", &proposal.compromised),
+    ];
+    for (what, roles) in lists.into_iter().filter(|(_, roles)| !roles.is_empty()) {
+        let roles = roles.iter().map(RoleName::as_str).collect::<Vec<_>>().join(", ");
+        writeln!(text, "{what}: {roles}").expect("a String takes all");
+    }
+    text + &signers(&judged.told())
+}
+
+/// The same for programs.
+pub(super) fn spelled(
+    gun: &Gun,
+    proposal: &Proposal,
+    judged: Option<&Judged<'_>>,
+    why_not: Option<&str>,
+) -> Value {
+    json!({
+        "collection": gun,
+        "proposal": proposal.summary,
+        "pending": proposal.pending, "orphan": proposal.orphan, "compromised": proposal.compromised,
+        "files": judged.map(|judged| &judged.files),
+        "demands": judged.map(|judged| judged.told()),
+        "not_to_be_signed": why_not,
+    })
+}

@@ -1,0 +1,192 @@
+//! What somebody wants to have signed, as it is judged here: on the metadata that is trusted here, never
+//! on the words of whoever brings it.
+//!
+//! Only the next version of a role is ever signed. Who has signed and who is missing is counted here,
+//! and what the files change is told against the versions that are trusted.
+
+pub(crate) mod carried;
+pub(crate) mod ground;
+pub(crate) mod rebase;
+pub(crate) mod signing;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use notary_schema::envelope::Envelope;
+use notary_schema::key::{Key, sha256_hex};
+use notary_schema::name::{KeyId, RoleName, Version};
+use notary_schema::publish::proposal::is_overtaken;
+use notary_schema::publish::{Batch, Demand, Head, Rules, check_unsigned, demands};
+use notary_schema::role::{Expires, Role, Root, Targets};
+use notary_schema::wire::{Proposal, ProposalDemand};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::changes::{Change, between};
+use crate::exit::Failure;
+use crate::publishing::delivery::{batch, judgeable, rules};
+use crate::remote::Exempt;
+use crate::view::View;
+
+/// No life of a file is too long for a signer: that is the server's policy.
+const ANY_LIFE_SECONDS: u64 = u32::MAX as u64;
+
+/// A proposal whose files are readable.
+pub(crate) struct Proposed {
+    /// As it came.
+    pub(crate) proposal: Proposal,
+    batch: Batch,
+}
+
+/// One of its files, as it is here.
+#[derive(Debug, Serialize)]
+pub(crate) struct File {
+    /// The role.
+    pub(crate) role: RoleName,
+    /// The version that it would have.
+    pub(crate) version: Version,
+    /// When it expires.
+    pub(crate) expires: Expires,
+    /// SHA-256 of the bytes to sign.
+    pub(crate) signed_sha256: String,
+    /// What differs from the trusted version.
+    pub(crate) changes: Vec<Change>,
+    #[serde(skip)]
+    message: Vec<u8>,
+}
+
+/// A proposal that may be signed: its files are the next versions here, and break no rule.
+pub(crate) struct Judged<'a> {
+    /// Its files.
+    pub(crate) files: Vec<File>,
+    /// What it has to reach, and how far it is.
+    pub(crate) demands: Vec<Demand>,
+    proposed: &'a Proposed,
+    view: &'a View,
+}
+
+impl Proposed {
+    /// Reads the files of a proposal.
+    ///
+    /// # Errors
+    /// A file that is not metadata of its role.
+    pub(crate) fn read(proposal: Proposal) -> Result<Proposed, Failure> {
+        let files: Vec<(RoleName, Arc<[u8]>)> = proposal
+            .files
+            .iter()
+            .map(|file| (file.name.clone(), file.file.as_bytes().into()))
+            .collect();
+        let exempt = Exempt {
+            pending: proposal.pending.iter().cloned().collect(),
+            orphan: proposal.orphan.iter().cloned().collect(),
+            compromised: proposal.compromised.iter().cloned().collect(),
+        };
+        Ok(Proposed { batch: batch(&files, &exempt)?, proposal })
+    }
+
+    /// Its files as one publish.
+    pub(crate) fn batch(&self) -> &Batch {
+        &self.batch
+    }
+
+    /// The roles of its files.
+    pub(crate) fn roles(&self) -> Vec<RoleName> {
+        self.batch.parts().map(|(role, ..)| role).collect()
+    }
+
+    /// Judges it on what is trusted here.
+    ///
+    /// # Errors
+    /// A version that is not the next one; the rule of publishing that it breaks; a role that could not
+    /// be read here.
+    pub(crate) fn judge<'a>(
+        &'a self,
+        view: &'a View,
+        now: DateTime<Utc>,
+    ) -> Result<Judged<'a>, Failure> {
+        let batch = &self.batch;
+        let unread = || Failure::Refused("what it changes could not be read here".to_owned());
+        self.refuse_other_versions(&view.head().ok_or_else(unread)?)?;
+        let head = judgeable(view, batch).ok_or_else(unread)?;
+        let lifetimes = Default::default();
+        let rules = Rules { offline_max_seconds: ANY_LIFE_SECONDS, ..rules(&lifetimes, batch) };
+        check_unsigned(Some(&head), batch, &rules, now)?;
+        let demands = demands(Some(&head), batch);
+        Ok(Judged { files: self.files(view), demands, proposed: self, view })
+    }
+
+    fn refuse_other_versions(&self, head: &Head) -> Result<(), Failure> {
+        let (gun_id, mut parts) = (&self.proposal.summary.id, self.batch.parts());
+        match parts.find(|(role, version, _)| is_overtaken(head.version(role), *version)) {
+            None => Ok(()),
+            Some((role, version, _)) => {
+                let now = head.version(&role).map_or("none".to_owned(), |now| now.to_string());
+                Err(Failure::Refused(format!(
+                    "{role} {version} of the proposal {gun_id} is not the next version: the one that \
+                     is trusted here is {now}"
+                )))
+            }
+        }
+    }
+
+    fn files(&self, view: &View) -> Vec<File> {
+        let root = self
+            .batch
+            .root()
+            .map(|new| file(&RoleName::ROOT, new, view.trusted().root().document()));
+        let targets =
+            self.batch.targets_parts().map(|(role, new): (_, &Arc<Envelope<Targets>>)| {
+                let old = view.file(role).map_or_else(|| json!({}), |old| old.document());
+                file(role, new, old)
+            });
+        root.into_iter().chain(targets).collect()
+    }
+}
+
+impl Judged<'_> {
+    /// What it has to reach, as it is told.
+    pub(crate) fn told(&self) -> Vec<ProposalDemand> {
+        self.demands.iter().map(told).collect()
+    }
+
+    /// The key objects that the thresholds are about.
+    fn keys(&self) -> BTreeMap<&KeyId, &Key> {
+        let batch = &self.proposed.batch;
+        let new: Option<&Root> = batch.root().map(|root| root.signed());
+        let roots = [Some(self.view.trusted().root().signed()), new].into_iter().flatten();
+        let mut keys: BTreeMap<&KeyId, &Key> = roots.flat_map(|root| &root.keys).collect();
+        for demand in &self.demands {
+            let stored = self.view.file(&demand.delegator);
+            for file in stored.into_iter().chain(batch.targets(&demand.delegator)) {
+                keys.extend(file.signed().delegations.iter().flat_map(|all| &all.keys));
+            }
+        }
+        keys
+    }
+}
+
+/// A threshold, as it is told.
+pub(crate) fn told(demand: &Demand) -> ProposalDemand {
+    let Demand { role, delegator, version, purpose, report } = demand;
+    ProposalDemand {
+        role: role.clone(),
+        delegator: delegator.clone(),
+        version: *version,
+        purpose: *purpose,
+        threshold: report.threshold,
+        signed: report.valid.clone(),
+        missing: report.missing.clone(),
+    }
+}
+
+fn file<T: Role>(role: &RoleName, new: &Envelope<T>, old: Value) -> File {
+    File {
+        role: role.clone(),
+        version: new.version(),
+        expires: new.expires(),
+        signed_sha256: sha256_hex(new.message()),
+        changes: between(&old, &new.document()),
+        message: new.message().to_vec(),
+    }
+}
