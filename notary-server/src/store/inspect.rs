@@ -6,7 +6,9 @@ use diesel::connection::Connection as _;
 use diesel::prelude::*;
 
 use super::dialect::{self, Connection};
-use super::rows::{collections, current_files, events, feed, files, online_keys, slots};
+use super::rows::{
+    collections, current_files, events, feed, files, online_keys, revocations, slots,
+};
 use super::{
     Collection, CollectionId, Prepared, Proposal, ProposedFile, StoreResult, names, proposals,
     slots as release_slots,
@@ -69,6 +71,7 @@ pub struct RawCurrent {
 pub struct RawEvent {
     pub seq: i64,
     pub roles: String,
+    pub revocation: Option<String>,
 }
 
 /// A row of `online_keys`.
@@ -77,6 +80,16 @@ pub struct RawEvent {
 #[expect(missing_docs, reason = "the columns are described in the migration")]
 pub struct RawKey {
     pub role: String,
+    pub keyid: String,
+    pub key_object: String,
+}
+
+/// A row of `revocations`.
+#[derive(Debug, Clone, Queryable, Selectable)]
+#[diesel(table_name = revocations)]
+#[expect(missing_docs, reason = "the columns are described in the migration")]
+pub struct RawRevocation {
+    pub public_key: String,
     pub keyid: String,
     pub key_object: String,
 }
@@ -186,6 +199,13 @@ impl View<'_> {
     pub fn keys(&mut self, id: i64) -> StoreResult<Vec<RawKey>> {
         let rows = online_keys::table.filter(online_keys::collection_id.eq(id));
         Ok(rows.select(RawKey::as_select()).load(self.connection)?)
+    }
+
+    /// The keys that are revoked.
+    pub fn revocations(&mut self, id: i64) -> StoreResult<Vec<RawRevocation>> {
+        let rows = revocations::table.filter(revocations::collection_id.eq(id));
+        let rows = rows.order(revocations::keyid.asc());
+        Ok(rows.select(RawRevocation::as_select()).load(self.connection)?)
     }
 
     /// The fence of the slot, if there is one.

@@ -8,6 +8,7 @@ use notary_schema::envelope::Unsigned;
 use notary_schema::online::OnlineRole;
 
 use crate::proposals;
+use crate::revocations;
 use crate::signer::Fault;
 use crate::world::World;
 
@@ -24,6 +25,7 @@ async fn busy_world() -> World {
     world.reserve("acme/reserved", &[]).await;
     let proposed = Unsigned::of(&app.unsigned_targets(3, &[])).with_signatures(&[]);
     proposals::propose(&world, &[("docs".into(), proposed)]).await;
+    revocations::revoked(&world, &app.targets_key.key).await;
     world.signer.fail(OnlineRole::Timestamp, &[Fault::AnswerLost]);
     let waits = world.publish(&app, &[app.team("docs", 3, &["third"])]).await;
     assert_eq!(waits.status, 503, "{waits:?}");
@@ -110,6 +112,11 @@ async fn every_kind_of_damage_is_found_beside_a_sound_database() {
         ("proposed_files_gone", "DELETE FROM proposal_files".into(), "has no file"),
         ("proposal_state", "UPDATE proposals SET state = 'gone'".into(), "acme/app: a proposal is not readable"),
         ("proposal_unpublished", "UPDATE proposals SET state = 'published', closed_at = 1".into(), "is published, and it is not stored"),
+        ("event_revocation", "UPDATE events SET revocation = '{}' WHERE seq = 2".into(), "acme/app: event 2 is not readable"),
+        ("revoked_key", "UPDATE revocations SET key_object = '{}'".into(), "acme/app: the revoked key"),
+        ("revoked_kind", "UPDATE revocations SET key_object = replace(key_object, 'ed25519', 'ed448')".into(), "is of an unknown kind"),
+        ("revoked_id", "UPDATE revocations SET keyid = 'aa'".into(), "is noted as aa"),
+        ("revoked_public", "UPDATE revocations SET public_key = 'aa'".into(), "is noted with another public key"),
         ("orphan_row", "UPDATE slots SET collection_id = 5".into(), "the database: a row of slots refers to a row of collections"),
     ] {
         let problems = world.fsck(&damaged(&world, name, &statement)).await;

@@ -91,6 +91,25 @@ async fn a_bin_is_told_with_its_file_its_keys_and_its_delegator() {
 }
 
 #[actix_web::test]
+async fn bins_of_before_are_told_to_those_who_name_them() {
+    let mut world = World::start().await;
+    let repo = divided(&mut world).await;
+    let undivided = [repo.edited("docs", 3, |_| ())];
+    let orphans = "?orphan=b-0&orphan=b-1";
+    let answer = world.send(&repo.gun, orphans, &world.admin, &undivided).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    for (query, expected) in [
+        ("", &["docs", "code"][..]),
+        ("?role=b-1", &["b-1"]),
+        ("?role=b-1&role=docs", &["docs", "b-1"]),
+    ] {
+        let info = told(&world, &repo.gun, query).await;
+        assert_eq!(delegated(&info), expected, "{query}");
+    }
+    world.end().await;
+}
+
+#[actix_web::test]
 async fn a_name_that_no_role_has_is_refused_where_roles_are_named() {
     let mut world = World::start().await;
     let repo = world.collection("acme/app", &["docs"]).await;

@@ -15,7 +15,7 @@ use notary_schema::trusted::Expiry;
 use notary_schema::updater::{Limits, Step, Updater};
 use notary_schema::wire::GrantLevel;
 use notary_server::auth::{Grant, draw_token};
-use notary_server::commands::fsck::examine;
+use notary_server::commands::fsck::{Findings, examine};
 use notary_server::config::Config;
 use notary_server::startup::{Service, listen};
 use notary_server::store::inspect::Inspector;
@@ -165,9 +165,17 @@ impl World {
 
     /// What fsck finds wrong with a database, compared with the signer of this world.
     pub async fn fsck(&self, database: &Path) -> Vec<String> {
+        self.examine(database).await.problems.iter().map(ToString::to_string).collect()
+    }
+
+    /// What fsck finds worth knowing of the database of this world.
+    pub async fn fsck_notes(&self) -> Vec<String> {
+        self.examine(self.database()).await.notes.iter().map(ToString::to_string).collect()
+    }
+
+    async fn examine(&self, database: &Path) -> Findings {
         let mut inspector = Inspector::open(database).unwrap();
-        let (found, _) = examine(&mut inspector, Ok(self.signer.as_ref()), self.now()).await;
-        found.problems.iter().map(ToString::to_string).collect()
+        examine(&mut inspector, Ok(self.signer.as_ref()), self.now()).await.0
     }
 
     pub fn now(&self) -> DateTime<Utc> {

@@ -1,6 +1,6 @@
 //! Does every file come from an event, and are events numbered without gaps?
 
-use notary_schema::wire::EventFile;
+use notary_schema::wire::{EventFile, EventRevocation};
 
 use super::RESTORE;
 use super::report::{Findings, Report};
@@ -49,7 +49,9 @@ fn check_event(
     event: &RawEvent,
     report: &mut Report<'_>,
 ) -> StoreResult<u64> {
-    let brought: Vec<EventFile> = match serde_json::from_str(&event.roles) {
+    let revocation = event.revocation.as_deref().map(serde_json::from_str::<EventRevocation>);
+    let brought = revocation.transpose().and_then(|_| serde_json::from_str(&event.roles));
+    let brought: Vec<EventFile> = match brought {
         Ok(brought) => brought,
         Err(error) => {
             let problem = format!("event {} is not readable: {error}", event.seq);

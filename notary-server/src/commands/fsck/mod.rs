@@ -9,6 +9,7 @@
 //! | `slots` | can the release that is prepared still be signed and committed? |
 //! | `proposals` | is each proposal what its rows say? |
 //! | `keys` | are the online keys those of the root? |
+//! | `revocations` | is each revocation what its row says, and where is a revoked key still named? |
 //! | `signer` | does the signer remember what is stored here? |
 //!
 //! It reads, one collection at one commit at a time, and holds one file at a time.
@@ -19,6 +20,7 @@ mod history;
 mod keys;
 mod proposals;
 mod report;
+mod revocations;
 mod signer;
 mod slots;
 mod trust;
@@ -136,6 +138,7 @@ fn check_life(
         let current = heads::check(view, &life, &found, report)?;
         let root = trust::check(view, &life, &current, report, now)?;
         keys::check(view, &life, root.as_deref(), report)?;
+        revocations::check(view, &life, root.as_deref(), report)?;
     } else if found.count > 0 {
         let problem = format!("a name that is only reserved has {} files", found.count);
         report.problem(None, None, problem, RESTORE);

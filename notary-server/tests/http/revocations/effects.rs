@@ -104,6 +104,58 @@ async fn an_online_key_signs_on_until_a_root_leaves_it_out() {
 }
 
 #[actix_web::test]
+async fn fsck_notes_where_a_revoked_key_is_still_named() {
+    let mut world = World::start().await;
+    let mut repo = world.collection("acme/app", &["docs", "code"]).await;
+    assert_eq!(world.fsck_notes().await, [""; 0]);
+    let named =
+        |key: &Key, role: &str| format!("it still names the revoked key {} for {role};", key.id());
+    let (docs, timestamp) = (repo.key_of("docs").key.clone(), repo.timestamp_keys[0].clone());
+    revoked(&world, &docs).await;
+    revoked(&world, &timestamp).await;
+    let notes = world.fsck_notes().await;
+    let expected = [
+        ("acme/app root 1", named(&timestamp, "timestamp")),
+        ("acme/app targets 1", named(&docs, "docs")),
+    ];
+    assert_eq!(notes.len(), expected.len(), "{notes:#?}");
+    for (note, (file, what)) in notes.iter().zip(&expected) {
+        assert!(note.starts_with(&format!("{file}: {what}")), "{note}");
+    }
+    repo.teams[0].1 = TestKey::draw();
+    let parts = [repo.targets(2, &["a.txt"]), repo.team("docs", 2, &["second"])];
+    assert_eq!(publish(&world, &repo, &parts).await, done());
+    assert_eq!(world.fsck_notes().await.len(), 1, "the next targets leaves it out");
+    world.end().await;
+}
+
+#[actix_web::test]
+async fn info_names_revoked_keys_and_roles_without_any() {
+    let mut world = World::start().await;
+    let mut repo = world.collection("acme/app", &["docs", "code"]).await;
+    let key = repo.key_of("docs").key.clone();
+    revoked(&world, &key).await;
+    let info = async |query: &str| {
+        let info = world.get(&format!("/v2/acme/app/_trust/{query}")).await.json();
+        let role = info["roles"].as_array().unwrap().iter().find(|role| role["name"] == "docs");
+        role.cloned()
+    };
+    let docs = info("").await.unwrap();
+    assert_eq!((&docs["revoked"], &docs["keyids"]), (&json!([key.id()]), &json!([key.id()])));
+    repo.teams.remove(0);
+    let targets = [repo.targets(2, &["a.txt"])];
+    let answer = world.send(&repo.gun, "?orphan=docs", &world.admin, &targets).await;
+    assert_eq!(answer.outcome(), done());
+    for query in ["", "?role=docs", "?role=docs&role=code"] {
+        let docs = info(query).await.unwrap();
+        assert_eq!((&docs["keyids"], &docs["threshold"]), (&json!([]), &json!(0)), "{query}");
+        assert_eq!((docs.get("delegated_by"), &docs["file"]["version"]), (None, &json!(1)));
+    }
+    assert_eq!(info("?role=code").await, None, "nobody asks for it");
+    world.end().await;
+}
+
+#[actix_web::test]
 async fn pages_of_the_list_follow_one_another() {
     let mut world = World::start().await;
     let repo = world.collection("acme/app", &["docs", "code"]).await;
