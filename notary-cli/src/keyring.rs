@@ -220,7 +220,7 @@ impl Keyring {
         let path = reference.file(|id| self.pem_path(id))?;
         let unreadable = |source| KeyError::Io { action: "read", path: path.clone(), source };
         let text = std::fs::read_to_string(&path).map_err(unreadable)?;
-        let public = PublicKey::from_pem(&text).map_err(|error| KeyError::NotAPrivateKey {
+        let public = PublicKey::from_pem(&text).map_err(|error| KeyError::NotAPublicKey {
             input: path.display().to_string(),
             problem: error.to_string(),
         });

@@ -14,8 +14,8 @@ use ring::signature::{
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Value, json};
-use spki::der::asn1::BitStringRef;
-use spki::der::{Any, Decode, Encode};
+use spki::der::asn1::{BitStringRef, UintRef};
+use spki::der::{Any, Decode, Encode, Reader, SliceReader};
 use spki::{AlgorithmIdentifier, ObjectIdentifier, SubjectPublicKeyInfo};
 
 use crate::json::{self, Text};
@@ -35,6 +35,10 @@ const VALUE_MEMBERS: [&str; 1] = ["public"];
 const P256_POINT_BYTES: usize = 65;
 /// Length of an uncompressed point on P-384, in bytes.
 const P384_POINT_BYTES: usize = 97;
+/// Length of the shortest RSA modulus, in bytes.
+const RSA_LEAST_BYTES: usize = 2048 / 8;
+/// Length of the longest RSA modulus, in bytes.
+const RSA_MOST_BYTES: usize = 8192 / 8;
 /// Longest key object, in bytes; an RSA key of 8192 bits takes 2,000.
 const MAX_KEY_BYTES: usize = 16 << 10;
 
@@ -67,7 +71,7 @@ impl PublicKey {
             ED25519_KEY => {
                 bits.try_into().map(PublicKey::Ed25519).map_err(|_| KeyError("not 32 bytes"))
             }
-            RSA_ENCRYPTION => Ok(PublicKey::Rsa(bits.to_vec())),
+            RSA_ENCRYPTION => PublicKey::from_pkcs1(bits),
             EC_PUBLIC_KEY if curve() == Some(P256) => PublicKey::from_point(bits),
             EC_PUBLIC_KEY if curve() == Some(P384) => PublicKey::from_point(bits),
             EC_PUBLIC_KEY => Err(KeyError("a curve other than P-256 and P-384")),
@@ -92,6 +96,21 @@ impl PublicKey {
             (Some(4), P256_POINT_BYTES) => Ok(PublicKey::EcdsaP256(point.to_vec())),
             (Some(4), P384_POINT_BYTES) => Ok(PublicKey::EcdsaP384(point.to_vec())),
             _ => Err(KeyError("not an uncompressed point on P-256 or P-384")),
+        }
+    }
+
+    /// A key of a length that verifies: a role that waited for another one would wait for ever.
+    fn from_pkcs1(der: &[u8]) -> Result<PublicKey, KeyError> {
+        let modulus_bytes = SliceReader::new(der).and_then(|mut reader| {
+            reader.sequence(|reader| {
+                let modulus = UintRef::decode(reader)?;
+                UintRef::decode(reader)?;
+                Ok(modulus.as_bytes().len())
+            })
+        });
+        match modulus_bytes.map_err(|_| KeyError("not an RSAPublicKey"))? {
+            RSA_LEAST_BYTES..=RSA_MOST_BYTES => Ok(PublicKey::Rsa(der.to_vec())),
+            _ => Err(KeyError("an RSA key that has not 2048 to 8192 bits")),
         }
     }
 
@@ -286,6 +305,28 @@ mod tests {
         assert!(p256.verifies(b"m", pair256.sign(&random, b"m").unwrap().as_ref()));
         assert!(p384.verifies(b"m", pair384.sign(&random, b"m").unwrap().as_ref()));
         assert!(!p256.verifies(b"n", pair256.sign(&random, b"m").unwrap().as_ref()));
+    }
+
+    #[test]
+    fn an_rsa_key_has_a_length_that_verifies() {
+        let of = |modulus_bytes: usize| {
+            let modulus = [&[0xc1], &vec![7; modulus_bytes - 1][..]].concat();
+            let body = [
+                UintRef::new(&modulus).unwrap().to_der().unwrap(),
+                UintRef::new(&[1, 0, 1]).unwrap().to_der().unwrap(),
+            ];
+            let body = body.concat();
+            let length = u16::try_from(body.len()).unwrap().to_be_bytes();
+            let key = PublicKey::Rsa([&[0x30, 0x82], &length[..], &body].concat());
+            PublicKey::from_spki(&key.to_spki()).map(|_| ())
+        };
+        assert!(of(256).is_ok() && of(1024).is_ok());
+        for bytes in [128, 255, 1025] {
+            let refused = of(bytes).unwrap_err().to_string();
+            assert!(refused.contains("2048 to 8192 bits"), "{bytes}: {refused}");
+        }
+        let garbage = PublicKey::Rsa(b"garbage".to_vec());
+        assert!(PublicKey::from_spki(&garbage.to_spki()).is_err());
     }
 
     #[test]

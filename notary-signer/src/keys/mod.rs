@@ -60,6 +60,14 @@ pub enum KeyError {
     /// Decryption gave nothing that is a key. Which of the two it was, nobody can tell.
     #[error("{0} does not open: the passphrase is wrong, or it is damaged")]
     DoesNotOpen(String),
+    /// Readable, and yet no key that we verify with.
+    #[error("{input}: {problem}")]
+    NotAPublicKey {
+        /// The file.
+        input: String,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// Readable, and yet no key that we sign with.
     #[error("{input} is no private key that is read here: {problem}")]
     NotAPrivateKey {

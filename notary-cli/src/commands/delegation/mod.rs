@@ -36,6 +36,12 @@ pub(crate) async fn run(session: &Session, command: DelegationCommand) -> Result
 
 /// Runs `notary delegation add`.
 async fn add(session: &Session, args: DelegationAddArgs) -> Result<Outcome, Failure> {
+    if args.role.is_top_level() {
+        return Err(Failure::Usage(format!(
+            "{} is a top-level role, to which nobody delegates; choose another name",
+            args.role
+        )));
+    }
     let mut new = new_delegation(session, &args)?;
     if args.pending {
         session.output.warn(format_args!(

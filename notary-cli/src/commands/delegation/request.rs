@@ -85,6 +85,7 @@ fn check(bytes: &[u8], gun: &Gun, role: &RoleName) -> Result<DelegationRequest, 
         let (collection, asked) = (&request.collection, &request.role);
         return Err(format!("it asks for {asked} of {collection}, not for {role} of {gun}"));
     }
+    require_distinct(&request.keys)?;
     let file: Arc<[u8]> = request.file.as_bytes().into();
     let file = Envelope::<Targets>::parse(file).map_err(|error| error.to_string())?;
     let keyids = request.keys.iter().map(|key| key.id().clone()).collect();
@@ -97,6 +98,23 @@ fn check(bytes: &[u8], gun: &Gun, role: &RoleName) -> Result<DelegationRequest, 
         true => Ok(request),
         false => Err("its first file is not signed by every key in it; ask for a new one".into()),
     }
+}
+
+/// One key under two ids would seem to be two people.
+fn require_distinct(keys: &[Key]) -> Result<(), String> {
+    for (index, key) in keys.iter().enumerate() {
+        let Some(public) = key.public() else {
+            return Err(format!("the key {} is of a kind that is not read here", key.id()));
+        };
+        if let Some(same) = keys[..index].iter().find(|other| other.public() == Some(public)) {
+            return Err(format!(
+                "it offers one key twice, as {} and as {}; ask for one that offers it once",
+                same.id(),
+                key.id()
+            ));
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
