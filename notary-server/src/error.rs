@@ -382,6 +382,7 @@ fn refusal_status(refusal: &Refusal) -> StatusCode {
         | Refusal::NamedWithoutNeed { .. }
         | Refusal::Adopted(_)
         | Refusal::NotWhole(_)
+        | Refusal::NoNewestRoot
         | Refusal::TooDeep { .. } => StatusCode::UNPROCESSABLE_ENTITY,
     }
 }

@@ -36,7 +36,7 @@ pub struct Body {
 /// Whether a body may have parts named `3.root`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EarlierRoots {
-    /// They are of a repository that is taken over.
+    /// They come before the newest one, which is `root`.
     Come,
     /// No part is called so.
     Not,

@@ -31,7 +31,7 @@ pub struct PublishBatch {
     gun: Gun,
     sent: Sent,
     parts: Vec<Part>,
-    /// Beside them, of a repository that is taken over: earlier roots, snapshot, timestamp.
+    /// Beside them: earlier roots, and snapshot and timestamp of a repository that is taken over.
     foreign: Vec<(RoleName, Arc<[u8]>)>,
     named: Named,
     /// The share of the memory for bodies, given back with the batch.
@@ -182,13 +182,13 @@ pub(super) struct Files {
         ("compromised" = Option<Vec<String>>, Query,
             description = "roles whose keys the root replaces without an overlap, since somebody else has them"),
         ("adopt" = Option<bool>, Query,
-            description = "this takes over a repository: beside its files there are parts named snapshot, timestamp, and `1.root` to the root before the new one"),
+            description = "this takes over a repository: beside its files and all of its roots there are parts named snapshot and timestamp"),
         ("replace" = Option<String>, Query, pattern = "^[0-9a-f]{64}$",
             description = "SHA-256 of the newest root of the tombstone that this root 1 replaces"),
     ),
     request_body(
         content = Files, content_type = "multipart/form-data",
-        description = "parts named `files`, each with the role as its filename, without version and `.json`",
+        description = "parts named `files`, each with the role as its filename, without version and `.json`; where several roots are sent, those before the newest one as `2.root`, `3.root`",
     ),
     responses((status = 200, body = PublishAnswer), Publishing),
     security(("token" = [])),
@@ -206,8 +206,11 @@ pub async fn publish(
     let limits = &service.config.limits;
     let seconds = limits.body_seconds;
     let adopts = named.adopt && permit.covers_administration();
-    let covers = |role: &RoleName| permit.covers(role) || adopts;
-    let earlier_roots = if adopts { EarlierRoots::Come } else { EarlierRoots::Not };
+    let covers = |role: &RoleName| match Batch::is_earlier_root(role) {
+        true => permit.covers(&RoleName::ROOT),
+        false => permit.covers(role) || adopts,
+    };
+    let earlier_roots = EarlierRoots::Come;
     let memory = &service.body_memory;
     let body = body::read(request.headers(), payload, limits, memory, &covers, earlier_roots);
     let body = timeout(Duration::from_secs(seconds), body).await;

@@ -57,6 +57,7 @@ const RULES: &[Codes] = &[
             "keyid_mismatch",
             "missing_bins",
             "named_without_need",
+            "no_newest_root",
             "not_consistent_snapshot",
             "not_delegated",
             "online_keys_not_held",

@@ -117,8 +117,7 @@ struct Member {
 
 /// The new files of an accepted publish.
 fn files_of(accepted: Accepted) -> Vec<RoleFile> {
-    let earlier = accepted.adopted.into_iter().flat_map(|adopted| adopted.roots);
-    let root = earlier.chain(accepted.root).map(RoleFile::Root);
+    let root = accepted.earlier_roots.into_iter().chain(accepted.root).map(RoleFile::Root);
     let targets = accepted.files.into_iter();
     root.chain(targets.map(|(role, file)| RoleFile::Targets(role, file))).collect()
 }

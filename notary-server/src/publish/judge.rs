@@ -158,7 +158,9 @@ impl Publisher {
         batch: &Batch,
     ) -> Result<(Batch, BTreeSet<RoleName>), ServiceError> {
         let versions = request.parts().iter();
-        let versions = versions.map(|part| (part.role.clone(), part.version)).collect();
+        let versions = versions.map(|part| (part.role.clone(), part.version));
+        let earlier = batch.earlier_roots().map(|root| (RoleName::ROOT, root.version()));
+        let versions = versions.chain(earlier).collect();
         let stored = self.store.sha256s(collection.id, versions).await?;
         let in_head = |role: &RoleName, version: Version| {
             let head = head?;

@@ -14,14 +14,13 @@ use super::{Accepted, Batch, Head, Refusal, Rules, StoredFile, chain, check_cont
 use super::{Rotation, signatures};
 use crate::envelope::{Allowance, Envelope, EnvelopeError};
 use crate::name::{RoleName, Version};
-use crate::role::{Root, Snapshot, Timestamp};
+use crate::role::{Snapshot, Timestamp};
 use crate::threshold::RevokedKeys;
 use crate::trusted::{Expiry, TrustError, TrustedSet};
 
-/// What is sent beside root and targets roles: what the new root is a step from.
+/// What is sent beside roots and targets roles: what the new root is a step from.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Foreign {
-    roots: BTreeMap<Version, Arc<Envelope<Root>>>,
     snapshot: Option<Arc<Envelope<Snapshot>>>,
     timestamp: Option<Arc<Envelope<Timestamp>>>,
 }
@@ -29,19 +28,11 @@ pub(super) struct Foreign {
 /// A repository that was taken over.
 #[derive(Debug, Clone)]
 pub struct Adopted {
-    /// Its roots, from the first one on.
-    pub roots: Vec<Arc<Envelope<Root>>>,
     /// What it was before the new root.
     pub head: Arc<Head>,
 }
 
 impl Foreign {
-    /// Whether a part of this name is an earlier root, `3.root`: no role is called so.
-    pub(super) fn is_earlier_root(name: &RoleName) -> bool {
-        let version = name.as_str().strip_suffix(".root");
-        version.is_some_and(|version| Version::parse(version).is_ok())
-    }
-
     /// Reads a part, where it is one of these; answers whether it is.
     pub(super) fn add(
         &mut self,
@@ -50,10 +41,7 @@ impl Foreign {
         left: &mut Allowance,
     ) -> Result<bool, Refusal> {
         let unreadable = |error: EnvelopeError| Refusal::Unreadable { role: name.clone(), error };
-        let repeated = if Foreign::is_earlier_root(name) {
-            let root = Envelope::parse_within(bytes.clone(), left).map_err(unreadable)?;
-            self.roots.insert(root.version(), Arc::new(root)).is_some()
-        } else if *name == RoleName::SNAPSHOT {
+        let repeated = if *name == RoleName::SNAPSHOT {
             let file = Envelope::parse_within(bytes.clone(), left).map_err(unreadable)?;
             self.snapshot.replace(Arc::new(file)).is_some()
         } else if *name == RoleName::TIMESTAMP {
@@ -76,16 +64,17 @@ pub(super) fn check(
     if batch.root.is_none() {
         return Err(Refusal::FirstPublish(RoleName::ROOT));
     }
-    let trusted = verify(foreign, now)?;
-    let head = Arc::new(head(&trusted, foreign, batch)?);
+    let trusted = verify(foreign, batch, now)?;
+    let head = Arc::new(head(&trusted, batch)?);
+    let new = Batch { earlier_roots: BTreeMap::new(), ..batch.clone() };
     // Every role, as each delegator leads to it.
-    signatures::require(None, batch, &View::new(None, batch))?;
-    let new = Batch { targets: BTreeMap::new(), ..batch.clone() };
+    signatures::require(None, &new, &View::new(None, &new))?;
+    let new = Batch { targets: BTreeMap::new(), ..new };
     let view = View::new(Some(&head), &new);
     check_content(Some(&head), &new, &view, rules, now)?;
     signatures::require(Some(&head), &new, &view)?;
-    let roots = foreign.roots.values().cloned().collect();
     Ok(Accepted {
+        earlier_roots: batch.earlier_roots.values().cloned().collect(),
         root: batch.root.clone(),
         files: batch.targets.clone(),
         relied_on: chain::relied_on(None, &View::new(None, batch), batch),
@@ -94,14 +83,15 @@ pub(super) fn check(
         // Their keys are not the signer's, and whoever sees the new root asked for it first.
         rotation: Rotation::default(),
         warnings: files::warnings(&new),
-        adopted: Some(Adopted { roots, head }),
+        adopted: Some(Adopted { head }),
     })
 }
 
 /// Takes the roots one after the other, then timestamp and snapshot; expired ones, too.
-fn verify(foreign: &Foreign, now: DateTime<Utc>) -> Result<TrustedSet, Refusal> {
-    let mut roots = foreign.roots.values().map(|root| root.bytes().clone());
-    let first = roots.next().filter(|_| foreign.roots.contains_key(&Version::FIRST));
+fn verify(foreign: &Foreign, batch: &Batch, now: DateTime<Utc>) -> Result<TrustedSet, Refusal> {
+    let roots = &batch.earlier_roots;
+    let first = roots.get(&Version::FIRST).map(|root| root.bytes().clone());
+    let roots = roots.values().skip(1).map(|root| root.bytes().clone());
     let first = first.ok_or_else(|| Refusal::NotWhole("1.root".to_owned()))?;
     let mut trusted = TrustedSet::new(first, now, Expiry::Reported).map_err(Refusal::Adopted)?;
     for root in roots {
@@ -116,7 +106,7 @@ fn verify(foreign: &Foreign, now: DateTime<Utc>) -> Result<TrustedSet, Refusal> 
 }
 
 /// Every file that the snapshot lists, and no other.
-fn head(trusted: &TrustedSet, foreign: &Foreign, batch: &Batch) -> Result<Head, Refusal> {
+fn head(trusted: &TrustedSet, batch: &Batch) -> Result<Head, Refusal> {
     let whole = "it was verified";
     let snapshot = trusted.snapshot().expect(whole).clone();
     let mut files = BTreeMap::new();
@@ -141,7 +131,7 @@ fn head(trusted: &TrustedSet, foreign: &Foreign, batch: &Batch) -> Result<Head, 
     if let Some((role, _)) = batch.targets_parts().find(|(role, _)| !files.contains_key(*role)) {
         return Err(Refusal::Adopted(TrustError::NotListed(role.clone())));
     }
-    let root = foreign.roots.values().next_back().expect(whole).clone();
+    let root = trusted.root().clone();
     let timestamp = trusted.timestamp().expect(whole).clone();
     Ok(Head { root, snapshot, timestamp, files, revoked: RevokedKeys::default() })
 }

@@ -20,23 +20,38 @@ pub(super) fn versions(head: Option<&Head>, batch: &Batch) -> Result<(), Refusal
             return Err(Refusal::FirstPublish(RoleName::TARGETS));
         }
     }
-    for (role, sent, _) in batch.parts() {
+    let mut newest = head.map(|head| head.root.clone());
+    for root in batch.earlier_roots().chain(batch.root()) {
+        let current = newest.as_ref().map(|root| (root.version(), root.sha256().to_owned()));
+        require_next(RoleName::ROOT, current, root.version())?;
+        newest = Some(root.clone());
+    }
+    if batch.root().is_none() && batch.earlier_roots().next().is_some() {
+        return Err(Refusal::NoNewestRoot);
+    }
+    for (role, file) in batch.targets_parts() {
         let current = head.and_then(|head| {
-            if role == RoleName::ROOT {
-                return Some((head.root.version(), head.root.sha256().to_owned()));
-            }
-            head.files.get(&role).map(|stored| (stored.version, stored.sha256.clone()))
+            head.files.get(role).map(|stored| (stored.version, stored.sha256.clone()))
         });
-        let expected = match &current {
-            Some((version, _)) => version.next().unwrap_or(*version),
-            None => Version::FIRST,
-        };
-        let exhausted = current.as_ref().is_some_and(|(version, _)| *version == expected);
-        if sent != expected || exhausted {
-            return Err(Refusal::VersionConflict { role, current, expected, sent });
-        }
+        require_next(role.clone(), current, file.version())?;
     }
     Ok(())
+}
+
+fn require_next(
+    role: RoleName,
+    current: Option<(Version, String)>,
+    sent: Version,
+) -> Result<(), Refusal> {
+    let expected = match &current {
+        Some((version, _)) => version.next().unwrap_or(*version),
+        None => Version::FIRST,
+    };
+    let exhausted = current.as_ref().is_some_and(|(version, _)| *version == expected);
+    match sent != expected || exhausted {
+        true => Err(Refusal::VersionConflict { role, current, expected, sent }),
+        false => Ok(()),
+    }
 }
 
 /// A delegation leads to every delegated role.

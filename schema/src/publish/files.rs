@@ -35,13 +35,12 @@ pub(super) fn check_life<T: Role>(
     Ok(())
 }
 
-/// The keys of a root, and that the signer can sign for it.
-pub(super) fn check_root(file: &Envelope<Root>, rules: &Rules) -> Result<(), Refusal> {
+/// The keys of a root, and that every client can read it.
+pub(super) fn check_root(file: &Envelope<Root>, limits: &Limits) -> Result<(), Refusal> {
     let root = file.signed();
     if root.consistent_snapshot != Some(true) {
         return Err(Refusal::NotConsistent);
     }
-    let limits = &rules.limits;
     within(&RoleName::ROOT, "bytes", file.bytes().len() as u64, limits.root_bytes)?;
     readable_by_all(file)?;
     check_keys(&RoleName::ROOT, &root.keys, limits)?;
@@ -49,6 +48,12 @@ pub(super) fn check_root(file: &Envelope<Root>, rules: &Rules) -> Result<(), Ref
         let authority = root.authority(&role).expect("a root lists the top-level roles");
         check_role_keys(&RoleName::ROOT, &role, authority, limits)?;
     }
+    Ok(())
+}
+
+/// The signer can sign for a root.
+pub(super) fn check_online_keys(file: &Envelope<Root>, rules: &Rules) -> Result<(), Refusal> {
+    let root = file.signed();
     for online in [OnlineRole::Snapshot, OnlineRole::Timestamp] {
         let role = online.name();
         let listed = root.role_keys(&role).expect("a root lists the top-level roles");

@@ -89,6 +89,8 @@ pub struct Rules {
 #[derive(Debug, Clone, Default)]
 pub struct Batch {
     root: Option<Arc<Envelope<Root>>>,
+    /// The roots between the stored one and that one.
+    earlier_roots: BTreeMap<Version, Arc<Envelope<Root>>>,
     targets: BTreeMap<RoleName, Arc<Envelope<Targets>>>,
     /// What somebody else has published, where the batch takes it over.
     foreign: Option<Foreign>,
@@ -104,18 +106,20 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// A batch that takes over a repository of somebody else: it also has parts for its snapshot, its
-    /// timestamp and its earlier roots, `1.root` to the one before the new root.
+    /// A batch that takes over a repository of somebody else: it also has parts for its snapshot and
+    /// its timestamp, and all of its roots.
     pub fn adopting() -> Batch {
         Batch { foreign: Some(Foreign::default()), ..Batch::default() }
     }
 
-    /// Whether a part of this name is an earlier root of such a repository.
+    /// Whether a part of this name is an earlier root, `3.root`, beside the newest one, `root`: no role
+    /// is called so.
     pub fn is_earlier_root(name: &RoleName) -> bool {
-        Foreign::is_earlier_root(name)
+        let version = name.as_str().strip_suffix(".root");
+        version.is_some_and(|version| Version::parse(version).is_ok())
     }
 
-    /// Reads the part of a role.
+    /// Reads the part of a role, or an earlier root.
     pub fn add(&mut self, role: RoleName, bytes: Arc<[u8]>) -> Result<(), Refusal> {
         let unreadable = |error: EnvelopeError| Refusal::Unreadable { role: role.clone(), error };
         let mut left = Allowance::of_part(self.left, bytes.len() as u64);
@@ -131,6 +135,9 @@ impl Batch {
         let repeated = if role == RoleName::ROOT {
             let file = Envelope::parse_within(bytes, &mut left).map_err(unreadable)?;
             self.root.replace(Arc::new(file)).is_some()
+        } else if Batch::is_earlier_root(&role) {
+            let file = Envelope::parse_within(bytes, &mut left).map_err(unreadable)?;
+            self.earlier_roots.insert(file.version(), Arc::new(file)).is_some()
         } else {
             let file = Arc::new(Envelope::parse_within(bytes, &mut left).map_err(unreadable)?);
             self.targets.insert(role.clone(), file).is_some()
@@ -144,6 +151,11 @@ impl Batch {
         self.root.as_ref()
     }
 
+    /// The roots that come before that one, in their order.
+    pub fn earlier_roots(&self) -> impl Iterator<Item = &Arc<Envelope<Root>>> {
+        self.earlier_roots.values()
+    }
+
     /// The file of a targets role, if it is part of the batch.
     pub fn targets(&self, role: &RoleName) -> Option<&Arc<Envelope<Targets>>> {
         self.targets.get(role)
@@ -154,7 +166,7 @@ impl Batch {
         self.targets.iter()
     }
 
-    /// Role, version and SHA-256 of each part.
+    /// Role, version and SHA-256 of each part but earlier roots.
     pub fn parts(&self) -> impl Iterator<Item = (RoleName, Version, &str)> {
         let root = self.root.iter().map(|file| (RoleName::ROOT, file.version(), file.sha256()));
         let targets = self.targets.iter();
@@ -163,7 +175,7 @@ impl Batch {
 
     /// Whether nothing is in it.
     pub fn is_empty(&self) -> bool {
-        self.root.is_none() && self.targets.is_empty()
+        self.root.is_none() && self.earlier_roots.is_empty() && self.targets.is_empty()
     }
 
     /// Takes out the parts that are stored already, so that repeating a request is success.
@@ -176,6 +188,10 @@ impl Batch {
         let is_stored = |(role, version, sha256): &(RoleName, Version, String)| {
             stored(role, *version).as_ref() == Some(sha256)
         };
+        let is_new = |root: &Arc<Envelope<Root>>| {
+            stored(&RoleName::ROOT, root.version()).is_none_or(|stored| stored != root.sha256())
+        };
+        self.earlier_roots.retain(|_, root| is_new(root));
         let parts = self.parts().map(|(role, version, sha256)| (role, version, sha256.to_owned()));
         let repeated: Vec<_> = parts.filter(is_stored).collect();
         for (role, ..) in &repeated {
@@ -191,6 +207,8 @@ impl Batch {
 /// A batch that may be stored on the head that it was judged on.
 #[derive(Debug, Clone)]
 pub struct Accepted {
+    /// The roots between the stored one and the new one.
+    pub earlier_roots: Vec<Arc<Envelope<Root>>>,
     /// The new root, if there is one.
     pub root: Option<Arc<Envelope<Root>>>,
     /// The new files of targets roles.
@@ -260,6 +278,7 @@ pub fn check(
     check_content(head, batch, &view, rules, now)?;
     signatures::require(head, batch, &view)?;
     Ok(Accepted {
+        earlier_roots: batch.earlier_roots.values().cloned().collect(),
         root: batch.root.clone(),
         files: batch.targets.clone(),
         relied_on: chain::relied_on(head, &view, batch),
@@ -313,9 +332,13 @@ fn check_content(
         files::check_life(role, file.as_ref(), rules, now)?;
         files::check_targets(role, file, &rules.limits)?;
     }
+    for root in batch.earlier_roots() {
+        files::check_root(root, &rules.limits)?;
+    }
     if let Some(root) = batch.root() {
         files::check_life(&RoleName::ROOT, root.as_ref(), rules, now)?;
-        files::check_root(root, rules)?;
+        files::check_root(root, &rules.limits)?;
+        files::check_online_keys(root, rules)?;
     }
     revoked::check(batch, view)?;
     // First, so that below every new delegation is one that clients find.

@@ -264,6 +264,9 @@ pub enum Refusal {
          and every file that this lists"
     )]
     NotWhole(String),
+    /// Earlier roots without the newest one.
+    #[error("earlier roots come together with the newest one, which is the part \"root\"")]
+    NoNewestRoot,
     /// A chain of delegations that clients do not follow.
     #[error("a chain of {depth} delegations is longer than the limit of {limit}")]
     TooDeep {
@@ -318,6 +321,7 @@ impl Refusal {
             Refusal::NamedWithoutNeed { .. } => "named_without_need",
             Refusal::Adopted(_) => "adopted_unverified",
             Refusal::NotWhole(_) => "adopted_not_whole",
+            Refusal::NoNewestRoot => "no_newest_root",
             Refusal::TooDeep { .. } => "delegation_too_deep",
         }
     }

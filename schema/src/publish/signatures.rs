@@ -1,5 +1,7 @@
 //! Whose signatures a batch needs.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::chain::delegated_parts;
@@ -58,8 +60,8 @@ pub(super) fn demands<'a>(
     batch: &'a Batch,
     view: &'a View<'a>,
 ) -> impl Iterator<Item = Demand> + 'a {
-    let root = batch.root().into_iter().flat_map(move |root| of_root(head, root, view.revoked()));
-    root.chain(of_targets(head, batch, view)).chain(of_delegated(batch, view))
+    let roots = of_roots(head, batch, view.revoked());
+    roots.chain(of_targets(head, batch, view)).chain(of_delegated(batch, view))
 }
 
 /// The first threshold that the batch does not reach.
@@ -71,16 +73,22 @@ pub(super) fn require(head: Option<&Head>, batch: &Batch, view: &View<'_>) -> Re
 ///
 /// A revoked key counts towards the root before where this one leaves it out: its holders may be too
 /// few without it, and then no root could ever leave it out.
-fn of_root<'a>(
+fn of_roots<'a>(
     head: Option<&'a Head>,
-    root: &'a Envelope<Root>,
+    batch: &'a Batch,
     revoked: RevokedKeys,
 ) -> impl Iterator<Item = Demand> + 'a {
-    let kept = revoked.among(authority(root, &RoleName::ROOT));
-    let before = head.map(|head| (head.root.as_ref(), kept));
-    let signers = before.into_iter().chain([(root, revoked)]);
-    signers
-        .map(|(signer, revoked)| of_file(root, &RoleName::ROOT, (signer, Purpose::Trust), &revoked))
+    let new = batch.earlier_roots().chain(batch.root()).map(Arc::as_ref);
+    let newest = head.map(|head| head.root.as_ref());
+    let signed = new.scan(newest, |newest, root| Some((root, newest.replace(root))));
+    signed.flat_map(move |(root, before)| {
+        let kept = revoked.among(authority(root, &RoleName::ROOT));
+        let signers =
+            before.map(|before| (before, kept)).into_iter().chain([(root, revoked.clone())]);
+        signers.map(|(signer, revoked)| {
+            of_file(root, &RoleName::ROOT, (signer, Purpose::Trust), &revoked)
+        })
+    })
 }
 
 /// targets is signed as the root says, also when only the root is new: then it is a stored file, and

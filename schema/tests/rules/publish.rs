@@ -404,7 +404,7 @@ fn names_of_delegated_roles_are_creatable_and_free() {
         code(judge(&head, &batch(&[("targets", &file), (name, &first)])))
     };
     assert_eq!(delegating("web"), "accepted");
-    for bad in ["1.root", "a/b", "web.json", "Mirrors", ".web"] {
+    for bad in ["1.web", "a/b", "web.json", "Mirrors", ".web"] {
         assert_eq!(delegating(bad), "role_name", "{bad}");
     }
     assert_eq!(delegating("Docs"), "role_name_taken");

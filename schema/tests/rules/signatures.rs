@@ -27,6 +27,43 @@ fn a_root_is_signed_by_the_root_before_it_and_by_itself() {
     }
 }
 
+/// A root of this version whose root key is the second of these, signed by both.
+fn root_by(number: u64, [before, own]: [u8; 2]) -> Vec<u8> {
+    let mut root = root(number);
+    root.keys.extend(keys(&[own]));
+    root.roles.root = role_keys(&[own], 1);
+    sign(&Unsigned::of(&root), &[before, own])
+}
+
+#[test]
+fn several_roots_are_published_at_once_each_signed_by_the_one_before_it() {
+    let (second, third) = (root_by(2, [ROOT, 9]), root_by(3, [9, 10]));
+    let fourth = root_by(4, [10, 11]);
+    let outcome = |parts: &[(&str, &[u8])]| code(judge(&Collection::new().head(), &batch(parts)));
+    let whole: [(&str, &[u8]); 3] = [("2.root", &second), ("3.root", &third), ("root", &fourth)];
+    assert_eq!(outcome(&whole), "accepted");
+    assert_eq!(outcome(&whole[..2]), "no_newest_root");
+    assert_eq!(outcome(&whole[1..]), "version_conflict");
+    assert_eq!(outcome(&[whole[0], whole[2]]), "version_conflict");
+    let stranger = root_by(3, [8, 9]);
+    assert_eq!(outcome(&[whole[0], ("3.root", &stranger), whole[2]]), "threshold_not_met");
+    let unsigned = root_by(3, [9, 12]);
+    assert_eq!(outcome(&[whole[0], ("3.root", &unsigned), whole[2]]), "threshold_not_met");
+    // Clients read each of them; the signer signs for the last one.
+    let mut odd = root(3);
+    odd.consistent_snapshot = Some(false);
+    let odd = sign(&Unsigned::of(&odd), &[9, ROOT]);
+    let fourth = root_by(4, [ROOT, 11]);
+    let judged = outcome(&[whole[0], ("3.root", &odd), ("root", &fourth)]);
+    assert_eq!(judged, "not_consistent_snapshot");
+    let mut others = root(3);
+    others.roles.timestamp = role_keys(&[12], 1);
+    others.keys.extend(keys(&[12]));
+    let others = sign(&Unsigned::of(&others), &[9, ROOT]);
+    assert_eq!(outcome(&[whole[0], ("3.root", &others), ("root", &fourth)]), "accepted");
+    assert_eq!(outcome(&[whole[0], ("root", &others)]), "online_keys_not_held");
+}
+
 /// A root whose targets role has these keys.
 fn with_targets_keys(seeds: &[u8], threshold: u32) -> Unsigned {
     changed_root(|root: &mut Root| {
