@@ -11,7 +11,6 @@ use notary_schema::name::{RoleName, Version};
 use notary_schema::path::{Candidate, PathPattern, PathSet};
 use notary_schema::publish::{Head, StoredFile};
 use notary_schema::role::{Authority, DelegatedRole, SuccinctRoles, Targets};
-use notary_schema::threshold::RevokedKeys;
 use notary_schema::trusted::TrustedSet;
 
 pub(crate) use divided::PresentBins;
@@ -195,13 +194,8 @@ impl View {
             };
             files.insert(role, stored);
         }
-        Some(Head {
-            root: self.trusted.root().clone(),
-            timestamp: self.trusted.timestamp()?.clone(),
-            snapshot,
-            files,
-            revoked: RevokedKeys::default(),
-        })
+        let (root, timestamp) = (self.trusted.root().clone(), self.trusted.timestamp()?.clone());
+        Some(Head::new(root, snapshot, timestamp, files))
     }
 }
 

@@ -9,10 +9,11 @@ use std::sync::Arc;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
-use notary_schema::name::{Gun, RoleName, Version};
+use notary_schema::name::{Gun, RoleName};
 use notary_schema::online::LifetimeRefusal;
 use notary_schema::publish::Refusal;
 use notary_schema::publish::proposal::ProposalRefusal;
+use notary_schema::role::FileMeta;
 use notary_schema::wire::ProposalState;
 use serde_json::{Map, Value, json};
 
@@ -23,8 +24,6 @@ use crate::store::StoreError;
 
 /// Seconds after which a busy server may be asked again.
 const RETRY_SECONDS: u64 = 1;
-/// The stable word for a database that is behind the signer's memory.
-pub(crate) const SIGNER_AHEAD: &str = "signer_ahead";
 
 /// Why a request is not answered with what it asked for.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -107,6 +106,21 @@ pub enum ServiceError {
         /// The name of the file.
         name: String,
     },
+    /// The collection lists a file that was lost when the database was set back.
+    #[error(
+        "version {} of {role} of {gun} was lost when the database of the server was set back to an \
+         older copy; whoever has it brings it with `notary repair {gun}`, and a version after it \
+         replaces it",
+        listed.version
+    )]
+    LostFile {
+        /// The collection.
+        gun: Gun,
+        /// The role.
+        role: RoleName,
+        /// What is listed.
+        listed: FileMeta,
+    },
     /// The path is not one of this service.
     #[error("there is nothing at this path; collections are under /v2/NAME/_trust/")]
     UnknownPath,
@@ -153,21 +167,6 @@ pub enum ServiceError {
         code: String,
         /// The signer's sentence.
         reason: String,
-    },
-    /// The signer remembers more than the database holds.
-    #[error(
-        "the signer has signed version {remembered} of {role}, the database of this server holds \
-         {} of it: it looks restored from an old backup; restore a newer one, or have the \
-         operator compare it with the signer's memory",
-        held.map_or("nothing".into(), |held| held.to_string())
-    )]
-    SignerAhead {
-        /// The role.
-        role: String,
-        /// The version in the signer's memory.
-        remembered: Version,
-        /// The version here.
-        held: Option<Version>,
     },
     /// A release of the collection waits for a signer that refuses it.
     #[error("a release of this collection waits: {reason}; it is tried again in {seconds} s")]
@@ -235,6 +234,7 @@ impl ServiceError {
             ServiceError::TooManyRevocations(_) => (StatusCode::FORBIDDEN, "too_many_revocations"),
             ServiceError::Proposal(refusal) => (proposal_status(refusal), refusal.code()),
             ServiceError::UnknownFile { .. } => (StatusCode::NOT_FOUND, "unknown_file"),
+            ServiceError::LostFile { .. } => (StatusCode::NOT_FOUND, "lost_in_restore"),
             ServiceError::UnknownPath => (StatusCode::NOT_FOUND, "unknown_path"),
             ServiceError::Malformed(_) => (StatusCode::BAD_REQUEST, "malformed_request"),
             ServiceError::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
@@ -249,7 +249,6 @@ impl ServiceError {
                 (StatusCode::SERVICE_UNAVAILABLE, trouble.code())
             }
             ServiceError::SignerRefused { .. } => (StatusCode::BAD_GATEWAY, "signer_refused"),
-            ServiceError::SignerAhead { .. } => (StatusCode::BAD_GATEWAY, SIGNER_AHEAD),
             ServiceError::ReleaseWaits { .. } => (StatusCode::SERVICE_UNAVAILABLE, "release_waits"),
             ServiceError::Store(error) => match **error {
                 StoreError::Corrupt { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
@@ -290,8 +289,10 @@ impl ServiceError {
             ServiceError::SignerRefused { code, .. } | ServiceError::ReleaseWaits { code, .. } => {
                 json!({ "signer_code": code })
             }
-            ServiceError::SignerAhead { role, remembered, held } => {
-                json!({ "role": role, "remembered_version": remembered, "held_version": held })
+            ServiceError::LostFile { role, listed, .. } => lost_members(role, listed),
+            ServiceError::Refused(Refusal::Lost { role, listed, .. }) => lost_members(role, listed),
+            ServiceError::Refused(Refusal::DelegatorLost { role, delegator }) => {
+                json!({ "role": role, "delegator": delegator })
             }
             _ => Value::Null,
         }
@@ -318,6 +319,11 @@ impl ServiceError {
         };
         Draft { code, detail: text, more, internal: None }
     }
+}
+
+fn lost_members(role: &RoleName, listed: &FileMeta) -> Value {
+    let sha256 = listed.hashes.as_ref().and_then(|hashes| hashes.sha256());
+    json!({ "role": role, "lost_version": listed.version, "lost_sha256": sha256 })
 }
 
 fn proposal_status(refusal: &ProposalRefusal) -> StatusCode {
@@ -351,7 +357,9 @@ fn closed_in_words(state: ProposalState) -> &'static str {
 /// conflict is 409; every other rule is 422.
 fn refusal_status(refusal: &Refusal) -> StatusCode {
     match refusal {
-        Refusal::VersionConflict { .. } => StatusCode::CONFLICT,
+        Refusal::VersionConflict { .. } | Refusal::Lost { .. } | Refusal::DelegatorLost { .. } => {
+            StatusCode::CONFLICT
+        }
         Refusal::Unreadable { .. } | Refusal::RepeatedPart(_) | Refusal::OnlineRole(_) => {
             StatusCode::BAD_REQUEST
         }
@@ -405,10 +413,4 @@ impl ResponseError for ServiceError {
         response.extensions_mut().insert(self.draft());
         response
     }
-}
-
-/// Where a role is named in an error of the signer's memory.
-pub(crate) fn role_of_entry(file_name: &str) -> String {
-    let name = file_name.strip_suffix(".json").unwrap_or(file_name);
-    RoleName::parse(name).map_or_else(|_| name.to_owned(), |role| role.to_string())
 }

@@ -11,7 +11,7 @@
 //! - [`signer_client`]: the signer, and what is believed of its answers
 //! - [`store`]: what outlives the process
 //! - [`served`]: what GETs are answered from
-//! - [`refresh`]: the work in the background
+//! - [`refresh`], [`survey`]: the work in the background
 //! - [`error`], [`problem`], [`panics`], [`telemetry`], [`tls`]: outcomes, mistakes, the log, certificates
 //! - [`commands`]: the command line
 
@@ -32,6 +32,7 @@ pub mod served;
 pub mod signer_client;
 pub mod startup;
 pub mod store;
+pub mod survey;
 pub mod telemetry;
 pub mod tls;
 

@@ -21,6 +21,7 @@ use crate::panics::caught;
 use crate::publish::{Publisher, Unfinished};
 use crate::served::Live;
 use crate::startup::Service;
+use crate::survey::survey;
 
 /// How many collections are worked on at once.
 const AT_ONCE: usize = 4;
@@ -32,14 +33,33 @@ pub async fn run(service: Arc<Service>) {
     slots.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let between = Duration::from_secs(refresh.interval_seconds);
     let mut next_refresh = Instant::now();
+    let mut is_surveyed = false;
     loop {
         slots.tick().await;
+        if !is_surveyed {
+            is_surveyed = caught(look_back(&service)).await.unwrap_or(false);
+        }
         let is_due = Instant::now() >= next_refresh;
         if is_due {
             next_refresh = Instant::now() + between;
         }
         if let Err(panic) = caught(round(&service, is_due)).await {
             tracing::error!(panic, "a round of the background work ended early");
+        }
+    }
+}
+
+/// Compares all collections with the signer's memory; answers whether that is done.
+async fn look_back(service: &Arc<Service>) -> bool {
+    match survey(&service.publisher).await {
+        Ok(0) => true,
+        Ok(behind) => {
+            tracing::warn!(behind, "collections were behind the signer's memory");
+            true
+        }
+        Err(error) => {
+            tracing::warn!(%error, "not all collections were compared with the signer's memory");
+            false
         }
     }
 }

@@ -19,8 +19,7 @@ use notary_schema::publish::{Head, StoredFile};
 
 use crate::signer_client::Release;
 use crate::store::{
-    Collection, CollectionId, Committed, FileBytes, RoleFile, State, Store, StoreResult,
-    is_kept_open,
+    Collection, CollectionId, FileBytes, RoleFile, State, Store, StoreResult, is_kept_open,
 };
 
 /// What a parsed file takes in memory, as a multiple of its bytes.
@@ -40,33 +39,31 @@ pub struct Live {
 }
 
 impl Live {
-    /// The current version of a role's file.
+    /// The current version of a role's file, also where that is lost.
     pub fn version(&self, role: &RoleName) -> Option<Version> {
         match role.as_str() {
-            "root" => Some(self.head.root.version()),
             "snapshot" => Some(self.head.snapshot.version()),
             "timestamp" => Some(self.head.timestamp.version()),
-            _ => self.head.files.get(role).map(|file| file.version),
+            _ => self.head.version(role),
         }
     }
 
-    /// The collection after a commit; `before` is absent for the first.
-    pub fn after(before: Option<&Live>, release: &Release, committed: &Committed) -> Live {
-        let mut files = before.map_or_else(BTreeMap::new, |live| live.head.files.clone());
-        let mut root = before.map(|live| live.head.root.clone());
+    /// What a collection consists of after the commit of a release; `before` is absent for the first.
+    pub fn head_after(before: Option<&Head>, release: &Release) -> Head {
+        let mut files = before.map_or_else(BTreeMap::new, |head| head.files.clone());
+        let mut root = before.map(|head| head.root.clone());
         apply(release.prepared().files(), &mut root, &mut files);
         for (role, file) in &mut files {
             file.file = file.file.take().filter(|file| is_kept_open(role, file));
         }
-        let snapshot = release.snapshot().or(before.map(|live| &live.head.snapshot));
-        let head = Head {
-            root: root.expect("a first release has a root"),
-            snapshot: snapshot.expect("a first release has a snapshot").clone(),
-            timestamp: release.timestamp().clone(),
-            files,
-            revoked: committed.revoked().clone(),
-        };
-        Live { collection: committed.collection().clone(), head: Arc::new(head) }
+        let snapshot = release.snapshot().or(before.map(|head| &head.snapshot));
+        let root = root.expect("a first release has a root");
+        let snapshot = snapshot.expect("a first release has a snapshot").clone();
+        let timestamp = release.timestamp().clone();
+        match before {
+            Some(before) => before.with(root, snapshot, timestamp, files),
+            None => Head::new(root, snapshot, timestamp, files),
+        }
     }
 
     fn weight(&self) -> u64 {

@@ -173,6 +173,12 @@ pub async fn sign(
     stop: &(dyn Fn(StopPoint) + Send + Sync),
 ) -> Result<Release, SignFailure> {
     let plan = prepared.plan();
+    // Before the first request: what only one of both roles can be signed for would be signed again
+    // and again, each time under a higher version.
+    if let Some(planned) = &plan.snapshot {
+        require_reachable(OnlineRole::Snapshot, &planned.keyids, root)?;
+    }
+    require_reachable(OnlineRole::Timestamp, &plan.timestamp.keyids, root)?;
     let snapshot = match &plan.snapshot {
         Some(PlannedSnapshot { signed, keyids, .. }) => {
             let role = OnlineRole::Snapshot;
@@ -190,6 +196,23 @@ pub async fn sign(
     Ok(Release { prepared, snapshot, timestamp: Arc::new(timestamp) })
 }
 
+/// Refuses keys whose signatures do not reach the threshold of the root.
+fn require_reachable(role: OnlineRole, keyids: &[KeyId], root: &Root) -> Result<(), SignFailure> {
+    let listed = root.role_keys(&role.name()).expect("a root lists the online roles");
+    let held = keyids.iter().filter(|keyid| listed.keyids.contains(*keyid)).count();
+    let threshold = listed.threshold.get();
+    if held >= threshold as usize {
+        return Ok(());
+    }
+    let reason = format!(
+        "the signer holds {held} of the keys that the root lists for {}, fewer than its threshold of \
+         {threshold}",
+        role.name()
+    );
+    let error = SignerError::Refused { code: NO_KEY.into(), reason };
+    Err(SignFailure::Signer { role, error })
+}
+
 async fn request<T: Role>(
     signer: &dyn Signer,
     prepared: &Prepared,
@@ -198,12 +221,6 @@ async fn request<T: Role>(
     signed: &[u8],
     root: &Root,
 ) -> Result<Envelope<T>, SignFailure> {
-    if keyids.is_empty() {
-        let reason =
-            format!("the signer holds none of the keys that the root lists for {}", role.name());
-        let error = SignerError::Refused { code: NO_KEY.into(), reason };
-        return Err(SignFailure::Signer { role, error });
-    }
     let collection = prepared.collection();
     let text = String::from_utf8(signed.to_vec()).expect("a document is UTF-8");
     let request = SignRequest {

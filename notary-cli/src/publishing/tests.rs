@@ -230,7 +230,7 @@ async fn a_definite_answer_ends_the_flight_and_another_one_does_not() {
         (413, "too_large", 1, false, false),
         (502, "signer_refused", 1, false, false),
         (409, "collection_deleted", 3, false, false),
-        (502, "signer_ahead", 1, true, false),
+        (409, "lost_in_restore", 3, false, false),
         (503, "busy", 4, true, true),
     ] {
         let world = World::new().await.impatient();

@@ -22,8 +22,8 @@ pub async fn healthz(request: HttpRequest) -> Result<HttpResponse, ServiceError>
 
 /// GET `/readyz`: 200 when a publish can be expected to work: the database answers, and the signer
 /// does and allows the configured lifetimes; else 503 with the same document. Collections with an
-/// unfinished release are named and do not make the others unready; of names that not everybody may
-/// know, it is told how many have one.
+/// unfinished release, or with files that were lost when the database was set back, are named and do
+/// not make the others unready; of names that not everybody may know, it is told how many there are.
 #[utoipa::path(
     get, path = "/readyz",
     responses(
@@ -46,6 +46,14 @@ pub async fn readyz(
         Ok(()) => service.store.slots().await?,
         Err(_) => Vec::new(),
     };
+    let incomplete = match &database {
+        Ok(()) => service.store.incomplete().await?,
+        Err(_) => Vec::new(),
+    };
+    let (incomplete, others_incomplete): (Vec<_>, Vec<_>) =
+        incomplete.into_iter().partition(|collection| collection.is_public);
+    let incomplete: Vec<_> =
+        incomplete.into_iter().map(|it| json!({ "gun": it.gun, "lost_files": it.lost })).collect();
     let seconds = |time: DateTime<Utc>| time.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
     let (named, others): (Vec<_>, Vec<_>) = slots.into_iter().partition(|slot| slot.is_public);
     let unfinished: Vec<_> = named
@@ -64,6 +72,8 @@ pub async fn readyz(
         "signer": signer.map_or_else(|error| error, |()| "ok".into()),
         "unfinished_releases": unfinished,
         "other_unfinished_releases": others.len(),
+        "incomplete_collections": incomplete,
+        "other_incomplete_collections": others_incomplete.len(),
     });
     Ok(match ready {
         true => HttpResponse::Ok().json(body),

@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use notary_schema::name::{Gun, RoleName};
-use notary_schema::wire::{CollectionInfo, CollectionSummary, Page};
+use notary_schema::role::FileMeta;
+use notary_schema::wire::{CollectionInfo, CollectionSummary, LostFile, Page};
 
 use super::{Readable, collection_path, json_of, page, query, readable_names};
 use crate::error::ServiceError;
@@ -64,6 +65,7 @@ pub async fn collection(
     let wanted = wanted_roles(&request)?;
     let live = Readable::find(&service, &request, &gun).await?.live(&gun)?;
     let slot = service.store.slot(&live.collection).await?;
+    let online_keys = service.store.online_keys(live.collection.id).await?;
     let list = RoleList::of(&live.head, wanted, now);
     let info = CollectionInfo {
         gun,
@@ -73,6 +75,8 @@ pub async fn collection(
         bins: list.bins,
         keys: list.keys,
         lifetimes: service.publisher.lifetimes_of(&live.collection),
+        lost: live.head.lost.iter().map(lost_file).collect(),
+        lost_root: online_keys.iter().any(|key| key.is_found),
         unfinished: slot.map(|slot| notary_schema::wire::UnfinishedRelease {
             prepared_at: slot.prepared_at(),
             reason: slot.pause().map(|pause| pause.reason.clone()),
@@ -80,6 +84,15 @@ pub async fn collection(
         }),
     };
     Ok(json_of(live.collection.is_public, &info))
+}
+
+fn lost_file((role, listed): (&RoleName, &FileMeta)) -> LostFile {
+    LostFile {
+        name: role.clone(),
+        version: listed.version,
+        length: listed.length,
+        sha256: listed.hashes.as_ref().and_then(|it| it.sha256()).map(str::to_owned),
+    }
 }
 
 /// The roles of `role=`; `None` where all are wanted.

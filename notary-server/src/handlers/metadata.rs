@@ -62,8 +62,8 @@ pub async fn file(
     };
     let (role, versioned) = asked.ok_or_else(unknown)?;
     let version = versioned.or_else(|| found.current(&role)).ok_or_else(unknown)?;
-    let file = service.served.file(id, role, version).await?;
-    let file = file.ok_or_else(unknown)?;
+    let file = service.served.file(id, role.clone(), version).await?;
+    let file = file.ok_or_else(|| found.lost(&role, version).unwrap_or_else(unknown))?;
     let cache_control = match found.is_public() {
         true => cache_control(&service, &file, versioned.is_some()),
         false => PRIVATE,

@@ -86,6 +86,14 @@ impl Readable {
         }
     }
 
+    /// That a file is lost, where it is.
+    fn lost(&self, role: &RoleName, version: Version) -> Option<ServiceError> {
+        let Readable::Live(live) = self else { return None };
+        let listed = live.head.lost.get(role).filter(|listed| listed.version == version)?;
+        let (gun, role) = (live.collection.gun.clone(), role.clone());
+        Some(ServiceError::LostFile { gun, role, listed: listed.clone() })
+    }
+
     /// The collection, unless it is a tombstone.
     fn live(self, gun: &Gun) -> Result<Arc<Live>, ServiceError> {
         match self {

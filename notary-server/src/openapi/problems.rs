@@ -22,9 +22,9 @@ const TOMBSTONE: &[Codes] = &[(404, &["collection_deleted"])];
 const ON_TOMBSTONE: &[Codes] = &[(409, &["collection_deleted"])];
 /// A body that is too long or too slow.
 const BODY: &[Codes] = &[(408, &["body_timeout", "timeout"]), (413, &["too_large"])];
-/// A signer that is needed: away, unwilling, or ahead.
+/// A signer that is needed: away, or unwilling.
 const SIGNER: &[Codes] = &[
-    (502, &["signer_refused", "signer_ahead"]),
+    (502, &["signer_refused"]),
     (
         503,
         &[
@@ -41,7 +41,7 @@ const WAITS: &[Codes] = &[(503, &["release_waits"])];
 /// The rules of publishing.
 const RULES: &[Codes] = &[
     (400, &["unreadable", "repeated_part", "online_role"]),
-    (409, &["version_conflict"]),
+    (409, &["delegator_lost", "lost_in_restore", "version_conflict"]),
     (413, &["too_many"]),
     (
         422,
@@ -102,7 +102,7 @@ refusals! {
     /// The events of one collection or tombstone.
     Events: ANY, TOKEN, COLLECTION;
     /// Files.
-    Files: ANY, TOKEN, COLLECTION, TOMBSTONE, &[(404, &["unknown_file"])];
+    Files: ANY, TOKEN, COLLECTION, TOMBSTONE, &[(404, &["lost_in_restore", "unknown_file"])];
     /// The list of tokens.
     Tokens: ANY, TOKEN, GRANT;
     /// One token.

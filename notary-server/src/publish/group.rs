@@ -10,8 +10,8 @@ use notary_schema::online::{Overlap, Rotation};
 use notary_schema::publish::{Accepted, Adopted, Head};
 
 use super::judge::{Judged, Verdict};
-use super::plan::{Keys, plan, plan_anew, require_whole, versions_after};
-use super::roll::Unfinished;
+use super::plan::{Keys, plan, plan_anew, planned_snapshot, require_whole, versions_after};
+use super::roll::{Rebuilt, Unfinished};
 use super::{Ground, Publisher, Room, Waiting, answer};
 use crate::StopPoint;
 use crate::error::ServiceError;
@@ -60,7 +60,7 @@ impl Next {
         self.head = None;
         let files = std::mem::take(&mut self.files).into_iter().map(RoleFile::closed).collect();
         let overlap = std::mem::take(&mut self.rotation).taken_away;
-        Joining { files, overlap, by: self.publishers() }
+        Joining { files, overlap, by: self.publishers(), leaving: Vec::new() }
     }
 
     /// The tokens of those who bring something new, each once.
@@ -124,12 +124,12 @@ fn files_of(accepted: Accepted) -> Vec<RoleFile> {
 
 /// A head with files laid over it.
 fn with_files(head: &Head, files: &[RoleFile]) -> Head {
-    let mut head = head.clone();
-    let mut root = Some(head.root.clone());
+    let (mut root, mut all) = (Some(head.root.clone()), head.files.clone());
     // The rules may want to look into them, and they are not where others are loaded from.
-    apply(&files.iter().map(RoleFile::opened).collect::<Vec<_>>(), &mut root, &mut head.files);
-    head.root = root.expect("it had one");
-    head
+    apply(&files.iter().map(RoleFile::opened).collect::<Vec<_>>(), &mut root, &mut all);
+    let root = root.expect("it had one");
+    let (snapshot, timestamp) = (head.snapshot.clone(), head.timestamp.clone());
+    head.with(root, snapshot, timestamp, all)
 }
 
 impl Publisher {
@@ -277,9 +277,9 @@ impl Publisher {
             }
         };
         if let Some(next) = &next.head {
-            require_whole(&next.files, &plan)?;
+            require_whole(next, &plan)?;
         }
-        let Joining { files, overlap, by } = next.close();
+        let Joining { files, overlap, by, .. } = next.close();
         let slot = NewSlot { purpose: Purpose::Publish, files, plan, overlap, by };
         let prepared = self.prepare(ground, slot, now).await?;
         self.roll_forward(prepared, ground.live.as_ref(), now).await
@@ -316,7 +316,7 @@ impl Publisher {
             true => live.head.clone(),
             false => Arc::new(with_files(&live.head, &files)),
         };
-        require_whole(&head.files, &plan)?;
+        require_whole(&head, &plan)?;
         if due == Due::Timestamp {
             plan.snapshot = None;
         }
@@ -364,7 +364,11 @@ impl Publisher {
             return Ok(());
         };
         // Judged on what the collection will be once the slot is committed.
-        let head = Arc::new(with_files(&live.head, prepared.files()));
+        let mut head = with_files(&live.head, prepared.files());
+        if let Some(planned) = planned_snapshot(prepared.plan()) {
+            head = head.expecting(&planned);
+        }
+        let head = Arc::new(head);
         let with_slot = Arc::new(Live { collection: live.collection.clone(), head });
         let collection = ground.collection.clone();
         let joined = Ground { collection, live: Some(with_slot), replaces: None };
@@ -383,8 +387,11 @@ impl Publisher {
         next: &mut Next,
         now: DateTime<Utc>,
     ) -> Result<Arc<Live>, Unfinished> {
-        let prepared = self.rebuild(prepared, Some(live), next.close(), now).await?;
-        self.roll_forward(prepared, Some(live), now).await
+        match self.rebuild(prepared, Some(live), next.close(), now).await? {
+            Rebuilt::AsJudged(prepared) => self.roll_forward(prepared, Some(live), now).await,
+            // What joined was judged without knowing that.
+            Rebuilt::SetBack(_) => Err(Unfinished::Moved),
+        }
     }
 }
 

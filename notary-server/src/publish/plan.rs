@@ -9,7 +9,7 @@ use notary_schema::envelope::Envelope;
 use notary_schema::json;
 use notary_schema::name::RoleName;
 use notary_schema::online::{self, HeldKeys, Lifetimes, Overlap, Plan, Signing, Versions};
-use notary_schema::publish::{Head, StoredFile, first_unlisted, snapshot_entries};
+use notary_schema::publish::{Head, snapshot_entries};
 use notary_schema::role::{Root, Snapshot, Targets};
 use notary_schema::wire::KeyState;
 
@@ -26,7 +26,7 @@ pub(super) fn versions_after(head: Option<&Head>) -> Result<Versions, ServiceErr
     above.map_err(|error| ServiceError::Internal(error.to_string()))
 }
 
-/// Plans both online roles over the head with these files applied.
+/// Plans both online roles over the head with these files applied: what is lost stays listed.
 pub(super) fn plan(
     head: Option<&Head>,
     files: &[RoleFile],
@@ -37,7 +37,8 @@ pub(super) fn plan(
 ) -> Plan {
     let previous = head.map(|head| head.snapshot.signed());
     let root = next_root(head, files);
-    let entries = snapshot_entries(head, newest(files));
+    let lost = head.map_or_else(BTreeMap::new, |head| head.lost.clone());
+    let entries = lost.into_iter().chain(snapshot_entries(head, newest(files)));
     let signing = Signing { root: &root, held: &keys.held, overlap: &keys.overlap };
     online::plan(previous, entries, signing, lifetimes, versions, now)
 }
@@ -62,7 +63,8 @@ pub(super) fn plan_anew(
 pub(super) struct Keys {
     /// Those that the signer would sign with.
     pub(super) held: HeldKeys,
-    /// Those that roots have taken away and that sign on, the latest ones first.
+    /// Those that roots have taken away and that sign on, the latest ones first; then those of a root
+    /// that was lost, for clients that have it.
     pub(super) overlap: Overlap,
 }
 
@@ -72,8 +74,10 @@ impl Keys {
         let begun = now.checked_sub_signed(lifetimes.overlap()).unwrap_or(DateTime::<Utc>::MIN_UTC);
         let named = |key: &OnlineKey| (key.role, key.keyid.clone());
         let lasting = keys.iter().filter(|key| key.taken_away_at.is_some_and(|at| at > begun));
+        let of_lost_roots = keys.iter().filter(|key| key.is_found && key.taken_away_at.is_none());
+        let overlap = lasting.chain(of_lost_roots).map(named).collect();
         let usable = keys.iter().filter(|key| key.state != KeyState::Retired);
-        Keys { held: usable.map(named).collect(), overlap: lasting.map(named).collect() }
+        Keys { held: usable.map(named).collect(), overlap }
     }
 
     /// The same, and keys that a root takes away which is not committed yet.
@@ -105,18 +109,19 @@ pub(super) fn newest(files: &[RoleFile]) -> BTreeMap<RoleName, Arc<Envelope<Targ
     targets.collect()
 }
 
+/// The snapshot of a plan, read.
+pub(super) fn planned_snapshot(plan: &Plan) -> Option<Snapshot> {
+    let planned = plan.snapshot.as_ref()?;
+    Some(json::read(&planned.signed).expect("we wrote it"))
+}
+
 /// The whole next head as a client would see it: the planned snapshot lists exactly the current file
 /// of every role. What does not is never signed.
-pub(super) fn require_whole(
-    files: &BTreeMap<RoleName, StoredFile>,
-    plan: &Plan,
-) -> Result<(), ServiceError> {
-    let Some(planned) = &plan.snapshot else { return Ok(()) };
-    let snapshot: Snapshot = json::read(&planned.signed).expect("we wrote it");
-    match first_unlisted(files, &snapshot) {
-        Some((role, file)) => Err(ServiceError::Internal(format!(
-            "the next snapshot does not list {role} {} of the database",
-            file.version
+pub(super) fn require_whole(head: &Head, plan: &Plan) -> Result<(), ServiceError> {
+    let Some(snapshot) = planned_snapshot(plan) else { return Ok(()) };
+    match head.first_unlisted(&snapshot) {
+        Some(role) => Err(ServiceError::Internal(format!(
+            "the next snapshot does not list {role} as it is in the database"
         ))),
         None => Ok(()),
     }

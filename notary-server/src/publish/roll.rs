@@ -6,21 +6,24 @@
 //! same files. Where the signer refuses the bytes of a slot, [`consequence`] says what becomes of
 //! it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use notary_schema::envelope::Envelope;
 use notary_schema::json;
-use notary_schema::name::Version;
-use notary_schema::online::{OnlineRole, Plan, PlannedSnapshot, Versions, accept_answer};
+use notary_schema::name::{RoleName, Version};
+use notary_schema::online::{
+    OnlineRole, Plan, PlannedSnapshot, Versions, accept_answer, floors, next_snapshot,
+};
 use notary_schema::publish::Head;
-use notary_schema::role::{Snapshot, Timestamp};
+use notary_schema::role::{FileMeta, Snapshot, Timestamp};
 use notary_schema::wire::{RememberedFile, SignerMemory, refusal_code};
 
-use super::plan::{next_root, plan, plan_anew, versions_after};
+use super::plan::{next_root, plan, plan_anew, planned_snapshot, versions_after};
 use super::{Ground, Publisher};
 use crate::StopPoint;
-use crate::error::{SIGNER_AHEAD, ServiceError, role_of_entry};
+use crate::error::ServiceError;
 use crate::served::Live;
 use crate::signer_client::{self, NO_KEY, Release, SignFailure, SignerError, Trouble};
 use crate::store::{Collection, Joining, Pause, Prepared, RoleFile};
@@ -37,6 +40,15 @@ pub(crate) enum Unfinished {
     Failed(ServiceError),
     /// The signer refuses it for the time being. A publish with a new root may join it.
     Waits(Box<Prepared>, ServiceError),
+}
+
+/// A slot with a new plan.
+#[derive(Debug)]
+pub(super) enum Rebuilt {
+    /// All that was accepted is in it.
+    AsJudged(Prepared),
+    /// The database was set back: what was accepted before that was known has left it.
+    SetBack(Prepared),
 }
 
 impl<E: Into<ServiceError>> From<E> for Unfinished {
@@ -121,10 +133,13 @@ impl Publisher {
             let error = waits(pause, now);
             return Err(Unfinished::Waits(Box::new(prepared), error));
         }
-        let mut is_new_plan = false;
+        let (mut is_new_plan, mut is_set_back) = (false, false);
         loop {
             let (code, reason) = match self.attempt(&prepared, before, now).await {
-                Ok(release) => return self.commit(release, before, now).await,
+                Ok(release) => {
+                    let live = self.commit(release, before, now).await?;
+                    return if is_set_back { Err(Unfinished::Moved) } else { Ok(live) };
+                }
                 Err(Then::Keep(error)) => return Err(ServiceError::from(error).into()),
                 Err(Then::Drop { code, reason }) => {
                     let dropped = self.store.drop_slot(&prepared).await?;
@@ -140,19 +155,12 @@ impl Publisher {
                 let seconds = 2i64.saturating_pow(prepared.rebuilds());
                 return Err(self.wait(prepared, (code, reason), seconds, now).await);
             }
-            prepared = match self.rebuild(&prepared, before, Joining::default(), now).await {
-                Ok(rebuilt) => rebuilt,
-                Err(Unfinished::Failed(error @ ServiceError::SignerAhead { .. })) => {
-                    // No plan was stored, so the time since it stands there makes the pauses grow.
-                    let seconds = (now - prepared.prepared_at()).num_seconds() + 2;
-                    let reason = (SIGNER_AHEAD.to_owned(), error.to_string());
-                    let waits = self.wait(prepared, reason, seconds, now).await;
-                    return Err(match waits {
-                        Unfinished::Waits(prepared, _) => Unfinished::Waits(prepared, error),
-                        other => other,
-                    });
+            prepared = match self.rebuild(&prepared, before, Joining::default(), now).await? {
+                Rebuilt::AsJudged(prepared) => prepared,
+                Rebuilt::SetBack(prepared) => {
+                    is_set_back = true;
+                    prepared
                 }
-                Err(unfinished) => return Err(unfinished),
             };
             is_new_plan = true;
         }
@@ -188,7 +196,9 @@ impl Publisher {
         now: DateTime<Utc>,
     ) -> Result<Arc<Live>, Unfinished> {
         let release = Arc::new(release);
-        let committed = match self.store.commit(release.clone(), now).await {
+        let mut head = Live::head_after(before.map(|live| live.head.as_ref()), &release);
+        let lost = head.lost.len() as u64;
+        let committed = match self.store.commit(release.clone(), lost, now).await {
             Ok(Some(committed)) => committed,
             Ok(None) => return Err(Unfinished::Moved),
             // Unknown: only the slot can tell whether it happened.
@@ -201,7 +211,9 @@ impl Publisher {
                 });
             }
         };
-        let live = Arc::new(Live::after(before.map(Arc::as_ref), &release, &committed));
+        head.revoked = committed.revoked().clone();
+        let collection = committed.collection().clone();
+        let live = Arc::new(Live { collection, head: Arc::new(head) });
         self.served.replace(live.clone());
         tracing::info!(
             gun = %live.collection.gun,
@@ -224,25 +236,36 @@ impl Publisher {
         before: Option<&Arc<Live>>,
         joining: Joining,
         now: DateTime<Utc>,
-    ) -> Result<Prepared, Unfinished> {
+    ) -> Result<Rebuilt, Unfinished> {
         let collection = prepared.collection();
         let memory = self.signer.memory(&collection.gun, &collection.incarnation).await;
         let memory = memory.map_err(ServiceError::from)?;
         let memory = Remembered::read(memory)?;
         let head = before.map(|live| live.head.as_ref());
-        let files: Vec<RoleFile> = prepared.files().iter().chain(&joining.files).cloned().collect();
+        let planned = planned_snapshot(prepared.plan());
+        let listed = planned.as_ref().or(head.map(|head| head.snapshot.signed()));
+        let lost = memory.beyond(listed);
+        let has_files = !prepared.files().is_empty() || !joining.files.is_empty();
+        let is_set_back = head.is_some() && !lost.is_empty() && has_files;
+        let (files, joining) = match head.filter(|_| !lost.is_empty()) {
+            None => (prepared.files().iter().chain(&joining.files).cloned().collect(), joining),
+            Some(_) => found(prepared.files(), memory.snapshot.as_ref().map(Envelope::signed)),
+        };
+        // Also what the slot lists and the head does not, where it was found before.
+        let floors = memory.beyond(head.map_or(listed, |head| Some(head.snapshot.signed())));
+        let head = head.map(|head| expecting(head, &floors));
+        let head = head.as_ref();
         let keys = self.keys_now(collection).await?.and(prepared.overlap()).and(&joining.overlap);
         let (versions, lifetimes) = (memory.versions_after(head)?, self.lifetimes_of(collection));
-        let mut next = match (head, &prepared.plan().snapshot) {
+        let mut next = match (head, &planned) {
             // No head says how far clients have seen: what was planned does.
             (None, Some(planned)) => {
-                let entries: Snapshot = json::read(&planned.signed).expect("we wrote it");
                 let versions = versions.no_lower_than(prepared.plan());
+                let entries = with_floors(planned, &floors);
                 plan_anew(&entries, &files, &keys, &lifetimes, versions, now)
             }
             _ => plan(head, &files, &keys, &lifetimes, versions, now),
         };
-        memory.require_below(&next)?;
         if joining.files.is_empty() {
             let root = next_root(head, &files);
             match &prepared.plan().snapshot {
@@ -254,7 +277,12 @@ impl Publisher {
             }
         }
         let rebuilt = self.store.rebuild(prepared, next, joining).await?;
-        rebuilt.ok_or(Unfinished::Moved)
+        let rebuilt = rebuilt.ok_or(Unfinished::Moved)?;
+        if !lost.is_empty() {
+            let gun = &collection.gun;
+            tracing::error!(%gun, lost = lost.len(), "the database was set back to an older copy");
+        }
+        Ok(if is_set_back { Rebuilt::SetBack(rebuilt) } else { Rebuilt::AsJudged(rebuilt) })
     }
 
     /// Refuses a first timestamp that the signer would not sign: it would find out when the snapshot
@@ -319,6 +347,30 @@ fn is_past(plan: &Plan, now: DateTime<Utc>) -> bool {
         || plan.timestamp.expires.is_past(now)
 }
 
+/// The files of a slot that was judged on a database that was set back: those which were signed exactly
+/// so stay; all others leave, since what they are a step from is lost.
+fn found(files: &[RoleFile], signed: Option<&Snapshot>) -> (Vec<RoleFile>, Joining) {
+    let is_found = |file: &&RoleFile| {
+        let listed = signed.and_then(|signed| signed.entry(&file.role()));
+        listed.is_some_and(|listed| listed.binds(file.version(), file.bytes()))
+    };
+    let (found, leaving): (Vec<&RoleFile>, Vec<&RoleFile>) = files.iter().partition(is_found);
+    let leaving = leaving.into_iter().map(|file| (file.role(), file.version())).collect();
+    (found.into_iter().cloned().collect(), Joining { leaving, ..Joining::default() })
+}
+
+/// A head that lists what the signer has signed.
+fn expecting(head: &Head, floors: &BTreeMap<RoleName, FileMeta>) -> Head {
+    match floors.is_empty() {
+        true => head.clone(),
+        false => head.clone().expecting(&with_floors(head.snapshot.signed(), floors)),
+    }
+}
+
+fn with_floors(snapshot: &Snapshot, floors: &BTreeMap<RoleName, FileMeta>) -> Snapshot {
+    next_snapshot(Some(snapshot), floors.clone(), snapshot.version, snapshot.expires)
+}
+
 /// The signer's memory, read.
 struct Remembered {
     snapshot: Option<Envelope<Snapshot>>,
@@ -347,18 +399,10 @@ impl Remembered {
         above.map_err(|error| ServiceError::Internal(error.to_string()))
     }
 
-    /// Refuses a plan that lists less than the signer has signed: this database was restored.
-    fn require_below(&self, plan: &Plan) -> Result<(), ServiceError> {
-        let (Some(last), Some(planned)) = (&self.snapshot, &plan.snapshot) else { return Ok(()) };
-        let next: Snapshot = json::read(&planned.signed).expect("we wrote it");
-        for (name, last, held) in last.signed().meta.changes(&next.meta) {
-            let (remembered, held) = (last.version, held.map(|entry| entry.version));
-            if held < Some(remembered) {
-                let role = role_of_entry(name);
-                return Err(ServiceError::SignerAhead { role, remembered, held });
-            }
-        }
-        Ok(())
+    /// What the last snapshot lists beyond another one.
+    fn beyond(&self, listed: Option<&Snapshot>) -> BTreeMap<RoleName, FileMeta> {
+        let last = self.snapshot.as_ref();
+        last.map_or_else(BTreeMap::new, |last| floors(last.signed(), listed))
     }
 
     /// Whether the last snapshot is the planned one, and can be used.

@@ -18,11 +18,11 @@ use tokio::sync::{Mutex, Semaphore};
 
 use super::dialect::{self, Connection};
 use super::{
-    Claim, Collection, CollectionId, Committed, EventQuery, FileBytes, Joining, NewPolicy,
-    NewProposal, NewReservation, NewRevocation, NewSlot, OnlineKey, Pause, Prepared, Proposal,
-    Proposed, ProposedFile, ProposedSignature, Reserved, Revocation, Revoked, RevokedKey, Standing,
-    State, Store, StoreError, StoreResult, Token, Unfinished, events, names, proposals, queries,
-    revocations, slots, tokens,
+    Claim, Collection, CollectionId, Committed, EventQuery, FileBytes, Incomplete, Joining,
+    NewPolicy, NewProposal, NewReservation, NewRevocation, NewSlot, OnlineKey, Pause, Prepared,
+    Proposal, Proposed, ProposedFile, ProposedSignature, Reserved, Revocation, Revoked, RevokedKey,
+    Standing, State, Store, StoreError, StoreResult, Token, Unfinished, events, names, proposals,
+    queries, revocations, slots, tokens,
 };
 use crate::auth::{Glob, Grant};
 use crate::panics::blocking;
@@ -180,6 +180,14 @@ impl Store for Database {
         self.read(move |connection| queries::due(connection, &lifetimes, now)).await
     }
 
+    async fn lives(&self) -> StoreResult<Vec<(Collection, Version, Version)>> {
+        self.read(queries::lives).await
+    }
+
+    async fn incomplete(&self) -> StoreResult<Vec<Incomplete>> {
+        self.read(queries::incomplete).await
+    }
+
     async fn load_head(&self, gun: &Gun, state: State) -> StoreResult<Option<(Collection, Head)>> {
         let gun = gun.clone();
         self.read(move |connection| queries::load_head(connection, &gun, state)).await
@@ -271,6 +279,7 @@ impl Store for Database {
     async fn commit(
         &self,
         release: Arc<Release>,
+        lost: u64,
         now: DateTime<Utc>,
     ) -> StoreResult<Option<Committed>> {
         let compress = {
@@ -278,8 +287,10 @@ impl Store for Database {
             move || slots::compressed(&release)
         };
         let outgoing = blocking(compress).await.map_err(|_| StoreError::Closing)?;
-        self.write(move |connection| slots::commit(connection, release.prepared(), &outgoing, now))
-            .await
+        self.write(move |connection| {
+            slots::commit(connection, release.prepared(), &outgoing, lost, now)
+        })
+        .await
     }
 
     async fn proposals(

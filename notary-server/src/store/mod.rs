@@ -44,8 +44,9 @@ pub use proposals::{
 };
 pub use revocations::{NewRevocation, Revocation, RevokedKey};
 pub use types::{
-    Claim, Collection, CollectionId, Committed, Joining, NewPolicy, NewReservation, NewSlot,
-    OnlineKey, Pause, Prepared, Purpose, Reserved, Revoked, Standing, State, Token, Unfinished,
+    Claim, Collection, CollectionId, Committed, Incomplete, Joining, NewPolicy, NewReservation,
+    NewSlot, OnlineKey, Pause, Prepared, Purpose, Reserved, Revoked, Standing, State, Token,
+    Unfinished,
 };
 
 /// Why the store did not answer.
@@ -155,6 +156,12 @@ pub trait Store: Send + Sync {
     /// lifetimes or their own; first those that expire first.
     async fn due(&self, lifetimes: Lifetimes, now: DateTime<Utc>) -> StoreResult<Vec<Gun>>;
 
+    /// Every collection that is served, with the versions of its snapshot and timestamp.
+    async fn lives(&self) -> StoreResult<Vec<(Collection, Version, Version)>>;
+
+    /// The collections whose snapshots list files that are not here.
+    async fn incomplete(&self) -> StoreResult<Vec<Incomplete>>;
+
     // ---- files
 
     /// Step 3 of a publish: a collection and its head, both of one commit; `None` where there is
@@ -211,8 +218,8 @@ pub trait Store: Send + Sync {
     /// where it does. Tombstones are left in peace.
     async fn slots(&self) -> StoreResult<Vec<Unfinished>>;
 
-    /// Gives a slot another plan, and what joins it, under a new fence; `None` when somebody else
-    /// went on.
+    /// Gives a slot another plan, and what joins or leaves it, under a new fence; `None` when somebody
+    /// else went on.
     async fn rebuild(
         &self,
         prepared: &Prepared,
@@ -228,10 +235,12 @@ pub trait Store: Send + Sync {
 
     /// Makes a release the head of its collection: **the commit point**. A reservation becomes the
     /// collection, also in the place of a tombstone; a tombstone whose release it is becomes a
-    /// collection again. `None` when somebody else went on.
+    /// collection again. So many files that its snapshot lists are not here. `None` when somebody else
+    /// went on.
     async fn commit(
         &self,
         release: Arc<Release>,
+        lost: u64,
         now: DateTime<Utc>,
     ) -> StoreResult<Option<Committed>>;
 

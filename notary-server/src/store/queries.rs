@@ -12,8 +12,8 @@ use notary_schema::envelope::Envelope;
 use notary_schema::name::{Gun, KeyId, RoleName, Version};
 use notary_schema::online::{Lifetimes, OnlineRole, Overlap};
 use notary_schema::publish::{Head, StoredFile};
-use notary_schema::role::{Expires, Role, Targets};
-use notary_schema::wire::{CollectionSummary, SignerKey};
+use notary_schema::role::{Expires, Role, Root, Targets};
+use notary_schema::wire::{CollectionSummary, KeyState, SignerKey};
 
 use super::dialect::{self, Connection};
 use super::rows::{
@@ -21,8 +21,8 @@ use super::rows::{
     online_keys,
 };
 use super::{
-    Collection, CollectionId, FileBytes, OnlineKey, State, StoreError, StoreResult, names,
-    revocations,
+    Collection, CollectionId, FileBytes, Incomplete, OnlineKey, State, StoreError, StoreResult,
+    names, revocations,
 };
 use crate::auth::Glob;
 
@@ -149,6 +149,40 @@ fn name_of(role: OnlineRole) -> &'static str {
     }
 }
 
+/// Every collection that is served, with the versions of its snapshot and timestamp.
+pub(super) fn lives(
+    connection: &mut Connection,
+) -> StoreResult<Vec<(Collection, Version, Version)>> {
+    let rows: Vec<(CollectionRow, String, i64)> = current_files::table
+        .inner_join(collections::table)
+        .filter(collections::state.eq("live"))
+        .filter(current_files::role.eq_any(["snapshot", "timestamp"]))
+        .order((collections::id.asc(), current_files::role.asc()))
+        .select((CollectionRow::as_select(), current_files::role, current_files::version))
+        .load(connection)?;
+    let mut lives = Vec::with_capacity(rows.len() / 2);
+    let mut rows = rows.into_iter();
+    while let (Some((row, _, snapshot)), Some((_, _, timestamp))) = (rows.next(), rows.next()) {
+        lives.push((names::collection_of(row)?, version(snapshot)?, version(timestamp)?));
+    }
+    Ok(lives)
+}
+
+/// The collections whose snapshots list files that are not here, and how many.
+pub(super) fn incomplete(connection: &mut Connection) -> StoreResult<Vec<Incomplete>> {
+    let rows: Vec<(String, bool, i64)> = collections::table
+        .filter(collections::state.eq("live"))
+        .filter(collections::lost.gt(0))
+        .order(collections::gun.asc())
+        .select((collections::gun, collections::is_public, collections::lost))
+        .load(connection)?;
+    let incomplete = |(gun, is_public, lost): (String, bool, i64)| {
+        let gun = column("a collection's name", Gun::parse(&gun))?;
+        Ok(Incomplete { gun, is_public, lost: lost.unsigned_abs() })
+    };
+    rows.into_iter().map(incomplete).collect()
+}
+
 // ---- files
 
 pub(super) fn load_head(
@@ -188,13 +222,13 @@ pub(super) fn load_head(
         let found = loaded.get(name.as_str()).ok_or("it is missing");
         column(&format!("the {name} of {gun}"), found)
     };
-    let head = Head {
-        root: parse(&RoleName::ROOT, bytes(&RoleName::ROOT)?)?,
-        snapshot: parse(&RoleName::SNAPSHOT, bytes(&RoleName::SNAPSHOT)?)?,
-        timestamp: parse(&RoleName::TIMESTAMP, bytes(&RoleName::TIMESTAMP)?)?,
+    let head = Head::new(
+        parse(&RoleName::ROOT, bytes(&RoleName::ROOT)?)?,
+        parse(&RoleName::SNAPSHOT, bytes(&RoleName::SNAPSHOT)?)?,
+        parse(&RoleName::TIMESTAMP, bytes(&RoleName::TIMESTAMP)?)?,
         files,
-        revoked,
-    };
+    );
+    let head = Head { revoked, ..head };
     Ok(Some((collection, head)))
 }
 
@@ -281,6 +315,7 @@ pub(super) fn online_keys(
             keyid: parse_keyid(&row.keyid)?,
             state: word(&row.state)?,
             taken_away_at: row.taken_away_at.map(time).transpose()?,
+            is_found: row.found,
         })
     };
     rows.into_iter().map(key).collect()
@@ -303,6 +338,25 @@ pub(super) fn begin_overlap(
     Ok(())
 }
 
+/// Notes that the root is here that names keys.
+pub(super) fn note_named(
+    connection: &mut Connection,
+    id: CollectionId,
+    root: &Root,
+) -> StoreResult<()> {
+    for role in [OnlineRole::Snapshot, OnlineRole::Timestamp] {
+        let role = role.name();
+        let named = root.role_keys(&role).map_or(&[][..], |role| &role.keyids);
+        let named: Vec<&str> = named.iter().map(KeyId::as_str).collect();
+        let keys = online_keys::table
+            .filter(online_keys::collection_id.eq(id.0))
+            .filter(online_keys::role.eq(role.as_str()))
+            .filter(online_keys::keyid.eq_any(named));
+        diesel::update(keys).set(online_keys::found.eq(false)).execute(connection)?;
+    }
+    Ok(())
+}
+
 pub(super) fn save_online_keys(
     connection: &mut Connection,
     id: CollectionId,
@@ -320,6 +374,8 @@ pub(super) fn save_online_keys(
             key_object: column("a key", serde_json::to_string(&key.key))?,
             state: written(&key.state)?,
             taken_away_at: None,
+            // A key that is made for this database has not signed anything yet.
+            found: key.state == KeyState::Active,
         };
         dialect::save_online_key(connection, &row)?;
     }

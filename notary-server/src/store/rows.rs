@@ -18,6 +18,7 @@ diesel::table! {
         replaced_by -> Nullable<BigInt>,
         reserved_by -> Text,
         lifetimes -> Text,
+        lost -> BigInt,
     }
 }
 
@@ -104,6 +105,7 @@ diesel::table! {
         key_object -> Text,
         state -> Text,
         taken_away_at -> Nullable<BigInt>,
+        found -> Bool,
     }
 }
 
@@ -301,6 +303,7 @@ pub(super) struct OnlineKeyRow {
     pub(super) key_object: String,
     pub(super) state: String,
     pub(super) taken_away_at: Option<i64>,
+    pub(super) found: bool,
 }
 
 #[derive(Queryable, Selectable, Insertable)]

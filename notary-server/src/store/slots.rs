@@ -18,7 +18,7 @@ use super::dialect::{self, Connection};
 use super::events::record;
 use super::files::OutgoingFile;
 use super::names::{self, collection_of, state_name};
-use super::queries::{begin_overlap, column, number, parse, time, version};
+use super::queries::{begin_overlap, column, note_named, number, parse, time, version};
 use super::rows::{
     CollectionRow, CurrentFileRow, NewFile, NewSlotFile, SlotFileRow, SlotRow, collections, files,
     slot_files, slots,
@@ -171,6 +171,15 @@ pub(super) fn rebuild(
     let rebuilds = prepared.rebuilds + 1;
     let mut rebuilt = Prepared { fence, rebuilds, pause: None, ..prepared.clone() };
     rebuilt.slot.plan = plan;
+    if !joining.leaving.is_empty() {
+        let leaves = |file: &RoleFile| joining.leaving.contains(&(file.role(), file.version()));
+        rebuilt.slot.files.retain(|file| !leaves(file));
+        (rebuilt.slot.by, rebuilt.slot.overlap) = Default::default();
+        rebuilt.slot.purpose = match rebuilt.slot.files.is_empty() {
+            true => Purpose::Refresh,
+            false => Purpose::Publish,
+        };
+    }
     if !joining.files.is_empty() {
         rebuilt.slot.purpose = Purpose::Publish;
         rebuilt.slot.by.extend(joining.by);
@@ -181,6 +190,10 @@ pub(super) fn rebuild(
         .execute(connection)?;
     if changed == 0 {
         return Ok(None);
+    }
+    for (role, version) in &joining.leaving {
+        let leaving = slot_files::table.find((id.0, role.as_str(), number(version.get())));
+        diesel::delete(leaving).execute(connection)?;
     }
     insert_files(connection, id, &joining.files)?;
     rebuilt.slot.files.extend(joining.files);
@@ -235,6 +248,7 @@ pub(super) fn commit(
     connection: &mut Connection,
     prepared: &Prepared,
     outgoing: &[Compressed],
+    lost: u64,
     now: DateTime<Utc>,
 ) -> StoreResult<Option<Committed>> {
     // A tombstone that came while the signer was asked stays one, and keeps the slot.
@@ -251,13 +265,16 @@ pub(super) fn commit(
     let seq = record(connection, before.id, kind, &prepared.slot.by, &brought, now)?;
     insert_committed(connection, before.id, seq, outgoing)?;
     begin_overlap(connection, before.id, &prepared.slot.overlap, now)?;
+    if let Some(root) = prepared.root() {
+        note_named(connection, before.id, root.signed())?;
+    }
     proposals::close_published(connection, before.id, prepared.files(), now)?;
     match before.state {
         State::Reserved => names::replace_tombstone(connection, before)?,
         State::Deleted => names::drop_replacement(connection, &before.gun)?,
         State::Live => {}
     }
-    let collection = advance(connection, prepared, seq, now)?;
+    let collection = advance(connection, prepared, seq, lost, now)?;
     let revoked = revocations::keys(connection, collection.id)?;
     Ok(Some(Committed { collection, revoked }))
 }
@@ -300,6 +317,7 @@ fn advance(
     connection: &mut Connection,
     prepared: &Prepared,
     seq: i64,
+    lost: u64,
     now: DateTime<Utc>,
 ) -> StoreResult<Collection> {
     let changed_at = match prepared.purpose() {
@@ -312,6 +330,7 @@ fn advance(
             collections::seq.eq(seq),
             collections::changed_at.eq(changed_at.timestamp()),
             collections::deleted_at.eq(None::<i64>),
+            collections::lost.eq(number(lost)),
         ))
         .returning(CollectionRow::as_returning())
         .get_result(connection)?;

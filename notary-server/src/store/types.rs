@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use notary_schema::envelope::Envelope;
-use notary_schema::name::{Gun, Incarnation, KeyId};
+use notary_schema::name::{Gun, Incarnation, KeyId, RoleName, Version};
 use notary_schema::online::{OnlineRole, Overlap, OwnLifetimes, Plan};
 use notary_schema::role::Root;
 use notary_schema::threshold::RevokedKeys;
@@ -134,6 +134,8 @@ pub struct Joining {
     pub overlap: Overlap,
     /// The ids of the tokens of those who bring them.
     pub by: Vec<String>,
+    /// Prepared files that leave, since they were judged on a database that was set back.
+    pub leaving: Vec<(RoleName, Version)>,
 }
 
 /// A public key that the signer answered.
@@ -147,6 +149,20 @@ pub struct OnlineKey {
     pub state: KeyState,
     /// When a root took it away that did not call it compromised.
     pub taken_away_at: Option<DateTime<Utc>>,
+    /// Whether it had signed before the database knew of it: the database was set back, and the root
+    /// that names the key is not here.
+    pub is_found: bool,
+}
+
+/// A collection whose snapshot lists files that are not here.
+#[derive(Debug, Clone)]
+pub struct Incomplete {
+    /// The collection.
+    pub gun: Gun,
+    /// Whether everybody may know of it.
+    pub is_public: bool,
+    /// How many files.
+    pub lost: u64,
 }
 
 /// Whether a slot was claimed.

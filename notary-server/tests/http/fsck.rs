@@ -85,7 +85,7 @@ async fn every_kind_of_damage_is_found_beside_a_sound_database() {
         ("root_of_tombstone", "DELETE FROM files WHERE role = 'root' AND collection_id = (SELECT id FROM collections WHERE gun = 'acme/old')".into(), "acme/old root 1: the current version is not among the files"),
         ("current_back", format!("UPDATE current_files SET version = 1 WHERE {docs}"), "acme/app docs 1: the current file has another hash"),
         ("current_sha", format!("UPDATE current_files SET sha256 = 'aa' WHERE {docs}"), "acme/app docs 2: the current file has another hash"),
-        ("current_gone", format!("DELETE FROM current_files WHERE {docs}"), "acme/app docs 2: the snapshot lists it, and it has no current file"),
+        ("current_gone", format!("DELETE FROM current_files WHERE {docs}"), "acme/app docs 2: the file that the snapshot lists"),
         ("targets_gone", format!("DELETE FROM current_files WHERE {APP} AND role = 'targets'"), "acme/app targets: it has no current file"),
         ("delegates", format!("UPDATE current_files SET delegates = TRUE WHERE {docs}"), "acme/app docs 2: its row says delegates"),
         ("unlisted", format!("INSERT INTO files SELECT collection_id, 'more', 1, sha256, length, expires, seq, bytes, gzip FROM files WHERE {}; INSERT INTO current_files SELECT collection_id, 'more', 1, sha256, length, expires, FALSE FROM files WHERE role = 'more'", file("docs", 1)), "acme/app more 1: the snapshot does not list it"),

@@ -23,6 +23,7 @@ mod raw;
 mod reading;
 mod refreshing;
 mod repo;
+mod restore;
 mod revocations;
 mod rotation;
 mod signer;

@@ -1,10 +1,8 @@
 //! What becomes of a prepared release: every answer of the signer, every crash, and the way out.
 
 use chrono::TimeDelta;
-use notary_schema::envelope::Envelope;
 use notary_schema::name::{KeyId, RoleName};
 use notary_schema::online::OnlineRole::{self, Snapshot, Timestamp};
-use notary_schema::role::FileMeta;
 use notary_server::StopPoint;
 use notary_server::store::Store;
 
@@ -270,45 +268,6 @@ async fn a_key_that_is_restored_signs_again() {
     world.signer.restore_key(repo.snapshot_keys[0].id());
     world.pass(TimeDelta::seconds(2));
     assert_eq!(world.roll_all().await, 1);
-    both_are_published(&mut world, &repo).await;
-    world.end().await;
-}
-
-#[actix_web::test]
-async fn a_database_that_is_behind_the_signer_publishes_nothing() {
-    let mut world = World::start().await;
-    let repo = world.collection("acme/app", &["docs", "code"]).await;
-    let mut before = None;
-    world.signer.remember(&repo.gun, |memory| {
-        before = memory.snapshot.clone();
-        let mut ahead = memory.snapshot.as_ref().unwrap().signed().clone();
-        let entry = ahead.meta.get("docs.json").unwrap();
-        ahead.meta.insert("docs.json", &FileMeta { version: Repo::version(9), ..entry });
-        ahead.version = Repo::version(9);
-        let file = notary_schema::envelope::Unsigned::of(&ahead).with_signatures(&[]);
-        memory.snapshot = Some(Envelope::parse(file).unwrap());
-    });
-    let answer = world.publish(&repo, &[repo.team("code", 2, &["second"])]).await;
-    assert_eq!(answer.outcome(), (502, "signer_ahead".into()));
-    let problem = answer.json();
-    assert_eq!(problem["role"], "docs");
-    assert_eq!((&problem["remembered_version"], &problem["held_version"]), (&9.into(), &1.into()));
-    for path in ["/v2/acme/app/_trust/", "/readyz"] {
-        let text = world.get(path).await.json().to_string();
-        let parts = ["acme/app", "version 9 of docs", "holds 1 of it", "restore a newer one"];
-        assert!(parts.iter().all(|part| text.contains(part)), "{text}");
-    }
-    for seconds in [2, 4, 8] {
-        let other = world.publish(&repo, &[repo.team("code", 2, &["second"])]).await;
-        assert_eq!(other.outcome(), (503, "release_waits".into()));
-        assert_eq!(other.header("retry-after"), seconds.to_string());
-        world.pass(TimeDelta::seconds(seconds));
-        assert_eq!(world.roll_all().await, 0);
-    }
-    world.signer.remember(&repo.gun, |memory| memory.snapshot = before);
-    world.pass(TimeDelta::seconds(16));
-    assert_eq!(world.roll_all().await, 1);
-    assert_eq!(publish_docs(&world, &repo).await.0, 200);
     both_are_published(&mut world, &repo).await;
     world.end().await;
 }

@@ -16,10 +16,10 @@ use notary_schema::wire::{CollectionSummary, Event, Page, RootPin, SignerKey};
 use notary_server::auth::{Glob, Grant};
 use notary_server::signer_client::Release;
 use notary_server::store::{
-    Claim, Collection, CollectionId, Committed, Database, EventQuery, FileBytes, Joining,
-    NewPolicy, NewProposal, NewReservation, NewRevocation, NewSlot, OnlineKey, Pause, Prepared,
-    Proposal, Proposed, ProposedFile, ProposedSignature, Reserved, Revocation, Revoked, RevokedKey,
-    Standing, State, Store, StoreError, StoreResult, Token, Unfinished,
+    Claim, Collection, CollectionId, Committed, Database, EventQuery, FileBytes, Incomplete,
+    Joining, NewPolicy, NewProposal, NewReservation, NewRevocation, NewSlot, OnlineKey, Pause,
+    Prepared, Proposal, Proposed, ProposedFile, ProposedSignature, Reserved, Revocation, Revoked,
+    RevokedKey, Standing, State, Store, StoreError, StoreResult, Token, Unfinished,
 };
 use tokio::sync::oneshot;
 
@@ -94,13 +94,14 @@ impl Store for FaultyStore {
     async fn commit(
         &self,
         release: Arc<Release>,
+        lost: u64,
         now: DateTime<Utc>,
     ) -> StoreResult<Option<Committed>> {
         let fault = self.next_commit.lock().unwrap().take();
         if fault == Some(CommitFault::Failed) {
             return Err(StoreError::Closing);
         }
-        let committed = self.inner.commit(release, now).await?;
+        let committed = self.inner.commit(release, lost, now).await?;
         match fault {
             Some(_) => Err(StoreError::Closing),
             None => Ok(committed),
@@ -146,6 +147,12 @@ impl Store for FaultyStore {
     }
     async fn due(&self, lifetimes: Lifetimes, now: DateTime<Utc>) -> StoreResult<Vec<Gun>> {
         self.inner.due(lifetimes, now).await
+    }
+    async fn lives(&self) -> StoreResult<Vec<(Collection, Version, Version)>> {
+        self.inner.lives().await
+    }
+    async fn incomplete(&self) -> StoreResult<Vec<Incomplete>> {
+        self.inner.incomplete().await
     }
     async fn load_head(&self, gun: &Gun, state: State) -> StoreResult<Option<(Collection, Head)>> {
         self.inner.load_head(gun, state).await

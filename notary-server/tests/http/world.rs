@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -20,6 +20,7 @@ use notary_server::config::Config;
 use notary_server::startup::{Service, listen};
 use notary_server::store::inspect::Inspector;
 use notary_server::store::{Database, Store, Token};
+use notary_server::survey::survey;
 use notary_server::{Parts, StopPoint, refresh, tls};
 use reqwest::header::HeaderMap;
 use reqwest::multipart::{Form, Part as FormPart};
@@ -49,6 +50,7 @@ pub struct World {
     base: String,
     http: reqwest::Client,
     server: ServerHandle,
+    parts: Parts,
     /// What the agents have stored, by collection.
     agents: HashMap<Gun, HashMap<String, Vec<u8>>>,
     _directory: tempfile::TempDir,
@@ -81,6 +83,26 @@ impl Answer {
     }
 }
 
+fn serve(
+    config: Config,
+    signer: Arc<MemorySigner>,
+    parts: Parts,
+) -> (Arc<FaultyStore>, Arc<Service>, ServerHandle, SocketAddr) {
+    Database::migrate(&config.database).unwrap();
+    let store = Arc::new(FaultyStore {
+        inner: Arc::new(Database::open(&config.database, 2).unwrap()),
+        gate: Mutex::default(),
+        next_commit: Mutex::default(),
+        freed_before_keys: Mutex::default(),
+        token_queries: AtomicUsize::default(),
+    });
+    let service = Service::new(config, store.clone(), signer, parts);
+    let (server, address) = listen(service.clone(), None).unwrap();
+    let handle = server.handle();
+    actix_web::rt::spawn(server);
+    (store, service, handle, address)
+}
+
 impl World {
     pub async fn start() -> World {
         World::start_with(|_| ()).await
@@ -94,14 +116,6 @@ impl World {
         let mut config = Config::load(&file).unwrap();
         config.listen = ([127, 0, 0, 1], 0).into();
         edit(&mut config);
-        Database::migrate(&config.database).unwrap();
-        let store = Arc::new(FaultyStore {
-            inner: Arc::new(Database::open(&config.database, 2).unwrap()),
-            gate: Mutex::default(),
-            next_commit: Mutex::default(),
-            freed_before_keys: Mutex::default(),
-            token_queries: AtomicUsize::default(),
-        });
         let clock = Arc::new(AtomicI64::new(START));
         let clock_is_broken = Arc::new(AtomicBool::new(false));
         let (read, broken) = (clock.clone(), clock_is_broken.clone());
@@ -117,10 +131,7 @@ impl World {
             assert!(!dies, "the test stops the process at {point:?}");
         });
         let parts = Parts { clock: now, stop };
-        let service = Service::new(config, store.clone(), signer.clone(), parts);
-        let (server, address) = listen(service.clone(), None).unwrap();
-        let handle = server.handle();
-        actix_web::rt::spawn(server);
+        let (store, service, server, address) = serve(config, signer.clone(), parts.clone());
         #[expect(clippy::disallowed_methods, reason = "the provider is installed above")]
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         let mut world = World {
@@ -135,7 +146,8 @@ impl World {
             address,
             base: format!("http://{address}"),
             http,
-            server: handle,
+            server,
+            parts,
             agents: HashMap::new(),
             _directory: directory,
         };
@@ -152,6 +164,32 @@ impl World {
         }
         self.require_sound().await;
         self.server.stop(false).await;
+    }
+
+    /// A copy of the database as it is now.
+    pub fn copy_of_database(&self) -> PathBuf {
+        let now = self.database();
+        let copies = std::fs::read_dir(self._directory.path()).unwrap().count();
+        let copy = self._directory.path().join(format!("copy-{copies}.sqlite"));
+        std::fs::copy(now, &copy).unwrap();
+        let log = |database: &Path| PathBuf::from(format!("{}-wal", database.display()));
+        if log(now).exists() {
+            std::fs::copy(log(now), log(&copy)).unwrap();
+        }
+        copy
+    }
+
+    /// The server stops, and starts again with this database.
+    pub async fn restart_with(&mut self, database: PathBuf) {
+        self.server.stop(false).await;
+        let config = Config { database, ..self.service.config.clone() };
+        (self.store, self.service, self.server, self.address) =
+            serve(config, self.signer.clone(), self.parts.clone());
+        self.base = format!("http://{}", self.address);
+    }
+
+    pub async fn survey(&self) -> usize {
+        survey(&self.service.publisher).await.unwrap()
     }
 
     pub fn database(&self) -> &Path {

@@ -61,6 +61,11 @@ impl RoleName {
         format!("{}.json", self.0)
     }
 
+    /// The role whose key this is in a snapshot; `None` where it is the key of none.
+    pub fn of_file(file_name: &str) -> Option<RoleName> {
+        file_name.strip_suffix(".json").and_then(|role| RoleName::parse(role).ok())
+    }
+
     /// Whether a delegation may *create* this name: 1–128 bytes of
     /// `[A-Za-z0-9_-][A-Za-z0-9._-]*` whose file name cannot be read as that of another file.
     pub fn check_creatable(&self) -> Result<(), NameError> {

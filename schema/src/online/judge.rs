@@ -224,10 +224,8 @@ fn judge_entries(
         let (what, last) = (what.to_owned(), last.version);
         return Err(SignRefusal::WouldLower { what, last, wanted: 0 });
     }
-    let is_targets_role = |name: &str| {
-        let role = name.strip_suffix(".json").and_then(|role| RoleName::parse(role).ok());
-        role.is_some_and(|role| role.is_targets_role())
-    };
+    let is_targets_role =
+        |name: &str| RoleName::of_file(name).is_some_and(|role| role.is_targets_role());
     if let Some(name) = next.keys().find(|name| !is_targets_role(name)) {
         return Err(SignRefusal::NotARole(name.to_owned()));
     }

@@ -6,6 +6,7 @@
 //! contents for one version, or run the version numbers up.
 
 mod answer;
+mod floors;
 mod judge;
 mod lifetimes;
 mod memory;
@@ -21,6 +22,7 @@ use crate::name::{KeyId, RoleName};
 use crate::role::{Authority, Expires, RoleKeys, Root};
 use crate::threshold;
 pub use answer::{AnswerError, accept_answer};
+pub use floors::floors;
 pub use judge::{Judgement, SignRefusal, SignerPolicy, judge};
 pub use lifetimes::{Lifetime, LifetimeRefusal, Lifetimes, OwnLifetimes};
 pub use memory::{Loss, Memory, MemoryRefusal, OnlineFile, Served};

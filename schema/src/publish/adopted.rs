@@ -71,7 +71,7 @@ pub(super) fn check(
     signatures::require(None, &new, &View::new(None, &new))?;
     let new = Batch { targets: BTreeMap::new(), ..new };
     let view = View::new(Some(&head), &new);
-    check_content(Some(&head), &new, &view, rules, now)?;
+    check_content(Some(&head), &new, rules, now)?;
     signatures::require(Some(&head), &new, &view)?;
     Ok(Accepted {
         earlier_roots: batch.earlier_roots.values().cloned().collect(),
@@ -111,7 +111,7 @@ fn head(trusted: &TrustedSet, batch: &Batch) -> Result<Head, Refusal> {
     let snapshot = trusted.snapshot().expect(whole).clone();
     let mut files = BTreeMap::new();
     for (name, entry) in snapshot.signed().meta.iter() {
-        let role = name.strip_suffix(".json").and_then(|role| RoleName::parse(role).ok());
+        let role = RoleName::of_file(name);
         let file = role.as_ref().and_then(|role| batch.targets(role));
         let Some((role, file)) = role.zip(file) else {
             return Err(Refusal::NotWhole(name.to_owned()));
@@ -133,5 +133,5 @@ fn head(trusted: &TrustedSet, batch: &Batch) -> Result<Head, Refusal> {
     }
     let root = trusted.root().clone();
     let timestamp = trusted.timestamp().expect(whole).clone();
-    Ok(Head { root, snapshot, timestamp, files, revoked: RevokedKeys::default() })
+    Ok(Head::new(root, snapshot, timestamp, files))
 }

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::view::{Delegator, View};
-use super::{Batch, Head, Refusal};
+use super::{Batch, Head, Refusal, Standing};
 use crate::envelope::Envelope;
 use crate::name::{RoleName, Version};
 use crate::path::Candidate;
-use crate::role::{Delegations, Root, SuccinctRoles, Targets};
+use crate::role::{Delegations, FileMeta, Root, SuccinctRoles, Targets};
 use crate::threshold;
 
 /// Every part is the version after the stored one; the first publish is root 1 with targets 1.
@@ -30,12 +30,25 @@ pub(super) fn versions(head: Option<&Head>, batch: &Batch) -> Result<(), Refusal
         return Err(Refusal::NoNewestRoot);
     }
     for (role, file) in batch.targets_parts() {
+        if let Some(listed) = head.and_then(|head| head.lost.get(role)) {
+            require_after_lost(role, listed, file.version())?;
+            continue;
+        }
         let current = head.and_then(|head| {
             head.files.get(role).map(|stored| (stored.version, stored.sha256.clone()))
         });
         require_next(role.clone(), current, file.version())?;
     }
     Ok(())
+}
+
+/// A lost file that is not found is followed by the version after it: what clients have seen is never
+/// another file.
+fn require_after_lost(role: &RoleName, listed: &FileMeta, sent: Version) -> Result<(), Refusal> {
+    match listed.version.next().is_ok_and(|next| next == sent) {
+        true => Ok(()),
+        false => Err(Refusal::Lost { role: role.clone(), listed: listed.clone(), sent }),
+    }
 }
 
 fn require_next(
@@ -82,11 +95,16 @@ pub(super) fn paths(view: &View<'_>, batch: &Batch) -> Result<(), Refusal> {
     delegated_parts(batch).try_for_each(|(role, file)| inside_paths(view, role, file))
 }
 
-fn inside_paths(view: &View<'_>, role: &RoleName, file: &Envelope<Targets>) -> Result<(), Refusal> {
+pub(super) fn inside_paths(
+    view: &View<'_>,
+    role: &RoleName,
+    file: &Envelope<Targets>,
+) -> Result<(), Refusal> {
     if file.signed().targets.is_empty() {
         return Ok(());
     }
-    let chain = view.chain(role);
+    let mut chain = view.chain(role);
+    chain.retain(|step| !view.is_lost(step.name));
     for name in file.signed().targets.keys() {
         let candidate = Candidate::new(name);
         if let Some(outside) = chain.iter().find(|step| !step.delegated.covers(&candidate)) {
@@ -104,7 +122,7 @@ fn inside_paths(view: &View<'_>, role: &RoleName, file: &Envelope<Targets>) -> R
 /// Stored roles that stop being reachable, verifiable or inside their paths are named, and no
 /// others are.
 pub(super) fn orphans(view: &View<'_>, batch: &Batch) -> Result<(), Refusal> {
-    let stored = view.touched().into_iter().filter(|role| view.stored(role).is_some());
+    let stored = view.touched().into_iter().filter(|role| view.has_file(role));
     let kept = stored.filter(|role| batch.targets(role).is_none());
     let orphaned: BTreeSet<RoleName> = kept.filter(|role| !still_trusted(view, role)).collect();
     let unnamed: Vec<RoleName> = orphaned.difference(&batch.orphan).cloned().collect();
@@ -117,6 +135,10 @@ pub(super) fn orphans(view: &View<'_>, batch: &Batch) -> Result<(), Refusal> {
 fn still_trusted(view: &View<'_>, role: &RoleName) -> bool {
     if !view.is_reachable(role) {
         return false;
+    }
+    // Nobody can tell; it comes back under what is said of it then, or is published anew.
+    if view.is_lost(role) {
+        return true;
     }
     let file = view.file(role).expect("only stored roles are asked for");
     let edge = |delegator: &Delegator<'_>| (delegator.name.clone(), role.clone());
@@ -172,13 +194,13 @@ pub(super) fn relied_on(
     head: Option<&Head>,
     view: &View<'_>,
     batch: &Batch,
-) -> BTreeMap<RoleName, Option<Version>> {
+) -> BTreeMap<RoleName, Option<Standing>> {
     let mut roles = BTreeSet::from([RoleName::ROOT, RoleName::TARGETS]);
     for (role, _) in batch.targets_parts() {
         roles.extend(view.chain(role).into_iter().map(|step| step.name.clone()));
         roles.insert(role.clone());
     }
     roles.extend(view.touched());
-    let version = |role: &RoleName| head.and_then(|head| head.version(role));
-    roles.into_iter().map(|role| (role.clone(), version(&role))).collect()
+    let standing = |role: &RoleName| head.and_then(|head| head.standing(role));
+    roles.into_iter().map(|role| (role.clone(), standing(&role))).collect()
 }

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::Batch;
 use super::view::View;
+use super::{Batch, lost};
 use crate::envelope::Envelope;
 use crate::key::PublicKey;
 use crate::name::{RoleName, Version};
-use crate::role::{Expires, Root, Snapshot, Targets, Timestamp};
+use crate::role::{Expires, FileMeta, Root, Snapshot, Targets, Timestamp};
 use crate::threshold::RevokedKeys;
 
 /// What a collection consists of right now.
@@ -32,6 +32,15 @@ pub struct Head {
     /// The keys that sign nothing new here. They belong to the head, so that a publish is judged
     /// again when one was revoked meanwhile.
     pub revoked: RevokedKeys,
+    /// What the snapshot lists and is not here: lost when the database was set back.
+    pub lost: BTreeMap<RoleName, FileMeta>,
+}
+
+/// Which version of a role clients are told of, and whether its file is here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Standing {
+    version: Version,
+    is_lost: bool,
 }
 
 /// The current file of a targets role.
@@ -63,6 +72,51 @@ impl StoredFile {
 }
 
 impl Head {
+    /// A head of these without revoked keys; what its snapshot lists beyond its files is lost.
+    pub fn new(
+        root: Arc<Envelope<Root>>,
+        snapshot: Arc<Envelope<Snapshot>>,
+        timestamp: Arc<Envelope<Timestamp>>,
+        files: BTreeMap<RoleName, StoredFile>,
+    ) -> Head {
+        let lost = lost::lost(&files, snapshot.signed());
+        Head { root, snapshot, timestamp, files, lost, revoked: RevokedKeys::default() }
+    }
+
+    /// The head with another root and other files under another snapshot and timestamp: what is lost
+    /// is told from what differs.
+    pub fn with(
+        &self,
+        root: Arc<Envelope<Root>>,
+        snapshot: Arc<Envelope<Snapshot>>,
+        timestamp: Arc<Envelope<Timestamp>>,
+        files: BTreeMap<RoleName, StoredFile>,
+    ) -> Head {
+        let changed = snapshot.signed().meta.changes(&self.snapshot.signed().meta);
+        let changed =
+            changed.filter_map(|(name, entry, _)| Some((RoleName::of_file(name)?, entry)));
+        let mut lost: BTreeMap<_, _> = self.lost.clone().into_iter().chain(changed).collect();
+        lost.retain(|role, entry| lost::is_lost(files.get(role), entry));
+        let revoked = self.revoked.clone();
+        Head { root, snapshot, timestamp, files, lost, revoked }
+    }
+
+    /// The same as it will be under a snapshot that is not signed yet.
+    pub fn expecting(mut self, snapshot: &Snapshot) -> Head {
+        self.lost = lost::lost(&self.files, snapshot);
+        self
+    }
+
+    /// What clients are told of the file of a targets role.
+    pub fn entry(&self, role: &RoleName) -> Option<FileMeta> {
+        self.lost.get(role).cloned().or_else(|| self.snapshot.signed().entry(role))
+    }
+
+    pub(super) fn standing(&self, role: &RoleName) -> Option<Standing> {
+        let is_lost = self.lost.contains_key(role);
+        self.version(role).map(|version| Standing { version, is_lost })
+    }
+
     /// The files that [`super::check`] wants to look into for this batch and that are not loaded.
     pub fn missing(&self, batch: &Batch) -> BTreeSet<RoleName> {
         let view = View::new(Some(self), batch);
@@ -71,12 +125,29 @@ impl Head {
         stored.filter(unloaded).collect()
     }
 
-    /// The current version of root or of a targets role.
+    /// The current version of root or of a targets role, also where its file is lost.
     pub fn version(&self, role: &RoleName) -> Option<Version> {
-        match *role == RoleName::ROOT {
-            true => Some(self.root.version()),
-            false => self.files.get(role).map(|file| file.version),
+        if *role == RoleName::ROOT {
+            return Some(self.root.version());
         }
+        let lost = self.lost.get(role).map(|entry| entry.version);
+        lost.or_else(|| self.files.get(role).map(|file| file.version))
+    }
+
+    /// The whole next head as a client would see it: a snapshot lists exactly the files that are here,
+    /// and of each lost one what was listed before. Answers the first role of which it does not.
+    pub fn first_unlisted(&self, snapshot: &Snapshot) -> Option<&RoleName> {
+        let is_listed = |role: &RoleName, file: &StoredFile| {
+            snapshot.entry(role).is_some_and(|entry| {
+                let sha256 = entry.hashes.as_ref().and_then(|hashes| hashes.sha256());
+                entry.version == file.version && sha256.is_none_or(|it| it == file.sha256)
+            })
+        };
+        let mut lost = self.lost.iter();
+        let lost = lost.find(|(role, listed)| snapshot.entry(role).as_ref() != Some(*listed));
+        let mut held = self.files.iter().filter(|(role, _)| !self.lost.contains_key(*role));
+        let held = held.find(|(role, file)| !is_listed(role, file));
+        lost.map(|(role, _)| role).or(held.map(|(role, _)| role))
     }
 
     /// The public keys that current files name for some role, and these files.
@@ -112,19 +183,4 @@ impl Head {
         let past = files.chain(roots).filter(|(_, expires)| expires.is_past(now));
         past.map(|(role, _)| role).collect()
     }
-}
-
-/// The whole next head as a client would see it: the snapshot lists exactly these files. Answers the
-/// first one that it does not list as it is.
-pub fn first_unlisted<'a>(
-    files: &'a BTreeMap<RoleName, StoredFile>,
-    snapshot: &Snapshot,
-) -> Option<(&'a RoleName, &'a StoredFile)> {
-    files.iter().find(|(role, file)| {
-        let is_listed = snapshot.entry(role).is_some_and(|entry| {
-            let sha256 = entry.hashes.as_ref().and_then(|hashes| hashes.sha256());
-            entry.version == file.version && sha256.is_none_or(|sha256| sha256 == file.sha256)
-        });
-        !is_listed
-    })
 }

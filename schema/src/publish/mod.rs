@@ -15,6 +15,7 @@ mod adopted;
 mod chain;
 mod files;
 mod head;
+mod lost;
 mod names;
 pub mod proposal;
 mod refusal;
@@ -35,7 +36,8 @@ use crate::threshold::RevokedKeys;
 pub use adopted::Adopted;
 use adopted::Foreign;
 pub use files::check_target;
-pub use head::{Head, StoredFile, first_unlisted};
+use head::Standing;
+pub use head::{Head, StoredFile};
 pub use refusal::Refusal;
 pub use signatures::{Demand, Purpose};
 
@@ -214,7 +216,7 @@ pub struct Accepted {
     /// The new files of targets roles.
     pub files: BTreeMap<RoleName, Arc<Envelope<Targets>>>,
     /// The versions that the judgement looked at; `None` where a role had no file.
-    relied_on: BTreeMap<RoleName, Option<Version>>,
+    relied_on: BTreeMap<RoleName, Option<Standing>>,
     /// Whether it adds a delegation, for which every name in use was looked at.
     adds_names: bool,
     /// The keys that signed nothing new when it was judged.
@@ -232,7 +234,7 @@ impl Accepted {
     /// looked at has moved.
     pub fn holds_on(&self, head: &Head) -> bool {
         let relied =
-            |(role, version): (&RoleName, &Option<Version>)| head.version(role) == *version;
+            |(role, standing): (&RoleName, &Option<Standing>)| head.standing(role) == *standing;
         !self.adds_names && self.revoked == head.revoked && self.relied_on.iter().all(relied)
     }
 }
@@ -246,14 +248,17 @@ pub fn snapshot_entries(
 ) -> BTreeMap<RoleName, FileMeta> {
     let batch = Batch { targets: files, ..Batch::default() };
     let view = View::new(head, &batch);
-    let is_bin = |role: &RoleName| match head.and_then(|head| head.snapshot.signed().entry(role)) {
-        Some(before) => before.hashes.is_none(),
-        None => view.is_bin(role),
-    };
     let entry = |(role, file): (&RoleName, &Arc<Envelope<Targets>>)| {
-        let entry = match is_bin(role) {
-            true => FileMeta { version: file.version(), length: None, hashes: None },
-            false => FileMeta::of(file.version(), file.bytes()),
+        let listed = head.and_then(|head| head.entry(role));
+        let is_bin = match &listed {
+            Some(listed) => listed.hashes.is_none(),
+            None => view.is_bin(role),
+        };
+        let entry = match (listed, is_bin) {
+            // A lost file that is found: as it was signed.
+            (Some(listed), false) if listed.version == file.version() => listed,
+            (_, true) => FileMeta { version: file.version(), length: None, hashes: None },
+            (_, false) => FileMeta::of(file.version(), file.bytes()),
         };
         (role.clone(), entry)
     };
@@ -275,7 +280,7 @@ pub fn check(
         return adopted::check(foreign, batch, rules, now);
     }
     let view = View::new(head, batch);
-    check_content(head, batch, &view, rules, now)?;
+    check_content(head, batch, rules, now)?;
     signatures::require(head, batch, &view)?;
     Ok(Accepted {
         earlier_roots: batch.earlier_roots.values().cloned().collect(),
@@ -309,7 +314,7 @@ pub fn check_unsigned(
     rules: &Rules,
     now: DateTime<Utc>,
 ) -> Result<Vec<String>, Refusal> {
-    check_content(head, batch, &View::new(head, batch), rules, now)?;
+    check_content(head, batch, rules, now)?;
     Ok(files::warnings(batch))
 }
 
@@ -319,7 +324,24 @@ pub fn demands(head: Option<&Head>, batch: &Batch) -> Vec<Demand> {
     signatures::demands(head, batch, &View::new(head, batch)).collect()
 }
 
+/// Every rule but those on signatures. What was lost and is found is part of what the rest is judged
+/// on.
 fn check_content(
+    head: Option<&Head>,
+    batch: &Batch,
+    rules: &Rules,
+    now: DateTime<Utc>,
+) -> Result<(), Refusal> {
+    let (found, new) = lost::split(head, batch);
+    let Some(before) = head.filter(|_| !found.is_empty()) else {
+        return check_new(head, batch, &View::new(head, batch), rules, now);
+    };
+    lost::found_paths(&View::new(head, batch), &found)?;
+    let ground = lost::with_found(before, &found);
+    check_new(Some(&ground), &new, &View::new(Some(&ground), &new), rules, now)
+}
+
+fn check_new(
     head: Option<&Head>,
     batch: &Batch,
     view: &View<'_>,
@@ -341,6 +363,7 @@ fn check_content(
         files::check_online_keys(root, rules)?;
     }
     revoked::check(batch, view)?;
+    lost::delegators(view, batch)?;
     // First, so that below every new delegation is one that clients find.
     chain::delegated(view, batch)?;
     names::names(view, batch)?;

@@ -3,7 +3,7 @@
 use crate::envelope::EnvelopeError;
 use crate::name::{KeyId, NameError, RoleName, Version};
 use crate::path::PathError;
-use crate::role::Expires;
+use crate::role::{Expires, FileMeta};
 use crate::threshold::ThresholdNotMet;
 use crate::trusted::TrustError;
 
@@ -44,6 +44,33 @@ pub enum Refusal {
         expected: Version,
         /// The version that was sent.
         sent: Version,
+    },
+    /// The file that clients are told of was lost when the database was set back, and the part is
+    /// neither that file nor the one after it.
+    #[error(
+        "{role}: version {} was lost when the database of the server was set back: bring exactly \
+         that file{} with `notary repair`, or publish the version after it, not {sent}",
+        listed.version,
+        listed.hashes.as_ref().and_then(|it| it.sha256()).map_or(String::new(), |it| format!(" ({it})"))
+    )]
+    Lost {
+        /// The role.
+        role: RoleName,
+        /// What is lost.
+        listed: FileMeta,
+        /// The version that was sent.
+        sent: Version,
+    },
+    /// What the delegator of a role says is lost.
+    #[error(
+        "{role} cannot be judged: the current file of {delegator}, which delegates to it, was lost \
+         when the database of the server was set back; bring that one first with `notary repair`"
+    )]
+    DelegatorLost {
+        /// The role.
+        role: RoleName,
+        /// Who delegates on the way to it.
+        delegator: RoleName,
     },
     /// Too few keys have signed.
     #[error(transparent)]
@@ -296,6 +323,8 @@ impl Refusal {
             Refusal::OnlineRole(_) => "online_role",
             Refusal::FirstPublish(_) => "first_publish",
             Refusal::VersionConflict { .. } => "version_conflict",
+            Refusal::Lost { .. } => "lost_in_restore",
+            Refusal::DelegatorLost { .. } => "delegator_lost",
             Refusal::Threshold(_) => "threshold_not_met",
             Refusal::OverlapMissing { .. } => "overlap_missing",
             Refusal::Expired { .. } => "expired",

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::chain::delegated_parts;
 use super::view::View;
-use super::{Batch, Head, Refusal};
+use super::{Batch, Head, Refusal, lost};
 use crate::envelope::Envelope;
 use crate::name::{RoleName, Version};
 use crate::role::{Authority, Role, Root};
@@ -61,7 +61,7 @@ pub(super) fn demands<'a>(
     view: &'a View<'a>,
 ) -> impl Iterator<Item = Demand> + 'a {
     let roots = of_roots(head, batch, view.revoked());
-    roots.chain(of_targets(head, batch, view)).chain(of_delegated(batch, view))
+    roots.chain(of_targets(head, batch, view)).chain(of_delegated(head, batch, view))
 }
 
 /// The first threshold that the batch does not reach.
@@ -100,13 +100,17 @@ fn of_targets<'a>(
     view: &'a View<'a>,
 ) -> impl Iterator<Item = Demand> + 'a {
     let role = RoleName::TARGETS;
-    let concerned = batch.root().is_some() || batch.targets(&role).is_some();
+    let is_here = !view.is_lost(&role);
+    let concerned = batch.root().is_some() && is_here || batch.targets(&role).is_some();
+    let found = batch.targets(&role);
+    let is_found = found.is_some_and(|file| lost::is_found(head, &role, file));
     let before = head.map(|head| head.root.as_ref()).filter(|before| {
         let keys = |root: &Envelope<Root>| root.signed().role_keys(&RoleName::TARGETS).cloned();
         let changed = batch.root().is_some_and(|after| keys(before) != keys(after));
-        changed && !batch.compromised.contains(&RoleName::TARGETS)
+        // What is found was signed for clients of its time.
+        changed && !is_found && !batch.compromised.contains(&RoleName::TARGETS)
     });
-    let is_new = batch.targets(&role).is_some();
+    let is_new = batch.targets(&role).is_some() && !is_found;
     let revoked = if is_new { view.revoked() } else { RevokedKeys::default() };
     let asked = move || {
         let root = view.root().expect("the first publish has a root");
@@ -119,12 +123,19 @@ fn of_targets<'a>(
 }
 
 /// A delegated role is signed as everybody says who delegates to it: a client follows the one
-/// delegation that leads it there.
-fn of_delegated<'a>(batch: &'a Batch, view: &'a View<'a>) -> impl Iterator<Item = Demand> + 'a {
+/// delegation that leads it there. What was lost and is found is a stored file: revoked keys count.
+fn of_delegated<'a>(
+    head: Option<&'a Head>,
+    batch: &'a Batch,
+    view: &'a View<'a>,
+) -> impl Iterator<Item = Demand> + 'a {
     let revoked = view.revoked();
     delegated_parts(batch).flat_map(move |(role, file)| {
-        let revoked = revoked.clone();
-        view.delegators(role).into_iter().map(move |delegator| Demand {
+        let is_found = lost::is_found(head, role, file);
+        let revoked = if is_found { RevokedKeys::default() } else { revoked.clone() };
+        let delegators = view.delegators(role).into_iter();
+        let here = delegators.filter(|delegator| !view.is_lost(delegator.name));
+        here.map(move |delegator| Demand {
             role: role.clone(),
             delegator: delegator.name.clone(),
             version: view.version(delegator.name),

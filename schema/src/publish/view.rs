@@ -143,15 +143,23 @@ impl<'a> View<'a> {
         new.or_else(stored).expect("it was read")
     }
 
-    /// Whether the role has a file, new or stored.
-    pub(super) fn has_file(&self, role: &RoleName) -> bool {
-        self.batch.targets(role).is_some() || self.stored(role).is_some()
+    /// Whether the current file of the role is lost, and not part of the batch.
+    pub(super) fn is_lost(&self, role: &RoleName) -> bool {
+        let is_lost = self.head.is_some_and(|head| head.lost.contains_key(role));
+        is_lost && self.batch.targets(role).is_none()
     }
 
-    /// The bins that have a file, new or stored.
+    /// Whether the role has a file, new, stored, or lost.
+    pub(super) fn has_file(&self, role: &RoleName) -> bool {
+        self.batch.targets(role).is_some() || self.stored(role).is_some() || self.is_lost(role)
+    }
+
+    /// The bins that have a file, new, stored, or lost.
     pub(super) fn bins_with_file(&self, bins: &'a Bins) -> BTreeSet<&'a RoleName> {
-        let stored = self.head.into_iter().flat_map(|head| bins.among(&head.files));
-        stored.chain(bins.among(&self.batch.targets)).collect()
+        let heads = || self.head.into_iter();
+        let stored = heads().flat_map(|head| bins.among(&head.files));
+        let lost = heads().flat_map(|head| bins.among(&head.lost));
+        stored.chain(lost).chain(bins.among(&self.batch.targets)).collect()
     }
 
     /// Who delegates to a role.
@@ -179,7 +187,8 @@ impl<'a> View<'a> {
 
     /// Every name in use: delegated, sent, or stored from earlier.
     pub(super) fn names_in_use(&self) -> BTreeSet<&RoleName> {
-        let stored = self.head.into_iter().flat_map(|head| head.files.keys());
+        let stored = |head: &'a Head| head.files.keys().chain(head.lost.keys());
+        let stored = self.head.into_iter().flat_map(stored);
         self.listed.keys().copied().chain(self.batch.targets.keys()).chain(stored).collect()
     }
 

@@ -101,6 +101,13 @@ impl FileMeta {
     }
 }
 
+impl FileMeta {
+    /// Whether this is the one file that is listed: of an entry without hashes there is none.
+    pub fn binds(&self, version: Version, file: &[u8]) -> bool {
+        self.hashes.is_some() && self.version == version && self.describes(file)
+    }
+}
+
 impl Listed for TargetFile {
     fn check<'de, D: Deserializer<'de>>(deserializer: D) -> Result<(), D::Error> {
         #[derive(Deserialize)]

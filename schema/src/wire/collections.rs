@@ -157,9 +157,33 @@ pub struct CollectionInfo {
     pub keys: BTreeMap<KeyId, Key>,
     /// How long its metadata lives.
     pub lifetimes: Lifetimes,
+    /// What was lost when the server's database was set back to an older copy: files that the
+    /// snapshot lists. Whoever has one brings it; else a version after it is published.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lost: Vec<LostFile>,
+    /// Whether a root was lost, too, as far as that is known: the signer has signed with a key that no
+    /// root names which is here.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lost_root: bool,
     /// A release that is accepted and not yet committed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unfinished: Option<UnfinishedRelease>,
+}
+
+/// A file that the snapshot lists and that is not here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct LostFile {
+    /// The role.
+    pub name: RoleName,
+    /// The version that is listed.
+    pub version: Version,
+    /// Its length in bytes, if listed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub length: Option<u64>,
+    /// Its SHA-256 in hexadecimal; absent for hash bins, which go on with the next version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
 }
 
 /// A release that is accepted and not yet committed: it is rolled forward by itself.
@@ -182,7 +206,7 @@ pub struct UnfinishedRelease {
 pub struct RoleInfo {
     /// Its name.
     pub name: RoleName,
-    /// Its current file; absent while a delegation waits for the first one.
+    /// Its current file; absent while a delegation waits for the first one, and where it is lost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<FileInfo>,
     /// Who may sign it; nobody where it has a file and no delegation leads to it any more.

@@ -9,6 +9,7 @@ mod delegations;
 mod examples;
 mod files;
 mod lifetimes;
+mod lost;
 mod memory;
 mod online;
 mod proposals;

@@ -7,9 +7,8 @@ use notary_schema::envelope::Unsigned;
 use notary_schema::name::{RoleName, TargetPath};
 use notary_schema::publish::{
     Accepted, Batch, Head, Limits, Refusal, Rules, StoredFile, check, check_unsigned,
-    first_unlisted,
 };
-use notary_schema::role::{Hashes, Root, TargetFile};
+use notary_schema::role::{FileMeta, Hashes, Root, TargetFile};
 use serde_json::json;
 
 use crate::support::*;
@@ -566,6 +565,7 @@ fn a_judgement_holds_as_long_as_nothing_moves_that_it_looked_at() {
     // Two first files of one role, and two delegations to one name, cannot both hold.
     let mut pending = Collection::new();
     pending.files.remove(&role("docs"));
+    let pending = Collection::of(pending.root, pending.files, 1);
     let first = sign(&Draft::first_targets(in_days(9)).finish(), &[DOCS]);
     let first = judge(&pending.head(), &batch(&[("docs", &first)])).unwrap();
     assert!(first.holds_on(&pending.head()));
@@ -581,9 +581,9 @@ fn a_judgement_holds_as_long_as_nothing_moves_that_it_looked_at() {
 fn a_snapshot_that_does_not_list_every_file_as_it_is_is_noticed() {
     let head = Collection::new().head();
     let unlisted = |name: &str, change: fn(&mut StoredFile)| {
-        let mut files = head.files.clone();
-        change(files.get_mut(&role(name)).unwrap());
-        first_unlisted(&files, head.snapshot.signed()).map(|(role, _)| role.to_string())
+        let mut head = head.clone();
+        change(head.files.get_mut(&role(name)).unwrap());
+        head.first_unlisted(head.snapshot.signed()).map(RoleName::to_string)
     };
     assert_eq!(unlisted("docs", |_| {}), None);
     assert_eq!(unlisted("docs", |file| file.version = version(2)).as_deref(), Some("docs"));
@@ -591,9 +591,16 @@ fn a_snapshot_that_does_not_list_every_file_as_it_is_is_noticed() {
         unlisted("targets", |file| file.sha256 = "0".repeat(64)).as_deref(),
         Some("targets")
     );
-    let mut more = head.files.clone();
-    more.insert(role("web"), more[&role("docs")].clone());
-    assert!(first_unlisted(&more, head.snapshot.signed()).is_some());
+    let mut more = head.clone();
+    more.files.insert(role("web"), more.files[&role("docs")].clone());
+    assert!(more.first_unlisted(head.snapshot.signed()).is_some());
+    // Of what is lost, what was listed before.
+    let mut lost = head.clone();
+    let docs = head.entry(&role("docs")).unwrap();
+    lost.lost.insert(role("docs"), docs.clone());
+    assert_eq!(lost.first_unlisted(head.snapshot.signed()), None);
+    lost.lost.insert(role("docs"), FileMeta { version: version(2), ..docs });
+    assert_eq!(lost.first_unlisted(head.snapshot.signed()), Some(&role("docs")));
 }
 
 #[test]

@@ -15,7 +15,6 @@ use notary_schema::role::{
     DelegatedRole, Expires, Hashes, RoleKeys, Root, Snapshot, TargetFile, Targets, Timestamp,
     TopLevelRoles,
 };
-use notary_schema::threshold::RevokedKeys;
 use ring::signature::{Ed25519KeyPair, KeyPair};
 
 pub const DAY: i64 = 86_400;
@@ -180,13 +179,12 @@ impl Collection {
     pub fn head(&self) -> Head {
         let stored =
             |file: &Vec<u8>| StoredFile::loaded(Arc::new(Envelope::parse(file.clone()).unwrap()));
-        Head {
-            root: Arc::new(Envelope::parse(self.root.clone()).unwrap()),
-            snapshot: Arc::new(Envelope::parse(self.snapshot.clone()).unwrap()),
-            timestamp: Arc::new(Envelope::parse(self.timestamp.clone()).unwrap()),
-            files: self.files.iter().map(|(role, file)| (role.clone(), stored(file))).collect(),
-            revoked: RevokedKeys::default(),
-        }
+        Head::new(
+            Arc::new(Envelope::parse(self.root.clone()).unwrap()),
+            Arc::new(Envelope::parse(self.snapshot.clone()).unwrap()),
+            Arc::new(Envelope::parse(self.timestamp.clone()).unwrap()),
+            self.files.iter().map(|(role, file)| (role.clone(), stored(file))).collect(),
+        )
     }
 
     /// The next version of a role, to be edited.

@@ -11,6 +11,10 @@ use super::report::Report;
 use crate::store::StoreResult;
 use crate::store::inspect::{RawCurrent, RawLife, View};
 
+/// What to do about a file that was lost.
+const REPAIR: &str = "whoever has it brings it with `notary repair`; otherwise the version after it \
+                      is published";
+
 /// Answers the current versions that stand, by role.
 pub(super) fn check(
     view: &mut View<'_>,
@@ -34,7 +38,9 @@ pub(super) fn check(
     if let Some(version) = standing.get("snapshot") {
         let bytes = view.bytes(life.id, "snapshot", *version)?.unwrap_or_default();
         if let Ok(snapshot) = Envelope::<Snapshot>::parse(bytes) {
-            check_listed(&current, snapshot.signed(), report);
+            for lost in check_listed(&current, snapshot.signed(), report) {
+                standing.remove(&lost);
+            }
         }
     }
     Ok(standing)
@@ -66,8 +72,14 @@ fn check_row(
     })
 }
 
-/// Both ways: a file that is not listed is hidden, one that is listed and not current is missing.
-fn check_listed(current: &[RawCurrent], snapshot: &Snapshot, report: &mut Report<'_>) {
+/// Both ways: a file that is not listed is hidden, one that is listed and not current is lost. Answers
+/// the roles whose files are lost.
+fn check_listed(
+    current: &[RawCurrent],
+    snapshot: &Snapshot,
+    report: &mut Report<'_>,
+) -> Vec<String> {
+    let mut lost = Vec::new();
     let targets = |row: &&RawCurrent| !matches!(&row.role[..], "root" | "snapshot" | "timestamp");
     let mut unlisted: BTreeMap<String, &RawCurrent> =
         current.iter().filter(targets).map(|row| (format!("{}.json", row.role), row)).collect();
@@ -76,6 +88,12 @@ fn check_listed(current: &[RawCurrent], snapshot: &Snapshot, report: &mut Report
         let listed = i64::try_from(entry.version.get()).ok();
         let sha256 = entry.hashes.as_ref().and_then(|hashes| hashes.sha256());
         match unlisted.remove(name) {
+            row if row.is_none_or(|row| Some(row.version) < listed) => {
+                let sha256 = sha256.map_or(String::new(), |sha256| format!(" ({sha256})"));
+                let problem = format!("the file that the snapshot lists{sha256} is not here");
+                report.problem(Some(role), listed, problem, REPAIR);
+                lost.push(role.to_owned());
+            }
             Some(row) if Some(row.version) != listed => {
                 let problem = format!("the snapshot lists version {}", entry.version);
                 report.problem(Some(role), Some(row.version), problem, RESTORE);
@@ -84,15 +102,12 @@ fn check_listed(current: &[RawCurrent], snapshot: &Snapshot, report: &mut Report
                 let problem = "the snapshot lists another file".to_owned();
                 report.problem(Some(role), Some(row.version), problem, RESTORE);
             }
-            Some(_) => {}
-            None => {
-                let problem = "the snapshot lists it, and it has no current file".to_owned();
-                report.problem(Some(role), listed, problem, RESTORE);
-            }
+            _ => {}
         }
     }
     for row in unlisted.into_values() {
         let problem = "the snapshot does not list it".to_owned();
         report.problem(Some(&row.role), Some(row.version), problem, RESTORE);
     }
+    lost
 }

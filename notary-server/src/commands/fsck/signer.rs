@@ -14,7 +14,8 @@ use crate::store::inspect::{Inspector, RawLife, View};
 
 /// How often a collection is looked at again that is published to meanwhile.
 const TRIES: usize = 10;
-const SERVER_BEHIND: &str = "this database was restored from an older backup: restore a newer one";
+const SERVER_BEHIND: &str = "this database was set back to an older copy: start the server, which \
+                             goes on from there, and see its runbook";
 const SIGNER_BEHIND: &str = "the signer's memory was restored from an older backup: restore a \
                              newer one, or set it with `notary-signer memory set`";
 

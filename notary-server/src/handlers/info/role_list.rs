@@ -49,7 +49,7 @@ impl<'a> RoleList<'a> {
         let root = head.root.signed();
         let files = [
             (RoleName::ROOT, Some(self.envelope(&head.root))),
-            (RoleName::TARGETS, head.files.get(&RoleName::TARGETS).map(|file| self.stored(file))),
+            (RoleName::TARGETS, self.current(&RoleName::TARGETS)),
             (RoleName::SNAPSHOT, Some(self.envelope(&head.snapshot))),
             (RoleName::TIMESTAMP, Some(self.envelope(&head.timestamp))),
         ];
@@ -70,7 +70,7 @@ impl<'a> RoleList<'a> {
             let name = &delegated.name;
             let is_bin = delegations.succinct().is_some();
             if wanted.map_or(!is_bin, |wanted| wanted.contains(name)) {
-                let file = self.head.files.get(name).map(|file| self.stored(file));
+                let file = self.current(name);
                 let role = delegated_info(&delegated, file, delegator);
                 let role = self.signed_by(&delegated.signers, &delegations.keys, role);
                 self.roles.push(role);
@@ -203,6 +203,12 @@ impl<'a> RoleList<'a> {
             expires: file.expires().time(),
             expired: file.expires().is_past(self.now),
         }
+    }
+
+    /// The current file of a role, unless it is lost.
+    fn current(&self, role: &RoleName) -> Option<FileInfo> {
+        let held = self.head.files.get(role).filter(|_| !self.head.lost.contains_key(role));
+        held.map(|file| self.stored(file))
     }
 
     fn stored(&self, file: &StoredFile) -> FileInfo {

@@ -10,7 +10,7 @@ use notary_schema::name::{RoleName, Version};
 use notary_schema::online;
 use notary_schema::path::{Candidate, HashPrefixes, PathPattern, PathSet};
 use notary_schema::publish::{
-    Accepted, Batch, Head, Limits, Rules, StoredFile, check, first_unlisted, snapshot_entries,
+    Accepted, Batch, Head, Limits, Rules, StoredFile, check, snapshot_entries,
 };
 use notary_schema::role::{
     Bins, DelegatedRole, Delegations, RoleKeys, Root, SuccinctRoles, Targets, TopLevelRoles,
@@ -216,7 +216,7 @@ impl Live {
         self.head.snapshot = Arc::new(Envelope::parse(next).expect("our own file"));
         let timestamp = support::sign(&planned.document(&self.head.snapshot), &SEEDS);
         self.head.timestamp = Arc::new(Envelope::parse(timestamp).expect("our own file"));
-        assert!(first_unlisted(&self.head.files, self.head.snapshot.signed()).is_none());
+        assert!(self.head.first_unlisted(self.head.snapshot.signed()).is_none());
     }
 
     /// A client that starts with root 1 reaches every role that was not given up on purpose, and

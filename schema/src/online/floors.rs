@@ -1,0 +1,22 @@
+//! Below what no snapshot goes: what the signer has signed, whatever the server knows of it.
+//!
+//! A server whose database was set back to an older copy lists less than the signer remembers, which
+//! the signer refuses. So it takes over what the signer's last snapshot lists, and goes on from there.
+
+use std::collections::BTreeMap;
+
+use crate::name::RoleName;
+use crate::role::{FileMeta, Listing, Snapshot};
+
+/// The entries of the last snapshot that was signed which another one does not list, or lists lower or
+/// otherwise: the next snapshot has them as they are here, or higher.
+pub fn floors(signed: &Snapshot, other: Option<&Snapshot>) -> BTreeMap<RoleName, FileMeta> {
+    let nothing = Listing::default();
+    let other = other.map_or(&nothing, |other| &other.meta);
+    let is_below = |signed: &FileMeta, other: Option<FileMeta>| {
+        other.is_none_or(|other| other.version <= signed.version && other != *signed)
+    };
+    let changes = signed.meta.changes(other);
+    let below = changes.filter(|(_, signed, other)| is_below(signed, other.clone()));
+    below.filter_map(|(name, entry, _)| Some((RoleName::of_file(name)?, entry))).collect()
+}
