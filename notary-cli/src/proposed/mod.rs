@@ -177,6 +177,7 @@ pub(crate) fn told(demand: &Demand) -> ProposalDemand {
         threshold: report.threshold,
         signed: report.valid.clone(),
         missing: report.missing.clone(),
+        revoked: report.revoked.clone(),
     }
 }
 

@@ -24,7 +24,6 @@ use super::wanted::Wanted;
 use super::{Publisher, Tries};
 use crate::exit::Failure;
 use crate::keyring::{Purpose, listed};
-use crate::remote::RemoteError;
 
 /// What became of a rotation.
 pub(crate) enum NewRoot {
@@ -82,7 +81,7 @@ impl Publisher<'_> {
                 }
                 Sent::Overtaken(error) => error,
             };
-            if !is_about(&error, &RoleName::TARGETS) {
+            if is_about_root(&error) {
                 return Err(Failure::Conflict(format!(
                     "somebody else published another root first ({error}); look at it with \
                      `notary info {}`, then rotate again",
@@ -180,10 +179,11 @@ impl Rotated {
     }
 }
 
-/// Whether a version of this role was there first.
-fn is_about(conflict: &RemoteError, role: &RoleName) -> bool {
-    let more = conflict.problem().map(|problem| &problem.more);
-    more.and_then(|more| more.get("role")?.as_str()) == Some(role.as_str())
+/// Whether another root was there first.
+fn is_about_root(overtaken: &Failure) -> bool {
+    let Failure::Remote(error) = overtaken else { return false };
+    let more = error.problem().map(|problem| &problem.more);
+    more.and_then(|more| more.get("role")?.as_str()) == Some(RoleName::ROOT.as_str())
 }
 
 /// What the keys that have to sign it are told, where the user gives no reason.
