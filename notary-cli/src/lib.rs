@@ -61,7 +61,7 @@ pub struct Parts {
     pub stop: Arc<dyn Fn(StopPoint) + Send + Sync>,
 }
 
-/// Where a process that stores trusted metadata may be ended.
+/// Where a process that stores files of a collection may be ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StopPoint {
     /// The new file is durable under a temporary name.

@@ -151,7 +151,7 @@ impl Session {
 
     /// The files of a collection.
     pub(crate) fn collection(&self, gun: &Gun) -> Result<CollectionDir, Failure> {
-        Ok(self.trust_dir()?.collection(gun))
+        Ok(self.trust_dir()?.collection(gun).stopping_at(self.stop.clone()))
     }
 
     /// The files of a collection, kept from other processes.

@@ -19,6 +19,7 @@
 //! - [`memory`]: what does a body cost?
 //! - [`panics`]: what does a mistake in a program cost?
 //! - [`properties`]: what holds for every file
+//! - [`proposals`]: do several people come to one set of signatures?
 //! - [`runbooks`]: do the commands of the runbooks do what the pages say?
 //! - [`stolen`]: what can a stolen part do, and what not?
 //! - [`vectors`]: do python-securesystemslib and we agree, both ways?
@@ -47,6 +48,7 @@ mod memory;
 mod panics;
 mod pitfalls;
 mod properties;
+mod proposals;
 mod release;
 mod rotation;
 mod runbooks;

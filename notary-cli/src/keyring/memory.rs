@@ -5,8 +5,6 @@
 //! signatures of proposals are kept, too: those of ecdsa and rsa keys differ each time, and a repeat has
 //! to send the same.
 
-use std::path::PathBuf;
-
 use notary_schema::name::{KeyId, RoleName, Version};
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +12,7 @@ use crate::trust_dir::{CollectionDir, StateError, files};
 
 /// The contents that were signed of one collection.
 pub(crate) struct Memory {
-    path: PathBuf,
+    collection: CollectionDir,
     signed: Vec<Signed>,
 }
 
@@ -61,9 +59,8 @@ impl Content<'_> {
 impl Memory {
     /// What was signed of a collection.
     pub(crate) fn load(collection: &CollectionDir) -> Result<Memory, StateError> {
-        let path = collection.signed_path();
-        let signed = files::read_json(&path)?.unwrap_or_default();
-        Ok(Memory { path, signed })
+        let signed = files::read_json(&collection.signed_path())?.unwrap_or_default();
+        Ok(Memory { collection: collection.clone(), signed })
     }
 
     /// The content of the same version is published: whoever shows an older one lags behind.
@@ -122,7 +119,7 @@ impl Memory {
 
     /// Stores it durably.
     pub(crate) fn save(&self) -> Result<(), StateError> {
-        files::write_json(&self.path, &self.signed)
+        self.collection.store(&self.collection.signed_path(), &self.signed)
     }
 }
 

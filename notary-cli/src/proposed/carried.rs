@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::agent::roots::climb;
-use crate::agent::{Agent, place_of};
+use crate::agent::{Agent, AgentError, place_of};
 use crate::exit::Failure;
 use crate::session::Session;
 use crate::trust_dir::{CollectionDir, files};
@@ -131,7 +131,7 @@ impl Carried {
         let http = session.http();
         let trusted = collection.trusted();
         let mut agent = Agent::new(trusted, base, None, http, now, Expiry::Reported);
-        agent.refresh().await?;
+        agent.refresh().await.map_err(untrusted)?;
         for way in &self.ways {
             match agent.follow(way).await {
                 Err(error) if !error.is_of_one_file() => return Err(error.into()),
@@ -140,6 +140,16 @@ impl Carried {
             }
         }
         Ok(View::new(agent.trusted()?.clone()))
+    }
+}
+
+/// What came with a proposal is not what is trusted here.
+fn untrusted(error: AgentError) -> Failure {
+    match error {
+        AgentError::Update(error) => {
+            Failure::Refused(format!("the metadata that came with it is not trusted here: {error}"))
+        }
+        other => other.into(),
     }
 }
 

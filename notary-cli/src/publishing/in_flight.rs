@@ -100,12 +100,12 @@ impl InFlight {
 
     /// Stores it durably.
     pub(crate) fn save(&self, collection: &CollectionDir) -> Result<(), StateError> {
-        files::write_json(&collection.in_flight_path(), self)
+        collection.store(&collection.in_flight_path(), self)
     }
 
     /// The server has judged it.
     pub(crate) fn settle(collection: &CollectionDir) -> Result<(), StateError> {
-        files::remove(&collection.in_flight_path())
+        collection.remove(&collection.in_flight_path())
     }
 }
 

@@ -298,8 +298,8 @@ pub(crate) fn load(collection: &CollectionDir) -> Result<Staged, Failure> {
 pub(crate) fn save(collection: &CollectionDir, staged: &Staged) -> Result<(), Failure> {
     let path = collection.staged_path();
     match staged.is_empty() {
-        true => Ok(files::remove(&path)?),
-        false => Ok(files::write_json(&path, staged)?),
+        true => Ok(collection.remove(&path)?),
+        false => Ok(collection.store(&path, staged)?),
     }
 }
 

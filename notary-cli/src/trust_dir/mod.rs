@@ -24,6 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use notary_schema::name::Gun;
+use serde::Serialize;
 
 use crate::StopPoint;
 pub(crate) use lock::Lock;
@@ -160,17 +161,36 @@ impl TrustDir {
     pub(crate) fn collection(&self, gun: &Gun) -> CollectionDir {
         let mut path = self.path.join("collections");
         path.extend(gun.as_str().split('/'));
-        CollectionDir { path }
+        CollectionDir { path, stop: Arc::new(|_| {}) }
     }
 }
 
 /// The files of one collection.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct CollectionDir {
     path: PathBuf,
+    stop: Stop,
 }
 
 impl CollectionDir {
+    /// The same, and whoever writes there passes these points.
+    pub(crate) fn stopping_at(self, stop: Stop) -> CollectionDir {
+        CollectionDir { stop, ..self }
+    }
+
+    /// Replaces one of its files, durably.
+    pub(crate) fn store<T: Serialize>(&self, path: &Path, value: &T) -> Result<(), StateError> {
+        let bytes = serde_json::to_vec(value).expect("what we store is JSON");
+        files::write_with(path, &bytes, &*self.stop)
+    }
+
+    /// Removes one of its files, durably; none to remove is fine.
+    pub(crate) fn remove(&self, path: &Path) -> Result<(), StateError> {
+        files::remove(path)?;
+        (self.stop)(StopPoint::Removed);
+        Ok(())
+    }
+
     /// The trusted metadata; where there is none yet, it starts with the pinned root.
     pub(crate) fn trusted(&self) -> MetadataDir {
         let first_root = Some(self.pinned_path());

@@ -1,0 +1,110 @@
+//! What is refused, and what becomes of a proposal that is overtaken or lapses?
+
+use super::{Ceremony, MISSING, id_of};
+
+#[test]
+fn what_lapses_is_not_signed_and_can_be_made_again() {
+    let ceremony = Ceremony::start();
+    let id = ceremony.propose(&ceremony.anna, "late");
+    ceremony.later(31);
+    ceremony.sign(&ceremony.ben, &id).fails(3, "is lapsed");
+    let again = format!("proposal rebase acme/app {id} --yes --json");
+    // The version is the same, and its date another.
+    ceremony.anna.notary(&again).refused("another content of docs 1 was signed here");
+    let made = ceremony.anna.notary(&format!("{again} --second-content"));
+    ceremony.sign(&ceremony.ben, &id_of(&made)).done();
+    assert_eq!(ceremony.version("docs"), 1);
+}
+
+#[test]
+fn what_is_overtaken_is_made_again_without_its_signatures() {
+    let ceremony = Ceremony::start();
+    let id = ceremony.propose(&ceremony.anna, "one");
+    ceremony.anna.notary("rotate acme/app docs --threshold 1").done();
+    ceremony.ben.file("file", "two");
+    ceremony.ben.notary("add acme/app docs/two file --role docs --publish").done();
+    assert_eq!((ceremony.version("docs"), &*ceremony.state(&id)), (1, "stale"));
+    ceremony.sign(&ceremony.carl, &id).fails(3, "notary proposal rebase");
+    let shown = ceremony.carl.notary(&format!("proposal show acme/app {id}")).done();
+    assert!(shown.contains("not to be signed"), "{shown}");
+    let again = ceremony.carl.notary(&format!("proposal rebase acme/app {id} --yes"));
+    assert!(again.stderr().contains("+ target docs/one"), "{again}");
+    again.done();
+    assert_eq!(ceremony.version("docs"), 2);
+    let listed = ceremony.anna.notary("list acme/app").done();
+    assert!(listed.contains("docs/one") && listed.contains("docs/two"), "{listed}");
+}
+
+#[test]
+fn what_both_have_changed_is_named() {
+    let ceremony = Ceremony::start();
+    let id = ceremony.propose(&ceremony.anna, "same");
+    let other = ceremony.propose_as_other(&id, "same", "of somebody else");
+    ceremony.sign(&ceremony.carl, &other).done();
+    let again = ceremony.anna.notary(&format!("proposal rebase acme/app {id} --yes"));
+    again.fails(3, "somebody else has changed docs/same since");
+    assert_eq!(ceremony.open(), 0, "nothing was made");
+}
+
+#[test]
+fn a_root_that_was_overtaken_is_made_again_with_the_same_change() {
+    let ceremony = Ceremony::start();
+    let dora = ceremony.newcomer("dora", "sign --collection acme/app");
+    let keyid = ceremony.make_key(&dora);
+    let rotate = "rotate acme/app root --new-key ../dora.pem --json";
+    let id = id_of(&ceremony.anna.notary(rotate));
+    // An online key goes first: any two of the holders sign that.
+    ceremony.ben.notary("proposal show acme/app").done();
+    ceremony.anna.notary(&format!("proposal cancel acme/app {id} --yes")).done();
+    let online = ceremony.anna.notary("rotate acme/app timestamp --json --second-content");
+    ceremony.sign(&ceremony.ben, &id_of(&online)).done();
+    let made = ceremony.anna.notary(&format!("proposal rebase acme/app {id} --yes --json"));
+    let made = id_of(&made);
+    ceremony.sign(&ceremony.carl, &made).done();
+    let root = ceremony.world.http(None).get("/v2/acme/app/_trust/tuf/root.json").json();
+    let keyids = root["signed"]["roles"]["root"]["keyids"].to_string();
+    assert!(keyids.contains(&keyid), "{keyids}");
+}
+
+#[test]
+fn bad_input_is_refused_by_name() {
+    let ceremony = Ceremony::start();
+    let id = ceremony.propose(&ceremony.anna, "one");
+    let (ben, carl) = (&ceremony.ben, &ceremony.carl);
+    let sign = |more: &str| carl.notary(&format!("proposal sign acme/app {more}"));
+    sign("00000000 --yes").exits(5);
+    sign(&id).fails(2, "--yes");
+    sign(&format!("{id} --yes --role targets")).fails(2, "the proposal has no file of targets");
+    let other = carl.notary("key generate --json").json();
+    let other = other["keyid"].as_str().expect("an id");
+    sign(&format!("{id} --yes --key {other}")).fails(2, "none of the keys here may sign docs");
+    let mut wrong = carl.command(&format!("proposal sign acme/app {id} --yes"));
+    wrong.env("NOTARY_PASSPHRASE", "wrong");
+    carl.run(wrong).exits(8);
+    assert_eq!((ceremony.open(), ceremony.state(&id)), (1, "open".to_owned()));
+    ben.notary(&format!("proposal cancel acme/app {id} --yes")).fails(1, "is not admin");
+    ben.notary(&format!("proposal rebase acme/app {id} --yes")).fails(2, "is still on the newest");
+    ben.notary("publish acme/app --reason a --propose").done();
+    // Somebody who may only read.
+    let agent = ceremony.newcomer("agent", "read --collection acme/app");
+    agent.notary("proposal show acme/app").done();
+    agent.notary(&format!("proposal sign acme/app {id} --yes")).exits(2);
+    ceremony.sign(carl, &id).done();
+    assert_eq!(ceremony.sign(carl, &id).code(), 0, "a repeat is fine");
+}
+
+impl Ceremony {
+    /// Somebody makes another proposal for docs while one is open: the server has one for each role, so
+    /// the open one is taken back.
+    fn propose_as_other(&self, id: &str, name: &str, content: &str) -> String {
+        let ben = &self.ben;
+        ben.file("file", content);
+        ben.notary(&format!("add acme/app docs/{name} file --role docs")).done();
+        ben.notary("publish acme/app").fails(3, &format!("notary proposal show acme/app {id}"));
+        assert_eq!(ben.notary("status acme/app").code(), 7, "it stays staged");
+        self.anna.notary(&format!("proposal cancel acme/app {id} --yes")).done();
+        let made = ben.notary("publish acme/app --json");
+        assert_eq!(made.code(), MISSING, "{made}");
+        id_of(&made)
+    }
+}
