@@ -267,6 +267,30 @@ impl Keyring {
         keys.iter().map(sign).collect()
     }
 
+    /// A key that is named, with its private half where that is here.
+    pub(crate) fn public_or_own(
+        &self,
+        reference: &str,
+        purpose: Purpose,
+    ) -> Result<(Key, Option<KeyEntry>), KeyringError> {
+        match self.public(reference) {
+            Ok(key) => {
+                let own = self.list()?.into_iter().find(|entry| entry.key == key);
+                Ok((key, own))
+            }
+            Err(KeyringError::Key(KeyError::NotAPublicKey { .. })) => {
+                let own = self.resolve(reference, purpose)?;
+                Ok((own.key.clone(), Some(own)))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Opens all of these keys: what is missing or wrong is found before anything is asked for.
+    pub(crate) fn open_all(&self, keys: &[KeyEntry], purpose: Purpose) -> Result<(), KeyringError> {
+        keys.iter().try_for_each(|key| self.open(key, purpose).map(drop))
+    }
+
     fn open(&self, key: &KeyEntry, purpose: Purpose) -> Result<Rc<PrivateKey>, KeyringError> {
         if let Some(private) = self.opened.borrow().get(&key.keyid) {
             return Ok(private.clone());

@@ -11,13 +11,13 @@ use super::When;
 pub(crate) struct InitArgs {
     /// The collection
     pub(crate) gun: Gun,
-    /// A root key; without any, one is made
+    /// A root key: one that is here, or the public half of somebody else's; without any, one is made
     #[arg(long, value_name = "KEYREF")]
     pub(crate) root_key: Vec<String>,
     /// How many root keys must sign
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) root_threshold: u32,
-    /// A targets key; without any, one is made
+    /// A targets key, here or somebody else's; without any, one is made
     #[arg(long, value_name = "KEYREF")]
     pub(crate) targets_key: Vec<String>,
     /// How many targets keys must sign
@@ -32,6 +32,9 @@ pub(crate) struct InitArgs {
     /// Put it in the place of a deleted collection, whose newest root has this SHA-256
     #[arg(long, value_name = "SHA256")]
     pub(crate) replace: Option<String>,
+    /// Where what others have to sign is written [default: the name of the collection, `.first-root`]
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -1,7 +1,10 @@
 //! `notary init`: creates a collection.
 //!
 //! Own keys are stored before the first request, root 1 and targets 1 are stored byte for byte before
-//! they are sent; so whatever is interrupted goes on when `init` is repeated.
+//! they are sent; so whatever is interrupted goes on when `init` is repeated. What other people have to
+//! sign waits here, and goes to them in a file ([`first_root`]).
+
+pub(crate) mod first_root;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,14 +12,12 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use notary_schema::draft::Draft;
 use notary_schema::envelope::{Envelope, Unsigned};
-use notary_schema::key::sha256_hex;
+use notary_schema::key::Key;
 use notary_schema::name::{Gun, KeyId, RoleName, Version};
-use notary_schema::online::{HeldKeys, Lifetimes, OnlineRole, expires_after};
+use notary_schema::online::{Lifetimes, OnlineRole, expires_after};
 use notary_schema::role::{Expires, RoleKeys, Root, TopLevelRoles};
-use notary_schema::trusted::Expiry;
 use notary_schema::wire::OnlineKey;
 use notary_signer::keys::Algorithm;
-use serde_json::json;
 
 use crate::args::InitArgs;
 use crate::exit::{Failure, Outcome};
@@ -24,14 +25,22 @@ use crate::keyring::{KeyEntry, Keyring, Purpose};
 use crate::publishing::in_flight::InFlight;
 use crate::remote::{Exempt, Reservation};
 use crate::session::Session;
-use crate::trust_dir::{CollectionDir, StateError, files};
+use crate::trust_dir::{CollectionDir, files};
+use first_root::FirstRoot;
 
 /// Everything that root 1 names.
 struct Keys {
-    root: Vec<KeyEntry>,
-    targets: Vec<KeyEntry>,
+    root: Holders,
+    targets: Holders,
     snapshot: OnlineKey,
     timestamp: OnlineKey,
+}
+
+/// The keys of a role, of this person and of others.
+struct Holders {
+    all: Vec<Key>,
+    /// Those that can sign here.
+    here: Vec<KeyEntry>,
 }
 
 /// Runs `notary init`.
@@ -41,30 +50,18 @@ pub(crate) async fn run(session: &Session, args: InitArgs) -> Result<Outcome, Fa
     let reservation = Reservation { private: args.private, replace };
     let (collection, _lock) = session.locked(gun).await?;
     let keyring = session.keyring()?;
+    let ceremony = FirstRoot { session, gun, collection: &collection, output: &args.output };
     if let Some(pinned) = files::read(&collection.pinned_path())? {
         match &reservation.replace {
             None => return already(session, &keyring, &args, &pinned),
-            Some(_) if is_accepted(session, gun, &collection).await? => {}
-            Some(_) => send(session, &keyring, &args, &collection, &reservation).await?,
+            Some(_) if is_accepted(session, gun, &collection).await? => {
+                return ceremony.taken().await;
+            }
+            Some(_) => {}
         }
-    } else {
-        send(session, &keyring, &args, &collection, &reservation).await?;
     }
-    let sent = InFlight::load(&collection)?.expect("it is kept until here").files();
-    let root = &sent[0].1;
-    if reservation.replace.is_some() {
-        // What was trusted of the collection that is gone; its pin is replaced last.
-        collection.forget_metadata()?;
-        collection.forget_signed()?;
-    }
-    session.pin(&collection, root)?;
-    // Pinned first: a crash in between repeats the request, which is harmless.
-    InFlight::settle(&collection)?;
-    // So that changes can be staged offline from now on.
-    if let Err(failure) = session.refreshed(gun, session.now(), Expiry::Reported).await {
-        session.output.warn(format_args!("the new collection could not be read yet: {failure}"));
-    }
-    report(session, gun, root)
+    let in_flight = signed(session, &keyring, &args, &collection, &reservation).await?;
+    ceremony.go_on(in_flight).await
 }
 
 /// A hash as people write it.
@@ -76,55 +73,37 @@ fn sha256(text: &str) -> Result<String, Failure> {
     }
 }
 
-/// Sends root 1 and targets 1. What is in flight stays stored when they are accepted.
-async fn send(
+/// Root 1 and targets 1, signed by the keys here: those of an earlier `init` where they are still right.
+async fn signed(
     session: &Session,
     keyring: &Keyring,
     args: &InitArgs,
     collection: &CollectionDir,
     reservation: &Reservation,
-) -> Result<(), Failure> {
+) -> Result<InFlight, Failure> {
     let gun = &args.gun;
-    let server = session.server()?;
-    let root = own_keys(keyring, &args.root_key, &format!("{gun} root"), Purpose::Root)?;
+    // Whoever asks for the online keys reserves the name: what is wrong here is found before.
+    session.server()?;
+    require_reachable(&RoleName::ROOT, &args.root_key, args.root_threshold)?;
+    require_reachable(&RoleName::TARGETS, &args.targets_key, args.targets_threshold)?;
+    let root = Holders::named(keyring, &args.root_key, &format!("{gun} root"), Purpose::Root)?;
+    root.signers(args.root_threshold)?;
     let label = format!("{gun} targets");
-    let targets = own_keys(keyring, &args.targets_key, &label, Purpose::Targets)?;
+    let targets = Holders::named(keyring, &args.targets_key, &label, Purpose::Targets)?;
+    targets.signers(args.targets_threshold)?;
+    if InFlight::load(collection)?.is_none() {
+        keyring.open_all(&root.here, Purpose::Root)?;
+        keyring.open_all(&targets.here, Purpose::Targets)?;
+    }
     let snapshot = online_key(session, gun, OnlineRole::Snapshot, reservation).await?;
     let timestamp = online_key(session, gun, OnlineRole::Timestamp, reservation).await?;
     let keys = Keys { root, targets, snapshot, timestamp };
-    let in_flight = match resumable(session, gun, collection, &keys).await? {
-        Some(in_flight) => in_flight,
-        None => {
-            let in_flight = sign(keyring, &keys, args, session.now())?;
-            in_flight.save(collection)?;
-            in_flight
-        }
-    };
-    match server.create(gun, &in_flight.files(), reservation).await {
-        Ok(answer) => {
-            if answer.warnings.is_empty() && args.root_threshold == 1 {
-                session
-                    .output
-                    .warn("root has a threshold of 1: one stolen key takes the collection");
-            }
-            for warning in &answer.warnings {
-                session.output.warn(warning);
-            }
-            Ok(())
-        }
-        Err(error) => {
-            if error.is_definite() {
-                InFlight::settle(collection)?;
-            }
-            if error.problem().is_some_and(|problem| problem.code == "version_conflict") {
-                return Err(Failure::Conflict(format!(
-                    "{gun} exists already with another root ({error}); choose another name, or pin \
-                     its root with `notary trust add`"
-                )));
-            }
-            Err(error.into())
-        }
+    if let Some(in_flight) = resumable(session, args, collection, &keys).await? {
+        return Ok(in_flight);
     }
+    let in_flight = sign(keyring, &keys, args, session.now())?.creating(reservation);
+    in_flight.save(collection)?;
+    Ok(in_flight)
 }
 
 /// Whether the server has taken the root that is in flight: then a replacement is done, and asking
@@ -147,43 +126,49 @@ async fn is_accepted(
     }
 }
 
-fn report(session: &Session, gun: &Gun, root: &[u8]) -> Result<Outcome, Failure> {
-    let file = read_pinned(session, gun, root)?;
-    let (version, sha256, roles) = (file.version(), sha256_hex(root), &file.signed().roles);
-    let join = |ids: &[KeyId]| ids.iter().map(KeyId::as_str).collect::<Vec<_>>().join(", ");
-    let text = format!(
-        "created {gun}\nroot {version} has the sha256 {sha256}\nroot keys: {}\ntargets keys: {}\n",
-        join(&roles.root.keyids),
-        join(&roles.targets.keyids)
-    );
-    let value = json!({
-        "collection": gun, "root_version": version, "root_sha256": sha256,
-        "root_keys": roles.root.keyids, "targets_keys": roles.targets.keyids,
-    });
-    session.output.result(&value, &text)?;
-    Ok(Outcome::Done)
-}
-
-fn read_pinned(session: &Session, gun: &Gun, root: &[u8]) -> Result<Envelope<Root>, Failure> {
-    let path = session.collection(gun)?.pinned_path();
-    Envelope::<Root>::parse(root.to_vec())
-        .map_err(|error| StateError::Corrupt { path, why: error.to_string() }.into())
-}
-
-/// The keys that are named, or the one that an earlier `init` made, or a new one.
-fn own_keys(
-    keyring: &Keyring,
-    named: &[String],
-    label: &str,
-    purpose: Purpose,
-) -> Result<Vec<KeyEntry>, Failure> {
-    if !named.is_empty() {
-        let resolve = |key: &String| keyring.resolve(key, purpose);
-        return Ok(named.iter().map(resolve).collect::<Result<_, _>>()?);
+/// Refuses a threshold before keys are made for it.
+fn require_reachable(role: &RoleName, named: &[String], threshold: u32) -> Result<(), Failure> {
+    let keys = named.len().max(1);
+    match threshold as usize {
+        0 => Err(Failure::Usage(format!("{role}: a threshold of 0 signs nothing"))),
+        wanted if wanted <= keys => Ok(()),
+        _ => Err(Failure::Usage(format!(
+            "{role} would have {keys} keys and ask for {threshold}; lower --{role}-threshold, or name \
+             more keys with --{role}-key"
+        ))),
     }
-    match labelled(keyring, label)? {
-        Some(key) => Ok(vec![key]),
-        None => Ok(vec![keyring.create(Algorithm::Ed25519, Some(label.to_owned()), purpose)?]),
+}
+
+impl Holders {
+    /// The keys that are named, or the one that an earlier `init` made, or a new one.
+    fn named(
+        keyring: &Keyring,
+        named: &[String],
+        label: &str,
+        purpose: Purpose,
+    ) -> Result<Holders, Failure> {
+        let mut holders = Holders { all: Vec::new(), here: Vec::new() };
+        for reference in named {
+            let (key, here) = keyring.public_or_own(reference, purpose)?;
+            holders.all.push(key);
+            holders.here.extend(here);
+        }
+        if named.is_empty() {
+            let own = match labelled(keyring, label)? {
+                Some(key) => key,
+                None => keyring.create(Algorithm::Ed25519, Some(label.to_owned()), purpose)?,
+            };
+            holders = Holders { all: vec![own.key.clone()], here: vec![own] };
+        }
+        Ok(holders)
+    }
+
+    fn keyids(&self) -> Vec<KeyId> {
+        self.all.iter().map(|key| key.id().clone()).collect()
+    }
+
+    fn signers(&self, threshold: u32) -> Result<RoleKeys, Failure> {
+        RoleKeys::new(self.keyids(), threshold).map_err(Failure::Usage)
     }
 }
 
@@ -199,19 +184,21 @@ fn already(
     pinned: &[u8],
 ) -> Result<Outcome, Failure> {
     let gun = &args.gun;
-    let root = read_pinned(session, gun, pinned)?;
-    let own = match args.root_key.is_empty() {
-        true => labelled(keyring, &format!("{gun} root"))?.into_iter().collect(),
-        false => own_keys(keyring, &args.root_key, "", Purpose::Root)?,
+    let root = first_root::read_pinned(session, gun, pinned)?;
+    let own: Vec<KeyId> = match args.root_key.is_empty() {
+        true => {
+            labelled(keyring, &format!("{gun} root"))?.map(|own| own.keyid).into_iter().collect()
+        }
+        false => Holders::named(keyring, &args.root_key, "", Purpose::Root)?.keyids(),
     };
     let listed = &root.signed().roles.root.keyids;
-    if own.is_empty() || !own.iter().all(|key| listed.contains(&key.keyid)) {
+    if own.is_empty() || !own.iter().all(|keyid| listed.contains(keyid)) {
         return Err(Failure::Conflict(format!(
             "{gun} exists and its root is not signed by these keys; choose another name"
         )));
     }
     session.output.message(format_args!("{gun} was created before"));
-    report(session, gun, pinned)
+    first_root::report(session, gun, pinned)
 }
 
 async fn online_key(
@@ -234,10 +221,11 @@ async fn online_key(
 /// that they name, or has a root already, which then must be this one.
 async fn resumable(
     session: &Session,
-    gun: &Gun,
+    args: &InitArgs,
     collection: &CollectionDir,
     keys: &Keys,
 ) -> Result<Option<InFlight>, Failure> {
+    let gun = &args.gun;
     let Some(in_flight) = InFlight::load(collection)? else { return Ok(None) };
     let files = in_flight.files();
     let root = files.iter().find(|(role, _)| *role == RoleName::ROOT);
@@ -246,6 +234,17 @@ async fn resumable(
     };
     let names = |role: &RoleKeys, key: &OnlineKey| role.keyids == [key.keyid.clone()];
     let roles = &root.signed().roles;
+    for (named, role, holders) in [
+        (&args.root_key, &roles.root, &keys.root),
+        (&args.targets_key, &roles.targets, &keys.targets),
+    ] {
+        if !named.is_empty() && role.keyids != holders.keyids() {
+            return Err(Failure::Conflict(format!(
+                "a first root of {gun} with other keys was signed here and is not published; repeat \
+                 `notary init` with those, or drop it with `notary reset {gun}`"
+            )));
+        }
+    }
     if names(&roles.snapshot, &keys.snapshot) && names(&roles.timestamp, &keys.timestamp) {
         return Ok(Some(in_flight));
     }
@@ -268,51 +267,28 @@ fn sign(
         |seconds| args.expires.map_or_else(|| expires_after(now, seconds), |when| when.from(now));
     let root = Unsigned::of(&first_root(keys, args, expires(lifetimes.root_seconds))?);
     let targets = Draft::first_targets(expires(lifetimes.targets_seconds)).finish();
-    let sign = |document: &Unsigned, purpose, keys: &[KeyEntry]| {
-        let keys: Vec<_> = keys.iter().map(|key| (&key.keyid, key)).collect();
+    let sign = |document: &Unsigned, purpose, holders: &Holders| {
+        let keys: Vec<_> = holders.here.iter().map(|key| (&key.keyid, key)).collect();
         keyring.sign_with(document, purpose, &keys).map(Arc::<[u8]>::from)
     };
     let files = [
         (RoleName::ROOT, sign(&root, Purpose::Root, &keys.root)?),
         (RoleName::TARGETS, sign(&targets, Purpose::Targets, &keys.targets)?),
     ];
-    check(&files, keys, now)?;
     Ok(InFlight::new(&files, Exempt::default(), BTreeMap::new()))
 }
 
 fn first_root(keys: &Keys, args: &InitArgs, expires: Expires) -> Result<Root, Failure> {
-    let ids = |keys: &[KeyEntry]| keys.iter().map(|key| key.keyid.clone()).collect();
-    let role = |ids, threshold| RoleKeys::new(ids, threshold).map_err(Failure::Usage);
+    let online = |key: &OnlineKey| RoleKeys::new(vec![key.keyid.clone()], 1);
     let roles = TopLevelRoles {
-        root: role(ids(&keys.root), args.root_threshold)?,
-        snapshot: role(vec![keys.snapshot.keyid.clone()], 1)?,
-        targets: role(ids(&keys.targets), args.targets_threshold)?,
-        timestamp: role(vec![keys.timestamp.keyid.clone()], 1)?,
+        root: keys.root.signers(args.root_threshold)?,
+        snapshot: online(&keys.snapshot).map_err(Failure::Usage)?,
+        targets: keys.targets.signers(args.targets_threshold)?,
+        timestamp: online(&keys.timestamp).map_err(Failure::Usage)?,
     };
-    let own = keys.root.iter().chain(&keys.targets).map(|key| (key.keyid.clone(), key.key.clone()));
+    let own = keys.root.all.iter().chain(&keys.targets.all);
+    let own = own.map(|key| (key.id().clone(), key.clone()));
     let online = [&keys.snapshot, &keys.timestamp];
     let online = online.map(|key| (key.keyid.clone(), key.key.clone()));
     Ok(Root::new(Version::FIRST, expires, own.chain(online).collect(), roles))
-}
-
-/// Judges the first publish before it is sent.
-fn check(files: &[(RoleName, Arc<[u8]>)], keys: &Keys, now: DateTime<Utc>) -> Result<(), Failure> {
-    use notary_schema::publish::{Batch, Refusal, Rules, check};
-    let mut batch = Batch::default();
-    for (role, file) in files {
-        batch.add(role.clone(), file.clone())?;
-    }
-    let rules = Rules {
-        offline_max_seconds: Lifetimes::default().offline_max_seconds,
-        held_keys: HeldKeys::from_iter([
-            (OnlineRole::Snapshot, keys.snapshot.keyid.clone()),
-            (OnlineRole::Timestamp, keys.timestamp.keyid.clone()),
-        ]),
-        ..Rules::default()
-    };
-    match check(None, &batch, &rules, now) {
-        Ok(_) => Ok(()),
-        Err(Refusal::Threshold(missing)) => Err(Failure::SignaturesMissing(missing.to_string())),
-        Err(refusal) => Err(refusal.into()),
-    }
 }

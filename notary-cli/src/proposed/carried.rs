@@ -90,27 +90,50 @@ impl Carried {
         Ok(Carried { collection: gun.clone(), proposal, metadata, ways })
     }
 
+    /// The first root of a collection, and its targets.
+    pub(crate) fn first(gun: &Gun, proposal: Proposal) -> Carried {
+        let (metadata, ways) = (BTreeMap::new(), Vec::new());
+        Carried { collection: gun.clone(), proposal, metadata, ways }
+    }
+
+    fn makes_the_collection(&self) -> bool {
+        let mut files = self.proposal.files.iter();
+        files.any(|file| file.name == RoleName::ROOT && file.version == Version::FIRST)
+    }
+
     /// Reads a file.
     pub(crate) fn read(path: &Path) -> Result<Carried, Failure> {
         read(path, "a proposal that `notary proposal export` wrote")
     }
 
-    /// What is trusted here after its metadata was taken in.
+    /// What is trusted here after its metadata was taken in; `None` where the proposal makes the
+    /// collection.
     ///
     /// # Errors
-    /// Where no root is pinned here, or the metadata is not trusted: not signed as the root here asks,
+    /// Where no root is pinned here, or one is and the proposal has the first, or the metadata is not trusted: not signed as the root here asks,
     /// or older than what was seen here.
     pub(crate) async fn ground(
         &self,
         session: &Session,
         collection: &CollectionDir,
         now: DateTime<Utc>,
-    ) -> Result<View, Failure> {
+    ) -> Result<Option<View>, Failure> {
         let gun = &self.collection;
-        if collection.trusted().load("root.json")?.is_none() {
-            return Err(Failure::Refused(format!(
-                "no root of {gun} is pinned here; pin one with `notary trust add {gun} --root FILE`"
-            )));
+        let is_pinned = collection.trusted().load("root.json")?.is_some();
+        match (is_pinned, self.makes_the_collection()) {
+            (true, false) => {}
+            (false, true) => return Ok(None),
+            (false, false) => {
+                return Err(Failure::Refused(format!(
+                    "no root of {gun} is pinned here; pin one with `notary trust add {gun} --root FILE`"
+                )));
+            }
+            (true, true) => {
+                return Err(Failure::Refused(format!(
+                    "a root of {gun} is pinned here, so the first one is signed; `notary trust show \
+                     {gun}` shows what is pinned"
+                )));
+            }
         }
         let failed = |error| Failure::System { action: "make a temporary directory", error };
         let directory = tempfile::tempdir().map_err(failed)?;
@@ -139,7 +162,7 @@ impl Carried {
                 _ => {}
             }
         }
-        Ok(View::new(agent.trusted()?.clone()))
+        Ok(Some(View::new(agent.trusted()?.clone())))
     }
 }
 

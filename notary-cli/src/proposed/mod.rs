@@ -5,6 +5,7 @@
 //! and what the files change is told against the versions that are trusted.
 
 pub(crate) mod carried;
+pub(crate) mod first;
 pub(crate) mod ground;
 pub(crate) mod rebase;
 pub(crate) mod signing;
@@ -63,7 +64,8 @@ pub(crate) struct Judged<'a> {
     /// What it has to reach, and how far it is.
     pub(crate) demands: Vec<Demand>,
     proposed: &'a Proposed,
-    view: &'a View,
+    /// None where the collection does not exist yet.
+    view: Option<&'a View>,
 }
 
 impl Proposed {
@@ -95,24 +97,29 @@ impl Proposed {
         self.batch.parts().map(|(role, ..)| role).collect()
     }
 
-    /// Judges it on what is trusted here.
+    /// Judges it on what is trusted here; on nothing where it makes the collection.
     ///
     /// # Errors
     /// A version that is not the next one; the rule of publishing that it breaks; a role that could not
     /// be read here.
     pub(crate) fn judge<'a>(
         &'a self,
-        view: &'a View,
+        view: Option<&'a View>,
         now: DateTime<Utc>,
     ) -> Result<Judged<'a>, Failure> {
         let batch = &self.batch;
         let unread = || Failure::Refused("what it changes could not be read here".to_owned());
-        self.refuse_other_versions(&view.head().ok_or_else(unread)?)?;
-        let head = judgeable(view, batch).ok_or_else(unread)?;
+        let head = match view {
+            None => None,
+            Some(view) => {
+                self.refuse_other_versions(&view.head().ok_or_else(unread)?)?;
+                Some(judgeable(view, batch).ok_or_else(unread)?)
+            }
+        };
         let lifetimes = Default::default();
         let rules = Rules { offline_max_seconds: ANY_LIFE_SECONDS, ..rules(&lifetimes, batch) };
-        check_unsigned(Some(&head), batch, &rules, now)?;
-        let demands = demands(Some(&head), batch);
+        check_unsigned(head.as_ref(), batch, &rules, now)?;
+        let demands = demands(head.as_ref(), batch);
         Ok(Judged { files: self.files(view), demands, proposed: self, view })
     }
 
@@ -130,15 +137,13 @@ impl Proposed {
         }
     }
 
-    fn files(&self, view: &View) -> Vec<File> {
-        let root = self
-            .batch
-            .root()
-            .map(|new| file(&RoleName::ROOT, new, view.trusted().root().document()));
+    fn files(&self, view: Option<&View>) -> Vec<File> {
+        let before = || view.map_or_else(|| json!({}), |view| view.trusted().root().document());
+        let root = self.batch.root().map(|new| file(&RoleName::ROOT, new, before()));
         let targets =
             self.batch.targets_parts().map(|(role, new): (_, &Arc<Envelope<Targets>>)| {
-                let old = view.file(role).map_or_else(|| json!({}), |old| old.document());
-                file(role, new, old)
+                let old = view.and_then(|view| view.file(role));
+                file(role, new, old.map_or_else(|| json!({}), |old| old.document()))
             });
         root.into_iter().chain(targets).collect()
     }
@@ -154,10 +159,11 @@ impl Judged<'_> {
     fn keys(&self) -> BTreeMap<&KeyId, &Key> {
         let batch = &self.proposed.batch;
         let new: Option<&Root> = batch.root().map(|root| root.signed());
-        let roots = [Some(self.view.trusted().root().signed()), new].into_iter().flatten();
+        let before = self.view.map(|view| view.trusted().root().signed());
+        let roots = [before, new].into_iter().flatten();
         let mut keys: BTreeMap<&KeyId, &Key> = roots.flat_map(|root| &root.keys).collect();
         for demand in &self.demands {
-            let stored = self.view.file(&demand.delegator);
+            let stored = self.view.and_then(|view| view.file(&demand.delegator));
             for file in stored.into_iter().chain(batch.targets(&demand.delegator)) {
                 keys.extend(file.signed().delegations.iter().flat_map(|all| &all.keys));
             }

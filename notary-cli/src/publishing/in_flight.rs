@@ -5,13 +5,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use notary_schema::envelope::Envelope;
+use notary_schema::envelope::{Envelope, Unsigned};
 use notary_schema::key::sha256_hex;
-use notary_schema::name::{RoleName, Version};
+use notary_schema::name::{KeyId, RoleName, Version};
 use notary_schema::role::{Role, Root, Targets};
+use notary_schema::wire::{NewSignature, NewSignatures};
 use serde::{Deserialize, Serialize};
 
-use crate::remote::Exempt;
+use crate::exit::Failure;
+use crate::remote::{Exempt, Reservation};
 use crate::staged::Base;
 use crate::trust_dir::{CollectionDir, StateError, files};
 
@@ -29,6 +31,9 @@ pub(crate) struct InFlight {
     /// The roles whose files were signed here.
     #[serde(default)]
     pub(crate) ours: BTreeSet<RoleName>,
+    /// How the name of the collection is reserved that it makes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) reservation: Option<Reservation>,
     /// Why others should sign it: it is proposed, not published.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) reason: Option<String>,
@@ -64,7 +69,13 @@ impl InFlight {
 
     /// What of it was signed here: role, version, and the SHA-256 of the bytes to sign.
     pub(crate) fn signed(&self) -> Vec<(RoleName, Version, String)> {
-        let files = self.files().into_iter().filter(|(role, _)| self.ours.contains(role));
+        let mut contents = self.contents();
+        contents.retain(|(role, ..)| self.ours.contains(role));
+        contents
+    }
+
+    /// Role, version, and the SHA-256 of the bytes to sign of each file.
+    pub(crate) fn contents(&self) -> Vec<(RoleName, Version, String)> {
         let content = |(role, bytes): (RoleName, Arc<[u8]>)| {
             let (version, sha256) = match role == RoleName::ROOT {
                 true => content::<Root>(bytes)?,
@@ -72,7 +83,7 @@ impl InFlight {
             };
             Some((role, version, sha256))
         };
-        files.filter_map(content).collect()
+        self.files().into_iter().filter_map(content).collect()
     }
 
     /// The signed files.
@@ -81,11 +92,28 @@ impl InFlight {
         self.files.iter().map(bytes).collect()
     }
 
+    /// The same, with these signatures beside those that a file has. The first of a key stays.
+    pub(crate) fn signed_by_others(mut self, new: &NewSignatures) -> Result<InFlight, Failure> {
+        for file in self.files.iter_mut().filter(|file| file.role == new.role) {
+            let bytes = file.file.as_bytes().into();
+            file.file = match new.role == RoleName::ROOT {
+                true => with_signatures::<Root>(bytes, new)?,
+                false => with_signatures::<Targets>(bytes, new)?,
+            };
+        }
+        Ok(self)
+    }
+
     /// Its root, if it has one.
     pub(crate) fn root(&self) -> Option<Envelope<Root>> {
         let files = self.files();
         let (_, root) = files.iter().find(|(role, _)| *role == RoleName::ROOT)?;
         Envelope::parse(root.clone()).ok()
+    }
+
+    /// The same, for a collection that it makes.
+    pub(crate) fn creating(self, reservation: &Reservation) -> InFlight {
+        InFlight { reservation: Some(reservation.clone()), ..self }
     }
 
     /// Whether it is the first publish of a collection, which is sent in another way.
@@ -112,4 +140,21 @@ impl InFlight {
 fn content<T: Role>(file: Arc<[u8]>) -> Option<(Version, String)> {
     let file = Envelope::<T>::parse(file).ok()?;
     Some((file.version(), sha256_hex(file.message())))
+}
+
+fn with_signatures<T: Role>(file: Arc<[u8]>, new: &NewSignatures) -> Result<String, Failure> {
+    let file = Envelope::<T>::parse(file).expect("it was read before it was signed");
+    let present = file.signatures().iter();
+    let mut all: Vec<(KeyId, Vec<u8>)> =
+        present.filter_map(|one| Some((one.keyid.clone(), one.bytes.clone()?))).collect();
+    for NewSignature { keyid, sig } in &new.signatures {
+        let sig = hex::decode(sig).map_err(|_| {
+            Failure::Refused(format!("the signature of {keyid} is not hexadecimal"))
+        })?;
+        if all.iter().all(|(other, _)| other != keyid) {
+            all.push((keyid.clone(), sig));
+        }
+    }
+    let file = Unsigned::new(&file.document()).with_signatures(&all);
+    Ok(String::from_utf8(file).expect("JSON is UTF-8"))
 }

@@ -154,7 +154,8 @@ impl Exempt {
 }
 
 /// How the name of a new collection is reserved.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Reservation {
     /// Only who has a token that allows it may read the collection.
     pub(crate) private: bool,

@@ -30,6 +30,7 @@ scripts! {
     delegations
     doctor
     exporting
+    first_root
     history
     importing
     keys

@@ -6,6 +6,7 @@ use std::path::Path;
 use notary_schema::wire::ProposalState;
 use serde_json::json;
 
+use super::super::init::first_root::FirstRoot;
 use super::show;
 use super::sign::{closed, confirmed, ended, send};
 use crate::args::{ProposalExportArgs, ProposalImportArgs, ProposalSignArgs};
@@ -13,6 +14,7 @@ use crate::exit::{Failure, Outcome};
 use crate::keyring::memory::Memory;
 use crate::proposed::carried::{Carried, CarriedSignatures, require_same};
 use crate::proposed::{Proposed, ground};
+use crate::publishing::in_flight::InFlight;
 use crate::session::Session;
 use crate::trust_dir::files;
 
@@ -29,7 +31,7 @@ pub(super) async fn export(
         return Ok(outcome);
     }
     let view = ground::read(session, gun, &proposed, now).await?;
-    proposed.judge(&view, now)?;
+    proposed.judge(Some(&view), now)?;
     let carried = Carried::pack(session, gun, proposed.proposal, &view, now).await?;
     files::write(output, &serde_json::to_vec_pretty(&carried).expect("it is JSON"))?;
     let value = json!({ "collection": gun, "id": id, "file": output });
@@ -58,7 +60,7 @@ pub(super) async fn sign_file(
     if let Some(outcome) = ended(session, gun, &proposed.proposal.summary)? {
         return Ok(outcome);
     }
-    let (proposal, judged) = (&proposed.proposal, proposed.judge(&view, now)?);
+    let (proposal, judged) = (&proposed.proposal, proposed.judge(view.as_ref(), now)?);
     if proposal.summary.lapses_at <= now {
         return Err(closed(gun, &proposal.summary.id, ProposalState::Lapsed));
     }
@@ -88,14 +90,18 @@ pub(super) async fn import(
     let ProposalImportArgs { gun, file } = &args;
     let carried = CarriedSignatures::read(file)?;
     require_same(file, &carried.collection, gun)?;
-    let (_, _lock) = session.locked(gun).await?;
+    let (collection, _lock) = session.locked(gun).await?;
+    if let Some(in_flight) = InFlight::load(&collection)?.filter(InFlight::creates) {
+        let first = FirstRoot { session, gun, collection: &collection, output: &None };
+        return first.sign(in_flight, &carried).await;
+    }
     let now = session.now();
     let proposed = ground::fetch(session, gun, Some(&carried.proposal)).await?;
     if let Some(outcome) = ended(session, gun, &proposed.proposal.summary)? {
         return Ok(outcome);
     }
     let view = ground::read(session, gun, &proposed, now).await?;
-    let judged = proposed.judge(&view, now)?;
+    let judged = proposed.judge(Some(&view), now)?;
     carried.signatures.iter().try_for_each(|new| judged.check(new))?;
     send(session, gun, &carried.proposal, &carried.signatures).await
 }

@@ -28,7 +28,7 @@ pub(super) async fn show(session: &Session, args: ProposalArgs) -> Result<Outcom
         return Ok(Outcome::Done);
     }
     let view = ground::read(session, gun, &proposed, now).await?;
-    match proposed.judge(&view, now) {
+    match proposed.judge(Some(&view), now) {
         Ok(judged) => {
             let text = head(proposal) + &body(proposal, &judged);
             session.output.result(&spelled(gun, proposal, Some(&judged), None), &text)?;

@@ -30,7 +30,7 @@ pub(super) async fn sign(session: &Session, args: ProposalSignArgs) -> Result<Ou
         return Ok(outcome);
     }
     let view = ground::read(session, gun, &proposed, now).await?;
-    let judged = proposed.judge(&view, now)?;
+    let judged = proposed.judge(Some(&view), now)?;
     let text = show::head(&proposed.proposal) + &show::body(&proposed.proposal, &judged);
     let mut memory = Memory::load(&collection)?;
     let signatures = confirmed(session, &args, &judged, &text, &mut memory)?;

@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::exit::{Failure, Outcome};
+use crate::proposed::first;
 use crate::publishing::in_flight::InFlight;
 use crate::publishing::{load, save};
 use crate::session::Session;
@@ -55,7 +56,8 @@ pub(crate) fn status(session: &Session, gun: &Gun) -> Result<Outcome, Failure> {
     Ok(if staged.is_empty() && !in_flight { Outcome::Done } else { Outcome::ToDo })
 }
 
-/// Runs `notary reset`. What is in flight stays: its outcome is not known.
+/// Runs `notary reset`. What is in flight stays: its outcome is not known; but a first root that lacks
+/// signatures was never sent.
 pub(crate) async fn reset(session: &Session, gun: &Gun) -> Result<Outcome, Failure> {
     let (collection, _lock) = session.locked(gun).await?;
     let staged = match load(&collection) {
@@ -75,7 +77,11 @@ pub(crate) async fn reset(session: &Session, gun: &Gun) -> Result<Outcome, Failu
         return Err(Failure::Refused("nothing was dropped".into()));
     }
     save(&collection, &Staged::default())?;
-    if InFlight::load(&collection)?.is_some() {
+    let in_flight = InFlight::load(&collection)?;
+    if in_flight.is_some_and(|in_flight| first::waits(gun, &in_flight, session.now())) {
+        InFlight::settle(&collection)?;
+        session.output.message("dropped a first root that others had to sign");
+    } else if InFlight::load(&collection)?.is_some() {
         session.output.warn("a publish is in flight; the next `notary publish` sends it first");
     }
     let dropped = staged.len();
