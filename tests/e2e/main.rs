@@ -3,6 +3,7 @@
 //! - [`adopt`]: do clients of a foreign repository follow when the server takes it over?
 //! - [`agent`]: what does an update agent ask for, and what can a mirror do to it?
 //! - [`architecture`]: do packages depend on each other, and on others, as the map says?
+//! - [`bad_input`]: is what nobody can mean refused by name, before anything is sent?
 //! - [`bins`]: are names in hash bins found, and published by those who may?
 //! - [`cli`]: does each command print what it must, and exit as it must?
 //! - [`client`]: does `notary client` keep to the workflow, with any repository?
@@ -31,6 +32,7 @@
 mod adopt;
 mod agent;
 mod architecture;
+mod bad_input;
 mod bins;
 mod caching;
 mod cli;

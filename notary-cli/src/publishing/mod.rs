@@ -209,7 +209,9 @@ impl<'a> Publisher<'a> {
     ) -> Result<Plan, Failure> {
         let usual = || notary_schema::online::expires_after(now, reading.lifetimes.targets_seconds);
         let expires = self.expires.map_or_else(usual, |when| when.from(now));
-        plan::plan(&reading.view, staged, expires)
+        let plan = plan::plan(&reading.view, staged, expires)?;
+        plan.require_room()?;
+        Ok(plan)
     }
 
     fn sign(

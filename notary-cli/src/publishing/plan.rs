@@ -93,22 +93,7 @@ pub(crate) fn plan(view: &View, staged: &Staged, expires: Expires) -> Result<Pla
             }
         }
     }
-    match plan.exempt.fits() {
-        true => Ok(plan),
-        false => Err(too_many(staged, &plan.exempt)),
-    }
-}
-
-/// The server wants every role named that is left behind, and a request has room for so many names.
-fn too_many(staged: &Staged, exempt: &Exempt) -> Failure {
-    let removed: Vec<&str> = staged.undelegated().map(RoleName::as_str).collect();
-    let (behind, pending) = (exempt.orphan.len(), exempt.pending.len());
-    Failure::Refused(format!(
-        "one publish can name about 2,500 roles that it leaves without a delegation or without a \
-         file; this one has {behind} and {pending}, below {}: take back some delegations below it \
-         first, in publishes of their own, or leave it with `notary reset`",
-        removed.join(", ")
-    ))
+    Ok(plan)
 }
 
 /// A role is trusted with nothing that a delegation on the way to it does not cover: no look-up would
@@ -216,11 +201,30 @@ impl Plan {
         let files: Vec<_> =
             self.parts.iter().map(unsigned).chain(self.first_files.iter().cloned()).collect();
         let batch = batch(&files, &self.exempt)?;
-        match judgeable(view, &batch) {
+        let warnings = match judgeable(view, &batch) {
             Some(head) => {
-                check_unsigned(Some(&head), &batch, &rules(lifetimes, &batch), now).map_err(refused)
+                let rules = rules(lifetimes, &batch);
+                check_unsigned(Some(&head), &batch, &rules, now).map_err(refused)?
             }
-            None => Ok(Vec::new()),
+            None => Vec::new(),
+        };
+        self.require_room()?;
+        Ok(warnings)
+    }
+
+    /// The server wants every role named that is left behind or has no file, and a request has room
+    /// for so many names.
+    pub(crate) fn require_room(&self) -> Result<(), Failure> {
+        let Exempt { orphan, pending, .. } = &self.exempt;
+        match self.exempt.fits() {
+            true => Ok(()),
+            false => Err(Failure::Refused(format!(
+                "one publish can name about 2,500 roles that it leaves without a delegation or \
+                 without a file; this one has {} and {}: do some of it first, in publishes of their \
+                 own; `notary reset` drops what is staged",
+                orphan.len(),
+                pending.len()
+            ))),
         }
     }
 }
@@ -332,10 +336,11 @@ mod tests {
             };
             let delegations = (0..count).map(delegation).collect();
             let changes = Changes { delegations, ..Changes::default() };
-            plan(&view, &Staged { roles: [(RoleName::TARGETS, changes)].into() }, in_days(30))
+            let staged = Staged { roles: [(RoleName::TARGETS, changes)].into() };
+            plan(&view, &staged, in_days(30)).unwrap().require_room()
         };
         // Each takes 29 bytes of a query: `pending=` and the name, and & between them.
-        assert_eq!(pending(2_069).unwrap().exempt.pending.len(), 2_069);
+        pending(2_069).unwrap();
         let refused = pending(2_070).unwrap_err();
         assert!(matches!(refused, Failure::Refused(_)), "{refused}");
         assert!(refused.to_string().contains("2070"), "{refused}");

@@ -160,6 +160,11 @@ pub(super) fn mutual_tls_client(pki: &Path, certificate: &str) -> reqwest::Clien
     client(config.expect("the key is that of the certificate"))
 }
 
+/// A client for loopback HTTP.
+pub(super) fn plain_client() -> reqwest::Client {
+    client(trusting(RootCertStore::empty()).with_no_client_auth())
+}
+
 fn client(tls: ClientConfig) -> reqwest::Client {
     #[expect(clippy::disallowed_methods, reason = "its TLS, with ring, is given right here")]
     let client = reqwest::Client::builder()

@@ -6,6 +6,7 @@
 
 mod between;
 mod clock;
+mod gate;
 mod http;
 mod person;
 mod process;
@@ -27,6 +28,7 @@ use crate::mirror::Mirror;
 
 pub use between::{Between, Meddling};
 pub use clock::{CLOCK_VARIABLE, Clock, real_time};
+pub use gate::{Gate, Hold, Passed};
 pub use http::{Answer, Http};
 pub use person::{Outcome, Person};
 pub use process::{Process, wait_for};
@@ -80,6 +82,17 @@ impl World {
         });
         self.server.restart();
         between
+    }
+
+    /// Puts a host between the server and those who come through it.
+    pub fn gate(&self) -> Gate {
+        Gate::start(self.url())
+    }
+
+    /// Somebody with a token of this grant who comes through a gate.
+    pub fn person_through(&self, gate: &Gate, name: &str, grant: &str) -> Person {
+        let token = self.token(grant);
+        Person::new(self.directory().join(name), &self.clock, &gate.url(), Some(&token))
     }
 
     /// Has a CA in the world's directory issue a certificate as it was so long ago.
