@@ -301,13 +301,19 @@ impl Changes {
                 TargetChange::Remove => drop(draft.remove_target(name)),
             }
         }
-        if !self.undelegated.is_empty() {
-            draft.remove_delegations(&self.undelegated);
+        let (anew, gone): (BTreeSet<_>, BTreeSet<_>) =
+            self.undelegated.iter().cloned().partition(|role| self.delegations.contains_key(role));
+        if !anew.is_empty() {
+            draft.remove_delegations(&anew);
         }
         if !self.delegations.is_empty() {
             let (roles, keys): (Vec<_>, Vec<_>) =
                 self.delegations.values().map(|new| (new.delegation.clone(), &new.keys)).unzip();
             draft.set_delegations(&roles, &keys.into_iter().flatten().cloned().collect::<Vec<_>>());
+        }
+        // Afterwards: with a role go its keys, unless one of the new roles has them, too.
+        if !gone.is_empty() {
+            draft.remove_delegations(&gone);
         }
         if !self.order.is_empty() {
             draft.order_delegations(&self.order);

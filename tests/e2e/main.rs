@@ -9,6 +9,7 @@
 //! - [`client`]: does `notary client` keep to the workflow, with any repository?
 //! - [`corpus`]: does any input that fuzzing kept break a rule?
 //! - [`caching`]: do clients behind a cache of the web get along?
+//! - [`crashes`]: does the same command go on where it was killed?
 //! - [`differential`]: does any client decide otherwise, whatever happens to a repository?
 //! - [`documented`]: do the services keep to their OpenAPI documents?
 //! - [`export`]: does a plain web server serve an export to any client?
@@ -38,6 +39,7 @@ mod caching;
 mod cli;
 mod client;
 mod corpus;
+mod crashes;
 mod differential;
 mod documented;
 mod export;

@@ -41,6 +41,13 @@ pub(crate) struct Difference {
     detail: String,
 }
 
+impl Difference {
+    /// Whether a role is signed anew because of others.
+    pub(crate) fn is_signature(&self) -> bool {
+        self.change == "sign"
+    }
+}
+
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Difference { delegator, role, change, detail } = self;

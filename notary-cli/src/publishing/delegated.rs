@@ -44,12 +44,21 @@ impl Publisher<'_> {
         &self,
         rotation: &Rotation,
     ) -> Result<Option<Replaced>, Failure> {
+        // What was asked for before has to be there first; it may be this very rotation.
+        let resent = match self.resend().await?.0 {
+            Some(Delivered::Proposed(_)) => return Ok(None),
+            Some(Delivered::Published(_)) => true,
+            None => false,
+        };
         let roles = std::slice::from_ref(&rotation.role);
         let bins_of = if rotation.bins { roles } else { &[] };
         let wanted = Wanted { roles, bins_of, keys: &self.keys, ..Wanted::default() };
         let mut signers = None;
         let change = |view: &View| {
             let affected = Affected::of(view, rotation)?;
+            if resent && rotation.is_done(affected.before) {
+                return Ok(Staged::default());
+            }
             let after = rotation.signers_after(affected.before)?;
             let staged = match *affected.before.role == after {
                 true => Staged::default(),

@@ -23,6 +23,19 @@ pub(crate) struct Rotation {
 }
 
 impl Rotation {
+    /// Whether the role is signed as it shall be: a rotation whose answer was not heard.
+    pub(crate) fn is_done(&self, now: Authority<'_>) -> bool {
+        let listed = |key: &Key| {
+            let mut keys = now.role.keyids.iter().filter_map(|keyid| now.keys.get(keyid));
+            keys.any(|listed| listed.public() == key.public())
+        };
+        let is_there =
+            |id: &String| now.role.keyids.iter().any(|keyid| keyid.as_str().starts_with(id));
+        self.new.iter().all(listed)
+            && !self.dropped.iter().any(is_there)
+            && self.threshold.is_none_or(|threshold| threshold == now.role.threshold.get())
+    }
+
     /// Who signs the role afterwards.
     ///
     /// # Errors

@@ -56,6 +56,32 @@ fn an_unclean_name_is_refused_and_can_still_be_removed() {
     changes(&[("../x", TargetChange::Remove)]).apply(&mut draft).unwrap();
 }
 
+#[test]
+fn a_role_that_takes_the_place_of_another_may_have_its_key() {
+    let collection = Collection::new();
+    let view = collection.view();
+    let file = view.file(&RoleName::TARGETS).unwrap();
+    let mut delegation = file.signed().delegation(&role("docs")).unwrap().into_owned();
+    delegation.name = role("guides");
+    // The delegator lists the key already.
+    let new = NewDelegation { delegation, keys: Vec::new(), first_file: None };
+    let changes = Changes {
+        undelegated: [role("docs")].into(),
+        delegations: [(role("guides"), new)].into(),
+        ..Changes::default()
+    };
+    let mut draft = Draft::from_role(file.signed());
+    changes.apply(&mut draft).unwrap();
+    let after = Envelope::<Targets>::parse(draft.finish().with_signatures(&[])).unwrap();
+    assert!(after.signed().delegation(&role("docs")).is_none());
+    assert!(after.signed().delegation(&role("guides")).is_some());
+    let lists = |file: &Targets| {
+        let all = file.delegations.as_ref().unwrap();
+        all.keys.contains_key(&collection.key("docs").keyid)
+    };
+    assert!(lists(file.signed()) && lists(after.signed()));
+}
+
 /// What was there, what somebody else made of it, what is staged, whether that is a conflict.
 #[test]
 fn a_conflict_is_the_same_name_changed_to_something_else() {

@@ -55,13 +55,29 @@ pub(super) async fn apply(
     let (roles, gone): (Vec<_>, Vec<_>) =
         (roles.into_iter().collect(), staged.undelegated().cloned().collect());
     let wanted = Wanted { roles: &roles, subtrees: &gone, bins_of: &bins_of, ..Wanted::default() };
-    let change = |view: &View| Ok(compare(session, plan, &declared, view)?.0);
+    // Who applies a file has seen what it changes; it shall not take back what somebody else has done
+    // since.
+    let change = |view: &View| match compare(session, plan, &declared, view)? {
+        (_, now) if !now.is_empty() && !said(&now).eq(said(&differences)) => {
+            Err(Failure::Conflict(format!(
+                "somebody else changed the delegations of {gun} meanwhile; look again with `notary \
+             delegation plan {gun} -f {}`",
+                plan.file.display()
+            )))
+        }
+        (staged, _) => Ok(staged),
+    };
     let why = "delegations as they are declared";
     let delivered = publisher.publish_at_once(wanted, why, change).await?;
     for difference in delivered.iter().flat_map(|_| &differences) {
         session.output.message(difference);
     }
     publish::report(session, gun, delivered)
+}
+
+/// What a file says. Which roles are signed anew follows from it, and is known when they are read.
+fn said(differences: &[Difference]) -> impl Iterator<Item = &Difference> {
+    differences.iter().filter(|one| !one.is_signature())
 }
 
 /// The collection as it is, without the files of its bins.
