@@ -197,3 +197,6 @@ fn file<T: Role>(role: &RoleName, new: &Envelope<T>, old: Value) -> File {
         message: new.message().to_vec(),
     }
 }
+
+#[cfg(test)]
+mod tests;
