@@ -1,6 +1,9 @@
 //! What was signed here, so that one version never gets a second content unawares: two contents of one
 //! version, both signed by enough keys, let whoever has them show each to somebody else.
 //!
+//! The first files of `init` and `delegation request` are not among them: made again, they differ in
+//! their dates alone.
+//!
 //! Written before a signature leaves, forgotten when the server has refused what it stood on. The
 //! signatures of proposals are kept, too: those of ecdsa and rsa keys differ each time, and a repeat has
 //! to send the same.

@@ -10,8 +10,10 @@ use super::{Ceremony, MISSING, id_of};
 const NO_KEY: i32 = 2;
 const DONE: i32 = 0;
 
-/// Who makes a proposal for docs, and who signs it then, with which exit code.
-const ROWS: [(&str, &str, &[(&str, i32)]); 6] = [
+/// What it shows, who makes a proposal for docs, and who signs it then, with which exit code.
+type Row = (&'static str, &'static str, &'static [(&'static str, i32)]);
+
+const ROWS: [Row; 6] = [
     ("one other is enough", "anna", &[("ben", DONE)]),
     ("whoever comes first", "carl", &[("anna", DONE)]),
     ("the same one counts once", "anna", &[("anna", MISSING), ("ben", DONE)]),
@@ -135,4 +137,21 @@ fn the_key_of_targets_moves_to_somebody_who_signs_elsewhere() {
         .fails(2, "none of the keys here");
     ben.file("file", "second");
     ben.notary("add acme/app second file --role targets --publish").done();
+}
+
+#[test]
+fn all_bins_are_signed_by_one_who_gets_them() {
+    let ceremony = Ceremony::start();
+    let own = ceremony.make_key(&ceremony.anna);
+    let divide = format!("delegation bins acme/app targets --count 4 --prefix bin --key {own}");
+    ceremony.anna.notary(&divide).done();
+    let rotate = "rotate acme/app targets --bins --new-key ../ben.pem --json";
+    let made = ceremony.anna.notary(&format!("{rotate} --drop-key {own}"));
+    let id = id_of(&made);
+    let shown = ceremony.ben.notary("proposal show acme/app --json").json();
+    assert_eq!(shown["files"].as_array().map(Vec::len), Some(5), "targets and its bins");
+    assert_eq!(ceremony.version("bin-3"), 1);
+    ceremony.sign(&ceremony.carl, &id).fails(NO_KEY, "none of the keys here");
+    ceremony.sign(&ceremony.ben, &id).done();
+    assert_eq!((ceremony.version("bin-3"), &*ceremony.state(&id)), (2, "published"));
 }

@@ -65,20 +65,23 @@ pub(super) async fn send(
     let server = session.server()?;
     let mut last = None;
     for signatures in all {
-        match server.sign_proposal(gun, id, signatures).await {
-            Ok(signed) => {
+        let answer = server.sign_proposal(gun, id, signatures).await;
+        let code = answer.as_ref().err().and_then(|error| error.problem());
+        match (code.map(|problem| problem.code.clone()).as_deref(), answer) {
+            (_, Ok(signed)) => {
                 let is_published = signed.state == ProposalState::Published;
                 last = Some(signed);
                 if is_published {
                     break;
                 }
             }
-            Err(error)
-                if error.problem().is_some_and(|problem| problem.code == "signed_already") =>
-            {
-                session.output.warn(error);
+            (Some("signed_already"), Err(error)) => session.output.warn(error),
+            // Somebody else was the last who was needed, a moment ago.
+            (Some("proposal_closed"), Err(error)) => {
+                let summary = server.proposal(gun, id).await?.summary;
+                return ended(session, gun, &summary)?.ok_or_else(|| error.into());
             }
-            Err(error) => return Err(error.into()),
+            (_, Err(error)) => return Err(error.into()),
         }
     }
     let signed = match last {
