@@ -13,6 +13,7 @@ use notary_schema::role::{FileMeta, Root, Snapshot, Targets, Timestamp};
 use notary_tests::hand::{HandKey, target};
 use notary_tests::publisher::{Publisher, sign_with};
 use notary_tests::world::{Answer, Http, Program, World};
+use reqwest::Method;
 use serde_json::{Value, json};
 
 const GUN: &str = "acme/app";
@@ -48,9 +49,7 @@ impl Thief {
     }
 
     fn keyids(&self, role: &str) -> Vec<String> {
-        let root: Value = served(&self.publisher, "1.root.json").json();
-        let ids = root["signed"]["roles"][role]["keyids"].as_array().expect("key ids").clone();
-        ids.iter().map(|id| id.as_str().expect("text").to_owned()).collect()
+        keyids(&self.publisher, role)
     }
 
     /// Asks the signer for a signature of this role's keys.
@@ -102,6 +101,13 @@ impl Thief {
 
 fn served(publisher: &Publisher, name: &str) -> Answer {
     publisher.http.get(&format!("/v2/{GUN}/_trust/tuf/{name}"))
+}
+
+/// The keys that root 1 names for a role.
+fn keyids(publisher: &Publisher, role: &str) -> Vec<String> {
+    let root: Value = served(publisher, "1.root.json").json();
+    let ids = root["signed"]["roles"][role]["keyids"].as_array().expect("key ids").clone();
+    ids.iter().map(|id| id.as_str().expect("text").to_owned()).collect()
 }
 
 fn parse<T: notary_schema::role::Role>(answer: &Answer) -> Envelope<T> {
@@ -296,4 +302,30 @@ fn a_token_alone_publishes_nothing() {
     assert_eq!(published(&publisher, "docs", &forged), "threshold_not_met");
     assert_eq!(published(&publisher, "docs", &next.with_signatures(&[])), "threshold_not_met");
     assert_eq!(published(&publisher, "docs", &publisher.sign(&next)), "published");
+}
+
+#[test]
+fn an_admins_token_stops_publishes_and_changes_nothing_that_is_served() {
+    let world = World::start();
+    let publisher = Publisher::create(&world, GUN, &["docs"]);
+    let revocations = format!("/v2/{GUN}/_trust/revocations");
+    let names = ["root.json", "timestamp.json", "1.snapshot.json", "targets.json", "docs.json"];
+    let all = || names.map(|name| served(&publisher, name).body);
+    let (before, keyid) = (all(), keyids(&publisher, "targets").remove(0));
+    let body = json!({"keyid": keyid, "reason": "mischief"});
+    let token =
+        |grant: &str| world.http(Some(&world.token(&format!("{grant} --collection {GUN}"))));
+    assert_eq!(token("root").post(&revocations, &body).status, 403, "a lesser one stops nobody");
+    let next = publisher.next("docs", world.clock.now());
+    assert_eq!(token("admin").post(&revocations, &body).status, 201);
+    assert_eq!(published(&publisher, "docs", &next), "threshold_not_met");
+    assert_eq!(all(), before);
+    let entry = &publisher.http.get(&revocations).json()["items"][0];
+    let events = publisher.http.get(&format!("/v2/{GUN}/_trust/changefeed")).json();
+    let last = events["items"].as_array().expect("events").last().expect("an event").clone();
+    assert_eq!((&last["kind"], &last["by"]), (&json!("revoke"), &entry["by"]));
+    let one = format!("{revocations}/{keyid}");
+    let undone = publisher.http.send(publisher.http.request(Method::DELETE, &one));
+    assert_eq!(undone.status, 204, "{undone:?}");
+    assert_eq!(published(&publisher, "docs", &next), "published");
 }
