@@ -1,9 +1,8 @@
 //! [`Store`] over SQL: one connection that writes, several that read, all used on blocking threads.
 
 use std::collections::BTreeMap;
-use std::ops::{Deref, DerefMut};
 use std::path::Path;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -17,6 +16,7 @@ use notary_schema::wire::{CollectionSummary, Event, Page, RootPin, SignerKey};
 use tokio::sync::{Mutex, Semaphore};
 
 use super::dialect::{self, Connection};
+use super::lent::Lent;
 use super::{
     Claim, Collection, CollectionId, Committed, EventQuery, FileBytes, Incomplete, Joining,
     NewPolicy, NewProposal, NewReservation, NewRevocation, NewSlot, OnlineKey, Pause, Prepared,
@@ -83,40 +83,6 @@ impl Database {
     /// All tokens, the oldest first.
     pub async fn tokens(&self) -> StoreResult<Vec<Token>> {
         self.read(tokens::all_tokens).await
-    }
-}
-
-/// A connection to read with. It goes back whatever becomes of the work.
-struct Lent<'a> {
-    connection: Option<Connection>,
-    readers: &'a std::sync::Mutex<Vec<Connection>>,
-}
-
-impl<'a> Lent<'a> {
-    fn from(readers: &'a std::sync::Mutex<Vec<Connection>>) -> Lent<'a> {
-        let connection = readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        Lent { connection, readers }
-    }
-}
-
-impl Deref for Lent<'_> {
-    type Target = Connection;
-
-    fn deref(&self) -> &Connection {
-        self.connection.as_ref().expect("as many connections as permits")
-    }
-}
-
-impl DerefMut for Lent<'_> {
-    fn deref_mut(&mut self) -> &mut Connection {
-        self.connection.as_mut().expect("as many connections as permits")
-    }
-}
-
-impl Drop for Lent<'_> {
-    fn drop(&mut self) {
-        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
-        readers.extend(self.connection.take());
     }
 }
 

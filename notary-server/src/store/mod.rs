@@ -9,6 +9,7 @@ mod dialect;
 mod events;
 mod files;
 pub mod inspect;
+mod lent;
 mod lock;
 mod names;
 mod proposals;
