@@ -4,6 +4,8 @@
 //! store turn into it with `?`; what nobody can act on becomes `Internal`: its full text goes to the
 //! log once, and the caller gets the request id to quote. [`crate::problem`] writes the bodies.
 
+mod rules;
+
 use std::sync::Arc;
 
 use actix_web::http::StatusCode;
@@ -21,6 +23,7 @@ use crate::panics::Ending;
 use crate::problem::Draft;
 use crate::signer_client::{SignerError, Trouble};
 use crate::store::StoreError;
+use rules::{proposal_status, refusal_status};
 
 /// Seconds after which a busy server may be asked again.
 const RETRY_SECONDS: u64 = 1;
@@ -326,21 +329,6 @@ fn lost_members(role: &RoleName, listed: &FileMeta) -> Value {
     json!({ "role": role, "lost_version": listed.version, "lost_sha256": sha256 })
 }
 
-fn proposal_status(refusal: &ProposalRefusal) -> StatusCode {
-    match refusal {
-        ProposalRefusal::SignedAlready { .. } => StatusCode::CONFLICT,
-        ProposalRefusal::NothingMissing
-        | ProposalRefusal::LapsesTooLate { .. }
-        | ProposalRefusal::ExpiresTooSoon { .. }
-        | ProposalRefusal::NotProposed(_)
-        | ProposalRefusal::KeyNotListed { .. }
-        | ProposalRefusal::BadSignature { .. }
-        | ProposalRefusal::KeyRevoked { .. }
-        | ProposalRefusal::RepeatedKey { .. }
-        | ProposalRefusal::TooManySignatures(_) => StatusCode::UNPROCESSABLE_ENTITY,
-    }
-}
-
 fn closed_in_words(state: ProposalState) -> &'static str {
     match state {
         ProposalState::Open => "open",
@@ -350,48 +338,6 @@ fn closed_in_words(state: ProposalState) -> &'static str {
         ProposalState::Lapsed => "lapsed: nobody signed in time; propose it anew",
         ProposalState::Published => "published",
         ProposalState::Cancelled => "cancelled; propose it anew if it is still wanted",
-    }
-}
-
-/// Rules of single parts are 400 where the request is not readable, 413 where it is too long; a
-/// conflict is 409; every other rule is 422.
-fn refusal_status(refusal: &Refusal) -> StatusCode {
-    match refusal {
-        Refusal::VersionConflict { .. } | Refusal::Lost { .. } | Refusal::DelegatorLost { .. } => {
-            StatusCode::CONFLICT
-        }
-        Refusal::Unreadable { .. } | Refusal::RepeatedPart(_) | Refusal::OnlineRole(_) => {
-            StatusCode::BAD_REQUEST
-        }
-        Refusal::TooMany { what: "bytes", .. } => StatusCode::PAYLOAD_TOO_LARGE,
-        Refusal::TooMany { .. }
-        | Refusal::FirstPublish(_)
-        | Refusal::Threshold(_)
-        | Refusal::OverlapMissing { .. }
-        | Refusal::Expired { .. }
-        | Refusal::ExpiresTooLate { .. }
-        | Refusal::NotConsistent
-        | Refusal::RootUnreadable { .. }
-        | Refusal::KeyIdMismatch { .. }
-        | Refusal::UnknownKey { .. }
-        | Refusal::KeyRevoked { .. }
-        | Refusal::ThresholdUnreachable { .. }
-        | Refusal::OnlineKeysNotHeld { .. }
-        | Refusal::TargetName { .. }
-        | Refusal::Target { .. }
-        | Refusal::DelegatedName { .. }
-        | Refusal::RoleNameTaken { .. }
-        | Refusal::DelegatedPath { .. }
-        | Refusal::NotDelegated(_)
-        | Refusal::OutsidePaths { .. }
-        | Refusal::WouldOrphan(_)
-        | Refusal::Pending(_)
-        | Refusal::MissingBins { .. }
-        | Refusal::NamedWithoutNeed { .. }
-        | Refusal::Adopted(_)
-        | Refusal::NotWhole(_)
-        | Refusal::NoNewestRoot
-        | Refusal::TooDeep { .. } => StatusCode::UNPROCESSABLE_ENTITY,
     }
 }
 
