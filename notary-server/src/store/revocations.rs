@@ -64,17 +64,17 @@ pub enum RevokedKey {
     Gone,
 }
 
-/// The keys that are revoked.
+/// The keys that are revoked. Each commit asks for them, so no key object is read for it.
 pub(super) fn keys(connection: &mut Connection, id: CollectionId) -> StoreResult<RevokedKeys> {
-    let objects: Vec<String> = revocations::table
+    let keys: Vec<String> = revocations::table
         .filter(revocations::collection_id.eq(id.0))
-        .select(revocations::key_object)
+        .select(revocations::public_key)
         .load(connection)?;
-    let public = |object: String| {
-        let key = parse_key(&object)?;
-        column("a revoked key", key.public().cloned().ok_or("it is of an unknown kind"))
+    let public = |key: String| {
+        let der = column("a revoked key", hex::decode(key))?;
+        column("a revoked key", PublicKey::from_spki(&der))
     };
-    objects.into_iter().map(public).collect()
+    keys.into_iter().map(public).collect()
 }
 
 /// At most `limit` revocations after an id, by the ids of the keys.

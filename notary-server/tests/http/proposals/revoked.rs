@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::revocations::{revoked, take_back};
+use crate::store::Held;
 
 /// The keys of the first demand of a role: those that have signed, are missing, are revoked.
 async fn asked(world: &World, id: &str, role: &str) -> [Vec<String>; 3] {
@@ -88,5 +89,28 @@ async fn holders_leave_out_a_revoked_one_with_its_signature_for_the_root_before(
     let published = outcome(&sign(&world, &id, "root", d).await);
     assert_eq!(published, (200, "published".into(), true));
     world.read(&ceremony.repo.gun, Some("a.txt")).await;
+    world.end().await;
+}
+
+#[actix_web::test]
+async fn one_that_publishes_itself_while_a_key_is_revoked_is_judged_again() {
+    let mut world = World::start().await;
+    let ceremony = Ceremony::start(&mut world).await;
+    let [x, y] = &ceremony.writers;
+    let id = propose(&world, &[ceremony.docs(2, "new", &[x])]).await;
+    let gate = world.store.hold(Held::Prepare);
+    let meanwhile = async {
+        gate.came.await.unwrap();
+        revoked(&world, &x.key).await;
+        gate.go_on.send(()).unwrap();
+    };
+    let (answer, ()) = join(sign(&world, &id, "docs", y), meanwhile).await;
+    assert_eq!(outcome(&answer), (422, "threshold_not_met".into(), false));
+    assert_eq!(state(&world, &id).await, "open", "the signature is kept");
+    assert_eq!(asked(&world, &id, "docs").await, [ids(&[y]), vec![], ids(&[x])]);
+    take_back(&world, &x.key).await;
+    let published = outcome(&sign(&world, &id, "docs", y).await);
+    assert_eq!(published, (200, "published".into(), true));
+    world.read(&ceremony.repo.gun, Some("docs/new")).await;
     world.end().await;
 }

@@ -90,6 +90,33 @@ async fn a_key_is_named_by_an_id_that_the_collection_has_or_sent_as_a_whole() {
 }
 
 #[actix_web::test]
+async fn a_delegation_of_long_ago_is_not_searched_and_a_root_always() {
+    let mut world = World::start().await;
+    let mut repo = world.collection("acme/app", &["docs"]).await;
+    let docs = repo.teams.remove(0).1.key;
+    let orphan = "?orphan=docs";
+    let targets = world.send(&repo.gun, orphan, &world.admin, &[repo.targets(2, &[])]).await;
+    assert_eq!(targets.status, 200, "{targets:?}");
+    for version in 3..=16 {
+        let targets = world.publish(&repo, &[repo.targets(version, &[])]).await;
+        assert_eq!(targets.status, 200, "{targets:?}");
+    }
+    revoked(&world, &docs).await;
+    take_back(&world, &docs).await;
+    let targets = world.publish(&repo, &[repo.targets(17, &[])]).await;
+    assert_eq!(targets.status, 200, "{targets:?}");
+    assert_eq!(revoke(&world, &docs).await.outcome(), (404, "unknown_key".into()));
+    let old = TestKey::draw();
+    assert_eq!(world.publish(&repo, &[repo.root_with(2, &[&old])]).await.status, 200);
+    for version in 3..=20 {
+        let root = world.publish(&repo, &[repo.root(version)]).await;
+        assert_eq!(root.status, 200, "{root:?}");
+    }
+    revoked(&world, &old.key).await;
+    world.end().await;
+}
+
+#[actix_web::test]
 async fn what_is_no_key_and_no_reason_is_refused_by_name() {
     let mut world = World::start().await;
     let repo = world.collection("acme/app", &["docs"]).await;
