@@ -265,6 +265,7 @@ mod tests {
         ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair,
         EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair,
     };
+    use spki::der::Tag;
 
     use super::*;
 
@@ -315,9 +316,8 @@ mod tests {
                 UintRef::new(&modulus).unwrap().to_der().unwrap(),
                 UintRef::new(&[1, 0, 1]).unwrap().to_der().unwrap(),
             ];
-            let body = body.concat();
-            let length = u16::try_from(body.len()).unwrap().to_be_bytes();
-            let key = PublicKey::Rsa([&[0x30, 0x82], &length[..], &body].concat());
+            let body = Any::new(Tag::Sequence, body.concat()).unwrap();
+            let key = PublicKey::Rsa(body.to_der().unwrap());
             PublicKey::from_spki(&key.to_spki()).map(|_| ())
         };
         assert!(of(256).is_ok() && of(1024).is_ok());
