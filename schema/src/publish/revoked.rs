@@ -17,13 +17,14 @@ pub(super) fn check(batch: &Batch, view: &View<'_>) -> Result<(), Refusal> {
     if revoked.is_empty() {
         return Ok(());
     }
-    if let Some(root) = batch.root() {
-        let before = view.root_before();
+    let mut before = view.root_before();
+    for root in batch.earlier_roots().chain(batch.root()) {
         for role in [RoleName::ROOT, RoleName::TARGETS, RoleName::SNAPSHOT, RoleName::TIMESTAMP] {
             let now = root.signed().authority(&role).expect("a root lists the top-level roles");
             let before = before.and_then(|before| before.authority(&role));
             check_signers((&RoleName::ROOT, &role), now, before, &revoked)?;
         }
+        before = Some(root.signed());
     }
     for (delegator, file) in batch.targets_parts() {
         let Some(delegations) = &file.signed().delegations else { continue };

@@ -2,11 +2,13 @@
 
 use notary_schema::draft::Draft;
 use notary_schema::envelope::{Envelope, EnvelopeError, MAX_SIGNATURES, Unsigned, assemble};
-use notary_schema::key::Key;
+use notary_schema::key::{Key, PublicKey};
 use notary_schema::name::KeyId;
 use notary_schema::role::{Authority, Hashes, RoleKeys, TargetFile, Targets};
-use notary_schema::threshold::{self, Report};
+use notary_schema::threshold::{self, Report, RevokedKeys};
 use notary_schema::updater::target_location;
+use ring::rand::SystemRandom;
+use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair};
 use serde_json::json;
 
 use crate::support::*;
@@ -122,4 +124,24 @@ fn a_target_is_located_by_a_hash_that_is_listed() {
     assert_eq!(located(json!({"sha256": "aa", "sha512": "bb"})).as_deref(), Some("d/aa.f"));
     assert_eq!(located(json!({"sha512": "bb"})).as_deref(), Some("d/bb.f"));
     assert_eq!(located(json!({"blake9": "cc"})), None);
+}
+
+#[test]
+fn a_key_is_revoked_in_every_spelling() {
+    let random = SystemRandom::new();
+    let algorithm = &ECDSA_P256_SHA256_ASN1_SIGNING;
+    let pkcs8 = EcdsaKeyPair::generate_pkcs8(algorithm, &random).unwrap();
+    let pair = EcdsaKeyPair::from_pkcs8(algorithm, pkcs8.as_ref(), &random).unwrap();
+    let public = PublicKey::EcdsaP256(pair.public_key().as_ref().to_vec());
+    let denied: RevokedKeys = [public.clone()].into_iter().collect();
+    let point = hex::encode(pair.public_key().as_ref());
+    for keytype in ["ecdsa", "ecdsa-sha2-nistp256"] {
+        for value in [point.clone(), point.to_uppercase(), public.to_pem()] {
+            let key = Key::from_object(json!({
+                "keytype": keytype, "keyval": {"public": value}, "scheme": "ecdsa-sha2-nistp256",
+            }));
+            assert!(denied.contains(&key), "{keytype} {value}");
+        }
+    }
+    assert!(!denied.contains(&signer(DOCS).key));
 }

@@ -4,13 +4,11 @@ use std::collections::BTreeMap;
 
 use notary_schema::draft::Draft;
 use notary_schema::envelope::Unsigned;
-use notary_schema::key::{Key, PublicKey};
+use notary_schema::key::Key;
 use notary_schema::name::RoleName;
 use notary_schema::publish::{Accepted, Head, Refusal, check_unsigned};
 use notary_schema::role::{Bins, DelegatedRole, RoleKeys, Root, SuccinctRoles, Targets};
 use notary_schema::threshold::RevokedKeys;
-use ring::rand::SystemRandom;
-use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair};
 use serde_json::json;
 
 use crate::publish::{batch, changed_root, code, judge, rules};
@@ -111,26 +109,6 @@ fn a_key_is_revoked_under_every_id() {
         let judged = judge_parts(&head(&collection, &[denied]), &[("docs", &file)]);
         assert_eq!(code(judged), expected, "{denied}");
     }
-}
-
-#[test]
-fn every_spelling_of_a_public_key_is_one_key() {
-    let random = SystemRandom::new();
-    let algorithm = &ECDSA_P256_SHA256_ASN1_SIGNING;
-    let pkcs8 = EcdsaKeyPair::generate_pkcs8(algorithm, &random).unwrap();
-    let pair = EcdsaKeyPair::from_pkcs8(algorithm, pkcs8.as_ref(), &random).unwrap();
-    let public = PublicKey::EcdsaP256(pair.public_key().as_ref().to_vec());
-    let denied: RevokedKeys = [public.clone()].into_iter().collect();
-    let point = hex::encode(pair.public_key().as_ref());
-    for keytype in ["ecdsa", "ecdsa-sha2-nistp256"] {
-        for value in [point.clone(), point.to_uppercase(), public.to_pem()] {
-            let key = Key::from_object(json!({
-                "keytype": keytype, "keyval": {"public": value}, "scheme": "ecdsa-sha2-nistp256",
-            }));
-            assert!(denied.contains(&key), "{keytype} {value}");
-        }
-    }
-    assert!(!denied.contains(&signer(DOCS).key));
 }
 
 #[test]
@@ -241,6 +219,26 @@ fn no_root_names_a_revoked_key_that_the_one_before_did_not_name_for_the_role() {
         let Refusal::KeyRevoked { listed_in, role, keyid } = &refused else { panic!("{refused}") };
         let expected = (RoleName::ROOT, named, signer(denied[0]).id());
         assert_eq!((listed_in.clone(), role.as_str(), keyid.clone()), expected);
+    }
+}
+
+#[test]
+fn no_root_on_the_way_names_a_revoked_key_either() {
+    let with = |number, seeds: &[u8]| {
+        let mut root = root(number);
+        root.keys.extend(keys(seeds));
+        root.roles.targets = role_keys(seeds, 1);
+        sign(&Unsigned::of(&root), &[ROOT])
+    };
+    let (third, targets) = (with(3, &[TARGETS]), &[TARGETS, 9][..]);
+    for (denied, second, expected) in [
+        (10, with(2, targets), "accepted"),
+        (9, with(2, targets), "key_revoked"),
+        (9, with(2, &[TARGETS]), "accepted"),
+    ] {
+        let parts = [("2.root", &second[..]), ("root", &third)];
+        let judged = judge_parts(&head(&Collection::new(), &[denied]), &parts);
+        assert_eq!(code(judged), expected, "{denied}");
     }
 }
 
