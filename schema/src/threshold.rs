@@ -81,6 +81,17 @@ impl RevokedKeys {
         listed.filter(move |keyid| authority.keys.get(*keyid).is_some_and(|key| self.contains(key)))
     }
 
+    /// Whether one of them has signed a file, be it listed for that or not.
+    pub fn have_signed<T>(&self, file: &Envelope<T>) -> bool {
+        let mut signatures = file.signatures().iter().filter_map(|one| one.bytes.as_deref());
+        signatures.any(|bytes| self.0.iter().any(|key| key.verifies(file.message(), bytes)))
+    }
+
+    /// These and others.
+    pub fn and(&self, others: RevokedKeys) -> RevokedKeys {
+        self.0.iter().chain(others.0.iter()).cloned().collect()
+    }
+
     /// Those of them that an authority lists.
     pub fn among(&self, authority: Authority<'_>) -> RevokedKeys {
         let listed = self.listed_by(authority);

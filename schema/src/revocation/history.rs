@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Denied, Signers, Standing, standing};
+use super::{Revoked, Signers, Standing, standing};
 use crate::envelope::Envelope;
 use crate::key::Key;
 use crate::name::{KeyId, RoleName, Version};
@@ -57,7 +57,7 @@ pub struct Planted {
 pub struct History {
     role: RoleName,
     signers: Signers,
-    denied: Denied,
+    revoked: Revoked,
     kept_version: Option<Version>,
     /// The version that was looked at last, the oldest so far.
     oldest: Option<(Arc<Envelope<Targets>>, Standing, bool)>,
@@ -79,11 +79,16 @@ pub struct History {
 
 impl History {
     /// Looks back over a role that these sign today. The content of one version may be kept.
-    pub fn new(role: RoleName, signers: Signers, denied: Denied, keep: Option<Version>) -> History {
+    pub fn new(
+        role: RoleName,
+        signers: Signers,
+        revoked: Revoked,
+        keep: Option<Version>,
+    ) -> History {
         History {
             role,
             signers,
-            denied,
+            revoked,
             kept_version: keep,
             oldest: None,
             open: BTreeMap::new(),
@@ -118,8 +123,8 @@ impl History {
     /// # Panics
     /// Where it is not older than the one before.
     pub fn add(&mut self, file: Arc<Envelope<Targets>>) {
-        let standing = standing(&file, self.signers.authority(), &self.denied);
-        let has_signed = standing != Standing::Untouched && self.denied.has_signed(&file);
+        let standing = standing(&file, self.signers.authority(), &self.revoked.all);
+        let has_signed = self.revoked.now.have_signed(&file);
         if let Some((newer, newer_standing, newer_signed)) = self.oldest.take() {
             assert!(
                 file.version() < newer.version(),
@@ -200,7 +205,7 @@ impl History {
         let before = older.map(keys).unwrap_or_default();
         let is_new = |key: &Key| before.values().all(|old| old.public() != key.public());
         for (id, key) in keys(newer) {
-            if is_new(&key) && !self.denied.is(&key) {
+            if is_new(&key) && !self.revoked.all.contains(&key) {
                 self.planted.insert(id, Planted { key, version: newer.version() });
             }
         }

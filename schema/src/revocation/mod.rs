@@ -20,7 +20,7 @@ mod history;
 mod plan;
 mod planner;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 pub use history::{History, Planted, SignedTarget, SignedVersion};
 pub use plan::{
@@ -29,45 +29,30 @@ pub use plan::{
 pub use planner::plan;
 
 use crate::envelope::Envelope;
-use crate::key::{Key, PublicKey};
+use crate::key::Key;
 use crate::name::KeyId;
 use crate::role::{Authority, RoleKeys};
-use crate::threshold::{self, Report};
+use crate::threshold::{self, RevokedKeys};
 
-/// Public keys that count for nothing.
+/// The keys that it is about.
 #[derive(Debug, Clone, Default)]
-pub struct Denied(BTreeSet<PublicKey>);
-
-impl FromIterator<PublicKey> for Denied {
-    fn from_iter<T: IntoIterator<Item = PublicKey>>(keys: T) -> Denied {
-        Denied(keys.into_iter().collect())
-    }
+pub struct Revoked {
+    /// Those that are to be left out everywhere.
+    pub now: RevokedKeys,
+    /// All that count for nothing: these, and others that some role may still list.
+    pub all: RevokedKeys,
 }
 
-impl Denied {
-    /// Whether this is one of them, under whatever id.
-    pub fn is(&self, key: &Key) -> bool {
-        key.public().is_some_and(|public| self.0.contains(public))
+impl Revoked {
+    /// These keys are to be left out; those were revoked before.
+    pub fn new(now: RevokedKeys, before: RevokedKeys) -> Revoked {
+        let all = now.and(before);
+        Revoked { now, all }
     }
 
-    /// The ids under which an authority lists them.
+    /// The ids under which an authority lists keys that are to be left out.
     pub fn listed(&self, authority: Authority<'_>) -> Vec<KeyId> {
-        let is = |id: &&KeyId| authority.keys.get(*id).is_some_and(|key| self.is(key));
-        authority.role.keyids.iter().filter(is).cloned().collect()
-    }
-
-    /// Who has signed a file, as if none of them had.
-    pub fn count<T>(&self, file: &Envelope<T>, authority: Authority<'_>) -> Report {
-        let named = authority.role.keyids.iter().filter_map(|id| authority.keys.get_key_value(id));
-        let others = named.filter(|(_, key)| !self.is(key));
-        let keys = others.map(|(id, key)| (id.clone(), key.clone())).collect();
-        threshold::count(file, Authority { keys: &keys, role: authority.role })
-    }
-
-    /// Whether one of them has signed a file, be it listed for that or not.
-    pub fn has_signed<T>(&self, file: &Envelope<T>) -> bool {
-        let mut signatures = file.signatures().iter().filter_map(|s| s.bytes.as_deref());
-        signatures.any(|bytes| self.0.iter().any(|key| key.verifies(file.message(), bytes)))
+        self.now.listed_by(authority).cloned().collect()
     }
 }
 
@@ -123,8 +108,9 @@ impl Standing {
 /// use notary_schema::envelope::{Envelope, Unsigned};
 /// use notary_schema::key::{Key, PublicKey};
 /// use notary_schema::name::Version;
-/// use notary_schema::revocation::{Denied, Standing, standing};
+/// use notary_schema::revocation::{Standing, standing};
 /// use notary_schema::role::{Authority, Expires, RoleKeys, Targets};
+/// use notary_schema::threshold::RevokedKeys;
 /// use ring::signature::{Ed25519KeyPair, KeyPair};
 ///
 /// let pairs = [1, 2].map(|seed| Ed25519KeyPair::from_seed_unchecked(&[seed; 32]).unwrap());
@@ -141,14 +127,18 @@ impl Standing {
 ///     let signature = pairs[by].sign(document.message()).as_ref().to_vec();
 ///     Envelope::<Targets>::parse(document.with_signatures(&[(ids[by].clone(), signature)]))
 /// };
-/// let denied: Denied = stolen.public().cloned().into_iter().collect();
-/// assert_eq!(standing(&signed(0)?, authority, &denied), Standing::Needed);
-/// assert_eq!(standing(&signed(1)?, authority, &denied), Standing::Untouched);
+/// let revoked: RevokedKeys = stolen.public().cloned().into_iter().collect();
+/// assert_eq!(standing(&signed(0)?, authority, &revoked), Standing::Needed);
+/// assert_eq!(standing(&signed(1)?, authority, &revoked), Standing::Untouched);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub fn standing<T>(file: &Envelope<T>, authority: Authority<'_>, denied: &Denied) -> Standing {
-    if denied.count(file, authority).is_met() {
-        return if denied.has_signed(file) { Standing::Stands } else { Standing::Untouched };
+pub fn standing<T>(
+    file: &Envelope<T>,
+    authority: Authority<'_>,
+    revoked: &RevokedKeys,
+) -> Standing {
+    if threshold::count_new(file, authority, revoked).is_met() {
+        return if revoked.have_signed(file) { Standing::Stands } else { Standing::Untouched };
     }
     match threshold::count(file, authority).is_met() {
         true => Standing::Needed,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{Denied, History, Signers};
+use super::{History, Revoked, Signers};
 use crate::envelope::{Envelope, Unsigned};
 use crate::key::Key;
 use crate::name::{KeyId, NameError, RoleName, Version};
@@ -191,10 +191,10 @@ impl Plan {
 
 /// Every role that lists one of these keys, by who delegates to it. All succinct bins of a role are
 /// one: the first of them.
-pub fn listings(present: Present<'_>, denied: &Denied) -> Vec<(RoleName, RoleName, Vec<KeyId>)> {
+pub fn listings(present: Present<'_>, revoked: &Revoked) -> Vec<(RoleName, RoleName, Vec<KeyId>)> {
     let mut found = Vec::new();
     let mut look = |delegator: &RoleName, role: &RoleName, authority: Authority<'_>| {
-        let ids = denied.listed(authority);
+        let ids = revoked.listed(authority);
         if !ids.is_empty() {
             found.push((delegator.clone(), role.clone(), ids));
         }

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use super::plan::TOP_LEVEL;
+use super::plan::{TOP_LEVEL, listings};
 use super::{
-    Changed, Choices, Content, Dates, Denied, History, Open, Origin, Plan, Present, Problem,
+    Changed, Choices, Content, Dates, History, Open, Origin, Plan, Present, Problem, Revoked,
     RolePlan, Signers,
 };
 use crate::draft::Draft;
@@ -21,13 +21,13 @@ use crate::threshold;
 /// What has to be looked at or decided first.
 pub fn plan(
     present: Present<'_>,
-    denied: &Denied,
+    revoked: &Revoked,
     choices: &Choices,
     dates: Dates,
 ) -> Result<Plan, Problem> {
     let mut planner = Planner {
         present,
-        denied,
+        revoked,
         choices,
         dates,
         plan: Plan::default(),
@@ -39,6 +39,7 @@ pub fn plan(
     while let Some(step) = planner.waiting.pop_front() {
         planner.role(step)?;
     }
+    planner.look_back_at_the_rest();
     if !(planner.open.histories.is_empty() && planner.open.files.is_empty()) {
         return Err(Problem::Open(planner.open));
     }
@@ -61,7 +62,7 @@ struct Chosen {
 
 struct Planner<'a> {
     present: Present<'a>,
-    denied: &'a Denied,
+    revoked: &'a Revoked,
     choices: &'a Choices,
     dates: Dates,
     plan: Plan,
@@ -96,7 +97,7 @@ impl Planner<'_> {
     /// Who signs a top-level role instead; `None` where that stays.
     fn top_level(&mut self, role: &RoleName, before: &Signers) -> Result<Option<Signers>, Problem> {
         let is_online = *role == RoleName::SNAPSHOT || *role == RoleName::TIMESTAMP;
-        let is_listed = !self.denied.listed(before.authority()).is_empty();
+        let is_listed = !self.revoked.listed(before.authority()).is_empty();
         let new = match self.choices.online.get(role) {
             _ if !is_listed => return Ok(None),
             None if is_online => {
@@ -133,14 +134,14 @@ impl Planner<'_> {
         new: &[Key],
         threshold: Option<u32>,
     ) -> Result<Option<Signers>, Problem> {
-        let gone = self.denied.listed(before.authority());
+        let gone = self.revoked.listed(before.authority());
         let mut ids = before.role.keyids.clone();
         ids.retain(|id| !gone.contains(id));
         let mut keys = before.keys.clone();
         keys.retain(|id, _| !gone.contains(id));
         for key in new {
             let is_there = keys.values().any(|old| old.public() == key.public());
-            if !is_there && !self.denied.is(key) {
+            if !is_there && !self.revoked.all.contains(key) {
                 ids.push(key.id().clone());
                 keys.insert(key.id().clone(), key.clone());
             }
@@ -151,7 +152,7 @@ impl Planner<'_> {
         let threshold = threshold.unwrap_or(before.role.threshold.get());
         let role_keys = RoleKeys::new(ids, threshold).map_err(Problem::Keys)?;
         let after = Signers { keys, role: role_keys };
-        let left = threshold::reachable(after.authority());
+        let left = threshold::reachable_without(after.authority(), &self.revoked.all);
         match left < threshold as usize {
             true => Err(Problem::TooFewKeys { role: role.clone(), left, threshold }),
             false => Ok(Some(after)),
@@ -180,8 +181,10 @@ impl Planner<'_> {
         // A threshold that is lowered because a key is gone counts for what that key has signed, too.
         let mut judged = before.clone();
         judged.role.threshold = judged.role.threshold.min(after.role.threshold);
-        let stands = self.denied.count(current, judged.authority()).is_met();
-        let is_listed = !self.denied.listed(before.authority()).is_empty();
+        let is_listed = !self.revoked.listed(before.authority()).is_empty();
+        // What other revoked keys have to do with other roles is not asked about.
+        let nothing = if is_listed { &self.revoked.all } else { &self.revoked.now };
+        let stands = threshold::count_new(current, judged.authority(), nothing).is_met();
         let history = histories.get(&role);
         if (is_listed || !stands) && history.is_none() {
             self.open.histories.insert(role, judged);
@@ -291,7 +294,7 @@ impl Planner<'_> {
         authority: Authority<'_>,
     ) -> Result<Option<Signers>, Problem> {
         let before = Signers::of(authority);
-        let after = match self.denied.listed(authority).is_empty() {
+        let after = match self.revoked.listed(authority).is_empty() {
             true => Some(before.clone()),
             false => {
                 let (new, threshold) = (self.new_keys(role), self.new_threshold(role));
@@ -331,11 +334,25 @@ impl Planner<'_> {
         Ok(changes)
     }
 
+    /// What the keys have signed is told of roles that go, too.
+    fn look_back_at_the_rest(&mut self) {
+        let Present { files, histories, .. } = self.present;
+        for (delegator, role, _) in listings(self.present, self.revoked) {
+            let delegator = files.get(&delegator).map(|file| file.signed());
+            let authority = delegator.and_then(|delegator| delegator.authority(&role));
+            if let (Some(authority), false) = (authority, histories.contains_key(&role))
+                && files.contains_key(&role)
+                && !self.reached.contains(&role)
+            {
+                self.open.histories.insert(role, Signers::of(authority));
+            }
+        }
+    }
+
     /// Names what the new delegations do not lead to any more.
     fn leave_behind(&mut self) {
-        let stored = |role: &&RoleName| self.present.snapshot.entry(role).is_some();
         let left = self.present.files.keys().filter(|role| !self.reached.contains(*role));
-        self.plan.orphans = left.filter(stored).cloned().collect();
+        self.plan.orphans = left.cloned().collect();
         // What was delegated to without a file before is no news.
         let delegates = |role: &RoleName| {
             self.present.files.values().any(|file| file.signed().delegation(role).is_some())

@@ -15,7 +15,7 @@ fn what_the_key_has_signed_is_told_by_versions() {
         (&["docs/a"], &[OTHER]),
     ];
     let past = Past::of((&[STOLEN, OTHER], 1), published);
-    let history = past.history(&role("docs"), signers(&[STOLEN, OTHER], 1), &denied(), None);
+    let history = past.history(&role("docs"), signers(&[STOLEN, OTHER], 1), &revoked(), None);
     let mut told: Vec<_> = history
         .targets
         .iter()
@@ -42,7 +42,7 @@ fn what_the_key_has_signed_is_told_by_versions() {
 fn what_lies_before_the_oldest_version_that_was_looked_at_is_not_guessed() {
     let published: &[(&[&str], &[u8])] = &[(GOOD, &[OTHER]), (GOOD, &[STOLEN]), (BAD, &[STOLEN])];
     let past = Past::of((&[STOLEN, OTHER], 1), published);
-    let mut history = History::new(role("docs"), signers(&[STOLEN, OTHER], 1), denied(), None);
+    let mut history = History::new(role("docs"), signers(&[STOLEN, OTHER], 1), revoked(), None);
     for file in past.versions[&role("docs")].iter().rev().take(2) {
         history.add(file.clone());
     }
@@ -52,4 +52,42 @@ fn what_lies_before_the_oldest_version_that_was_looked_at_is_not_guessed() {
     let introduced: Vec<_> =
         history.targets.iter().filter(|t| t.introduced).map(|t| t.name.as_str()).collect();
     assert_eq!(introduced, ["docs/bad"], "docs/good may be older");
+}
+
+#[test]
+fn keys_that_came_with_the_stolen_one_are_told_and_no_others() {
+    let mut past = Past::of((&[STOLEN, OTHER], 1), &[(GOOD, &[OTHER])]);
+    let adding = |past: &Past, name: &str, seed: u8| {
+        past.draft("docs").with_delegation(delegation(name, &["docs/*"], &[seed], 1), &[seed])
+    };
+    past.publish("docs", adding(&past, "ours", THIRD), &[OTHER]);
+    past.publish("docs", adding(&past, "theirs", THIEF), &[STOLEN]);
+    past.publish("docs", adding(&past, "again", STOLEN), &[STOLEN]);
+    let told = |history: History| {
+        let planted = history.planted.into_iter();
+        planted.map(|(id, planted)| (id, planted.version.get())).collect::<Vec<_>>()
+    };
+    let today = || signers(&[STOLEN, OTHER], 1);
+    let whole = past.history(&role("docs"), today(), &revoked(), None);
+    assert_eq!(told(whole), [(signer(THIEF).id(), 3)]);
+    // Of the oldest version that was looked at nobody knows what it brought.
+    let mut newest = History::new(role("docs"), today(), revoked(), None);
+    newest.add(past.versions[&role("docs")][3].clone());
+    newest.finish();
+    assert_eq!(told(newest), []);
+}
+
+#[test]
+fn a_role_that_lists_the_key_is_looked_back_at_also_where_it_stands() {
+    let past = Past::of((&[STOLEN, OTHER], 1), &[(GOOD, &[STOLEN]), (GOOD, &[OTHER])]);
+    let asked = past.asked_for(&revoked());
+    assert_eq!(asked, [role("docs")]);
+    let mut alone = Past::of((&[STOLEN], 1), &[(GOOD, &[STOLEN])]);
+    let below = delegation("german", &["docs/de/*"], &[STOLEN], 1);
+    let draft = alone.draft("docs").with_delegation(below, &[STOLEN]);
+    alone.publish("docs", draft, &[STOLEN]);
+    alone.publish_names("german", &["docs/de/a"], &[STOLEN]);
+    assert_eq!(alone.asked_for(&revoked()), ["docs", "german"].map(role), "both go");
+    let unconcerned = Past::of((&[OTHER], 1), &[(GOOD, &[OTHER])]);
+    assert_eq!(unconcerned.asked_for(&revoked()), []);
 }

@@ -1,5 +1,6 @@
 //! What becomes of a collection when a key is revoked.
 
+mod bins;
 mod history;
 mod past;
 
@@ -9,9 +10,9 @@ use notary_schema::draft::Draft;
 use notary_schema::envelope::{Envelope, Unsigned};
 use notary_schema::name::{RoleName, Version};
 use notary_schema::revocation::{
-    Choices, Content, Denied, Origin, Plan, Present, Problem, Standing, listings, standing,
+    Choices, Content, Origin, Plan, Present, Problem, Revoked, Standing, listings, standing,
 };
-use notary_schema::role::{Bins, Root, SuccinctRoles, TopLevelRoles};
+use notary_schema::role::{Root, TopLevelRoles};
 
 use crate::support::*;
 use past::*;
@@ -49,7 +50,11 @@ fn a_version_stands_when_other_keys_alone_reach_its_threshold() {
     ] {
         let file = parse(sign(&document, by));
         let today = signers(&[STOLEN, OTHER, THIRD], threshold);
-        assert_eq!(standing(&file, today.authority(), &denied()), wanted, "{threshold} {by:?}");
+        assert_eq!(
+            standing(&file, today.authority(), &revoked().all),
+            wanted,
+            "{threshold} {by:?}"
+        );
     }
 }
 
@@ -63,11 +68,11 @@ fn a_key_under_two_ids_is_revoked_under_both() {
     let mut today = signers(&[STOLEN, OTHER], 1);
     today.keys.insert(twin.id().clone(), twin.clone());
     today.role.keyids.push(twin.id().clone());
-    assert_eq!(denied().listed(today.authority()), [stolen.id().clone(), twin.id().clone()]);
+    assert_eq!(revoked().listed(today.authority()), [stolen.id().clone(), twin.id().clone()]);
     let document = Draft::first_targets(in_days(1)).finish();
     let signature = signer(STOLEN).sign(document.message());
     let file = parse(document.with_signatures(&[(twin.id().clone(), signature)]));
-    assert_eq!(standing(&file, today.authority(), &denied()), Standing::Needed);
+    assert_eq!(standing(&file, today.authority(), &revoked().all), Standing::Needed);
 }
 
 #[test]
@@ -147,14 +152,14 @@ fn the_content_that_is_published_again_is_the_last_that_stood_without_the_key() 
         ),
     ] {
         let past = Past::of(docs, published);
-        let plan = past.plan(&denied(), &choices).unwrap_or_else(|why| panic!("{what}: {why}"));
+        let plan = past.plan(&revoked(), &choices).unwrap_or_else(|why| panic!("{what}: {why}"));
         let wanted: Vec<_> =
             wanted.into_iter().map(|(role, origin)| (role.to_owned(), origin)).collect();
         assert_eq!(origins(&plan), wanted, "{what}");
         let files = past.published(&plan, &[TARGETS, OTHER, THIRD, NEW]);
         let targets = &files[&RoleName::TARGETS];
         let listed = targets.signed().delegations.as_ref().unwrap();
-        assert!(listed.keys.values().all(|key| !denied().is(key)), "{what}");
+        assert!(listed.keys.values().all(|key| !revoked().all.contains(key)), "{what}");
         let gone = listed.delegation(&role("docs")).is_none();
         assert_eq!(plan.orphans, gone.then(|| role("docs")).into_iter().collect(), "{what}");
     }
@@ -198,9 +203,33 @@ fn what_needs_a_decision_is_named() {
             "no docs 2 was found that the keys of today have signed",
         ),
     ] {
-        let problem = past.plan(&denied(), &choices).map(drop).unwrap_err();
+        let problem = past.plan(&revoked(), &choices).map(drop).unwrap_err();
         assert_eq!(problem.to_string(), wanted, "{what}");
     }
+}
+
+#[test]
+fn only_a_version_that_somebody_vouches_for_is_published_again() {
+    let published: &[(&[&str], &[u8])] = &[(BAD, &[THIEF]), (GOOD, &[STOLEN]), (BAD, &[STOLEN])];
+    let past = Past::of((&[STOLEN, OTHER], 1), published);
+    let problem = past.plan(&revoked(), &chosen(Content::Of(version(1)))).map(drop).unwrap_err();
+    assert!(matches!(problem, Problem::NotVerified { .. }), "{problem}");
+    past.plan(&revoked(), &chosen(Content::Of(version(2)))).unwrap();
+}
+
+#[test]
+fn a_new_key_is_none_that_is_revoked_and_counts_once() {
+    let with = |seed: u8| Choices {
+        new_keys: vec![signer(seed).key.clone()],
+        content: [(role("docs"), Content::Empty)].into(),
+        ..Choices::default()
+    };
+    let alone = Past::of((&[STOLEN], 1), &[(GOOD, &[STOLEN])]);
+    assert_eq!(alone.plan(&revoked(), &with(STOLEN)).unwrap().orphans, [role("docs")].into());
+    assert_eq!(alone.plan(&revoked(), &with(NEW)).unwrap().orphans, [].into());
+    let shared = Past::of((&[STOLEN, OTHER], 1), &[(GOOD, &[OTHER])]);
+    let plan = shared.plan(&revoked(), &with(OTHER)).unwrap();
+    assert_eq!(plan.changed[0].after, Some(signers(&[OTHER], 1)));
 }
 
 #[test]
@@ -208,8 +237,32 @@ fn a_key_that_a_delegator_dropped_before_makes_no_version_good() {
     // OTHER was stolen first and dropped; then only STOLEN signed.
     let published: &[(&[&str], &[u8])] = &[(BAD, &[OTHER]), (GOOD, &[STOLEN])];
     let past = Past::of((&[STOLEN, THIRD], 1), published);
-    let problem = past.plan(&denied(), &Choices::default()).map(drop).unwrap_err();
+    let problem = past.plan(&revoked(), &Choices::default()).map(drop).unwrap_err();
     assert!(matches!(problem, Problem::NoGoodVersion { .. }), "{problem}");
+}
+
+#[test]
+fn what_another_revoked_key_has_signed_is_not_good_and_its_own_roles_are_not_asked_about() {
+    let both = || {
+        let now = signer(STOLEN).key.public().cloned().into_iter().collect();
+        let before = signer(OTHER).key.public().cloned().into_iter().collect();
+        Revoked::new(now, before)
+    };
+    let published: &[(&[&str], &[u8])] = &[(GOOD, &[THIRD]), (BAD, &[OTHER]), (BAD, &[STOLEN])];
+    let mut past = Past::of((&[STOLEN, OTHER, THIRD], 1), published);
+    let tools = delegation("tools", &["tools/*"], &[OTHER], 1);
+    let draft = past.draft("targets").with_delegation(tools, &[OTHER]);
+    past.publish("targets", draft, &[TARGETS]);
+    past.publish_names("tools", &["tools/a"], &[OTHER]);
+    let plan = past.plan(&both(), &Choices::default()).unwrap();
+    let first = Origin::Version(Version::FIRST);
+    assert_eq!(
+        origins(&plan),
+        [("docs".to_owned(), first), ("targets".to_owned(), Origin::Current)]
+    );
+    let two = Past::of((&[STOLEN, OTHER, THIRD], 2), &[(GOOD, &[STOLEN, THIRD])]);
+    let problem = two.plan(&both(), &Choices::default()).map(drop).unwrap_err();
+    assert!(matches!(problem, Problem::TooFewKeys { left: 1, .. }), "{problem}");
 }
 
 #[test]
@@ -219,10 +272,10 @@ fn what_a_thief_delegates_to_is_left_behind() {
     let planted = past.draft("docs").with_delegation(evil, &[THIEF]);
     past.publish("docs", planted, &[STOLEN]);
     past.publish_names("evil", &["docs/evil"], &[THIEF]);
-    let plan = past.plan(&denied(), &Choices::default()).unwrap();
+    let plan = past.plan(&revoked(), &Choices::default()).unwrap();
     assert_eq!(plan.orphans, [role("evil")].into());
     past.published(&plan, &[TARGETS, OTHER]);
-    let history = past.history(&role("docs"), signers(&[STOLEN, OTHER], 1), &denied(), None);
+    let history = past.history(&role("docs"), signers(&[STOLEN, OTHER], 1), &revoked(), None);
     let found: Vec<_> = history.planted.values().map(|p| (p.key.id(), p.version)).collect();
     assert_eq!(found, [(signer(THIEF).key.id(), version(2))]);
 }
@@ -236,10 +289,9 @@ fn a_key_that_came_with_the_stolen_one_can_be_revoked_beside_it() {
     past.publish_names("evil", &["docs/evil"], &[THIEF]);
     // Somebody who does not know has built on it.
     past.publish_names("docs", &["docs/more"], &[OTHER]);
-    let alone = past.plan(&denied(), &Choices::default()).unwrap();
+    let alone = past.plan(&revoked(), &Choices::default()).unwrap();
     assert_eq!(alone.orphans, [].into(), "the present version stands");
-    let both: Denied =
-        [STOLEN, THIEF].iter().filter_map(|s| signer(*s).key.public().cloned()).collect();
+    let both = keys_out(&[STOLEN, THIEF]);
     let plan = past.plan(&both, &Choices::default()).unwrap();
     assert_eq!(plan.orphans, [role("evil")].into());
     assert_eq!(
@@ -261,7 +313,7 @@ fn roles_below_a_delegator_that_goes_back_are_those_of_then() {
     let taken = past.draft("targets").with_delegation(taken, &[THIEF]);
     past.publish("targets", taken, &[STOLEN]);
     past.publish_names("docs", BAD, &[THIEF]);
-    let plan = past.plan(&denied(), &Choices::default()).unwrap();
+    let plan = past.plan(&revoked(), &Choices::default()).unwrap();
     let first = Origin::Version(Version::FIRST);
     assert_eq!(origins(&plan), [("docs".to_owned(), first), ("targets".to_owned(), first)]);
     assert!(plan.root.is_some());
@@ -278,7 +330,7 @@ fn a_delegation_that_a_thief_took_out_comes_back_with_its_stored_file() {
     past.root = Envelope::parse(sign(&Unsigned::of(&root), &[ROOT])).unwrap();
     let without = past.draft("targets").without_delegation("docs");
     past.publish("targets", without, &[STOLEN]);
-    let plan = past.plan(&denied(), &Choices::default()).unwrap();
+    let plan = past.plan(&revoked(), &Choices::default()).unwrap();
     assert_eq!(origins(&plan), [("targets".to_owned(), Origin::Version(Version::FIRST))]);
     past.published(&plan, &[ROOT, TARGETS]);
 }
@@ -294,19 +346,19 @@ fn a_root_loses_a_key_and_never_its_last() {
         past
     };
     let of_three = with(&[STOLEN, OTHER, THIRD], 2);
-    let plan = of_three.plan(&denied(), &Choices::default()).unwrap();
+    let plan = of_three.plan(&revoked(), &Choices::default()).unwrap();
     assert!(plan.roles.is_empty());
     of_three.published(&plan, &[OTHER, THIRD]);
     let alone = with(&[STOLEN], 1);
-    let problem = alone.plan(&denied(), &Choices::default()).map(drop).unwrap_err();
+    let problem = alone.plan(&revoked(), &Choices::default()).map(drop).unwrap_err();
     assert!(matches!(problem, Problem::LastKey { .. }), "{problem}");
-    let plan = alone.plan(&denied(), &taking_over(None)).unwrap();
+    let plan = alone.plan(&revoked(), &taking_over(None)).unwrap();
     alone.published(&plan, &[STOLEN, NEW]);
 }
 
 #[test]
 fn an_online_role_waits_for_a_key_of_the_signer() {
-    let snapshot: Denied = signer(SNAPSHOT).key.public().cloned().into_iter().collect();
+    let snapshot = keys_out(&[SNAPSHOT]);
     let past = Past::of((&[DOCS], 1), &[(GOOD, &[DOCS])]);
     let plan = past.plan(&snapshot, &Choices::default()).unwrap();
     assert_eq!((plan.root.is_some(), plan.keyless), (false, [RoleName::SNAPSHOT].into()));
@@ -315,31 +367,6 @@ fn an_online_role_waits_for_a_key_of_the_signer() {
     let plan = past.plan(&snapshot, &choices).unwrap();
     let root: Envelope<Root> = Envelope::parse(plan.root.unwrap().with_signatures(&[])).unwrap();
     assert_eq!(root.signed().roles.snapshot, role_keys(&[NEW], 1));
-}
-
-#[test]
-fn all_bins_lose_a_key_together() {
-    let bins = Bins::new("bin", 1).unwrap();
-    let of = |seeds: &[u8]| {
-        let succinct = SuccinctRoles { bins: bins.clone(), signers: role_keys(seeds, 1) };
-        let mut past = Past::of((&[DOCS], 1), &[(&[], &[DOCS])]);
-        let mut draft = past.draft("docs");
-        draft.set_succinct(&succinct, &keys(seeds).into_values().collect::<Vec<_>>());
-        past.publish("docs", draft, &[DOCS]);
-        past.publish_names("bin-0", &[], &[OTHER]);
-        past.publish_names("bin-1", &[], &[OTHER]);
-        // Their names come by hash: this one belongs to the second.
-        past.publish_names("bin-1", &["docs/good"], &[STOLEN]);
-        past
-    };
-    let past = of(&[STOLEN, OTHER]);
-    let plan = past.plan(&denied(), &Choices::default()).unwrap();
-    let first = Origin::Version(Version::FIRST);
-    assert_eq!(origins(&plan), [("bin-1".to_owned(), first), ("docs".to_owned(), Origin::Current)]);
-    let files = past.published(&plan, &[DOCS, OTHER]);
-    assert!(files[&role("bin-1")].signed().targets.is_empty());
-    let problem = of(&[STOLEN]).plan(&denied(), &Choices::default()).map(drop).unwrap_err();
-    assert!(matches!(problem, Problem::LastKey { .. }), "{problem}");
 }
 
 #[test]
@@ -360,12 +387,12 @@ fn every_role_that_lists_the_key_is_found() {
         others: &others,
         histories: &histories,
     };
-    let found = listings(present, &denied());
+    let found = listings(present, &revoked());
     let found: Vec<_> = found.iter().map(|(by, role, _)| (by.as_str(), role.as_str())).collect();
     assert_eq!(found, [("docs", "german"), ("targets", "docs")]);
-    assert_eq!(listings(present, &Denied::default()), []);
+    assert_eq!(listings(present, &Revoked::default()), []);
     // The one that goes takes along what it delegates to.
-    let plan = past.plan(&denied(), &Choices::default()).unwrap();
+    let plan = past.plan(&revoked(), &Choices::default()).unwrap();
     assert_eq!(plan.orphans, [role("german")].into());
     past.published(&plan, &[TARGETS, OTHER]);
 }

@@ -8,9 +8,10 @@ use notary_schema::envelope::{Envelope, Unsigned};
 use notary_schema::name::{RoleName, Version};
 use notary_schema::publish::{Batch, Head, Rules, StoredFile, check};
 use notary_schema::revocation::{
-    Choices, Content, Dates, Denied, History, Plan, Present, Problem, Signers, plan,
+    Choices, Content, Dates, History, Plan, Present, Problem, Revoked, Signers, plan,
 };
 use notary_schema::role::{Root, Targets};
+use notary_schema::threshold::RevokedKeys;
 
 use crate::support::*;
 
@@ -23,8 +24,15 @@ pub const THIEF: u8 = 24;
 pub const GOOD: &[&str] = &["docs/good"];
 pub const BAD: &[&str] = &["docs/bad", "docs/good"];
 
-pub fn denied() -> Denied {
-    signer(STOLEN).key.public().cloned().into_iter().collect()
+/// The stolen key.
+pub fn revoked() -> Revoked {
+    keys_out(&[STOLEN])
+}
+
+/// These keys are to be left out.
+pub fn keys_out(seeds: &[u8]) -> Revoked {
+    let publics = seeds.iter().filter_map(|seed| signer(*seed).key.public().cloned());
+    Revoked::new(publics.collect(), RevokedKeys::default())
 }
 
 pub fn parse(bytes: Vec<u8>) -> Arc<Envelope<Targets>> {
@@ -100,7 +108,22 @@ impl Past {
     }
 
     /// The plan, after everything that it asks for was looked at.
-    pub fn plan(&self, denied: &Denied, choices: &Choices) -> Result<Plan, Problem> {
+    pub fn plan(&self, revoked: &Revoked, choices: &Choices) -> Result<Plan, Problem> {
+        self.planned(revoked, choices).0
+    }
+
+    /// The roles whose versions it wants to look back at.
+    pub fn asked_for(&self, revoked: &Revoked) -> Vec<RoleName> {
+        let (plan, asked) = self.planned(revoked, &Choices::default());
+        plan.unwrap();
+        asked
+    }
+
+    fn planned(
+        &self,
+        revoked: &Revoked,
+        choices: &Choices,
+    ) -> (Result<Plan, Problem>, Vec<RoleName>) {
         let head = self.head();
         let reached = reached(&head);
         let (files, unreached): (BTreeMap<_, _>, BTreeMap<_, _>) = head
@@ -118,22 +141,21 @@ impl Past {
                 others: &others,
                 histories: &histories,
             };
-            match plan(present, denied, choices, dates) {
-                Err(Problem::Open(open)) => {
-                    for role in open.files {
-                        let file = unreached[&role].clone();
-                        assert!(others.insert(role, file).is_none(), "asked for once");
-                    }
-                    for (role, signers) in open.histories {
-                        let keep = match choices.content.get(&role) {
-                            Some(Content::Of(version)) => Some(*version),
-                            _ => None,
-                        };
-                        let history = self.history(&role, signers, denied, keep);
-                        assert!(histories.insert(role, history).is_none(), "asked for once");
-                    }
-                }
-                done => return done,
+            let open = match plan(present, revoked, choices, dates) {
+                Err(Problem::Open(open)) => open,
+                done => return (done, histories.into_keys().collect()),
+            };
+            for role in open.files {
+                let file = unreached[&role].clone();
+                assert!(others.insert(role, file).is_none(), "asked for once");
+            }
+            for (role, signers) in open.histories {
+                let keep = match choices.content.get(&role) {
+                    Some(Content::Of(version)) => Some(*version),
+                    _ => None,
+                };
+                let history = self.history(&role, signers, revoked, keep);
+                assert!(histories.insert(role, history).is_none(), "asked for once");
             }
         }
     }
@@ -142,10 +164,10 @@ impl Past {
         &self,
         role: &RoleName,
         signers: Signers,
-        denied: &Denied,
+        revoked: &Revoked,
         keep: Option<Version>,
     ) -> History {
-        let mut history = History::new(role.clone(), signers, denied.clone(), keep);
+        let mut history = History::new(role.clone(), signers, revoked.clone(), keep);
         let versions = self.versions[role].iter().rev();
         versions.for_each(|file| history.add(file.clone()));
         history.finish();
