@@ -9,6 +9,7 @@ mod doctor;
 mod key;
 mod proposal;
 mod reading;
+mod revoking;
 mod rotation;
 mod staging;
 mod token;
@@ -29,6 +30,7 @@ pub(crate) use doctor::*;
 pub(crate) use key::*;
 pub(crate) use proposal::*;
 pub(crate) use reading::*;
+pub(crate) use revoking::*;
 pub(crate) use rotation::*;
 pub(crate) use staging::*;
 pub(crate) use token::*;
@@ -152,6 +154,8 @@ pub(crate) enum Command {
     Export(ExportArgs),
     /// Replace, add or take away keys of a role, or change its threshold
     Rotate(RotateArgs),
+    /// Have a key sign nothing new, and publish without it: delegators, and what it alone has changed
+    Revoke(RevokeArgs),
     /// Delete a collection: the server keeps its roots, and everything for `undelete`
     Delete(DeleteArgs),
     /// Bring a deleted collection back

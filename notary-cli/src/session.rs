@@ -76,10 +76,23 @@ impl Session {
     }
 
     fn ask(&self, question: &str) -> Result<bool, Failure> {
-        self.output.message(format_args!("{question} [y/N]"));
+        let answer = self.read_line(&format!("{question} [y/N]"))?;
+        Ok(matches!(answer.as_str(), "y" | "Y" | "yes"))
+    }
+
+    /// What a person answers; `None` where nobody can be asked, or says nothing.
+    pub(crate) fn answer(&self, question: &str) -> Result<Option<String>, Failure> {
+        if !self.interactive {
+            return Ok(None);
+        }
+        Ok(Some(self.read_line(question)?).filter(|answer| !answer.is_empty()))
+    }
+
+    fn read_line(&self, question: &str) -> Result<String, Failure> {
+        self.output.message(question);
         let mut answer = String::new();
         std::io::stdin().read_line(&mut answer)?;
-        Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+        Ok(answer.trim().to_owned())
     }
 
     /// Asks a person before something that cannot be taken back; where nobody can be asked, only

@@ -22,6 +22,7 @@
 //! - [`panics`]: what does a mistake in a program cost?
 //! - [`properties`]: what holds for every file
 //! - [`proposals`]: do several people come to one set of signatures?
+//! - [`revocation`]: what is left of a stolen key when it is revoked?
 //! - [`runbooks`]: do the commands of the runbooks do what the pages say?
 //! - [`stolen`]: what can a stolen part do, and what not?
 //! - [`vectors`]: do python-securesystemslib and we agree, both ways?
@@ -54,6 +55,7 @@ mod pitfalls;
 mod properties;
 mod proposals;
 mod release;
+mod revocation;
 mod rotation;
 mod runbooks;
 mod scene;

@@ -13,6 +13,7 @@ pub(crate) mod delivery;
 pub(crate) mod in_flight;
 pub(crate) mod plan;
 pub(crate) mod reading;
+pub(crate) mod revocation;
 pub(crate) mod rotation;
 pub(crate) mod signers;
 pub(crate) mod wanted;
@@ -256,20 +257,21 @@ impl<'a> Publisher<'a> {
 }
 
 /// The tries of one publish.
-struct Tries<'a> {
+pub(crate) struct Tries<'a> {
     session: &'a Session,
     end: Instant,
     pause: Duration,
 }
 
 impl Tries<'_> {
-    fn new(session: &Session) -> Tries<'_> {
+    /// As many as fit into the time that there is.
+    pub(crate) fn new(session: &Session) -> Tries<'_> {
         let end = Instant::now() + session.settings.timeout;
         Tries { session, end, pause: Duration::ZERO }
     }
 
     /// Waits for the next one, as long as there is time.
-    async fn again(&mut self, overtaken: Failure) -> Result<(), Failure> {
+    pub(crate) async fn again(&mut self, overtaken: Failure) -> Result<(), Failure> {
         if Instant::now() + self.pause >= self.end {
             return Err(overtaken);
         }

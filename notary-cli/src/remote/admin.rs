@@ -1,9 +1,9 @@
 //! What administrators ask of a server, and what it tells of all collections.
 
-use notary_schema::name::Gun;
+use notary_schema::name::{Gun, KeyId};
 use notary_schema::wire::{
-    CollectionLife, CollectionPolicy, CollectionSummary, CreatedToken, Event, NewToken, Page,
-    PolicyChange, TokenInfo,
+    CollectionLife, CollectionPolicy, CollectionSummary, CreatedToken, Event, NewRevocation,
+    NewToken, Page, PolicyChange, Revocation, TokenInfo,
 };
 use reqwest::Method;
 use serde::Serialize;
@@ -77,6 +77,26 @@ impl Server<'_> {
         if cascade {
             url.query_pairs_mut().append_pair("cascade", "true");
         }
+        self.send(Method::DELETE, url, Body::Empty).await.map(drop)
+    }
+
+    /// The keys that sign nothing new in a collection.
+    pub(crate) async fn revocations(&self, gun: &Gun) -> Result<Vec<Revocation>, RemoteError> {
+        self.all(self.url(gun, "revocations")).await
+    }
+
+    /// Has a key sign nothing new. Repeating it is harmless.
+    pub(crate) async fn revoke_key(
+        &self,
+        gun: &Gun,
+        new: &NewRevocation,
+    ) -> Result<Revocation, RemoteError> {
+        self.call(Method::POST, self.url(gun, "revocations"), json(new)).await
+    }
+
+    /// Has it sign again.
+    pub(crate) async fn undo_revocation(&self, gun: &Gun, key: &KeyId) -> Result<(), RemoteError> {
+        let url = self.url(gun, &format!("revocations/{key}"));
         self.send(Method::DELETE, url, Body::Empty).await.map(drop)
     }
 

@@ -37,6 +37,7 @@ scripts! {
     lifetimes
     proposing
     reading
+    revoking
     rotating
     staging
     terminals

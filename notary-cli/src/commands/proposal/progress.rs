@@ -14,6 +14,15 @@ use crate::session::Session;
 
 /// Shows a proposal that was made just now.
 pub(crate) fn made(session: &Session, gun: &Gun, proposal: &Proposal) -> Result<Outcome, Failure> {
+    let value = json!({
+        "collection": gun, "proposal": proposal.summary, "demands": proposal.demands,
+    });
+    session.output.result(&value, &described(proposal))?;
+    Ok(waits(session, gun, proposal))
+}
+
+/// A proposal that was made just now, for people.
+pub(crate) fn described(proposal: &Proposal) -> String {
     let ProposalSummary { id, reason, lapses_at, roles, .. } = &proposal.summary;
     let mut text = format!("proposed {}: {}\n", one_line(id), one_line(reason));
     for role in roles {
@@ -21,14 +30,16 @@ pub(crate) fn made(session: &Session, gun: &Gun, proposal: &Proposal) -> Result<
     }
     text += &signers(&proposal.demands);
     writeln!(text, "it lapses at {}", time(*lapses_at)).expect("a String takes all");
-    let value = json!({
-        "collection": gun, "proposal": proposal.summary, "demands": proposal.demands,
-    });
-    session.output.result(&value, &text)?;
+    text
+}
+
+/// Says how those go on whose signatures are missing.
+pub(crate) fn waits(session: &Session, gun: &Gun, proposal: &Proposal) -> Outcome {
     session.output.message(format_args!(
-        "those who hold the missing keys go on with `notary proposal sign {gun} {id}`"
+        "those who hold the missing keys go on with `notary proposal sign {gun} {}`",
+        proposal.summary.id
     ));
-    Ok(Outcome::SignaturesMissing)
+    Outcome::SignaturesMissing
 }
 
 /// Who has signed, and who is missing, for each threshold.

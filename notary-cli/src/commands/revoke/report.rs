@@ -1,0 +1,375 @@
+//! What a revocation has changed, what the key had signed, and what is left to do.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::Arc;
+
+use notary_schema::envelope::Envelope;
+use notary_schema::name::{Gun, KeyId, RoleName, Version};
+use notary_schema::revocation::{History, Origin, Plan, RolePlan, Standing, listings};
+use notary_schema::role::{Root, TargetFile, Targets};
+use notary_schema::wire::{Proposal, ProposalSummary, Revocation};
+use serde::Serialize;
+
+use super::names;
+use crate::args::RevokeArgs;
+use crate::changes::{self, Change};
+use crate::commands::proposal::progress;
+use crate::exit::{Failure, Outcome};
+use crate::output::one_line;
+use crate::publishing::revocation::{Collected, Wish};
+use crate::session::Session;
+
+/// Everything that is told, complete enough for an incident report.
+#[derive(Serialize)]
+pub(super) struct Report {
+    collection: Gun,
+    /// Whether nothing was sent: then the revocations are what would be.
+    dry_run: bool,
+    revocations: Vec<Revocation>,
+    listed: Vec<Listed>,
+    signers: Vec<NewSigners>,
+    roles: Vec<NextVersion>,
+    root_version: Option<Version>,
+    new_online_keys: Vec<RoleName>,
+    left_behind: Vec<RoleName>,
+    signed_versions: Vec<SignedVersion>,
+    signed_targets: Vec<SignedTarget>,
+    more_signed_targets: u64,
+    came_with_it: Vec<CameWithIt>,
+    looked_back_to: BTreeMap<RoleName, Version>,
+    /// What waits for the signatures of others.
+    proposal: Option<ProposalSummary>,
+}
+
+/// Who lists the key for which role, under which ids.
+#[derive(Serialize)]
+struct Listed {
+    delegator: RoleName,
+    role: RoleName,
+    keyids: Vec<KeyId>,
+}
+
+/// Who signs a role from now on; nobody where the delegation is taken out.
+#[derive(Serialize)]
+struct NewSigners {
+    delegator: RoleName,
+    role: RoleName,
+    keys: Vec<KeyId>,
+    threshold: Option<u32>,
+}
+
+/// A version that is published.
+#[derive(Serialize)]
+struct NextVersion {
+    role: RoleName,
+    version_before: Version,
+    version: Version,
+    /// The version whose content it has; absent where it has none.
+    content_of: Option<Version>,
+    /// What differs from the version before.
+    changes: Vec<Change>,
+}
+
+#[derive(Serialize)]
+struct SignedVersion {
+    role: RoleName,
+    version: Version,
+    sha256: String,
+    /// Whether the version needed the signature of the key.
+    needed: bool,
+    /// Whether the keys of today vouch for it at all.
+    verified: bool,
+    targets: u64,
+}
+
+#[derive(Serialize)]
+struct SignedTarget {
+    role: RoleName,
+    name: String,
+    #[serde(flatten)]
+    file: TargetFile,
+    from_version: Version,
+    to_version: Version,
+    needed: bool,
+    introduced: bool,
+    still_published: bool,
+}
+
+/// A key that came with a version that needed the revoked one.
+#[derive(Serialize)]
+struct CameWithIt {
+    role: RoleName,
+    version: Version,
+    keyid: KeyId,
+    still_listed: bool,
+}
+
+impl Report {
+    /// What a plan says.
+    pub(super) fn new(
+        gun: &Gun,
+        revoked: &[Revocation],
+        wish: &Wish,
+        collected: &Collected,
+        plan: &Plan,
+    ) -> Report {
+        let after = Contents::of(collected, plan);
+        let histories = || collected.histories.values();
+        let listed = listings(collected.present(), &wish.revoked).into_iter();
+        let listed = listed.map(|(delegator, role, keyids)| Listed { delegator, role, keyids });
+        let signers = plan.changed.iter().map(|changed| NewSigners {
+            delegator: changed.delegator.clone(),
+            role: changed.role.clone(),
+            keys: changed.after.as_ref().map_or(Vec::new(), |after| after.role.keyids.clone()),
+            threshold: changed.after.as_ref().map(|after| after.role.threshold.get()),
+        });
+        let truncated = |history: &History| Some((history.role().clone(), history.truncated_at?));
+        Report {
+            collection: gun.clone(),
+            dry_run: false,
+            revocations: revoked.to_vec(),
+            listed: listed.collect(),
+            signers: signers.collect(),
+            roles: plan.roles.iter().map(|part| next_version(part, collected)).collect(),
+            root_version: root_version(plan),
+            new_online_keys: plan.keyless.iter().cloned().collect(),
+            left_behind: plan.orphans.iter().cloned().collect(),
+            signed_versions: histories().flat_map(signed_versions).collect(),
+            signed_targets: histories().flat_map(|history| after.signed_targets(history)).collect(),
+            more_signed_targets: histories().map(|history| history.more_targets).sum(),
+            came_with_it: histories().flat_map(|history| after.came_with_it(history)).collect(),
+            looked_back_to: histories().filter_map(truncated).collect(),
+            proposal: None,
+        }
+    }
+
+    /// The delegated roles that nobody is left to sign.
+    pub(super) fn taken_out(&self) -> impl Iterator<Item = &RoleName> {
+        self.signers.iter().filter(|one| one.keys.is_empty()).map(|one| &one.role)
+    }
+
+    /// What is going to change, for people.
+    pub(super) fn preview(&self) -> String {
+        let mut text = self.differences();
+        self.tell_left_behind(&mut text);
+        text
+    }
+
+    /// What the key has signed, for people.
+    pub(super) fn at_stake(&self) -> String {
+        let mut text = String::new();
+        self.tell_signed(&mut text);
+        text
+    }
+
+    fn differences(&self) -> String {
+        let mut text = String::new();
+        for next in &self.roles {
+            let NextVersion { role, version_before, version, content_of, changes } = next;
+            match content_of {
+                Some(of) if of == version_before => continue,
+                Some(of) => line(
+                    &mut text,
+                    format_args!("{role} goes back from {version_before} to {of}, as {version}:"),
+                ),
+                None => line(&mut text, format_args!("{role} {version} is empty:")),
+            }
+            changes.iter().for_each(|change| text += &format!("  {}", change.line()));
+        }
+        text
+    }
+
+    fn tell_left_behind(&self, text: &mut String) {
+        for role in &self.left_behind {
+            line(text, format_args!("no delegation leads to {role} any more"));
+        }
+    }
+
+    /// Prints all of it.
+    pub(super) fn show(mut self, session: &Session, args: &RevokeArgs) -> Result<Outcome, Failure> {
+        self.dry_run = args.dry_run;
+        let text = match args.dry_run {
+            true => self.differences() + &self.told("would publish"),
+            false => self.told("published"),
+        };
+        session.output.result(&self, &text)?;
+        Ok(Outcome::Done)
+    }
+
+    /// Prints all of it where others have to sign first.
+    pub(super) fn proposed(
+        mut self,
+        session: &Session,
+        gun: &Gun,
+        proposal: &Proposal,
+    ) -> Result<Outcome, Failure> {
+        let text = self.told("waits:") + &progress::described(proposal);
+        self.proposal = Some(proposal.summary.clone());
+        session.output.result(&self, &text)?;
+        Ok(progress::waits(session, gun, proposal))
+    }
+
+    fn told(&self, will: &str) -> String {
+        let mut text = String::new();
+        if self.listed.is_empty() {
+            line(&mut text, "no role lists the key; nothing is left to do");
+        }
+        for next in &self.roles {
+            let NextVersion { role, version_before, version, content_of, .. } = next;
+            match content_of {
+                Some(of) if of == version_before => {
+                    line(&mut text, format_args!("{will} {role} {version}"));
+                }
+                Some(of) => {
+                    line(&mut text, format_args!("{will} {role} {version}, as {role} {of} was"));
+                }
+                None => line(&mut text, format_args!("{will} {role} {version}, which is empty")),
+            }
+        }
+        if let Some(version) = self.root_version {
+            line(&mut text, format_args!("{will} root {version}"));
+        }
+        for role in &self.new_online_keys {
+            line(
+                &mut text,
+                format_args!("{will} a root with another key of the signer for {role}"),
+            );
+        }
+        for NewSigners { delegator, role, keys, threshold } in &self.signers {
+            match threshold {
+                Some(threshold) => {
+                    let count = keys.len();
+                    line(
+                        &mut text,
+                        format_args!("{role} is signed by {threshold} of {count} keys"),
+                    );
+                }
+                None => line(&mut text, format_args!("{delegator} delegates to {role} no more")),
+            }
+        }
+        self.tell_left_behind(&mut text);
+        self.tell_signed(&mut text);
+        text
+    }
+
+    fn tell_signed(&self, text: &mut String) {
+        if !self.signed_targets.is_empty() {
+            line(text, "targets that the key has signed:");
+        }
+        for target in &self.signed_targets {
+            let SignedTarget { role, name, file, from_version, to_version, .. } = target;
+            let versions = match from_version == to_version {
+                true => from_version.to_string(),
+                false => format!("{from_version} to {to_version}"),
+            };
+            let marks = [
+                (!target.needed).then_some("signed by others, too"),
+                target.introduced.then_some("came with the key"),
+                target.still_published.then_some("still published"),
+            ];
+            let marks: Vec<&str> = marks.into_iter().flatten().collect();
+            let sha256 = file.hashes.sha256().unwrap_or("no sha256");
+            let marks =
+                if marks.is_empty() { String::new() } else { format!(" ({})", marks.join(", ")) };
+            let length = file.length;
+            let told = format!("  {role} {versions}: {name} {length} {sha256}{marks}");
+            line(text, one_line(&told));
+        }
+        if self.more_signed_targets > 0 {
+            line(text, format_args!("  and {} more", self.more_signed_targets));
+        }
+        for one in self.came_with_it.iter().filter(|one| one.still_listed) {
+            let CameWithIt { role, version, keyid, .. } = one;
+            line(
+                text,
+                format_args!(
+                    "{keyid} came with {role} {version} and is still listed; revoke it, too, with --also {keyid}"
+                ),
+            );
+        }
+    }
+}
+
+fn line(text: &mut String, said: impl std::fmt::Display) {
+    writeln!(text, "{said}").expect("a String takes all");
+}
+
+fn root_version(plan: &Plan) -> Option<Version> {
+    let root: Envelope<Root> = Envelope::parse(plan.root.as_ref()?.with_signatures(&[])).ok()?;
+    Some(root.version())
+}
+
+fn next_version(part: &RolePlan, collected: &Collected) -> NextVersion {
+    let planned = document(part);
+    let before = collected.current(&part.role).map(|file| file.document()).unwrap_or_default();
+    // As the version, the date is always another one.
+    let mut after = planned.document();
+    after["expires"] = before["expires"].clone();
+    let content_of = match part.origin {
+        Origin::Current => Some(part.current),
+        Origin::Version(version) => Some(version),
+        Origin::Empty => None,
+    };
+    NextVersion {
+        role: part.role.clone(),
+        version_before: part.current,
+        version: planned.version(),
+        content_of,
+        changes: changes::between(&before, &after),
+    }
+}
+
+fn document(part: &RolePlan) -> Envelope<Targets> {
+    Envelope::parse(part.document.with_signatures(&[])).expect("it is planned from what was read")
+}
+
+fn signed_versions(history: &History) -> impl Iterator<Item = SignedVersion> {
+    history.versions.iter().map(|signed| SignedVersion {
+        role: history.role().clone(),
+        version: signed.version,
+        sha256: signed.sha256.clone(),
+        needed: signed.standing == Standing::Needed,
+        verified: signed.standing != Standing::Unverified,
+        targets: signed.targets,
+    })
+}
+
+/// What roles say when all is published.
+struct Contents(BTreeMap<RoleName, Arc<Envelope<Targets>>>);
+
+impl Contents {
+    fn of(collected: &Collected, plan: &Plan) -> Contents {
+        let mut files = collected.files.clone();
+        files.extend(plan.roles.iter().map(|part| (part.role.clone(), Arc::new(document(part)))));
+        files.retain(|role, _| !plan.orphans.contains(role));
+        Contents(files)
+    }
+
+    fn signed_targets<'a>(
+        &'a self,
+        history: &'a History,
+    ) -> impl Iterator<Item = SignedTarget> + 'a {
+        let listed = self.0.get(history.role()).map(|file| &file.signed().targets);
+        history.targets.iter().map(move |target| SignedTarget {
+            role: history.role().clone(),
+            name: target.name.clone(),
+            file: target.file.clone(),
+            from_version: target.from,
+            to_version: target.to,
+            needed: target.needed,
+            introduced: target.introduced,
+            still_published: listed
+                .is_some_and(|all| all.get(&target.name).as_ref() == Some(&target.file)),
+        })
+    }
+
+    fn came_with_it<'a>(&'a self, history: &'a History) -> impl Iterator<Item = CameWithIt> + 'a {
+        history.planted.iter().map(|(keyid, planted)| CameWithIt {
+            role: history.role().clone(),
+            version: planted.version,
+            keyid: keyid.clone(),
+            still_listed: self.0.values().any(|file| names(file.signed(), &planted.key)),
+        })
+    }
+}

@@ -1,0 +1,327 @@
+//! How a collection goes on without a key that is revoked.
+//!
+//! What is to be published, [`notary_schema::revocation`] says; it is asked again until it has all
+//! that it wants to look at. Everything goes into one request, so that no client sees a delegator
+//! without the key beside a file that needs it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use notary_schema::envelope::{Envelope, Unsigned};
+use notary_schema::name::{RoleName, Version};
+use notary_schema::online::{OnlineRole, expires_after};
+use notary_schema::revocation::{
+    Choices, Content, Dates, History, Open, Plan, Present, Problem, Revoked, Signers, plan,
+};
+use notary_schema::role::{Authority, Root, Targets};
+use notary_schema::threshold;
+use notary_schema::trusted::Expiry;
+use notary_schema::updater::{Limits, Roles, remote_name};
+use notary_schema::wire::Proposal;
+
+use super::Publisher;
+use super::delivery::{Delivered, Outgoing, Sent};
+use super::reading::Reading;
+use crate::exit::Failure;
+use crate::keyring::{Purpose, listed};
+use crate::view::View;
+
+/// What a person wants.
+pub(crate) struct Wish {
+    /// The keys.
+    pub(crate) revoked: Revoked,
+    /// What was decided.
+    pub(crate) choices: Choices,
+    /// Whether roles without a good version become empty.
+    pub(crate) empty: bool,
+    /// Most versions of a role that are looked back over.
+    pub(crate) max_versions: u64,
+}
+
+/// A whole collection, as it is now.
+pub(crate) struct Collected {
+    /// Top-level roles and lifetimes.
+    pub(crate) reading: Reading,
+    /// The current files that delegations lead to.
+    pub(crate) files: BTreeMap<RoleName, Arc<Envelope<Targets>>>,
+    others: BTreeMap<RoleName, Arc<Envelope<Targets>>>,
+    /// What was looked back over.
+    pub(crate) histories: BTreeMap<RoleName, History>,
+}
+
+impl Collected {
+    /// The current file of a role, also of one that nobody delegates to.
+    pub(crate) fn current(&self, role: &RoleName) -> Option<&Arc<Envelope<Targets>>> {
+        self.files.get(role).or_else(|| self.others.get(role))
+    }
+
+    /// For [`plan`].
+    pub(crate) fn present(&self) -> Present<'_> {
+        let trusted = self.reading.view.trusted();
+        Present {
+            root: trusted.root(),
+            snapshot: trusted.snapshot().expect("a refresh ends with a snapshot").signed(),
+            files: &self.files,
+            others: &self.others,
+            histories: &self.histories,
+        }
+    }
+}
+
+/// What became of a plan.
+pub(crate) enum Became {
+    /// Clients see it, or will in a few seconds.
+    Published,
+    /// It waits for signatures.
+    Proposed(Box<Proposal>),
+    /// Somebody else was first.
+    Overtaken(Failure),
+}
+
+impl Publisher<'_> {
+    /// Sends what an earlier command left in flight.
+    pub(crate) async fn settle(&self) -> Result<(), Failure> {
+        self.resend().await.map(drop)
+    }
+
+    /// Reads every role of the collection.
+    pub(crate) async fn collect(&self) -> Result<Collected, Failure> {
+        let (session, gun) = (self.session, self.gun);
+        let mut agent = session.refreshed(gun, session.now(), Expiry::Reported).await?;
+        for unread in agent.visit(Roles::All).await?.iter().filter(|one| !one.is_pending()) {
+            let (role, delegator, error) = (&unread.role, &unread.delegator, &unread.error);
+            let told = format_args!("clients refuse {role} of {delegator}: {error}");
+            session.output.warn(told);
+        }
+        let lifetimes = session.server()?.info(gun, &[RoleName::TARGETS]).await?.lifetimes;
+        let view = View::new(agent.trusted()?.clone());
+        let known = view.roles().iter().map(|role| &role.name);
+        let file = |role: &RoleName| Some((role.clone(), view.file(role)?.clone()));
+        let files = known.filter_map(file).collect();
+        let (others, histories) = Default::default();
+        Ok(Collected { reading: Reading { view, lifetimes }, files, others, histories })
+    }
+
+    /// What is to be published; all that it takes is looked at.
+    pub(crate) async fn plan_without(
+        &self,
+        wish: &mut Wish,
+        collected: &mut Collected,
+    ) -> Result<Plan, Failure> {
+        loop {
+            let now = self.session.now();
+            let usual = |seconds| expires_after(now, seconds);
+            let date = |seconds| self.expires.map_or_else(|| usual(seconds), |when| when.from(now));
+            let lifetimes = &collected.reading.lifetimes;
+            let dates = Dates {
+                root: date(lifetimes.root_seconds),
+                targets: date(lifetimes.targets_seconds),
+            };
+            match plan(collected.present(), &wish.revoked, &wish.choices, dates) {
+                Ok(plan) => return Ok(plan),
+                Err(Problem::Open(open)) => self.look_at(open, wish, collected).await?,
+                Err(Problem::NoGoodVersion { role, .. }) if wish.empty => {
+                    wish.choices.content.insert(role, Content::Empty);
+                }
+                Err(problem) => return Err(self.explained(problem)),
+            }
+        }
+    }
+
+    /// A key of the signer for each online role that loses its own.
+    pub(crate) async fn online_keys(&self, plan: &Plan, wish: &mut Wish) -> Result<(), Failure> {
+        for role in [OnlineRole::Snapshot, OnlineRole::Timestamp] {
+            if plan.keyless.contains(&role.name()) {
+                let next = self.session.server()?.next_online_key(self.gun, role).await?;
+                wish.choices.online.insert(role.name(), next.key);
+            }
+        }
+        Ok(())
+    }
+
+    async fn look_at(
+        &self,
+        open: Open,
+        wish: &Wish,
+        collected: &mut Collected,
+    ) -> Result<(), Failure> {
+        for role in open.files {
+            let file = self.stored(&role, collected).await?;
+            collected.others.insert(role, file);
+        }
+        for (role, signers) in open.histories {
+            let history = self.history(&role, signers, wish, collected).await?;
+            collected.histories.insert(role, history);
+        }
+        Ok(())
+    }
+
+    /// The listed file of a role that nobody delegates to now; the snapshot vouches for it.
+    async fn stored(
+        &self,
+        role: &RoleName,
+        collected: &Collected,
+    ) -> Result<Arc<Envelope<Targets>>, Failure> {
+        let entry =
+            collected.present().snapshot.entry(role).expect("the plan asks for listed roles");
+        let agent = self.session.agent(self.gun, self.session.now())?;
+        let name = remote_name(role, Some(entry.version));
+        let found = agent.fetch(&name, Limits::default().targets_bytes).await?;
+        let file = found.filter(|file| entry.hashes.is_none() || entry.describes(file));
+        let file = file.and_then(|file| Envelope::<Targets>::parse(file).ok());
+        let file = file.filter(|file| file.version() == entry.version);
+        file.map(Arc::new).ok_or_else(|| {
+            Failure::Refused(format!("{name} of {} is not what its snapshot lists", self.gun))
+        })
+    }
+
+    async fn history(
+        &self,
+        role: &RoleName,
+        signers: Signers,
+        wish: &Wish,
+        collected: &Collected,
+    ) -> Result<History, Failure> {
+        let keep = match wish.choices.content.get(role) {
+            Some(Content::Of(version)) => Some(*version),
+            _ => None,
+        };
+        let mut history = History::new(role.clone(), signers, wish.revoked.clone(), keep);
+        let current = collected.current(role).expect("the plan asks for roles that have a file");
+        let newest = current.version().get();
+        let oldest = newest.saturating_sub(wish.max_versions.saturating_sub(1)).max(1);
+        let what = format!("looking back over {role}");
+        let mut progress = self.session.output.files(newest - oldest + 1, &what);
+        history.add(current.clone());
+        let agent = self.session.agent(self.gun, self.session.now())?;
+        for number in (oldest..newest).rev() {
+            let version = Version::new(number).expect("below a version");
+            let name = remote_name(role, Some(version));
+            // What the server does not have any more, it has no older one of.
+            let Some(bytes) = agent.fetch(&name, Limits::default().targets_bytes).await? else {
+                break;
+            };
+            progress.advance(1);
+            match Envelope::<Targets>::parse(bytes) {
+                Ok(file) if file.version() == version => history.add(Arc::new(file)),
+                Ok(file) => self.session.output.warn(format_args!(
+                    "what the server has as {name} is version {}; it is left out",
+                    file.version()
+                )),
+                Err(error) => {
+                    self.session.output.warn(format_args!("{name} is left out: {error}"));
+                }
+            }
+        }
+        history.finish();
+        if let Some(oldest) = history.truncated_at {
+            self.session.output.warn(format_args!(
+                "{role} was looked at back to version {oldest}; what is older is not told"
+            ));
+        }
+        Ok(history)
+    }
+
+    /// Signs what is planned, and publishes or proposes it.
+    pub(crate) async fn publish_without(
+        &self,
+        plan: &Plan,
+        wish: &Wish,
+        collected: &Collected,
+    ) -> Result<Became, Failure> {
+        let before = collected.reading.view.trusted().root();
+        let mut next =
+            Outgoing { why: "without a key that is revoked".into(), ..Outgoing::default() };
+        next.exempt.orphan = plan.orphans.clone();
+        next.exempt.pending = plan.pending.clone();
+        for part in &plan.roles {
+            self.sign_part(&part.document, &part.role, &[part.signers.authority()], &mut next)?;
+        }
+        if let Some(root) = &plan.root {
+            let new: Envelope<Root> =
+                Envelope::parse(root.with_signatures(&[])).expect("we wrote it");
+            next.exempt.compromised = compromised(before.signed(), new.signed(), &next, wish);
+            let authorities = [before.signed(), new.signed()]
+                .map(|root| root.authority(&RoleName::ROOT).expect("a top-level role"));
+            self.sign_part(root, &RoleName::ROOT, &authorities, &mut next)?;
+        }
+        let answer = match self.deliver(next, &collected.reading, self.session.now()).await? {
+            Sent::Overtaken(error) => return Ok(Became::Overtaken(error)),
+            Sent::Taken(Delivered::Proposed(proposal)) => return Ok(Became::Proposed(proposal)),
+            Sent::Taken(Delivered::Published(answer)) => answer,
+        };
+        answer.warnings.iter().for_each(|warning| self.session.output.warn(warning));
+        Ok(Became::Published)
+    }
+
+    /// Signs with every key here that one of these lists.
+    fn sign_part(
+        &self,
+        document: &Unsigned,
+        role: &RoleName,
+        authorities: &[Authority<'_>],
+        next: &mut Outgoing,
+    ) -> Result<(), Failure> {
+        let mut keys: Vec<_> =
+            authorities.iter().flat_map(|authority| listed(&self.keys, *authority)).collect();
+        let mut seen = BTreeSet::new();
+        keys.retain(|(keyid, _)| seen.insert((*keyid).clone()));
+        match keys.is_empty() {
+            true => {
+                let last = authorities.last().expect("somebody signs it");
+                next.unsigned.push((role.clone(), last.role.keyids.clone()));
+            }
+            false => drop(next.ours.insert(role.clone())),
+        }
+        let file = self.keyring.sign_with(document, Purpose::of(role), &keys)?;
+        next.files.push((role.clone(), file.into()));
+        Ok(())
+    }
+
+    /// What has to be decided, and how that is said.
+    fn explained(&self, problem: Problem) -> Failure {
+        let gun = self.gun;
+        Failure::Usage(match &problem {
+            Problem::LastKey { role } => format!(
+                "{problem}: name the key that takes over with --new-key, or replace its keys with \
+                 `notary rotate {gun} {role}`"
+            ),
+            Problem::TooFewKeys { .. } => {
+                format!("{problem}: name another key with --new-key, or say --threshold")
+            }
+            Problem::NoGoodVersion { role, current, truncated_at } => {
+                let further = match truncated_at {
+                    Some(oldest) => format!(" (looked at back to {oldest}: --versions)"),
+                    None => String::new(),
+                };
+                format!(
+                    "{problem}{further}: look with `notary diff {gun} {role} VERSION {current}`, then \
+                     publish an earlier one again with --restore {role}=VERSION, the current one as it \
+                     is with --reviewed {role}={current}, or nothing in its place with --empty"
+                )
+            }
+            Problem::OtherVersion { role, reviewed, current } => {
+                return Failure::Conflict(format!(
+                    "{problem}; look at what differs with `notary diff {gun} {role} {reviewed} \
+                     {current}`, then say --reviewed {role}={current}"
+                ));
+            }
+            Problem::NotVerified { .. } => {
+                format!("{problem}; --versions looks further back")
+            }
+            other => other.to_string(),
+        })
+    }
+}
+
+/// The roles whose keys a root replaces at once. Of targets it does so only where too few keys are left
+/// that the root before trusts, too: otherwise both have a targets in common.
+fn compromised(before: &Root, after: &Root, next: &Outgoing, wish: &Wish) -> BTreeSet<RoleName> {
+    let authority = before.authority(&RoleName::TARGETS).expect("a top-level role");
+    let left = threshold::reachable_without(authority, &wish.revoked.all);
+    let is_sent = next.files.iter().any(|(role, _)| *role == RoleName::TARGETS);
+    let has_overlap = !is_sent || left >= authority.role.threshold.get() as usize;
+    let replaced = |role: &RoleName| before.role_keys(role) != after.role_keys(role);
+    let roles = [RoleName::TARGETS, RoleName::SNAPSHOT, RoleName::TIMESTAMP].into_iter();
+    roles.filter(|role| replaced(role) && (*role != RoleName::TARGETS || !has_overlap)).collect()
+}
