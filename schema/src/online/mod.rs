@@ -27,7 +27,9 @@ pub use judge::{Judgement, SignRefusal, SignerPolicy, judge};
 pub use lifetimes::{Lifetime, LifetimeRefusal, Lifetimes, OwnLifetimes};
 pub use memory::{Loss, Memory, MemoryRefusal, OnlineFile, Served};
 pub use overlap::{Overlap, Rotation, Signing};
-pub use plan::{Plan, PlannedSnapshot, PlannedTimestamp, Versions, entry, next_snapshot, plan};
+pub use plan::{
+    Exhausted, Plan, PlannedSnapshot, PlannedTimestamp, Versions, entry, next_snapshot, plan,
+};
 
 /// Most keys that one request may ask to sign.
 pub const MAX_SIGN_KEYS: usize = 4;

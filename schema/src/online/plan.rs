@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::{Lifetimes, OnlineRole, Signing, expires_after};
 use crate::envelope::{Envelope, Unsigned};
-use crate::name::{KeyId, NameError, RoleName, Version};
+use crate::name::{KeyId, RoleName, Version};
 use crate::role::{
     Expires, FileMeta, Listing, Role, Snapshot, SpecVersion, Targets, Timestamp, TimestampMeta,
 };
@@ -69,6 +69,15 @@ pub fn next_snapshot(
     Snapshot { type_name, spec_version, version, expires, meta }
 }
 
+/// A role has the last version that there is, 2^53-1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{role} has the last version that there is: an operator sets the signer's memory lower with \
+     `notary-signer memory set`, then `notary recover` replaces all keys of snapshot and timestamp",
+    role = .0.name()
+)]
+pub struct Exhausted(pub OnlineRole);
+
 /// The versions of the next snapshot and timestamp.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Versions {
@@ -90,13 +99,14 @@ impl Versions {
         self,
         snapshot: Option<Version>,
         timestamp: Option<Version>,
-    ) -> Result<Versions, NameError> {
-        let above = |next: Version, last: Option<Version>| match last {
-            Some(last) => last.next().map(|above| next.max(above)),
+    ) -> Result<Versions, Exhausted> {
+        let above = |role, next: Version, last: Option<Version>| match last {
+            Some(last) => last.next().map(|above| next.max(above)).map_err(|_| Exhausted(role)),
             None => Ok(next),
         };
-        let timestamp = above(self.timestamp, timestamp)?;
-        Ok(Versions { snapshot: above(self.snapshot, snapshot)?, timestamp })
+        let timestamp = above(OnlineRole::Timestamp, self.timestamp, timestamp)?;
+        let snapshot = above(OnlineRole::Snapshot, self.snapshot, snapshot)?;
+        Ok(Versions { snapshot, timestamp })
     }
 
     /// Those of a plan, where they are further.

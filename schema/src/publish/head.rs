@@ -97,6 +97,10 @@ impl Head {
             changed.filter_map(|(name, entry, _)| Some((RoleName::of_file(name)?, entry)));
         let mut lost: BTreeMap<_, _> = self.lost.clone().into_iter().chain(changed).collect();
         lost.retain(|role, entry| lost::is_lost(files.get(role), entry));
+        if !Arc::ptr_eq(&snapshot, &self.snapshot) {
+            // After a recovery it may list less.
+            lost.retain(|role, _| snapshot.signed().entry(role).is_some());
+        }
         let revoked = self.revoked.clone();
         Head { root, snapshot, timestamp, files, lost, revoked }
     }

@@ -18,6 +18,7 @@ mod head;
 mod lost;
 mod names;
 pub mod proposal;
+mod recovery;
 mod refusal;
 mod revoked;
 mod signatures;
@@ -38,6 +39,7 @@ use adopted::Foreign;
 pub use files::check_target;
 use head::Standing;
 pub use head::{Head, StoredFile};
+pub use recovery::{entries_over, replaces_online_keys, starts_over};
 pub use refusal::Refusal;
 pub use signatures::{Demand, Purpose};
 

@@ -14,6 +14,7 @@ mod memory;
 mod online;
 mod proposals;
 mod publish;
+mod recovery;
 mod revocation;
 mod revoked;
 mod signatures;
