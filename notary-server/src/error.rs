@@ -12,7 +12,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
 use notary_schema::name::{Gun, RoleName};
-use notary_schema::online::LifetimeRefusal;
+use notary_schema::online::{Exhausted, LifetimeRefusal};
 use notary_schema::publish::Refusal;
 use notary_schema::publish::proposal::ProposalRefusal;
 use notary_schema::role::FileMeta;
@@ -27,6 +27,8 @@ use rules::{proposal_status, refusal_status};
 
 /// Seconds after which a busy server may be asked again.
 const RETRY_SECONDS: u64 = 1;
+/// The stable word for a role that has no next version.
+pub(crate) const VERSIONS_EXHAUSTED: &str = "versions_exhausted";
 
 /// Why a request is not answered with what it asked for.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -171,6 +173,9 @@ pub enum ServiceError {
         /// The signer's sentence.
         reason: String,
     },
+    /// No version is left for the next release.
+    #[error(transparent)]
+    Exhausted(#[from] Exhausted),
     /// A release of the collection waits for a signer that refuses it.
     #[error("a release of this collection waits: {reason}; it is tried again in {seconds} s")]
     ReleaseWaits {
@@ -252,6 +257,7 @@ impl ServiceError {
                 (StatusCode::SERVICE_UNAVAILABLE, trouble.code())
             }
             ServiceError::SignerRefused { .. } => (StatusCode::BAD_GATEWAY, "signer_refused"),
+            ServiceError::Exhausted(_) => (StatusCode::UNPROCESSABLE_ENTITY, VERSIONS_EXHAUSTED),
             ServiceError::ReleaseWaits { .. } => (StatusCode::SERVICE_UNAVAILABLE, "release_waits"),
             ServiceError::Store(error) => match **error {
                 StoreError::Corrupt { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),

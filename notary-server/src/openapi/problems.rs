@@ -24,6 +24,7 @@ const ON_TOMBSTONE: &[Codes] = &[(409, &["collection_deleted"])];
 const BODY: &[Codes] = &[(408, &["body_timeout", "timeout"]), (413, &["too_large"])];
 /// A signer that is needed: away, or unwilling.
 const SIGNER: &[Codes] = &[
+    (422, &["versions_exhausted"]),
     (502, &["signer_refused"]),
     (
         503,

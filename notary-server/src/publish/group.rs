@@ -11,6 +11,7 @@ use notary_schema::publish::{Accepted, Adopted, Head};
 
 use super::judge::{Judged, Verdict};
 use super::plan::{Keys, plan, plan_anew, planned_snapshot, require_whole, versions_after};
+use super::recovery::forgotten;
 use super::roll::{Rebuilt, Unfinished};
 use super::{Ground, Publisher, Room, Waiting, answer};
 use crate::StopPoint;
@@ -123,7 +124,7 @@ fn files_of(accepted: Accepted) -> Vec<RoleFile> {
 }
 
 /// A head with files laid over it.
-fn with_files(head: &Head, files: &[RoleFile]) -> Head {
+pub(super) fn with_files(head: &Head, files: &[RoleFile]) -> Head {
     let (mut root, mut all) = (Some(head.root.clone()), head.files.clone());
     // The rules may want to look into them, and they are not where others are loaded from.
     apply(&files.iter().map(RoleFile::opened).collect::<Vec<_>>(), &mut root, &mut all);
@@ -265,19 +266,25 @@ impl Publisher {
         };
         let keys = keys.and(&next.rotation.taken_away);
         let lifetimes = self.lifetimes_of(&ground.collection);
-        let plan = match &next.adopted {
-            None => {
-                let versions = versions_after(head)?;
+        let forgotten = forgotten(head, &next.files, &next.rotation.taken_away);
+        let plan = match (&next.adopted, &forgotten) {
+            (None, None) => {
+                let versions = self.free(&ground.collection, versions_after(head)?).await?;
                 plan(head, &next.files, &keys, &lifetimes, versions, now)
             }
-            Some(Adopted { head, .. }) => {
+            (None, Some(head)) => self.plan_recovery(&ground.collection, head, &keys, now).await?,
+            (Some(Adopted { head, .. }), _) => {
                 let (snapshot, versions) = (head.snapshot.signed(), versions_after(Some(head))?);
-                self.require_reachable(&ground.collection, versions.timestamp).await?;
+                let memory = self.remembered(&ground.collection).await?;
+                self.require_reachable(&memory, versions.timestamp)?;
                 plan_anew(snapshot, &next.files, &keys, &lifetimes, versions, now)
             }
         };
-        if let Some(next) = &next.head {
-            require_whole(next, &plan)?;
+        match (forgotten, &next.head, planned_snapshot(&plan)) {
+            // What was lost is so as far as the signer's memory goes.
+            (Some(head), _, Some(snapshot)) => require_whole(&head.expecting(&snapshot), &plan)?,
+            (_, Some(next), _) => require_whole(next, &plan)?,
+            _ => {}
         }
         let Joining { files, overlap, by, .. } = next.close();
         let slot = NewSlot { purpose: Purpose::Publish, files, plan, overlap, by };
@@ -309,8 +316,8 @@ impl Publisher {
         due: Due,
         now: DateTime<Utc>,
     ) -> Result<Arc<Live>, Unfinished> {
-        let versions = versions_after(Some(&live.head))?;
         let lifetimes = self.lifetimes_of(&ground.collection);
+        let versions = self.free(&ground.collection, versions_after(Some(&live.head))?).await?;
         let mut plan = plan(Some(&live.head), &files, keys, &lifetimes, versions, now);
         let head = match files.is_empty() {
             true => live.head.clone(),

@@ -7,6 +7,7 @@
 //! | `group` | 5 and 7: requests that wait are applied together and claim the slot |
 //! | `plan` | 6: what must be signed, with which keys |
 //! | `ahead` | before 7, where a root replaces online keys: they sign what is served |
+//! | `recovery` | 6 after a root that makes clients forget; which versions are free |
 //! | `life` | how a tombstone comes back |
 //! | `proposals` | what gathers signatures before it goes in through [`Publisher::publish`] |
 //! | `roll` | 8 and 9: sign, commit, and all that can come between |
@@ -20,6 +21,7 @@ mod judge;
 mod life;
 mod plan;
 mod proposals;
+mod recovery;
 mod roll;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};

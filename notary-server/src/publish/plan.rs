@@ -8,7 +8,9 @@ use chrono::{DateTime, Utc};
 use notary_schema::envelope::Envelope;
 use notary_schema::json;
 use notary_schema::name::RoleName;
-use notary_schema::online::{self, HeldKeys, Lifetimes, Overlap, Plan, Signing, Versions};
+use notary_schema::online::{
+    self, Exhausted, HeldKeys, Lifetimes, Overlap, Plan, Signing, Versions,
+};
 use notary_schema::publish::{Head, snapshot_entries};
 use notary_schema::role::{Root, Snapshot, Targets};
 use notary_schema::wire::KeyState;
@@ -17,13 +19,14 @@ use super::Publisher;
 use crate::error::ServiceError;
 use crate::store::{Collection, OnlineKey, RoleFile, StoreResult};
 
-/// One above the head, or the first. A signer lets nobody run the versions up, so there always is
-/// one.
-pub(super) fn versions_after(head: Option<&Head>) -> Result<Versions, ServiceError> {
+/// One above the head, or the first.
+///
+/// # Errors
+/// At the last version.
+pub(super) fn versions_after(head: Option<&Head>) -> Result<Versions, Exhausted> {
     let (snapshot, timestamp) =
         (head.map(|head| head.snapshot.version()), head.map(|head| head.timestamp.version()));
-    let above = Versions::FIRST.above(snapshot, timestamp);
-    above.map_err(|error| ServiceError::Internal(error.to_string()))
+    Versions::FIRST.above(snapshot, timestamp)
 }
 
 /// Plans both online roles over the head with these files applied: what is lost stays listed.

@@ -14,16 +14,17 @@ use notary_schema::envelope::Envelope;
 use notary_schema::json;
 use notary_schema::name::{RoleName, Version};
 use notary_schema::online::{
-    OnlineRole, Plan, PlannedSnapshot, Versions, accept_answer, floors, next_snapshot,
+    Exhausted, OnlineRole, Plan, PlannedSnapshot, Versions, accept_answer, floors, next_snapshot,
 };
 use notary_schema::publish::Head;
 use notary_schema::role::{FileMeta, Snapshot, Timestamp};
 use notary_schema::wire::{RememberedFile, SignerMemory, refusal_code};
 
 use super::plan::{next_root, plan, plan_anew, planned_snapshot, versions_after};
+use super::recovery::{forgotten, plan_over};
 use super::{Ground, Publisher};
 use crate::StopPoint;
-use crate::error::ServiceError;
+use crate::error::{ServiceError, VERSIONS_EXHAUSTED};
 use crate::served::Live;
 use crate::signer_client::{self, NO_KEY, Release, SignFailure, SignerError, Trouble};
 use crate::store::{Collection, Joining, Pause, Prepared, RoleFile};
@@ -155,12 +156,23 @@ impl Publisher {
                 let seconds = 2i64.saturating_pow(prepared.rebuilds());
                 return Err(self.wait(prepared, (code, reason), seconds, now).await);
             }
-            prepared = match self.rebuild(&prepared, before, Joining::default(), now).await? {
-                Rebuilt::AsJudged(prepared) => prepared,
-                Rebuilt::SetBack(prepared) => {
+            prepared = match self.rebuild(&prepared, before, Joining::default(), now).await {
+                Ok(Rebuilt::AsJudged(prepared)) => prepared,
+                Ok(Rebuilt::SetBack(prepared)) => {
                     is_set_back = true;
                     prepared
                 }
+                Err(Unfinished::Failed(error @ ServiceError::Exhausted(_))) => {
+                    // No plan was stored, so the time since it stands there makes the pauses grow.
+                    let seconds = (now - prepared.prepared_at()).num_seconds() + 2;
+                    let reason = (VERSIONS_EXHAUSTED.to_owned(), error.to_string());
+                    let waits = self.wait(prepared, reason, seconds, now).await;
+                    return Err(match waits {
+                        Unfinished::Waits(prepared, _) => Unfinished::Waits(prepared, error),
+                        other => other,
+                    });
+                }
+                Err(unfinished) => return Err(unfinished),
             };
             is_new_plan = true;
         }
@@ -238,9 +250,7 @@ impl Publisher {
         now: DateTime<Utc>,
     ) -> Result<Rebuilt, Unfinished> {
         let collection = prepared.collection();
-        let memory = self.signer.memory(&collection.gun, &collection.incarnation).await;
-        let memory = memory.map_err(ServiceError::from)?;
-        let memory = Remembered::read(memory)?;
+        let memory = self.remembered(collection).await?;
         let head = before.map(|live| live.head.as_ref());
         let planned = planned_snapshot(prepared.plan());
         let listed = planned.as_ref().or(head.map(|head| head.snapshot.signed()));
@@ -255,9 +265,20 @@ impl Publisher {
         let floors = memory.beyond(head.map_or(listed, |head| Some(head.snapshot.signed())));
         let head = head.map(|head| expecting(head, &floors));
         let head = head.as_ref();
-        let keys = self.keys_now(collection).await?.and(prepared.overlap()).and(&joining.overlap);
-        let (versions, lifetimes) = (memory.versions_after(head)?, self.lifetimes_of(collection));
+        let mut sign_on = prepared.overlap().clone();
+        sign_on.add(&joining.overlap);
+        let keys = self.keys_now(collection).await?.and(&sign_on);
+        let forgotten = forgotten(head, &files, &sign_on);
+        let versions = match &forgotten {
+            Some(_) => memory.versions()?,
+            None => memory.versions_after(head)?,
+        };
+        let versions = self.free(collection, versions).await?;
+        let lifetimes = self.lifetimes_of(collection);
         let mut next = match (head, &planned) {
+            (Some(_), _) if let Some(head) = &forgotten => {
+                plan_over(&memory, head, &keys, &lifetimes, versions, now)
+            }
             // No head says how far clients have seen: what was planned does.
             (None, Some(planned)) => {
                 let versions = versions.no_lower_than(prepared.plan());
@@ -285,16 +306,24 @@ impl Publisher {
         Ok(if is_set_back { Rebuilt::SetBack(rebuilt) } else { Rebuilt::AsJudged(rebuilt) })
     }
 
-    /// Refuses a first timestamp that the signer would not sign: it would find out when the snapshot
-    /// is recorded already, and a release is not taken back from there.
-    pub(super) async fn require_reachable(
+    /// What the signer remembers now.
+    pub(super) async fn remembered(
         &self,
         collection: &Collection,
+    ) -> Result<Remembered, ServiceError> {
+        let memory = self.signer.memory(&collection.gun, &collection.incarnation).await?;
+        Remembered::read(memory)
+    }
+
+    /// Refuses a timestamp that does not follow from the one before and that the signer would not
+    /// sign: it would find out when the snapshot is recorded already, and a release is not taken back
+    /// from there.
+    pub(super) fn require_reachable(
+        &self,
+        memory: &Remembered,
         timestamp: Version,
     ) -> Result<(), ServiceError> {
-        let memory = self.signer.memory(&collection.gun, &collection.incarnation).await?;
-        let memory = Remembered::read(memory)?;
-        let last = memory.timestamp.map_or(0, |last| last.version().get());
+        let last = memory.timestamp.as_ref().map_or(0, |last| last.version().get());
         let most = self.largest_group() as u64;
         match timestamp.get().saturating_sub(last) > most {
             false => Ok(()),
@@ -372,7 +401,7 @@ fn with_floors(snapshot: &Snapshot, floors: &BTreeMap<RoleName, FileMeta>) -> Sn
 }
 
 /// The signer's memory, read.
-struct Remembered {
+pub(super) struct Remembered {
     snapshot: Option<Envelope<Snapshot>>,
     timestamp: Option<Envelope<Timestamp>>,
 }
@@ -392,11 +421,24 @@ impl Remembered {
     }
 
     /// One above what the head has and the signer remembers.
-    fn versions_after(&self, head: Option<&Head>) -> Result<Versions, ServiceError> {
+    fn versions_after(&self, head: Option<&Head>) -> Result<Versions, Exhausted> {
+        self.versions_above(versions_after(head)?)
+    }
+
+    /// One above what the signer remembers.
+    pub(super) fn versions(&self) -> Result<Versions, Exhausted> {
+        self.versions_above(Versions::FIRST)
+    }
+
+    fn versions_above(&self, least: Versions) -> Result<Versions, Exhausted> {
         let snapshot = self.snapshot.as_ref().map(Envelope::version);
         let timestamp = self.timestamp.as_ref().map(Envelope::version);
-        let above = versions_after(head)?.above(snapshot, timestamp);
-        above.map_err(|error| ServiceError::Internal(error.to_string()))
+        least.above(snapshot, timestamp)
+    }
+
+    /// The last snapshot.
+    pub(super) fn snapshot(&self) -> Option<&Snapshot> {
+        self.snapshot.as_ref().map(Envelope::signed)
     }
 
     /// What the last snapshot lists beyond another one.

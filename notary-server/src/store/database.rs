@@ -194,6 +194,16 @@ impl Store for Database {
         self.read(move |connection| queries::sha256s(connection, id, versions)).await
     }
 
+    async fn free_version(
+        &self,
+        id: CollectionId,
+        role: &RoleName,
+        from: Version,
+    ) -> StoreResult<Version> {
+        let role = role.clone();
+        self.read(move |connection| queries::free_version(connection, id, &role, from)).await
+    }
+
     async fn online_keys(&self, id: CollectionId) -> StoreResult<Vec<OnlineKey>> {
         self.read(move |connection| queries::online_keys(connection, id)).await
     }

@@ -192,6 +192,14 @@ pub trait Store: Send + Sync {
         versions: Vec<(RoleName, Version)>,
     ) -> StoreResult<BTreeMap<(RoleName, Version), String>>;
 
+    /// The first version from this one on of which no file was committed.
+    async fn free_version(
+        &self,
+        id: CollectionId,
+        role: &RoleName,
+        from: Version,
+    ) -> StoreResult<Version>;
+
     // ---- online keys
 
     /// The keys that the signer answered for a collection.

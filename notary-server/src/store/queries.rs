@@ -299,6 +299,33 @@ pub(super) fn sha256s(
     Ok(found)
 }
 
+/// How many versions are read at once.
+const VERSIONS_AT_ONCE: i64 = 4_096;
+
+pub(super) fn free_version(
+    connection: &mut Connection,
+    id: CollectionId,
+    role: &RoleName,
+    from: Version,
+) -> StoreResult<Version> {
+    let mut free = number(from.get());
+    loop {
+        let taken: Vec<i64> = files::table
+            .filter(files::collection_id.eq(id.0))
+            .filter(files::role.eq(role.as_str()))
+            .filter(files::version.ge(free))
+            .order(files::version.asc())
+            .limit(VERSIONS_AT_ONCE)
+            .select(files::version)
+            .load(connection)?;
+        let in_a_row = (free..).zip(&taken).take_while(|(free, taken)| free == *taken).count();
+        free += i64::try_from(in_a_row).unwrap_or(VERSIONS_AT_ONCE);
+        if in_a_row < taken.len() || taken.is_empty() {
+            return version(free);
+        }
+    }
+}
+
 // ---- online keys
 
 pub(super) fn online_keys(

@@ -180,6 +180,14 @@ impl Store for FaultyStore {
         self.pass(Held::Judge).await;
         self.inner.sha256s(id, versions).await
     }
+    async fn free_version(
+        &self,
+        id: CollectionId,
+        role: &RoleName,
+        from: Version,
+    ) -> StoreResult<Version> {
+        self.inner.free_version(id, role, from).await
+    }
     async fn online_keys(&self, id: CollectionId) -> StoreResult<Vec<OnlineKey>> {
         self.inner.online_keys(id).await
     }

@@ -39,8 +39,8 @@ pub(crate) enum MemoryError {
     #[error("nothing was signed for {0} yet")]
     NothingSigned(Gun),
     #[error(
-        "this signer has no key of {0}: have the server ask for one first, with `notary adopt` or \
-         `notary recover`, or POST …/keys/…"
+        "this signer has no key of such a life of {0}: where it has lost all of them, say the one \
+         that `notary info {0} --json` tells with --incarnation"
     )]
     UnknownLife(Gun),
     #[error("{gun} has several lives here ({lives}): say which with --incarnation")]
@@ -176,10 +176,14 @@ impl Source {
     }
 }
 
-/// The life that is meant: the one that is named, or the only one.
+/// The life that is meant: the one that is named, or the only one. A signer that has lost everything
+/// is told which; one that knows the collection is not told of a life that it does not know.
 fn life(connection: &mut SqliteConnection, wish: &Wish) -> Result<Collection, CommandError> {
     let gun = wish.gun.clone();
-    let lives = keys::lives(connection, &gun)?;
+    let mut lives = keys::lives(connection, &gun)?;
+    if lives.is_empty() {
+        lives.extend(wish.incarnation.clone());
+    }
     let named = |life: &&Incarnation| wish.incarnation.as_ref().is_none_or(|named| named == *life);
     let mut found = lives.iter().filter(named);
     match (found.next(), found.next()) {

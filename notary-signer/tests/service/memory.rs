@@ -246,7 +246,7 @@ async fn what_is_not_verified_or_not_of_the_collection_is_not_believed() {
     let other = fails(&scene.set(&format!("{restore} --incarnation {}", life(2))), 1);
     assert!(other.contains("which this signer holds for acme/app"), "{other}");
     let none = fails(&scene.set(&format!("{restore} --incarnation {}", life(3))), 5);
-    assert!(none.contains("has no key of acme/app"), "{none}");
+    assert!(none.contains("no key of such a life of acme/app"), "{none}");
 
     let first = format!("{restore} --incarnation {}", life(1));
     let forged = String::from_utf8(scene.snapshot.clone()).unwrap();

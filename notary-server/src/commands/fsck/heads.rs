@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use notary_schema::envelope::Envelope;
-use notary_schema::role::Snapshot;
+use notary_schema::publish::replaces_online_keys;
+use notary_schema::role::{Root, Snapshot};
 
 use super::RESTORE;
 use super::files::Found;
@@ -59,9 +60,8 @@ fn check_row(
     if (sha256, length, expires) != (row.sha256.clone(), row.length, row.expires) {
         return Ok(Err("the current file has another hash, length or date than the file".into()));
     }
-    let highest = view.highest(life.id, &row.role)?;
-    if highest != Some(row.version) {
-        let highest = highest.unwrap_or_default();
+    let highest = view.highest(life.id, &row.role)?.unwrap_or_default();
+    if highest != row.version && !is_recovered(view, life, row, highest)? {
         return Ok(Err(format!("version {highest} is stored and is not the current one")));
     }
     let delegates =
@@ -70,6 +70,36 @@ fn check_row(
         true => Ok(()),
         false => Err(format!("its row says delegates = {}, which it does not", row.delegates)),
     })
+}
+
+/// Whether a snapshot or timestamp may be lower than one before: it is the last that came, and
+/// between both a root came that makes clients forget (TUF 5.3.11).
+fn is_recovered(
+    view: &mut View<'_>,
+    life: &RawLife,
+    row: &RawCurrent,
+    highest: i64,
+) -> StoreResult<bool> {
+    if !matches!(row.role.as_str(), "snapshot" | "timestamp") {
+        return Ok(false);
+    }
+    let came = |view: &mut View<'_>, role: &str, version| -> StoreResult<Option<i64>> {
+        Ok(view.columns(life.id, role, version)?.map(|(_, _, _, seq)| seq))
+    };
+    let (from, to) = (came(view, &row.role, highest)?, came(view, &row.role, row.version)?);
+    let (mut version, mut before) = (1, None);
+    while let Some(seq) = came(view, "root", version)? {
+        let bytes = view.bytes(life.id, "root", version)?.unwrap_or_default();
+        let root = Envelope::<Root>::parse(bytes).ok();
+        let is_between = from < Some(seq) && Some(seq) <= to;
+        if let (true, Some(before), Some(root)) = (is_between, &before, &root)
+            && replaces_online_keys(Envelope::signed(before), root.signed())
+        {
+            return Ok(true);
+        }
+        (version, before) = (version + 1, root);
+    }
+    Ok(false)
 }
 
 /// Both ways: a file that is not listed is hidden, one that is listed and not current is lost. Answers
