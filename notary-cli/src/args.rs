@@ -156,6 +156,9 @@ pub(crate) enum Command {
     Rotate(RotateArgs),
     /// Have a key sign nothing new, and publish without it: delegators, and what it alone has changed
     Revoke(RevokeArgs),
+    /// Have clients forget versions of snapshot and timestamp that ran away, or that somebody else has
+    /// signed: all keys of both are replaced at once
+    Recover(RecoverArgs),
     /// Delete a collection: the server keeps its roots, and everything for `undelete`
     Delete(DeleteArgs),
     /// Bring a deleted collection back

@@ -10,8 +10,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use notary_schema::envelope::Envelope;
 use notary_schema::key::sha256_hex;
 use notary_schema::name::{Gun, RoleName, Version};
+use notary_schema::role::Root;
 use notary_schema::trusted::{Expiry, TrustedSet};
 use notary_schema::updater::{Limits, UpdateError, remote_name};
 
@@ -202,16 +204,43 @@ impl Session {
         now: DateTime<Utc>,
         expiry: Expiry,
     ) -> Result<Agent<'_>, Failure> {
-        let collection = self.collection(gun)?;
-        let mut agent = self.agent_with(gun, now, expiry)?;
-        if collection.trusted().load("root.json")?.is_none() {
-            self.trust_on_first_use(gun, &collection, &agent).await?;
-        }
+        let mut agent = self.pinned_agent(gun, now, expiry).await?;
         agent.refresh().await.map_err(|error| unserved(gun, error))?;
         for (role, expires) in agent.trusted()?.expired() {
             self.output.warn(format_args!("{role} of {gun} expired at {expires}"));
         }
         Ok(agent)
+    }
+
+    /// A client that has a root to start from.
+    async fn pinned_agent(
+        &self,
+        gun: &Gun,
+        now: DateTime<Utc>,
+        expiry: Expiry,
+    ) -> Result<Agent<'_>, Failure> {
+        let (collection, agent) = (self.collection(gun)?, self.agent_with(gun, now, expiry)?);
+        if collection.trusted().load("root.json")?.is_none() {
+            self.trust_on_first_use(gun, &collection, &agent).await?;
+        }
+        Ok(agent)
+    }
+
+    /// The newest root of a collection, whether or not what stands under it is trusted here.
+    pub(crate) async fn newest_root(
+        &self,
+        gun: &Gun,
+        now: DateTime<Utc>,
+    ) -> Result<Envelope<Root>, Failure> {
+        let mut agent = self.pinned_agent(gun, now, Expiry::Reported).await?;
+        match agent.refresh().await {
+            Err(error) if !error.is_of_one_file() => return Err(error.into()),
+            Err(error) if agent.trusted().is_ok() => {
+                self.output.warn(format_args!("{gun}, but for its roots: {error}"));
+            }
+            refreshed => refreshed.map_err(|error| unserved(gun, error))?,
+        }
+        Ok(agent.trusted()?.root().as_ref().clone())
     }
 
     /// A client of a collection that has read nothing yet, for files that are looked at as they are.

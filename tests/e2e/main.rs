@@ -22,6 +22,7 @@
 //! - [`panics`]: what does a mistake in a program cost?
 //! - [`properties`]: what holds for every file
 //! - [`proposals`]: do several people come to one set of signatures?
+//! - [`recovery`]: does a collection come back from versions that ran away, and from a lost signer?
 //! - [`revocation`]: what is left of a stolen key when it is revoked?
 //! - [`runbooks`]: do the commands of the runbooks do what the pages say?
 //! - [`stolen`]: what can a stolen part do, and what not?
@@ -54,6 +55,7 @@ mod panics;
 mod pitfalls;
 mod properties;
 mod proposals;
+mod recovery;
 mod release;
 mod revocation;
 mod rotation;

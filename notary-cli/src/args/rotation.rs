@@ -6,6 +6,16 @@ use notary_schema::name::{Gun, RoleName};
 use super::SignArgs;
 
 #[derive(Debug, Args)]
+pub(crate) struct RecoverArgs {
+    /// The collection
+    pub(crate) gun: Gun,
+    /// snapshot or timestamp: all keys of both are replaced. For other roles: says which command it is
+    pub(crate) role: RoleName,
+    #[command(flatten)]
+    pub(crate) sign: SignArgs,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct RotateArgs {
     /// The collection
     pub(crate) gun: Gun,

@@ -68,7 +68,6 @@ fn due(info: &CollectionInfo, by: DateTime<Utc>) -> Vec<Due> {
             "snapshot" | "timestamp" => {
                 (expired, "see why the server does not renew it: `/readyz`".to_owned())
             }
-            "root" => (expires <= by, "sign its next version".to_owned()),
             _ => (expires <= by, format!("`notary witness {gun} {name} --publish` renews it")),
         };
         (expired || is_due).then_some(Due { name, expires, expired, next })

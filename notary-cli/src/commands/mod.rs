@@ -19,6 +19,7 @@ mod policy;
 mod proposal;
 mod publish;
 mod pull;
+mod recover;
 mod revoke;
 mod rotate;
 mod stage;
@@ -149,6 +150,7 @@ async fn dispatch(session: &Session, command: Command) -> Result<Outcome, Failur
         Command::Doctor(args) => doctor::run(session, args).await,
         Command::Export(args) => export::run(session, args).await,
         Command::Rotate(args) => rotate::run(session, args).await,
+        Command::Recover(args) => recover::run(session, args).await,
         Command::Revoke(args) => revoke::run(session, args).await,
         Command::Delete(args) => collections::delete(session, args).await,
         Command::Undelete(args) => collections::undelete(session, &args.gun).await,

@@ -15,7 +15,7 @@ use notary_schema::publish::{Limits, check_target};
 use notary_schema::role::{Hashes, TargetFile};
 use serde_json::{Value, json};
 
-use super::publish;
+use super::{publish, recover};
 use crate::agent;
 use crate::args::{AddArgs, AddhashArgs, RemoveArgs, SignArgs, StageArgs, WitnessArgs};
 use crate::exit::{Failure, Outcome};
@@ -102,11 +102,13 @@ pub(crate) async fn remove(session: &Session, args: RemoveArgs) -> Result<Outcom
 
 /// Runs `notary witness`.
 pub(crate) async fn witness(session: &Session, args: WitnessArgs) -> Result<Outcome, Failure> {
+    if args.role == RoleName::ROOT {
+        return recover::renew_root(session, args).await;
+    }
     if !args.role.is_targets_role() {
-        let role = &args.role;
         return Err(Failure::Usage(format!(
-            "{role} is not witnessed: a root is followed by another one, and the server signs \
-             snapshot and timestamp anew by itself"
+            "{} is not witnessed: the server signs snapshot and timestamp anew by itself",
+            args.role
         )));
     }
     let (collection, _lock) = session.locked(&args.gun).await?;

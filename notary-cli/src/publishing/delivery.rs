@@ -72,21 +72,22 @@ impl Publisher<'_> {
     ) -> Result<Sent, Failure> {
         let Outgoing { files, ours, unsigned, exempt, base, why } = outgoing;
         let judged = judge(&files, &exempt, reading, now)?;
+        let is_met = judged.map(|demands| is_met(&demands));
         // What others have to sign may come with a file of ours; nothing but that takes a word more.
-        let others = unsigned.first().filter(|_| ours.is_empty() || judged.is_none());
-        if let (Some((role, wanted)), false) = (others, self.propose.propose) {
-            let error = KeyringError::NoKeyFor { role: role.clone(), wanted: wanted.clone() };
-            return Err(Failure::Usage(format!(
-                "{error}; with --propose, those who hold them can sign it"
-            )));
-        }
-        let reason = match judged {
-            Some(demands) if is_met(&demands) => None,
-            Some(_) => Some(self.reason(why)),
+        let others = unsigned.first().filter(|_| ours.is_empty() || is_met.is_none());
+        self.require_own(others)?;
+        let reason = match is_met {
+            Some(true) => None,
+            Some(false) => Some(self.reason(why)),
             // The server is the first to judge.
             None => self.propose.propose.then(|| self.reason(why)),
         };
         let in_flight = InFlight::new(&files, exempt, base).because(ours, reason);
+        self.hand_in(&in_flight).await
+    }
+
+    /// Stores and sends signed files, unless it would be a second content of one version.
+    async fn hand_in(&self, in_flight: &InFlight) -> Result<Sent, Failure> {
         let memory = Memory::load(self.collection)?;
         for (role, version, sha256) in &in_flight.signed() {
             let content = Content { role, version: *version, sha256 };
@@ -99,7 +100,7 @@ impl Publisher<'_> {
             self.session.second_content(content, other, self.propose.second_content)?;
         }
         in_flight.save(self.collection)?;
-        self.send(&in_flight).await
+        self.send(in_flight).await
     }
 
     fn lags_behind(&self, role: &RoleName, version: Version) -> Failure {
@@ -139,6 +140,29 @@ impl Publisher<'_> {
             what(&mut memory, Content { role, version: *version, sha256 });
         }
         Ok(memory.save()?)
+    }
+
+    /// The same for files that nobody here can judge, since what they stand on cannot be read:
+    /// `is_met` says whether enough keys have signed.
+    pub(super) async fn deliver_unjudged(
+        &self,
+        outgoing: Outgoing,
+        is_met: bool,
+    ) -> Result<Sent, Failure> {
+        let Outgoing { files, ours, unsigned, exempt, base, why } = outgoing;
+        self.require_own(unsigned.first())?;
+        let reason = (!is_met).then(|| self.reason(why));
+        let in_flight = InFlight::new(&files, exempt, base).because(ours, reason);
+        self.hand_in(&in_flight).await
+    }
+
+    /// What no key here has signed takes a word more.
+    fn require_own(&self, unsigned: Option<&(RoleName, Vec<KeyId>)>) -> Result<(), Failure> {
+        let Some((role, wanted)) = unsigned.filter(|_| !self.propose.propose) else {
+            return Ok(());
+        };
+        let error = KeyringError::NoKeyFor { role: role.clone(), wanted: wanted.clone() };
+        Err(Failure::Usage(format!("{error}; with --propose, those who hold them can sign it")))
     }
 
     /// What is told to those who have to sign.

@@ -13,6 +13,7 @@ pub(crate) mod delivery;
 pub(crate) mod in_flight;
 pub(crate) mod plan;
 pub(crate) mod reading;
+mod recovery;
 pub(crate) mod revocation;
 pub(crate) mod rotation;
 pub(crate) mod signers;

@@ -142,7 +142,7 @@ impl Publisher<'_> {
     }
 
     /// Signs a document with every key here that one of these roots lists for a role.
-    fn sign_for(
+    pub(super) fn sign_for(
         &self,
         document: &Unsigned,
         role: &RoleName,

@@ -37,6 +37,7 @@ scripts! {
     lifetimes
     proposing
     reading
+    recovering
     revoking
     rotating
     staging

@@ -12,7 +12,8 @@ pub(super) fn of_roles(subject: &Subject<'_>) -> Vec<Finding> {
     let (view, gun) = (&subject.collected.view, subject.gun);
     let trusted = view.trusted();
     let online = "see why the server does not renew it: its `/readyz` tells".to_owned();
-    let root = (RoleName::ROOT, trusted.root().expires(), "sign its next version".to_owned());
+    let next = format!("`notary witness {gun} root --publish` renews it");
+    let root = (RoleName::ROOT, trusted.root().expires(), next);
     let timestamp = trusted.timestamp().map(|file| (RoleName::TIMESTAMP, file.expires()));
     let snapshot = trusted.snapshot().map(|file| (RoleName::SNAPSHOT, file.expires()));
     let online = timestamp.into_iter().chain(snapshot).map(|(role, at)| (role, at, online.clone()));

@@ -1,0 +1,129 @@
+//! `notary recover`: a root that makes clients forget what the online keys have signed, and which
+//! command it is that another role needs.
+
+use notary_schema::envelope::Envelope;
+use notary_schema::name::{Gun, RoleName, Version};
+use notary_schema::online::OnlineRole;
+use notary_schema::role::Root;
+use notary_schema::trusted::Expiry;
+use serde_json::json;
+
+use super::proposal::progress;
+use crate::args::{RecoverArgs, SignArgs, WitnessArgs};
+use crate::exit::{Failure, Outcome};
+use crate::publishing::Publisher;
+use crate::publishing::rotation::NewRoot;
+use crate::session::Session;
+
+const ONLINE: [OnlineRole; 2] = [OnlineRole::Snapshot, OnlineRole::Timestamp];
+/// A version above this did not come about by publishing: once in a millisecond is nine years.
+const FAR: u64 = 1 << 38;
+
+/// Runs `notary recover`.
+pub(crate) async fn run(session: &Session, args: RecoverArgs) -> Result<Outcome, Failure> {
+    let RecoverArgs { gun, role, sign } = &args;
+    if !ONLINE.iter().any(|online| online.name() == *role) {
+        return Err(Failure::Usage(instead(gun, role)));
+    }
+    let (collection, _lock) = session.locked(gun).await?;
+    let publisher = Publisher::new(session, gun, &collection, sign)?;
+    let before = session.newest_root(gun, session.now()).await?;
+    // What was asked for before has to be there first; it may be this very root.
+    let new_root = match publisher.resend_root(role, before.signed()).await? {
+        Some(new_root) => new_root,
+        None => {
+            let mut keys = Vec::new();
+            for online in ONLINE {
+                keys.push((online, session.server()?.next_online_key(gun, online).await?.key));
+            }
+            publisher.recover(&keys).await?
+        }
+    };
+    match new_root {
+        NewRoot::Proposed(proposal) => progress::made(session, gun, &proposal),
+        NewRoot::Published(rotated) => report(session, gun, &before, &rotated.root).await,
+    }
+}
+
+async fn report(
+    session: &Session,
+    gun: &Gun,
+    before: &Envelope<Root>,
+    root: &Envelope<Root>,
+) -> Result<Outcome, Failure> {
+    let agent = session.refreshed(gun, session.now(), Expiry::Reported).await?;
+    let version = |version: Option<Version>| version.map_or(0, Version::get);
+    let trusted = agent.trusted()?;
+    let snapshot = version(trusted.snapshot().map(|file| file.version()));
+    let timestamp = version(trusted.timestamp().map(|file| file.version()));
+    let keys = |root: &Root, role: OnlineRole| {
+        root.role_keys(&role.name()).map_or_else(Vec::new, |keys| keys.keyids.clone())
+    };
+    let mut text = format!("published root {}\n", root.version());
+    for role in ONLINE {
+        let (old, new) = (keys(before.signed(), role), keys(root.signed(), role));
+        text += &format!("{} keys: {} new, {} gone\n", role.name(), new.len(), old.len());
+    }
+    text += &format!("goes on with snapshot {snapshot} and timestamp {timestamp}\n");
+    let value = json!({
+        "collection": gun, "root_version": root.version(),
+        "snapshot": snapshot, "timestamp": timestamp,
+    });
+    session.output.result(&value, &text)?;
+    if snapshot.max(timestamp) > FAR {
+        session.output.warn(format_args!(
+            "the versions are as high as before: the signer's memory was not set lower; have its \
+             operator run `notary-signer memory set --gun {gun}`, then `notary recover` again"
+        ));
+    }
+    Ok(Outcome::Done)
+}
+
+/// Which command a role needs that is signed by people.
+fn instead(gun: &Gun, role: &RoleName) -> String {
+    let why = "recover is for snapshot and timestamp, whose keys the signer has";
+    if *role == RoleName::ROOT {
+        return format!(
+            "{why}. A root that is expired: `notary witness {gun} root --publish`. A root key that \
+             is lost or stolen: `notary rotate {gun} root --drop-key ID --new-key KEY`. Too few \
+             keys left for its threshold: nothing helps but a new collection (`notary delete`, \
+             `notary init --replace`), and every client must pin its root"
+        );
+    }
+    let keys = match *role == RoleName::TARGETS {
+        true => format!("`notary rotate {gun} targets --drop-key ID --new-key KEY --compromised`"),
+        false => format!(
+            "`notary rotate {gun} {role} --drop-key ID --new-key KEY`, by whoever delegates to it"
+        ),
+    };
+    format!(
+        "{why}. {role} expired: `notary witness {gun} {role} --publish`. Its key is lost or stolen: \
+         {keys}"
+    )
+}
+
+/// `notary witness GUN root`: the same root under a new version and date.
+pub(super) async fn renew_root(session: &Session, args: WitnessArgs) -> Result<Outcome, Failure> {
+    let (gun, stage) = (&args.gun, args.stage);
+    if args.bins || args.reviewed.is_some() || !stage.publish {
+        return Err(Failure::Usage(format!(
+            "a root is not staged and has no bins: say `notary witness {gun} root --publish`"
+        )));
+    }
+    let sign = SignArgs { key: stage.key, expires: stage.expires, ..SignArgs::default() };
+    let (collection, _lock) = session.locked(gun).await?;
+    let publisher = Publisher::new(session, gun, &collection, &sign)?;
+    let before = session.newest_root(gun, session.now()).await?;
+    let new_root = match publisher.resend_root(&RoleName::ROOT, before.signed()).await? {
+        Some(new_root) => new_root,
+        None => publisher.renew_root().await?,
+    };
+    let root = match new_root {
+        NewRoot::Proposed(proposal) => return progress::made(session, gun, &proposal),
+        NewRoot::Published(rotated) => rotated.root,
+    };
+    let (version, expires) = (root.version(), root.expires());
+    let value = json!({ "collection": gun, "root_version": version, "expires": expires });
+    session.output.result(&value, &format!("published root {version}, until {expires}\n"))?;
+    Ok(Outcome::Done)
+}

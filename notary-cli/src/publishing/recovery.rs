@@ -1,0 +1,86 @@
+//! A next root where nothing else of the collection may be readable: expired, or with versions that
+//! this client refuses since it has seen higher ones. Roots alone are read and sent.
+
+use notary_schema::draft::Draft;
+use notary_schema::envelope::{Envelope, Unsigned};
+use notary_schema::key::Key;
+use notary_schema::name::RoleName;
+use notary_schema::online::{OnlineRole, expires_after};
+use notary_schema::role::{RoleKeys, Root};
+use notary_schema::threshold;
+
+use super::Publisher;
+use super::delivery::{Delivered, Outgoing, Sent};
+use super::rotation::{NewRoot, Rotated};
+use crate::exit::Failure;
+
+impl Publisher<'_> {
+    /// Publishes or proposes the root whose snapshot and timestamp have these keys and no others:
+    /// clients forget what the ones before have signed (TUF 5.3.11), and those sign nothing more.
+    pub(crate) async fn recover(&self, new: &[(OnlineRole, Key)]) -> Result<NewRoot, Failure> {
+        let (before, mut draft) = self.next_draft().await?;
+        let mut outgoing = Outgoing {
+            why: "all keys of snapshot and timestamp are replaced, for a recovery".to_owned(),
+            ..Outgoing::default()
+        };
+        for (role, key) in new {
+            let signers = RoleKeys::new(vec![key.id().clone()], 1).expect("one of one key");
+            draft.set_signers(&role.name(), &signers, std::slice::from_ref(key));
+            outgoing.exempt.compromised.insert(role.name());
+        }
+        self.send_root(&before, &draft.finish(), outgoing).await
+    }
+
+    /// Publishes or proposes the next root with the same keys and a new date.
+    pub(crate) async fn renew_root(&self) -> Result<NewRoot, Failure> {
+        let (before, draft) = self.next_draft().await?;
+        let why = "the same keys, for longer".to_owned();
+        self.send_root(&before, &draft.finish(), Outgoing { why, ..Outgoing::default() }).await
+    }
+
+    /// The newest root, and the next one as it would say the same.
+    async fn next_draft(&self) -> Result<(Envelope<Root>, Draft), Failure> {
+        let now = self.session.now();
+        let before = self.session.newest_root(self.gun, now).await?;
+        let expires = match self.expires {
+            Some(when) => when.from(now),
+            None => {
+                let info = self.session.server()?.info(self.gun, &[RoleName::TARGETS]).await?;
+                expires_after(now, info.lifetimes.root_seconds)
+            }
+        };
+        let draft = Draft::next(&before, expires)?;
+        Ok((before, draft))
+    }
+
+    async fn send_root(
+        &self,
+        before: &Envelope<Root>,
+        document: &Unsigned,
+        mut outgoing: Outgoing,
+    ) -> Result<NewRoot, Failure> {
+        let unsigned = Envelope::<Root>::parse(document.with_signatures(&[]));
+        let roots = [before.signed(), unsigned.expect("we wrote it").signed()].map(Root::clone);
+        let [old, new] = &roots;
+        self.sign_for(document, &RoleName::ROOT, &[old, new], &mut outgoing)?;
+        let (_, file) = outgoing.files.first().expect("it was just signed");
+        let root = Envelope::<Root>::parse(file.clone()).expect("we wrote it");
+        let is_signed = [old, new].into_iter().all(|by| {
+            let authority = by.authority(&RoleName::ROOT).expect("a root lists root");
+            threshold::count(&root, authority).is_met()
+        });
+        match self.deliver_unjudged(outgoing, is_signed).await? {
+            Sent::Taken(Delivered::Proposed(proposal)) => Ok(NewRoot::Proposed(proposal)),
+            Sent::Taken(Delivered::Published(answer)) => {
+                answer.warnings.iter().for_each(|warning| self.session.output.warn(warning));
+                let rotated = Rotated::between(&RoleName::SNAPSHOT, old, root);
+                Ok(NewRoot::Published(rotated.into()))
+            }
+            Sent::Overtaken(error) => Err(Failure::Conflict(format!(
+                "somebody else published another root first ({error}); look at it with \
+                 `notary info {}`, then say it again",
+                self.gun
+            ))),
+        }
+    }
+}
