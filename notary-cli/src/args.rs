@@ -152,6 +152,9 @@ pub(crate) enum Command {
     /// Write a collection as files that any web server can serve to any TUF client; targets are not
     /// among them: `add --copy-to` puts those beside
     Export(ExportArgs),
+    /// Bring back what a server lost whose database was set back to an older copy, as far as it is here
+    /// (exit 7 while something is missing)
+    Repair(RepairArgs),
     /// Replace, add or take away keys of a role, or change its threshold
     Rotate(RotateArgs),
     /// Have a key sign nothing new, and publish without it: delegators, and what it alone has changed

@@ -58,6 +58,8 @@ pub(crate) struct View {
     positions: BTreeMap<RoleName, usize>,
     /// Positions of roles that delegate to succinct bins.
     bin_owners: Vec<usize>,
+    /// Earlier files of roles whose listed file is lost.
+    earlier: BTreeMap<RoleName, Envelope<Targets>>,
 }
 
 impl View {
@@ -65,7 +67,8 @@ impl View {
     /// first one against which its file is verified that counts.
     pub(crate) fn new(trusted: TrustedSet) -> View {
         let (positions, bin_owners) = (BTreeMap::new(), Vec::new());
-        let mut view = View { trusted, roles: Vec::new(), positions, bin_owners };
+        let (roles, earlier) = (Vec::new(), BTreeMap::new());
+        let mut view = View { trusted, roles, positions, bin_owners, earlier };
         let mut stack = vec![KnownRole::targets()];
         while let Some(role) = stack.pop() {
             let file = view.file(&role.name).cloned();
@@ -88,6 +91,16 @@ impl View {
             view.roles.push(role);
         }
         view
+    }
+
+    /// The same with earlier files of roles whose listed file is lost.
+    pub(crate) fn building_on(self, earlier: BTreeMap<RoleName, Envelope<Targets>>) -> View {
+        View { earlier, ..self }
+    }
+
+    /// What the next version of a role is built on whose listed file is lost.
+    pub(crate) fn earlier(&self, role: &RoleName) -> Option<&Envelope<Targets>> {
+        self.earlier.get(role)
     }
 
     /// All that is trusted.

@@ -57,6 +57,7 @@ mod properties;
 mod proposals;
 mod recovery;
 mod release;
+mod restore;
 mod revocation;
 mod rotation;
 mod runbooks;

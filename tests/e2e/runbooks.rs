@@ -40,6 +40,7 @@ macro_rules! pages {
 }
 
 pages! {
+    server_from_backup
     stolen_key
 }
 

@@ -115,6 +115,15 @@ pub(crate) struct ExportArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct RepairArgs {
+    /// The collection
+    pub(crate) gun: Gun,
+    /// Also look here: metadata of an agent, or an export
+    #[arg(long, value_name = "DIR")]
+    pub(crate) metadata_dir: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct PolicyArgs {
     /// The collection
     pub(crate) gun: Gun,

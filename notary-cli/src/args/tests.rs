@@ -249,6 +249,7 @@ fn the_commands_are_these() {
             #[cfg(feature = "doctor")]
             "doctor",
             "export",
+            "repair",
             "rotate",
             "revoke",
             "recover",

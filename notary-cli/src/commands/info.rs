@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use chrono::{DateTime, Utc};
 use notary_schema::name::{Gun, KeyId};
-use notary_schema::wire::{BinsInfo, CollectionInfo, FileInfo, RoleInfo};
+use notary_schema::wire::{BinsInfo, CollectionInfo, FileInfo, LostFile, RoleInfo};
 use serde::Serialize;
 use serde_json::json;
 
@@ -32,9 +32,15 @@ fn check(session: &Session, info: &CollectionInfo, by: DateTime<Utc>) -> Result<
         writeln!(text, "{}: a release waits for the signer: {}", info.gun, one_line(reason))
             .expect("a String takes all");
     }
-    let value = json!({ "collection": info.gun, "by": by, "due": due, "stuck": stuck });
+    let lost = lost(info);
+    lost.iter().for_each(|line| text.push_str(&format!("{}: {line}", info.gun)));
+    let value = json!({
+        "collection": info.gun, "by": by, "due": due, "stuck": stuck,
+        "lost": info.lost, "lost_root": info.lost_root,
+    });
     session.output.result(&value, &text)?;
-    Ok(if due.is_empty() && stuck.is_none() { Outcome::Done } else { Outcome::ToDo })
+    let is_well = due.is_empty() && stuck.is_none() && lost.is_empty();
+    Ok(if is_well { Outcome::Done } else { Outcome::ToDo })
 }
 
 /// Something that expires soon.
@@ -110,7 +116,19 @@ fn text(info: &CollectionInfo) -> String {
     for bins in &info.bins {
         text.push_str(&bins_text(bins));
     }
+    text.extend(lost(info));
     text
+}
+
+/// What a server lacks whose database was set back.
+fn lost(info: &CollectionInfo) -> Vec<String> {
+    let next = format!("whoever has it brings it back: `notary repair {}`", info.gun);
+    let file = |lost: &LostFile| {
+        let sha256 = lost.sha256.as_ref().map_or(String::new(), |it| format!(", sha256 {it}"));
+        format!("LOST: {} {}{}; {next}\n", lost.name, lost.version, one_line(&sha256))
+    };
+    let root = info.lost_root.then(|| format!("LOST: a root after that one; {next}\n"));
+    info.lost.iter().map(file).chain(root).collect()
 }
 
 fn bins_text(bins: &BinsInfo) -> String {

@@ -20,6 +20,7 @@ mod proposal;
 mod publish;
 mod pull;
 mod recover;
+mod repair;
 mod revoke;
 mod rotate;
 mod stage;
@@ -149,6 +150,7 @@ async fn dispatch(session: &Session, command: Command) -> Result<Outcome, Failur
         #[cfg(feature = "doctor")]
         Command::Doctor(args) => doctor::run(session, args).await,
         Command::Export(args) => export::run(session, args).await,
+        Command::Repair(args) => repair::run(session, args).await,
         Command::Rotate(args) => rotate::run(session, args).await,
         Command::Recover(args) => recover::run(session, args).await,
         Command::Revoke(args) => revoke::run(session, args).await,

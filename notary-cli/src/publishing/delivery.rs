@@ -233,6 +233,11 @@ impl Publisher<'_> {
                     // It waits in the proposal. A crash in between finds it there, and comes here again.
                     Delivered::Proposed(_) => self.drop_staged(in_flight)?,
                 }
+                if let Delivered::Published(_) = &delivered
+                    && let Err(error) = in_flight.keep(self.collection)
+                {
+                    self.session.output.warn(format_args!("what was sent is not kept: {error}"));
+                }
                 InFlight::settle(self.collection)?;
                 Ok(Sent::Taken(delivered))
             }

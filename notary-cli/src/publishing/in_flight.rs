@@ -9,6 +9,7 @@ use notary_schema::envelope::{Envelope, Unsigned};
 use notary_schema::key::sha256_hex;
 use notary_schema::name::{KeyId, RoleName, Version};
 use notary_schema::role::{Role, Root, Targets};
+use notary_schema::updater::{local_name, remote_name};
 use notary_schema::wire::{NewSignature, NewSignatures};
 use serde::{Deserialize, Serialize};
 
@@ -129,6 +130,22 @@ impl InFlight {
     /// Stores it durably.
     pub(crate) fn save(&self, collection: &CollectionDir) -> Result<(), StateError> {
         collection.store(&collection.in_flight_path(), self)
+    }
+
+    /// The server has taken it: the files are kept for a server that loses them.
+    pub(crate) fn keep(&self, collection: &CollectionDir) -> Result<(), StateError> {
+        for (role, file) in self.files() {
+            let version = match role == RoleName::ROOT {
+                true => self.root().map(|root| root.version()),
+                false => None,
+            };
+            let name = match version {
+                Some(version) => remote_name(&role, Some(version)),
+                None => local_name(&role),
+            };
+            collection.keep_published(&name, &file)?;
+        }
+        Ok(())
     }
 
     /// The server has judged it.

@@ -58,9 +58,12 @@ pub(crate) fn plan(view: &View, staged: &Staged, expires: Expires) -> Result<Pla
             (Some(file), _) => (Some(file.version()), Draft::next(file, expires)?),
             (None, None) => (None, Draft::first_targets(expires)),
             (None, Some(version)) => {
-                return Err(Failure::Refused(format!(
-                    "{role} {version} is listed and could not be read, so nothing is built on it"
-                )));
+                let earlier = view.earlier(role).ok_or_else(|| {
+                    Failure::Refused(format!(
+                        "{role} {version} is listed and could not be read, so nothing is built on it"
+                    ))
+                })?;
+                (Some(version), Draft::with_version(earlier, version.next()?, expires))
             }
         };
         let delegations = view.file(role).and_then(|file| file.signed().delegations.as_ref());

@@ -6,16 +6,23 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
-use notary_schema::name::{Gun, RoleName};
+use notary_schema::envelope::Envelope;
+use notary_schema::name::{Gun, RoleName, Version};
 use notary_schema::online::Lifetimes;
+use notary_schema::role::Targets;
+use notary_schema::threshold;
 use notary_schema::trusted::Expiry;
+use notary_schema::updater::{Limits, UpdateError, local_name, remote_name};
 use notary_schema::wire::CollectionInfo;
 
 use super::wanted::Wanted;
-use crate::agent::Agent;
+use crate::agent::{Agent, AgentError};
 use crate::exit::Failure;
 use crate::session::Session;
+use crate::trust_dir::MetadataDir;
 use crate::view::View;
 
 static TARGETS: RoleName = RoleName::TARGETS;
@@ -41,7 +48,15 @@ pub(crate) async fn read(
     now: DateTime<Utc>,
 ) -> Result<Reading, Failure> {
     let agent = session.refreshed(gun, now, Expiry::Reported).await?;
-    let mut walk = Walk { session, agent, wanted, reached: BTreeMap::new() };
+    let (reached, earlier) = (BTreeMap::new(), BTreeMap::new());
+    let mut walk = Walk {
+        session,
+        agent,
+        wanted,
+        reached,
+        earlier,
+        stored: session.collection(gun)?.trusted(),
+    };
     walk.descend(Vec::new()).await?;
     let mut asked = BTreeSet::new();
     let lifetimes = loop {
@@ -62,7 +77,7 @@ pub(crate) async fn read(
         }
         asked.extend(some);
     };
-    let view = View::new(walk.agent.trusted()?.clone());
+    let view = View::new(walk.agent.trusted()?.clone()).building_on(walk.earlier);
     Ok(Reading { view, lifetimes })
 }
 
@@ -73,6 +88,9 @@ struct Walk<'a> {
     wanted: Wanted<'a>,
     /// Whether each role that was tried was read.
     reached: BTreeMap<RoleName, bool>,
+    /// Of wanted roles whose listed file the server has lost, the last one that is found.
+    earlier: BTreeMap<RoleName, Envelope<Targets>>,
+    stored: MetadataDir,
 }
 
 impl Walk<'_> {
@@ -130,10 +148,58 @@ impl Walk<'_> {
                 self.session.output.warn(format_args!("{role} could not be read: {error}"));
                 false
             }
+            Err(AgentError::Update(UpdateError::NotFound(name))) => {
+                if !self.find_earlier(path).await? {
+                    return Err(AgentError::Update(UpdateError::NotFound(name)).into());
+                }
+                false
+            }
             other => other?,
         };
         self.reached.insert(role.clone(), reached);
         Ok(reached)
+    }
+}
+
+/// How many versions before a lost one are asked for.
+const MAX_EARLIER: u64 = 64;
+
+impl Walk<'_> {
+    /// Looks for what the next version of a role can be built on whose listed file the server has lost:
+    /// the newest file that is stored here or there, signed as its delegator says.
+    async fn find_earlier(&mut self, path: &[RoleName]) -> Result<bool, Failure> {
+        let role = path.last().expect("a path below targets");
+        let delegator = path.len().checked_sub(2).map_or(&TARGETS, |at| &path[at]);
+        let trusted = self.agent.trusted()?.clone();
+        let delegated = trusted.targets(delegator).and_then(|file| file.signed().authority(role));
+        let listed = trusted.snapshot().and_then(|file| file.signed().entry(role));
+        let (Some(authority), Some(listed)) = (delegated, listed) else { return Ok(false) };
+        let signed = |file: Arc<[u8]>| {
+            let file = Envelope::<Targets>::parse(file).ok()?;
+            let is_earlier = file.version() < listed.version;
+            (is_earlier && threshold::count(&file, authority).is_met()).then_some(file)
+        };
+        let here = self.stored.load(&local_name(role))?.and_then(|file| signed(file.into()));
+        let above = here.as_ref().map_or(0, |file| file.version().get());
+        let lowest = listed.version.get().saturating_sub(MAX_EARLIER).max(above + 1);
+        let mut found = None;
+        for number in (lowest..listed.version.get()).rev() {
+            let name = remote_name(role, Some(Version::new(number)?));
+            let there = self.agent.fetch(&name, Limits::default().targets_bytes).await?;
+            found = there.and_then(signed);
+            if found.is_some() {
+                break;
+            }
+        }
+        let Some(file) = found.or(here) else { return Ok(false) };
+        self.session.output.warn(format_args!(
+            "{role} {} is lost: the next version is built on {}; what was published in between is not \
+             in it",
+            listed.version,
+            file.version()
+        ));
+        self.earlier.insert(role.clone(), file);
+        Ok(true)
     }
 }
 

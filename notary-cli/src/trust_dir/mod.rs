@@ -6,6 +6,7 @@
 //! collections/GUN/_trusted/       the newest trusted metadata, byte for byte as it came:
 //!                                 root.json timestamp.json snapshot.json targets.json ROLE.json,
 //!                                 and root.next while it replaces root.json
+//! collections/GUN/_published/     what was published last from here: N.root.json ROLE.json
 //! collections/GUN/_staged.json    changes that wait to be published
 //! collections/GUN/_in_flight.json signed files of a publish whose outcome is not known
 //! collections/GUN/_signed.json    which versions were signed here, with which content
@@ -31,6 +32,8 @@ pub(crate) use lock::Lock;
 
 /// The directory of a collection's trusted metadata.
 const TRUSTED: &str = "_trusted";
+/// The directory of what was published last from here.
+const PUBLISHED: &str = "_published";
 
 /// What is wrong with the files of this user.
 #[derive(Debug, thiserror::Error)]
@@ -195,6 +198,20 @@ impl CollectionDir {
     pub(crate) fn trusted(&self) -> MetadataDir {
         let first_root = Some(self.pinned_path());
         MetadataDir { first_root, ..MetadataDir::new(self.path.join(TRUSTED)) }
+    }
+
+    /// Where metadata lies: what is trusted, and what was published from here.
+    pub(crate) fn metadata_dirs(&self) -> [PathBuf; 2] {
+        [self.path.join(TRUSTED), self.path.join(PUBLISHED)]
+    }
+
+    /// Keeps a file that was published from here, for a server that loses it. Nothing is trusted
+    /// because of it: a crash may tear it.
+    pub(crate) fn keep_published(&self, name: &str, bytes: &[u8]) -> Result<(), StateError> {
+        let directory = self.path.join(PUBLISHED);
+        files::create_dir(&directory)?;
+        let path = directory.join(name);
+        std::fs::write(&path, bytes).map_err(|error| StateError::io("write", &path, error))
     }
 
     /// The root that a person vouched for.

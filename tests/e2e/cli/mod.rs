@@ -38,6 +38,7 @@ scripts! {
     proposing
     reading
     recovering
+    repairing
     revoking
     rotating
     staging

@@ -11,6 +11,8 @@
 //! world$ later 2d                          the clock of all programs moves on
 //! world$ kill server                       also: start server, kill signer, start signer
 //! world$ tls                               the server starts again with TLS, at $TLS
+//! world$ back up server                    keeps a copy of its database
+//! world$ set back server                   its database becomes that copy, and it starts again
 //! world$ settle acme/app                   waits until its timestamp is not expired
 //! ```
 //! What differs from run to run is written as a placeholder. Those with a number stand for one value
@@ -173,6 +175,11 @@ impl Stage {
                 config.insert("tls".into(), tls.into());
             });
             return server.restart();
+        }
+        match command {
+            "back up server" => return self.world.back_up(),
+            "set back server" => return self.world.set_back(),
+            _ => {}
         }
         let mut service = |name: &str, change: fn(&mut Service)| match name {
             "server" => change(&mut self.world.server),

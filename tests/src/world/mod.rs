@@ -170,6 +170,33 @@ impl World {
         run(&mut command)
     }
 
+    /// Keeps a copy of the server's database as it is now, from a server that stands still.
+    pub fn back_up(&mut self) {
+        self.server.kill();
+        self.copy_database(self.directory(), &self.directory().join("backup"));
+        self.server.restart();
+    }
+
+    /// The server is stopped, its database becomes the copy of [`World::back_up`], and it starts again.
+    /// Answers when it has found that out.
+    pub fn set_back(&mut self) {
+        self.server.kill();
+        let found = |server: &Service| server.log().matches("behind the signer's memory").count();
+        let before = found(&self.server);
+        self.copy_database(&self.directory().join("backup"), self.directory());
+        self.server.restart();
+        wait_for("the server to ask its signer", || (found(&self.server) > before).then_some(()));
+    }
+
+    fn copy_database(&self, from: &Path, to: &Path) {
+        std::fs::create_dir_all(to).expect("the world's directory");
+        for name in ["server.sqlite", "server.sqlite-wal", "server.sqlite-shm"] {
+            // What is not there has nothing that the database lacks.
+            let _ = std::fs::remove_file(to.join(name));
+            let _ = std::fs::copy(from.join(name), to.join(name));
+        }
+    }
+
     /// Verifies everything that the server has stored, beside it if it runs, and compares it with
     /// the signer's memory if the signer runs.
     ///

@@ -1,0 +1,176 @@
+//! A server whose database is set back to yesterday's copy, while clients poll: nobody accepts an older
+//! state, people bring back what they have, and afterwards all is as it was.
+
+use std::thread;
+
+use notary_tests::judge::NgClient;
+use notary_tests::poller::Poller;
+use notary_tests::world::{Person, World};
+use serde_json::Value;
+
+use crate::release::Release;
+
+fn file(world: &World, name: &str) -> (u16, Vec<u8>) {
+    let answer = world.http(None).get(&format!("/v2/acme/app/_trust/tuf/{name}"));
+    (answer.status, answer.body)
+}
+
+fn version(world: &World, name: &str) -> u64 {
+    let file: Value = serde_json::from_slice(&file(world, name).1).expect("metadata");
+    file["signed"]["version"].as_u64().expect("a version")
+}
+
+fn info(world: &World) -> Value {
+    world.http(None).get("/v2/acme/app/_trust/").json()
+}
+
+/// The names of the lost files.
+fn lost(world: &World) -> Vec<String> {
+    let info = info(world);
+    let lost = info["lost"].as_array().into_iter().flatten();
+    lost.map(|lost| lost["name"].as_str().expect("a name").to_owned()).collect()
+}
+
+/// What `repair` says by its exit code: 0 whole, 7 something is missing.
+fn repair(who: &Person, options: &str) -> i32 {
+    who.notary(&format!("repair acme/app {options}")).code()
+}
+
+/// The server forgot the token of this team, which is younger than the copy: it gets another one.
+fn with_new_token(world: &World, team: &Person) -> String {
+    let token = world.token("publish --collection acme/app --role code");
+    format!("--token-file {}", team.file("token", token))
+}
+
+fn publish(who: &Person, name: &str, content: &str) {
+    let local = name.replace('/', "-");
+    who.file(&local, content);
+    who.notary(&format!("add acme/app {name} {local} --copy-to ../files --publish")).done();
+}
+
+/// Yesterday: app.tgz and docs/guide.txt, and hash bins below targets. Since then: a new team `code`,
+/// another root, another timestamp key, more of docs, and a name in a bin.
+fn set_back() -> (Release, Person) {
+    let mut release = Release::publish();
+    release.world.back_up();
+    publish(&release.manager, "app.tgz", "the second release");
+    release.manager.notary("rotate acme/app timestamp").done();
+    let code = release.team("code");
+    publish(&code, "code/a.txt", "a");
+    publish(&release.team, "docs/guide.txt", "how to use it, again");
+    (release, code)
+}
+
+#[test]
+fn whoever_polls_sees_no_older_state_and_after_the_repair_no_error() {
+    let (mut release, code) = set_back();
+    let root = file(&release.world, "1.root.json").1;
+    let directory = release.world.directory().join("ngclient");
+    std::fs::create_dir(&directory).expect("a new directory");
+    let question = release.world.question("acme/app", &["app.tgz", "docs/guide.txt", "code/a.txt"]);
+    let mut python = NgClient::start();
+    assert!(python.ask_again(&question, &directory).values().all(Result::is_ok));
+    let poller = Poller::start(&release.world, "acme/app", root.clone(), "docs/guide.txt");
+    poller.refreshed_again();
+    let trusted = |name: &str| -> u64 {
+        let file = std::fs::read(directory.join(name)).expect("what the client trusts");
+        serde_json::from_slice::<Value>(&file).expect("metadata")["signed"]["version"]
+            .as_u64()
+            .expect("a version")
+    };
+    let seen = [trusted("timestamp.json"), trusted("snapshot.json"), trusted("targets.json")];
+
+    release.world.set_back();
+    assert_eq!(lost(&release.world), ["code", "docs", "targets"]);
+    assert_eq!(info(&release.world)["lost_root"], true);
+    // Who has the files needs them no more; who starts anew does.
+    let known = python.ask_again(&question, &directory);
+    assert!(known.values().all(Result::is_ok), "{known:?}");
+    let new = python.ask(&question);
+    assert!(new.values().all(Result::is_err), "targets is lost: {new:?}");
+    let then = [trusted("timestamp.json"), trusted("snapshot.json"), trusted("targets.json")];
+    assert!(then.iter().zip(seen).all(|(then, seen)| *then >= seen), "{seen:?} {then:?}");
+    assert_eq!(file(&release.world, "docs.json").0, 404);
+
+    // Everybody brings what they have; the manager holds the roots.
+    assert_eq!(repair(&release.team, ""), 7);
+    assert_eq!(lost(&release.world), ["code", "targets"]);
+    assert_eq!(repair(&release.manager, ""), 7);
+    assert_eq!(lost(&release.world), ["code"]);
+    assert!(info(&release.world)["lost_root"].is_null());
+    code.notary("repair acme/app").exits(7);
+    assert_eq!(lost(&release.world), ["code"], "its token is lost, too");
+    assert_eq!(repair(&code, &with_new_token(&release.world, &code)), 0);
+    assert_eq!(repair(&release.manager, ""), 0, "and again");
+
+    let found = python.ask_again(&question, &directory);
+    assert!(found.values().all(Result::is_ok), "{found:?}");
+    poller.refreshed_again();
+    let polled = poller.stop();
+    // While targets was lost, look-ups failed; no older state was ever taken for the newest.
+    let other = polled.errors.iter().find(|error| {
+        !["targets.json", "timestamp", "docs"].iter().any(|known| error.contains(known))
+    });
+    assert_eq!(other, None);
+    let poller = Poller::start(&release.world, "acme/app", root, "docs/guide.txt");
+    poller.refreshed_again();
+    publish(&release.team, "docs/guide.txt", "the third");
+    publish(&release.manager, "app.tgz", "the third release");
+    release.manager.notary("rotate acme/app snapshot").done();
+    poller.refreshed_again();
+    assert_eq!(poller.stop().errors, Vec::<String>::new());
+    let found = python.ask_again(&question, &directory);
+    assert!(found.values().all(Result::is_ok), "{found:?}");
+}
+
+#[test]
+fn two_repair_at_once_and_the_server_dies_in_the_middle() {
+    let (mut release, code) = set_back();
+    release.world.set_back();
+    release.world.server.restart_until("timestamp_signed");
+    let impatient = release.manager.notary("repair acme/app --timeout 1");
+    assert_ne!(impatient.code(), 0);
+    release.world.server.aborted();
+    release.world.server.restart();
+    thread::scope(|scope| {
+        for who in [&release.manager, &release.team, &code] {
+            scope.spawn(move || assert!([0, 7].contains(&repair(who, ""))));
+        }
+    });
+    repair(&release.manager, "");
+    repair(&code, &with_new_token(&release.world, &code));
+    assert_eq!(lost(&release.world), [""; 0]);
+    assert_eq!(repair(&release.team, ""), 0);
+}
+
+#[test]
+fn an_agent_s_directory_and_an_export_hold_what_nobody_else_has() {
+    let (mut release, _) = set_back();
+    let agent = release.agent("agent");
+    agent.notary("export acme/app site").done();
+    release.world.set_back();
+    // The agent may not publish; the manager has its directory, and nothing of his own.
+    let manager = release.world.person("other", "admin --collection acme/**");
+    manager.notary(&format!("trust add acme/app --sha256 {}", release.root_sha256)).done();
+    assert_eq!(repair(&manager, ""), 7);
+    assert_eq!(repair(&manager, "--metadata-dir ../agent/site"), 0);
+    release.agent("reader").notary("lookup acme/app code/a.txt").done();
+}
+
+#[test]
+fn what_is_lost_for_good_is_published_anew_above_it() {
+    let mut release = Release::publish();
+    release.world.back_up();
+    publish(&release.team, "docs/guide.txt", "lost");
+    let seen = version(&release.world, "docs.json");
+    std::fs::remove_dir_all(release.team.directory().join("trust/collections/acme/app/_published"))
+        .ok();
+    release.world.set_back();
+    assert_eq!(lost(&release.world), ["docs"]);
+    release.manager.notary("lookup acme/app app.tgz").done();
+    assert_eq!(repair(&release.team, ""), 7);
+    publish(&release.team, "docs/guide.txt", "again");
+    assert_eq!(version(&release.world, "docs.json"), seen + 1);
+    assert_eq!(repair(&release.team, ""), 0);
+    release.agent("reader").notary("lookup acme/app docs/guide.txt").done();
+}
