@@ -40,7 +40,15 @@ macro_rules! pages {
 }
 
 pages! {
+    expired_online
+    expired_role
+    expired_root
+    expired_targets
+    lost_online_key
+    lost_targets_key
+    runaway_version
     server_from_backup
+    signer_from_backup
     stolen_key
 }
 

@@ -1,5 +1,6 @@
 //! Somebody with a trust directory, keys and an API token of their own, at a command line.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -68,13 +69,23 @@ impl Person {
         self.surround(command)
     }
 
-    /// A line of a shell of theirs, in which `notary` is the program under test.
+    /// A line of a shell of theirs, in which `notary` is the program under test, and those of the
+    /// services are there with their configuration where they look for it.
     pub fn shell(&self, line: &str) -> Command {
         let programs = self.directory.with_file_name("bin");
         if !programs.exists() {
             std::fs::create_dir(&programs).expect("the world's directory");
             std::os::unix::fs::symlink(Program::Notary.path(), programs.join("notary"))
                 .expect("a new link");
+            for (name, program) in
+                [("notary-signer", Program::Signer), ("notary-server", Program::Server)]
+            {
+                let config = programs.with_file_name(format!("{}.toml", program.name()));
+                let program = program.path();
+                let (program, config) = (program.display(), config.display());
+                let script = format!("#!/bin/sh\nexec {program} \"$@\" --config {config}\n");
+                write_program(&programs.join(name), &script);
+            }
         }
         let path = std::env::var_os("PATH").unwrap_or_default();
         let path = std::iter::once(programs).chain(std::env::split_paths(&path));
@@ -107,6 +118,12 @@ impl Person {
             peak: std::fs::read_to_string(peak).ok(),
         }
     }
+}
+
+fn write_program(path: &Path, script: &str) {
+    std::fs::write(path, script).expect("the world's directory");
+    let mode = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(path, mode).expect("their own file");
 }
 
 fn copy(from: &Path, to: &Path) {
