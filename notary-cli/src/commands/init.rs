@@ -2,7 +2,7 @@
 //!
 //! Own keys are stored before the first request, root 1 and targets 1 are stored byte for byte before
 //! they are sent; so whatever is interrupted goes on when `init` is repeated. What other people have to
-//! sign waits here, and goes to them in a file ([`first_root`]).
+//! sign waits here, and goes to them in a file ([`mod@first_root`]).
 
 pub(crate) mod first_root;
 

@@ -6,7 +6,7 @@
 //! - [`standing`] judges one version: does it reach its threshold without that key?
 //! - [`History`] looks back over the versions of a role, the newest first: the last good one, what the
 //!   key has signed, what came in with it.
-//! - [`plan`] writes the next versions: delegators that list the key no more, and the last good content
+//! - [`plan()`] writes the next versions: delegators that list the key no more, and the last good content
 //!   of roles that the key alone could have changed.
 //!
 //! **Which versions are good?** Those that keys of *today* reach the threshold with, not the revoked
