@@ -58,7 +58,8 @@ fn difference(old: &Value, new: &Value) -> String {
     differing.map(one).collect::<Vec<_>>().join(", ")
 }
 
-/// What differs, in the order of the names. The versions always do and are left out.
+/// What differs, in the order of the names; of keys, whose names mean nothing, those that go first.
+/// The versions always differ and are left out.
 pub(crate) fn between(old: &Value, new: &Value) -> Vec<Change> {
     let (mut before, mut after) = (parts(old), parts(new));
     before.extend(order(old, new));
@@ -71,7 +72,10 @@ pub(crate) fn between(old: &Value, new: &Value) -> Vec<Change> {
         let (what, name) = key;
         (old != new).then_some(Change { what, name, old, new })
     };
-    keys.into_iter().filter_map(change).collect()
+    let mut changes: Vec<Change> = keys.into_iter().filter_map(change).collect();
+    changes
+        .sort_by_key(|change| (change.what.clone(), change.what == "key" && change.old.is_none()));
+    changes
 }
 
 type Part = ((String, Option<String>), Value);
@@ -139,19 +143,19 @@ mod tests {
         let old = json!({
             "_type": "targets", "version": 1, "expires": "a",
             "targets": {"kept": {"length": 1}, "changed": {"length": 1}, "gone": {"length": 1}},
-            "delegations": {"keys": {"k1": {}}, "roles": [{"name": "a"}, {"name": "b"}]},
+            "delegations": {"keys": {"k2": {}}, "roles": [{"name": "a"}, {"name": "b"}]},
         });
         let new = json!({
             "_type": "targets", "version": 2, "expires": "b",
             "targets": {"kept": {"length": 1}, "changed": {"length": 2}, "new": {"length": 1}},
-            "delegations": {"keys": {"k2": {}}, "roles": [{"name": "b"}, {"name": "a"}]},
+            "delegations": {"keys": {"k1": {}}, "roles": [{"name": "b"}, {"name": "a"}]},
         });
         assert_eq!(
             lines(&old, &new),
             [
                 r#"~ expires: "a" -> "b""#,
-                r#"- key k1: {}"#,
-                r#"+ key k2: {}"#,
+                r#"- key k2: {}"#,
+                r#"+ key k1: {}"#,
                 r#"~ order of delegations: ["a","b"] -> ["b","a"]"#,
                 r#"~ target changed: length 1 -> 2"#,
                 r#"- target gone: {"length":1}"#,

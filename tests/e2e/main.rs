@@ -24,7 +24,7 @@
 //! - [`proposals`]: do several people come to one set of signatures?
 //! - [`recovery`]: does a collection come back from versions that ran away, and from a lost signer?
 //! - [`revocation`]: what is left of a stolen key when it is revoked?
-//! - [`runbooks`]: do the commands of the runbooks do what the pages say?
+//! - [`runbooks`]: do the commands of the runbooks, and of the ceremony, do what the pages say?
 //! - [`stolen`]: what can a stolen part do, and what not?
 //! - [`vectors`]: do python-securesystemslib and we agree, both ways?
 //! - [`watch`]: does a machine get what is published, and nothing else?

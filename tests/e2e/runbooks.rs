@@ -1,4 +1,4 @@
-//! Do the commands of the runbooks do what the pages say?
+//! Do the commands of the runbooks, and of the ceremony, do what the pages say?
 //!
 //! Each ```` ```console ```` of a page is run, in a world of its own for each page, and must print the
 //! lines that follow each command: what goes to stdout, then what goes to stderr, then
@@ -33,7 +33,7 @@ macro_rules! pages {
         $(
             #[test]
             fn $name() {
-                run(stringify!($name));
+                run(&format!("docs/runbooks/{}.md", stringify!($name).replace('_', "-")));
             }
         )*
     };
@@ -63,10 +63,14 @@ fn every_page_of_the_folder_is_run() {
     assert_eq!(found, PAGES.iter().map(|name| format!("{name}.md")).collect::<Vec<_>>());
 }
 
+#[test]
+fn the_ceremony_and_the_days_after_it() {
+    run("docs/ceremony.md");
+}
+
 #[track_caller]
-fn run(name: &str) {
-    let file = format!("docs/runbooks/{}.md", name.replace('_', "-"));
-    let page = std::fs::read_to_string(tree::root().join(&file)).expect("a page of the tree");
+fn run(file: &str) {
+    let page = std::fs::read_to_string(tree::root().join(file)).expect("a page of the tree");
     let (mut stage, mut place, mut commands) = (Stage::new(), Place::Text, 0);
     let mut found = String::new();
     for line in page.lines() {
@@ -95,7 +99,8 @@ fn run(name: &str) {
         place = next;
     }
     assert!(commands > 0, "{file} has no command");
-    require_same(&file, &page, &found);
+    stage.end();
+    require_same(file, &page, &found);
 }
 
 /// Whether it may stand before a prompt.

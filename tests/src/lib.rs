@@ -12,5 +12,6 @@ pub mod publisher;
 pub mod python;
 pub mod seed;
 pub mod tree;
+pub mod watchers;
 pub mod world;
 pub mod wrapper;

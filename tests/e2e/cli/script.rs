@@ -14,6 +14,8 @@
 //! world$ back up server                    keeps a copy of its database
 //! world$ set back server                   its database becomes that copy, and it starts again
 //! world$ settle acme/app                   waits until its timestamp is not expired
+//! world$ watch acme/app a.txt              from now on clients look it up all the time
+//! world$ watched                           they end, and have met no error
 //! ```
 //! What differs from run to run is written as a placeholder. Those with a number stand for one value
 //! in the whole script, which later commands may name: `<id1>` (64 hexadecimal digits), `<token1>`, `<who1>` (its id),
@@ -29,6 +31,7 @@ use chrono::TimeDelta;
 use notary_schema::envelope::Envelope;
 use notary_schema::role::Timestamp;
 use notary_tests::tree;
+use notary_tests::watchers::Watchers;
 use notary_tests::world::{Person, Service, World, wait_for};
 use regex::{Captures, Regex};
 use toml::toml;
@@ -45,6 +48,7 @@ pub(crate) fn run(name: &str, script: &str) {
         transcript.push('\n');
         transcript += &stage.perform(line).marked();
     }
+    stage.end();
     require_same(&format!("tests/e2e/cli/{name}.script"), script, &transcript);
 }
 
@@ -122,13 +126,22 @@ pub(crate) struct Stage {
     world: World,
     people: BTreeMap<String, Person>,
     values: Values,
+    watchers: Option<Watchers>,
 }
 
 impl Stage {
     pub(crate) fn new() -> Stage {
         let world = World::start();
         let values = Values::new(world.directory());
-        Stage { world, people: BTreeMap::new(), values }
+        Stage { world, people: BTreeMap::new(), values, watchers: None }
+    }
+
+    /// Ends the world: clients that still watch have met no error.
+    #[track_caller]
+    pub(crate) fn end(mut self) {
+        if let Some(watchers) = self.watchers.take() {
+            watchers.end();
+        }
     }
 
     /// Does what a line says.
@@ -177,6 +190,7 @@ impl Stage {
             return server.restart();
         }
         match command {
+            "watched" => return self.watchers.take().expect("somebody watches").end(),
             "back up server" => return self.world.back_up(),
             "set back server" => return self.world.set_back(),
             _ => {}
@@ -190,6 +204,10 @@ impl Stage {
             Some(("kill", name)) => service(name, Service::kill),
             Some(("start", name)) => service(name, Service::restart),
             Some(("settle", gun)) => self.settle(gun),
+            Some(("watch", what)) => {
+                let (gun, target) = what.split_once(' ').expect("a collection and a target");
+                self.watchers = Some(Watchers::start(&self.world, gun, target));
+            }
             Some(("later", span)) => {
                 let days = span.strip_suffix('d').and_then(|days| days.parse().ok());
                 self.world.clock.advance(TimeDelta::days(days.expect("a span like 2d")));
