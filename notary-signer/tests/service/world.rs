@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use actix_web::dev::ServerHandle;
 use chrono::{DateTime, Utc};
@@ -107,6 +108,13 @@ impl World {
         self.client = None;
         handle.stop(true).await;
         thread.join().unwrap().unwrap();
+        // The last task that used the database may outlive the service by a moment; with it the log of
+        // the database goes.
+        let patience = Instant::now() + Duration::from_secs(60);
+        while self.path("signer.sqlite-wal").exists() {
+            assert!(Instant::now() < patience, "somebody keeps the database open");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 
     fn parts(&self) -> Parts {

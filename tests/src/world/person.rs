@@ -160,14 +160,13 @@ impl Outcome {
         self.output.status.code().is_none()
     }
 
-    /// The most memory that `notary` had, in MiB.
+    /// The most memory that `notary` had beside its own code, in MiB.
     ///
     /// # Panics
     /// When it did not end by itself.
     pub fn peak_mib(&self) -> u64 {
         let peak = self.peak.as_deref().unwrap_or_else(|| panic!("no peak of {self}"));
-        let kib = peak.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok());
-        kib.expect("a number of KiB") / 1024
+        peak.parse::<u64>().expect("a number of KiB") / 1024
     }
 
     /// What it printed.
