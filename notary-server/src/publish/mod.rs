@@ -4,13 +4,15 @@
 //! |---|---|
 //! | `mod` | in through [`Publisher::publish`], one at a time in each collection |
 //! | `judge` | 3 and 4: the head, and whether the request is a legal step from it |
-//! | `group` | 5 and 7: requests that wait are applied together and claim the slot |
+//! | `group`, `next` | 5: requests that wait are applied over one another; who gets which answer |
+//! | `release` | 6 and 7: what was applied is planned, and claims the slot |
 //! | `plan` | 6: what must be signed, with which keys |
-//! | `ahead` | before 7, where a root replaces online keys: they sign what is served |
 //! | `recovery` | 6 after a root that makes clients forget; which versions are free |
+//! | `ahead` | before 7, where a root replaces online keys: they sign what is served |
+//! | `roll` | 8 and 9: sign, commit, and all that can come between |
+//! | `rebuild`, `remembered` | 8 where the signer refuses: a new plan from what it remembers |
 //! | `life` | how a tombstone comes back |
 //! | `proposals` | what gathers signatures before it goes in through [`Publisher::publish`] |
-//! | `roll` | 8 and 9: sign, commit, and all that can come between |
 //!
 //! A publish is judged without a lock on any core. Then it waits for the turn of its collection.
 //! Each brings a task along; the first that gets the turn takes everybody who waits.
@@ -19,9 +21,13 @@ mod ahead;
 mod group;
 mod judge;
 mod life;
+mod next;
 mod plan;
 mod proposals;
+mod rebuild;
 mod recovery;
+mod release;
+mod remembered;
 mod roll;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};

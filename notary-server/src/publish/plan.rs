@@ -17,6 +17,7 @@ use notary_schema::wire::KeyState;
 
 use super::Publisher;
 use crate::error::ServiceError;
+use crate::served::apply;
 use crate::store::{Collection, OnlineKey, RoleFile, StoreResult};
 
 /// One above the head, or the first.
@@ -101,6 +102,16 @@ pub(super) fn next_root(head: Option<&Head>, files: &[RoleFile]) -> Arc<Root> {
         .or(head.map(|head| &head.root))
         .expect("a first release has a root, every other one a head");
     Arc::new(root.signed().clone())
+}
+
+/// A head with files laid over it.
+pub(super) fn with_files(head: &Head, files: &[RoleFile]) -> Head {
+    let (mut root, mut all) = (Some(head.root.clone()), head.files.clone());
+    // The rules may want to look into them, and they are not where others are loaded from.
+    apply(&files.iter().map(RoleFile::opened).collect::<Vec<_>>(), &mut root, &mut all);
+    let root = root.expect("it had one");
+    let (snapshot, timestamp) = (head.snapshot.clone(), head.timestamp.clone());
+    head.with(root, snapshot, timestamp, all)
 }
 
 /// The targets roles among files; of two of one role the later one.

@@ -11,9 +11,8 @@ use notary_schema::online::{self, Overlap, Plan, Signing, Versions};
 use notary_schema::publish::{Head, entries_over, starts_over};
 
 use super::Publisher;
-use super::group::with_files;
-use super::plan::{Keys, next_root};
-use super::roll::Remembered;
+use super::plan::{Keys, next_root, with_files};
+use super::remembered::Remembered;
 use crate::error::ServiceError;
 use crate::store::{Collection, RoleFile};
 
