@@ -1,7 +1,6 @@
-//! [`Store`] over SQL: one connection that writes, several that read, all used on blocking threads.
+//! [`Store`] over SQL: what is asked of the tables, each with the connection that it needs.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -13,78 +12,18 @@ use notary_schema::online::{Lifetimes, Plan};
 use notary_schema::publish::Head;
 use notary_schema::role::Targets;
 use notary_schema::wire::{CollectionSummary, Event, Page, RootPin, SignerKey};
-use tokio::sync::{Mutex, Semaphore};
 
-use super::dialect::{self, Connection};
-use super::lent::Lent;
+use super::connections::Database;
 use super::{
     Claim, Collection, CollectionId, Committed, EventQuery, FileBytes, Incomplete, Joining,
     NewPolicy, NewProposal, NewReservation, NewRevocation, NewSlot, OnlineKey, Pause, Prepared,
     Proposal, Proposed, ProposedFile, ProposedSignature, Reserved, Revocation, Revoked, RevokedKey,
-    Standing, State, Store, StoreError, StoreResult, Token, Unfinished, events, names, proposals,
-    queries, revocations, slots, tokens,
+    Standing, State, Store, StoreError, StoreResult, Token, Unfinished, commit, dialect, events,
+    names, online_keys, proposals, queries, revocations, slots, tokens,
 };
 use crate::auth::{Glob, Grant};
 use crate::panics::blocking;
 use crate::signer_client::Release;
-
-/// The database behind the service.
-pub struct Database {
-    /// The only connection of this process that writes.
-    writer: Arc<Mutex<Connection>>,
-    /// Connections that nobody reads with right now; as many as `free` has permits.
-    readers: Arc<std::sync::Mutex<Vec<Connection>>>,
-    free: Arc<Semaphore>,
-}
-
-impl Database {
-    /// Opens a database that `migrate` has made, with so many connections for reading.
-    pub fn open(path: &Path, readers: usize) -> StoreResult<Database> {
-        let mut writer = dialect::open(path)?;
-        dialect::require_current(&mut writer)?;
-        let pool: Vec<_> =
-            (0..readers.max(1)).map(|_| dialect::open(path)).collect::<StoreResult<_>>()?;
-        Ok(Database {
-            writer: Arc::new(Mutex::new(writer)),
-            free: Arc::new(Semaphore::new(pool.len())),
-            readers: Arc::new(std::sync::Mutex::new(pool)),
-        })
-    }
-
-    /// Creates the database where there is none and brings its tables up to date; answers the
-    /// migrations that were applied.
-    pub fn migrate(path: &Path) -> StoreResult<Vec<String>> {
-        dialect::migrate(path)
-    }
-
-    async fn read<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&mut Connection) -> StoreResult<T> + Send + 'static,
-    ) -> StoreResult<T> {
-        let permit = self.free.clone().acquire_owned().await.map_err(|_| StoreError::Closing)?;
-        let readers = self.readers.clone();
-        let run = move || {
-            let _permit = permit;
-            work(&mut Lent::from(&readers))
-        };
-        blocking(run).await.map_err(|_| StoreError::Closing)?
-    }
-
-    /// A write goes on when its caller has gone away.
-    async fn write<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&mut Connection) -> StoreResult<T> + Send + 'static,
-    ) -> StoreResult<T> {
-        let mut writer = self.writer.clone().lock_owned().await;
-        let run = move || dialect::write_tx(&mut writer, work);
-        blocking(run).await.map_err(|_| StoreError::Closing)?
-    }
-
-    /// All tokens, the oldest first.
-    pub async fn tokens(&self) -> StoreResult<Vec<Token>> {
-        self.read(tokens::all_tokens).await
-    }
-}
 
 #[async_trait]
 impl Store for Database {
@@ -205,12 +144,12 @@ impl Store for Database {
     }
 
     async fn online_keys(&self, id: CollectionId) -> StoreResult<Vec<OnlineKey>> {
-        self.read(move |connection| queries::online_keys(connection, id)).await
+        self.read(move |connection| online_keys::all(connection, id)).await
     }
 
     async fn save_online_keys(&self, id: CollectionId, keys: &[SignerKey]) -> StoreResult<bool> {
         let keys = keys.to_vec();
-        self.write(move |connection| queries::save_online_keys(connection, id, &keys)).await
+        self.write(move |connection| online_keys::save(connection, id, &keys)).await
     }
 
     async fn prepare(
@@ -260,11 +199,11 @@ impl Store for Database {
     ) -> StoreResult<Option<Committed>> {
         let compress = {
             let release = release.clone();
-            move || slots::compressed(&release)
+            move || commit::compressed(&release)
         };
         let outgoing = blocking(compress).await.map_err(|_| StoreError::Closing)?;
         self.write(move |connection| {
-            slots::commit(connection, release.prepared(), &outgoing, lost, now)
+            commit::commit(connection, release.prepared(), &outgoing, lost, now)
         })
         .await
     }
@@ -383,24 +322,5 @@ impl Store for Database {
 
     async fn touch_tokens(&self, used: Vec<(String, DateTime<Utc>)>) -> StoreResult<()> {
         self.write(move |connection| tokens::touch_tokens(connection, used)).await
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::panics::caught;
-
-    #[tokio::test]
-    async fn a_panic_while_reading_goes_on_in_the_caller_and_costs_no_connection() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("server.sqlite");
-        Database::migrate(&path).unwrap();
-        let database = Database::open(&path, 2).unwrap();
-        for _ in 0..3 {
-            let work = database.read(|_| -> StoreResult<()> { panic!("a mistake") });
-            assert_eq!(caught(work).await.unwrap_err(), "a mistake");
-            database.ping().await.unwrap();
-        }
     }
 }

@@ -1,17 +1,20 @@
 //! What outlives the process: collections, files, the release slot, events, tokens.
 //!
-//! [`Store`] is the seam; [`Database`] keeps it over SQL. `rows` holds the tables; `names`, `queries`,
-//! `slots`, `proposals`, `revocations`, `events` and `tokens` what is asked of them; `dialect` what differs between
-//! databases. Rows are parsed into the types of `notary_schema` here and nowhere else.
+//! [`Store`] is the seam; [`Database`] keeps it over SQL (`database`), through `connections`. `rows`
+//! holds the tables; `names`, `queries`, `online_keys`, `slots`, `commit`, `proposals`, `revocations`,
+//! `events` and `tokens` what is asked of them; `dialect` what differs between databases. Rows are
+//! parsed into the types of `notary_schema` here and nowhere else.
 
+mod commit;
+mod connections;
 mod database;
 mod dialect;
 mod events;
 mod files;
 pub mod inspect;
-mod lent;
 mod lock;
 mod names;
+mod online_keys;
 mod proposals;
 mod queries;
 mod revocations;
@@ -36,7 +39,7 @@ use notary_schema::wire::{CollectionSummary, Event, Page, RootPin, SignerKey};
 
 use crate::auth::{Glob, Grant};
 use crate::signer_client::Release;
-pub use database::Database;
+pub use connections::Database;
 pub use events::EventQuery;
 pub use files::{FileBytes, RoleFile, is_kept_open};
 pub use lock::ServeLock;

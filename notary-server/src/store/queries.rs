@@ -9,20 +9,17 @@ use diesel::connection::{Connection as _, DefaultLoadingMode};
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
 use notary_schema::envelope::Envelope;
-use notary_schema::name::{Gun, KeyId, RoleName, Version};
-use notary_schema::online::{Lifetimes, OnlineRole, Overlap};
+use notary_schema::name::{Gun, RoleName, Version};
+use notary_schema::online::{Lifetimes, OnlineRole};
 use notary_schema::publish::{Head, StoredFile};
-use notary_schema::role::{Expires, Role, Root, Targets};
-use notary_schema::wire::{CollectionSummary, KeyState, SignerKey};
+use notary_schema::role::{Expires, Role, Targets};
+use notary_schema::wire::CollectionSummary;
 
-use super::dialect::{self, Connection};
-use super::rows::{
-    CollectionRow, CurrentFileRow, FileRow, OnlineKeyRow, collections, current_files, files,
-    online_keys,
-};
+use super::dialect::Connection;
+use super::rows::{CollectionRow, CurrentFileRow, FileRow, collections, current_files, files};
 use super::{
-    Collection, CollectionId, FileBytes, Incomplete, OnlineKey, State, StoreError, StoreResult,
-    names, revocations,
+    Collection, CollectionId, FileBytes, Incomplete, State, StoreError, StoreResult, names,
+    revocations,
 };
 use crate::auth::Glob;
 
@@ -46,6 +43,17 @@ pub(super) fn time(seconds: i64) -> StoreResult<DateTime<Utc>> {
 
 pub(super) fn role(name: &str) -> StoreResult<RoleName> {
     column("a role name", RoleName::parse(name))
+}
+
+/// Reads a column that holds one word of an enumeration.
+pub(super) fn word<T: serde::de::DeserializeOwned>(text: &str) -> StoreResult<T> {
+    column("an enumeration", serde_json::from_value(serde_json::Value::String(text.to_owned())))
+}
+
+/// The word of an enumeration.
+pub(super) fn written<T: serde::Serialize>(value: &T) -> StoreResult<String> {
+    let text = column("an enumeration", serde_json::to_value(value))?;
+    column("an enumeration", text.as_str().map(str::to_owned).ok_or("not a word"))
 }
 
 /// A length, version or sequence number as a column: all of them are below 2^53.
@@ -324,102 +332,4 @@ pub(super) fn free_version(
             return version(free);
         }
     }
-}
-
-// ---- online keys
-
-pub(super) fn online_keys(
-    connection: &mut Connection,
-    id: CollectionId,
-) -> StoreResult<Vec<OnlineKey>> {
-    let rows: Vec<OnlineKeyRow> = online_keys::table
-        .filter(online_keys::collection_id.eq(id.0))
-        .select(OnlineKeyRow::as_select())
-        .load(connection)?;
-    let key = |row: OnlineKeyRow| {
-        Ok(OnlineKey {
-            role: word(&row.role)?,
-            keyid: parse_keyid(&row.keyid)?,
-            state: word(&row.state)?,
-            taken_away_at: row.taken_away_at.map(time).transpose()?,
-            is_found: row.found,
-        })
-    };
-    rows.into_iter().map(key).collect()
-}
-
-/// Notes that a root has taken these keys away.
-pub(super) fn begin_overlap(
-    connection: &mut Connection,
-    id: CollectionId,
-    overlap: &Overlap,
-    now: DateTime<Utc>,
-) -> StoreResult<()> {
-    for (role, keyid) in overlap.keys() {
-        let name = role.name();
-        let key = online_keys::table.find((id.0, name.as_str(), keyid.as_str()));
-        diesel::update(key)
-            .set(online_keys::taken_away_at.eq(Some(now.timestamp())))
-            .execute(connection)?;
-    }
-    Ok(())
-}
-
-/// Notes that the root is here that names keys.
-pub(super) fn note_named(
-    connection: &mut Connection,
-    id: CollectionId,
-    root: &Root,
-) -> StoreResult<()> {
-    for role in [OnlineRole::Snapshot, OnlineRole::Timestamp] {
-        let role = role.name();
-        let named = root.role_keys(&role).map_or(&[][..], |role| &role.keyids);
-        let named: Vec<&str> = named.iter().map(KeyId::as_str).collect();
-        let keys = online_keys::table
-            .filter(online_keys::collection_id.eq(id.0))
-            .filter(online_keys::role.eq(role.as_str()))
-            .filter(online_keys::keyid.eq_any(named));
-        diesel::update(keys).set(online_keys::found.eq(false)).execute(connection)?;
-    }
-    Ok(())
-}
-
-pub(super) fn save_online_keys(
-    connection: &mut Connection,
-    id: CollectionId,
-    keys: &[SignerKey],
-) -> StoreResult<bool> {
-    let life: i64 = collections::table.find(id.0).count().get_result(connection)?;
-    if life == 0 {
-        return Ok(false);
-    }
-    for key in keys {
-        let row = OnlineKeyRow {
-            collection_id: id.0,
-            role: key.role.name().as_str().to_owned(),
-            keyid: key.keyid.as_str().to_owned(),
-            key_object: column("a key", serde_json::to_string(&key.key))?,
-            state: written(&key.state)?,
-            taken_away_at: None,
-            // A key that is made for this database has not signed anything yet.
-            found: key.state == KeyState::Active,
-        };
-        dialect::save_online_key(connection, &row)?;
-    }
-    Ok(true)
-}
-
-fn parse_keyid(text: &str) -> StoreResult<KeyId> {
-    column("a key id", KeyId::parse(text))
-}
-
-/// Reads a column that holds one word of an enumeration.
-pub(super) fn word<T: serde::de::DeserializeOwned>(text: &str) -> StoreResult<T> {
-    column("an enumeration", serde_json::from_value(serde_json::Value::String(text.to_owned())))
-}
-
-/// The word of an enumeration.
-pub(super) fn written<T: serde::Serialize>(value: &T) -> StoreResult<String> {
-    let text = column("an enumeration", serde_json::to_value(value))?;
-    column("an enumeration", text.as_str().map(str::to_owned).ok_or("not a word"))
 }

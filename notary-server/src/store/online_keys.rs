@@ -1,0 +1,91 @@
+//! The online keys of a collection: what the signer said of them last, and what roots made of them.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use notary_schema::name::KeyId;
+use notary_schema::online::{OnlineRole, Overlap};
+use notary_schema::role::Root;
+use notary_schema::wire::{KeyState, SignerKey};
+
+use super::dialect::{self, Connection};
+use super::queries::{column, time, word, written};
+use super::rows::{OnlineKeyRow, collections, online_keys};
+use super::{CollectionId, OnlineKey, StoreResult};
+
+pub(super) fn all(connection: &mut Connection, id: CollectionId) -> StoreResult<Vec<OnlineKey>> {
+    let rows: Vec<OnlineKeyRow> = online_keys::table
+        .filter(online_keys::collection_id.eq(id.0))
+        .select(OnlineKeyRow::as_select())
+        .load(connection)?;
+    let key = |row: OnlineKeyRow| {
+        Ok(OnlineKey {
+            role: word(&row.role)?,
+            keyid: column("a key id", KeyId::parse(&row.keyid))?,
+            state: word(&row.state)?,
+            taken_away_at: row.taken_away_at.map(time).transpose()?,
+            is_found: row.found,
+        })
+    };
+    rows.into_iter().map(key).collect()
+}
+
+/// Notes that a root has taken these keys away.
+pub(super) fn begin_overlap(
+    connection: &mut Connection,
+    id: CollectionId,
+    overlap: &Overlap,
+    now: DateTime<Utc>,
+) -> StoreResult<()> {
+    for (role, keyid) in overlap.keys() {
+        let name = role.name();
+        let key = online_keys::table.find((id.0, name.as_str(), keyid.as_str()));
+        diesel::update(key)
+            .set(online_keys::taken_away_at.eq(Some(now.timestamp())))
+            .execute(connection)?;
+    }
+    Ok(())
+}
+
+/// Notes that the root is here that names keys.
+pub(super) fn note_named(
+    connection: &mut Connection,
+    id: CollectionId,
+    root: &Root,
+) -> StoreResult<()> {
+    for role in [OnlineRole::Snapshot, OnlineRole::Timestamp] {
+        let role = role.name();
+        let named = root.role_keys(&role).map_or(&[][..], |role| &role.keyids);
+        let named: Vec<&str> = named.iter().map(KeyId::as_str).collect();
+        let keys = online_keys::table
+            .filter(online_keys::collection_id.eq(id.0))
+            .filter(online_keys::role.eq(role.as_str()))
+            .filter(online_keys::keyid.eq_any(named));
+        diesel::update(keys).set(online_keys::found.eq(false)).execute(connection)?;
+    }
+    Ok(())
+}
+
+pub(super) fn save(
+    connection: &mut Connection,
+    id: CollectionId,
+    keys: &[SignerKey],
+) -> StoreResult<bool> {
+    let life: i64 = collections::table.find(id.0).count().get_result(connection)?;
+    if life == 0 {
+        return Ok(false);
+    }
+    for key in keys {
+        let row = OnlineKeyRow {
+            collection_id: id.0,
+            role: key.role.name().as_str().to_owned(),
+            keyid: key.keyid.as_str().to_owned(),
+            key_object: column("a key", serde_json::to_string(&key.key))?,
+            state: written(&key.state)?,
+            taken_away_at: None,
+            // A key that is made for this database has not signed anything yet.
+            found: key.state == KeyState::Active,
+        };
+        dialect::save_online_key(connection, &row)?;
+    }
+    Ok(true)
+}
