@@ -12,6 +12,7 @@ mod lifetimes;
 mod memory;
 mod overlap;
 mod plan;
+mod restore;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,11 +26,12 @@ pub use answer::{AnswerError, accept_answer};
 pub use floors::floors;
 pub use judge::{Judgement, SignRefusal, SignerPolicy, judge};
 pub use lifetimes::{Lifetime, LifetimeRefusal, Lifetimes, OwnLifetimes};
-pub use memory::{Loss, Memory, MemoryRefusal, OnlineFile, Served};
+pub use memory::{Loss, Memory, MemoryRefusal, OnlineFile};
 pub use overlap::{Overlap, Rotation, Signing};
 pub use plan::{
     Exhausted, Plan, PlannedSnapshot, PlannedTimestamp, Versions, entry, next_snapshot, plan,
 };
+pub use restore::Served;
 
 /// Most keys that one request may ask to sign.
 pub const MAX_SIGN_KEYS: usize = 4;
