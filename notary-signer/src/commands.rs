@@ -18,7 +18,7 @@ use crate::startup::StartError;
 use crate::store::audit::{self, Caller, Subject};
 use crate::store::keys::{self, HeldKey};
 use crate::store::tables::{role_text, state_text};
-use crate::store::{self, Database, StoreError};
+use crate::store::{self, Database, StoreError, key_states};
 use crate::tls;
 
 /// A certificate that expires this soon is a warning.
@@ -242,8 +242,8 @@ pub(crate) fn change_key(
         let unknown = || CommandError::UnknownKey(keyid.clone());
         let held = keys::by_id(connection, keyid)?.ok_or_else(unknown)?;
         let (action, changed) = match change {
-            Change::Retire => ("key retire", keys::retire(connection, keyid)?),
-            Change::Restore => ("key restore", keys::restore(connection, &held)?),
+            Change::Retire => ("key retire", key_states::retire(connection, keyid)?),
+            Change::Restore => ("key restore", key_states::restore(connection, &held)?),
         };
         if !changed {
             let state = state_text(held.key.state);

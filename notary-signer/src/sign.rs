@@ -22,7 +22,7 @@ use tokio::sync::{Mutex, MutexGuard, Semaphore};
 use crate::error::{Broken, Failure, Refusal};
 use crate::keys::{Algorithm, KeyStore};
 use crate::store::audit::{self, Caller, Subject};
-use crate::store::{Collection, Database, Owner, StoreError, keys, memory};
+use crate::store::{Collection, Database, Owner, StoreError, key_states, keys, memory};
 use crate::{Parts, StopPoint};
 
 /// How many collections can be worked on at once; more than there are threads to work.
@@ -221,7 +221,7 @@ impl Signer {
         self.database.transaction(|connection| {
             for keyid in &subject.keyids {
                 // An operator may have retired it since it signed.
-                if !keys::has_signed(connection, &owner, keyid)? {
+                if !key_states::has_signed(connection, &owner, keyid)? {
                     return Err(Failure::from(Refusal::RetiredKey(keyid.clone())));
                 }
             }

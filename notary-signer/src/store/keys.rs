@@ -142,81 +142,6 @@ pub(crate) fn by_id(
     row.map(Row::read).transpose()
 }
 
-/// Marks that a key has signed: a pending one becomes active, and those that were active become
-/// retiring. Any other key stays what it is.
-///
-/// Answers false, and changes nothing, for a key that was retired meanwhile.
-pub(crate) fn has_signed(
-    connection: &mut SqliteConnection,
-    owner: &Owner,
-    keyid: &KeyId,
-) -> Result<bool, StoreError> {
-    let state: String = online_keys::table
-        .filter(online_keys::keyid.eq(keyid.as_str()))
-        .select(online_keys::state)
-        .first(connection)?;
-    match state_of(&state)? {
-        KeyState::Retired => return Ok(false),
-        KeyState::Active | KeyState::Retiring => return Ok(true),
-        KeyState::Pending => {}
-    }
-    let active = online_keys::table
-        .filter(online_keys::collection.eq(owner.collection.gun.as_str()))
-        .filter(online_keys::incarnation.eq(owner.collection.incarnation.as_str()))
-        .filter(online_keys::role.eq(role_text(owner.role)))
-        .filter(online_keys::state.eq(state_text(KeyState::Active)));
-    diesel::update(active)
-        .set(online_keys::state.eq(state_text(KeyState::Retiring)))
-        .execute(connection)?;
-    diesel::update(online_keys::table.filter(online_keys::keyid.eq(keyid.as_str())))
-        .set(online_keys::state.eq(state_text(KeyState::Active)))
-        .execute(connection)?;
-    Ok(true)
-}
-
-/// Retires a key: it signs nothing any more. Answers false where it was retired already.
-pub(crate) fn retire(connection: &mut SqliteConnection, keyid: &KeyId) -> Result<bool, StoreError> {
-    let usable = online_keys::table
-        .filter(online_keys::keyid.eq(keyid.as_str()))
-        .filter(online_keys::state.ne(state_text(KeyState::Retired)));
-    let changed = diesel::update(usable)
-        .set((
-            online_keys::retired_from.eq(online_keys::state.nullable()),
-            online_keys::state.eq(state_text(KeyState::Retired)),
-        ))
-        .execute(connection)?;
-    Ok(changed == 1)
-}
-
-/// Undoes [`retire`]. A key that was pending comes back as retiring where another one is pending
-/// by now, so that there is still one pending key at most. Answers false where the key was not
-/// retired.
-pub(crate) fn restore(
-    connection: &mut SqliteConnection,
-    held: &HeldKey,
-) -> Result<bool, StoreError> {
-    let row = online_keys::table
-        .filter(online_keys::keyid.eq(held.key.keyid.as_str()))
-        .filter(online_keys::state.eq(state_text(KeyState::Retired)));
-    let from: Option<Option<String>> =
-        row.select(online_keys::retired_from).first(connection).optional()?;
-    let Some(from) = from else { return Ok(false) };
-    let from = state_of(&from.unwrap_or_default())?;
-    let siblings = of_role(connection, &held.owner())?;
-    let taken = siblings.iter().any(|sibling| sibling.key.state == KeyState::Pending);
-    let state = match from {
-        KeyState::Pending if taken => KeyState::Retiring,
-        other => other,
-    };
-    diesel::update(row)
-        .set((
-            online_keys::state.eq(state_text(state)),
-            online_keys::retired_from.eq(None::<String>),
-        ))
-        .execute(connection)?;
-    Ok(true)
-}
-
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = online_keys)]
 struct Row {
@@ -262,18 +187,19 @@ impl Row {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::tests::{Scratch, owner, scratch};
+pub(super) mod tests {
     use notary_schema::online::OnlineRole;
 
+    use super::super::key_states;
+    use super::super::tests::{Scratch, owner, scratch};
     use super::*;
     use crate::keys::Algorithm;
     use crate::keys::private::PrivateKey;
 
-    const ROLE: OnlineRole = OnlineRole::Snapshot;
+    pub(crate) const ROLE: OnlineRole = OnlineRole::Snapshot;
 
     /// Adds a key with a handle that no store would open: no rule here looks into it.
-    fn add(scratch: &Scratch, role: OnlineRole) -> KeyId {
+    pub(crate) fn add(scratch: &Scratch, role: OnlineRole) -> KeyId {
         let public = PrivateKey::generate(Algorithm::Ed25519).unwrap().public().clone();
         let owner = owner("acme/app", role);
         let handle = KeyHandle { purpose: purpose(&owner), opaque: vec![1] };
@@ -284,47 +210,15 @@ mod tests {
         scratch.database.transaction(insert).unwrap().key.keyid
     }
 
-    fn sign_with(scratch: &Scratch, keyid: &KeyId) -> bool {
+    pub(crate) fn sign_with(scratch: &Scratch, keyid: &KeyId) -> bool {
         let signed = |connection: &mut SqliteConnection| {
-            has_signed(connection, &owner("acme/app", ROLE), keyid)
+            key_states::has_signed(connection, &owner("acme/app", ROLE), keyid)
         };
         scratch.database.transaction(signed).unwrap()
     }
 
-    fn held(scratch: &Scratch, keyid: &KeyId) -> HeldKey {
+    pub(crate) fn held(scratch: &Scratch, keyid: &KeyId) -> HeldKey {
         scratch.database.transaction(|connection| by_id(connection, keyid)).unwrap().unwrap()
-    }
-
-    fn states(scratch: &Scratch) -> Vec<KeyState> {
-        let keys = scratch
-            .database
-            .transaction(|connection| of_role(connection, &owner("acme/app", ROLE)));
-        keys.unwrap().into_iter().map(|held| held.key.state).collect()
-    }
-
-    #[test]
-    fn a_key_is_active_once_it_signed_and_the_one_before_retires() {
-        let scratch = scratch();
-        let first = add(&scratch, ROLE);
-        assert_eq!(states(&scratch), [KeyState::Pending]);
-        assert!(sign_with(&scratch, &first));
-        assert_eq!(states(&scratch), [KeyState::Active]);
-        let second = add(&scratch, ROLE);
-        assert!(sign_with(&scratch, &first));
-        assert_eq!(states(&scratch), [KeyState::Active, KeyState::Pending]);
-        assert!(sign_with(&scratch, &second));
-        assert_eq!(states(&scratch), [KeyState::Retiring, KeyState::Active]);
-        assert!(sign_with(&scratch, &first), "a retiring key still signs");
-        assert_eq!(states(&scratch), [KeyState::Retiring, KeyState::Active]);
-    }
-
-    #[test]
-    fn a_key_of_another_role_keeps_its_state() {
-        let scratch = scratch();
-        let other = add(&scratch, OnlineRole::Timestamp);
-        let first = add(&scratch, ROLE);
-        assert!(sign_with(&scratch, &first));
-        assert_eq!(held(&scratch, &other).key.state, KeyState::Pending);
     }
 
     #[test]
@@ -333,37 +227,6 @@ mod tests {
         let scratch = scratch();
         add(&scratch, ROLE);
         add(&scratch, ROLE);
-    }
-
-    #[test]
-    fn retiring_a_key_can_be_undone() {
-        let scratch = scratch();
-        let key = add(&scratch, ROLE);
-        assert!(sign_with(&scratch, &key));
-        let retire = || scratch.database.transaction(|connection| retire(connection, &key));
-        let restore = || {
-            let held = held(&scratch, &key);
-            scratch.database.transaction(move |connection| restore(connection, &held))
-        };
-        assert!(retire().unwrap());
-        assert!(!retire().unwrap(), "it is retired already");
-        assert!(!sign_with(&scratch, &key), "a retired key signs nothing");
-        assert_eq!(states(&scratch), [KeyState::Retired]);
-        assert!(restore().unwrap());
-        assert!(!restore().unwrap(), "it is not retired");
-        assert_eq!(states(&scratch), [KeyState::Active]);
-        assert!(sign_with(&scratch, &key));
-    }
-
-    #[test]
-    fn a_restored_key_does_not_become_a_second_pending_one() {
-        let scratch = scratch();
-        let first = add(&scratch, ROLE);
-        scratch.database.transaction(|connection| retire(connection, &first)).unwrap();
-        add(&scratch, ROLE);
-        let first = held(&scratch, &first);
-        scratch.database.transaction(move |connection| restore(connection, &first)).unwrap();
-        assert_eq!(states(&scratch), [KeyState::Retiring, KeyState::Pending]);
     }
 
     #[test]

@@ -4,18 +4,21 @@
 //! is on the disk when it returns. With less, a power cut could make the signer forget a version
 //! that the server already serves, and sign it a second time.
 //!
-//! - [`keys`]: the online keys and where they are in their life
+//! - [`keys`]: the online keys; [`key_states`]: where they are in their life
 //! - [`memory`]: what was signed last
 //! - [`audit`]: who asked for what
+//! - [`lock`]: one signer for one memory
 //! - [`tables`]: the columns
 
 pub(crate) mod audit;
+pub(crate) mod key_states;
 pub(crate) mod keys;
+mod lock;
 pub(crate) mod memory;
 pub(crate) mod tables;
 
 use std::fmt;
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -31,6 +34,7 @@ use notary_schema::online::OnlineRole;
 use serde::{Deserialize, Serialize};
 
 use crate::keys::software::StoreHeader;
+pub(crate) use lock::MemoryLock;
 use tables::store_header;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../schema/migrations/signer-sqlite");
@@ -125,31 +129,6 @@ pub(crate) enum StoreError {
 impl StoreError {
     fn damaged(column: &'static str, found: impl ToString) -> StoreError {
         StoreError::Damaged { column, found: found.to_string().chars().take(100).collect() }
-    }
-}
-
-/// The right to be the one signer of a memory, held until it is dropped or the process ends, in
-/// whatever way. Two signers with copies of one memory would sign two contents for one version.
-#[derive(Debug)]
-pub(crate) struct MemoryLock {
-    _file: File,
-}
-
-impl MemoryLock {
-    /// Takes the lock file next to the database, without waiting.
-    ///
-    /// # Errors
-    /// [`StoreError::Locked`] names the lock file.
-    pub(crate) fn take(database: &Path) -> Result<MemoryLock, StoreError> {
-        let mut path = database.as_os_str().to_owned();
-        path.push(".lock");
-        let path = PathBuf::from(path);
-        let file = create_private(&path)?;
-        match file.try_lock() {
-            Ok(()) => Ok(MemoryLock { _file: file }),
-            Err(TryLockError::WouldBlock) => Err(StoreError::Locked(path)),
-            Err(TryLockError::Error(source)) => Err(StoreError::Io { path, source }),
-        }
     }
 }
 
@@ -326,23 +305,6 @@ pub(crate) mod tests {
 
     pub(crate) fn owner(gun: &str, role: OnlineRole) -> Owner {
         Owner::new(&Gun::parse(gun).unwrap(), &Incarnation::from_random([7; 16]), role)
-    }
-
-    #[test]
-    fn one_memory_has_one_signer() {
-        let scratch = scratch();
-        let refused = MemoryLock::take(&scratch.path).unwrap_err();
-        assert!(refused.to_string().contains("signer.sqlite.lock"), "{refused}");
-        let other = MemoryLock::take(&scratch.path.with_file_name("other.sqlite"));
-        assert!(other.is_ok());
-    }
-
-    #[test]
-    fn a_released_memory_can_be_taken_again() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("signer.sqlite");
-        drop(MemoryLock::take(&path).unwrap());
-        assert!(MemoryLock::take(&path).is_ok());
     }
 
     #[test]
