@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use chrono::{DateTime, Utc};
@@ -102,19 +102,21 @@ impl World {
         }
     }
 
-    /// Stops the service in an orderly way.
+    /// Stops the service in an orderly way, and waits until its database is closed: its file alone
+    /// holds all then.
     pub(crate) async fn stop(&mut self) {
         let Running { handle, thread, .. } = self.running.take().unwrap();
         self.client = None;
         handle.stop(true).await;
         thread.join().unwrap().unwrap();
-        // The last task that used the database may outlive the service by a moment; with it the log of
-        // the database goes.
-        let patience = Instant::now() + Duration::from_secs(60);
-        while self.path("signer.sqlite-wal").exists() {
-            assert!(Instant::now() < patience, "somebody keeps the database open");
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        // The last thread that lets go of the database takes its log away.
+        let log = self.path("signer.sqlite-wal");
+        let closed = async {
+            while log.exists() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), closed).await.expect("it is closed");
     }
 
     fn parts(&self) -> Parts {
