@@ -25,6 +25,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 use crate::output::Output;
+use crate::output::joined;
 use crate::trust_dir::{StateError, files};
 
 pub(crate) use passphrases::Purpose;
@@ -43,7 +44,7 @@ pub(crate) enum KeyringError {
     UnknownKey(String),
     /// No key may sign a role.
     #[error(
-        "none of the keys here may sign {role}; one of these would do: {}", join(.wanted)
+        "none of the keys here may sign {role}; one of these would do: {}", joined(.wanted)
     )]
     NoKeyFor {
         /// The role.
@@ -71,10 +72,6 @@ pub(crate) enum KeyringError {
     /// The terminal.
     #[error("could not ask for a passphrase: {0}")]
     Terminal(std::io::Error),
-}
-
-fn join(ids: &[KeyId]) -> String {
-    ids.iter().map(KeyId::as_str).collect::<Vec<_>>().join(", ")
 }
 
 /// The public part of a key, as it stands beside the private one.

@@ -208,6 +208,11 @@ pub(crate) fn one_line(text: &str) -> String {
     text.chars().map(escaped).collect()
 }
 
+/// Names or key ids in words.
+pub(crate) fn joined<'a, T: Display + 'a>(names: impl IntoIterator<Item = &'a T>) -> String {
+    names.into_iter().map(T::to_string).collect::<Vec<_>>().join(", ")
+}
+
 /// Controls, and what ends a line or reorders text (Unicode UAX 9).
 fn is_steering(c: char) -> bool {
     c.is_control()

@@ -11,13 +11,14 @@ use notary_schema::name::{KeyId, NameError, RoleName, TargetPath, Version};
 use notary_schema::role::{DelegatedRole, SuccinctRoles, TargetFile, Targets};
 use serde::{Deserialize, Serialize};
 
+use crate::output::joined;
 pub(crate) use placing::{role_for, role_to_remove_from};
 
 /// Why a change is not staged.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StageError {
     /// More than one role would do.
-    #[error("{name:?} could stand in {}; choose with --role", names(.roles))]
+    #[error("{name:?} could stand in {}; choose with --role", joined(.roles))]
     SeveralRoles {
         /// The target.
         name: String,
@@ -79,13 +80,8 @@ pub(crate) enum StageError {
     Name(#[from] NameError),
 }
 
-fn names(roles: &[RoleName]) -> String {
-    roles.iter().map(RoleName::as_str).collect::<Vec<_>>().join(", ")
-}
-
 fn candidates(roles: &[(RoleName, Vec<KeyId>)]) -> String {
-    let ids = |ids: &[KeyId]| ids.iter().map(KeyId::as_str).collect::<Vec<_>>().join(", ");
-    let role = |(role, keys): &(RoleName, Vec<KeyId>)| format!("{role} ({})", ids(keys));
+    let role = |(role, keys): &(RoleName, Vec<KeyId>)| format!("{role} ({})", joined(keys));
     match roles.is_empty() {
         true => "; no known role covers it".to_owned(),
         false => {

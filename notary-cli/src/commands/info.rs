@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::args::InfoArgs;
 use crate::exit::{Failure, Outcome};
-use crate::output::one_line;
+use crate::output::{joined, one_line};
 use crate::session::Session;
 
 /// Runs `notary info`.
@@ -99,11 +99,10 @@ fn text(info: &CollectionInfo) -> String {
             None => "not published yet".to_owned(),
         };
         writeln!(text, "{} {file}", role.name).expect("a String takes all");
-        let keys: Vec<&str> = role.keyids.iter().map(|id| id.as_str()).collect();
-        let (threshold, of) = (role.threshold, keys.len());
-        match keys[..] {
-            [] => writeln!(text, "  no keys: nobody delegates to it any more"),
-            _ => writeln!(text, "  {threshold} of {of} keys: {}", keys.join(", ")),
+        let (threshold, of) = (role.threshold, role.keyids.len());
+        match of {
+            0 => writeln!(text, "  no keys: nobody delegates to it any more"),
+            _ => writeln!(text, "  {threshold} of {of} keys: {}", joined(&role.keyids)),
         }
         .expect("a String takes all");
         text.push_str(&revoked_text(&role.revoked));
@@ -134,18 +133,17 @@ fn lost(info: &CollectionInfo) -> Vec<String> {
 fn bins_text(bins: &BinsInfo) -> String {
     let BinsInfo { name_prefix, count, delegated_by, threshold, .. } = bins;
     let name_prefix = one_line(name_prefix);
-    let keys: Vec<&str> = bins.keyids.iter().map(|id| id.as_str()).collect();
     let first = match (bins.expires, bins.expired) {
         (Some(at), true) => format!("the first EXPIRED at {}", at.format("%Y-%m-%dT%H:%M:%SZ")),
         (Some(at), false) => format!("the first expires {}", at.format("%Y-%m-%dT%H:%M:%SZ")),
         (None, _) => "not published yet".to_owned(),
     };
-    let of = keys.len();
+    let of = bins.keyids.len();
     let revoked = revoked_text(&bins.revoked);
     format!(
         "{count} bins {name_prefix}-…, {first}\n  {threshold} of {of} keys: {}\n{revoked}  delegated \
          by {delegated_by}: names by their hash\n",
-        keys.join(", ")
+        joined(&bins.keyids)
     )
 }
 

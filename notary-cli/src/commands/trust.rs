@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use crate::agent;
 use crate::args::TrustCommand;
 use crate::exit::{Failure, Outcome};
+use crate::output::joined;
 use crate::publishing::wanted::Wanted;
 use crate::session::Session;
 use crate::trust_dir::{CollectionDir, StateError, files};
@@ -66,9 +67,8 @@ fn show(session: &Session, gun: &Gun) -> Result<Outcome, Failure> {
                 .expect("a String takes all");
         }
         let root = &view.trusted().root().signed().roles.root;
-        let ids: Vec<&str> = root.keyids.iter().map(|id| id.as_str()).collect();
-        let (threshold, of) = (root.threshold, ids.len());
-        writeln!(text, "root is signed by {threshold} of {of} keys: {}", ids.join(", "))
+        let (threshold, of) = (root.threshold, root.keyids.len());
+        writeln!(text, "root is signed by {threshold} of {of} keys: {}", joined(&root.keyids))
             .expect("a String takes all");
         let file = |(role, version, expires): &(RoleName, Version, String)| json!({ "role": role, "version": version, "expires": expires });
         value["trusted"] = files.iter().map(file).collect();

@@ -130,7 +130,7 @@ impl Comparison<'_> {
         let wanted = changes.order_after(Some(file.signed()));
         match wanted == as_it_comes {
             true => changes.order.clear(),
-            false => self.note(delegator, None, "order", list(&wanted)),
+            false => self.note(delegator, None, "order", RoleName::list(&wanted)),
         }
         Ok(())
     }
@@ -346,14 +346,4 @@ fn other_signers(now: &RoleKeys, wanted: &RoleKeys) -> Vec<String> {
 
 fn of(signers: &RoleKeys) -> String {
     format!("{} of {} keys", signers.threshold, signers.keyids.len())
-}
-
-/// The first of many names.
-fn list(roles: &[RoleName]) -> String {
-    const SHOWN: usize = 20;
-    let shown = roles.iter().take(SHOWN).map(RoleName::as_str).collect::<Vec<_>>().join(", ");
-    match roles.len().saturating_sub(SHOWN) {
-        0 => shown,
-        more => format!("{shown} and {more} more"),
-    }
 }

@@ -8,6 +8,7 @@ use super::{File, Judged};
 use crate::exit::Failure;
 use crate::keyring::memory::{Content, Memory};
 use crate::keyring::{KeyEntry, Keyring, KeyringError, Purpose};
+use crate::output::joined;
 use crate::session::Session;
 
 /// Who signs, and what.
@@ -153,7 +154,7 @@ impl Judged<'_> {
             let has: Vec<_> = self.files.iter().map(|file| file.role.as_str()).collect();
             return Failure::Usage(format!(
                 "the proposal has no file of {}, but of {}",
-                roles.iter().map(RoleName::as_str).collect::<Vec<_>>().join(", "),
+                joined(roles),
                 has.join(", ")
             ));
         };

@@ -14,6 +14,7 @@ use notary_schema::role::{Expires, Targets};
 
 use super::delivery::{batch, judgeable, rules};
 use crate::exit::Failure;
+use crate::output::joined;
 use crate::remote::Exempt;
 use crate::staged::{NewDelegation, StageError, Staged, Witness};
 use crate::view::{View, delegated, spelled};
@@ -236,7 +237,7 @@ impl Plan {
 pub(super) fn refused(refusal: Refusal) -> Failure {
     match refusal {
         Refusal::WouldOrphan(roles) => {
-            let roles = roles.iter().map(RoleName::as_str).collect::<Vec<_>>().join(", ");
+            let roles = joined(&roles);
             Failure::Refused(format!(
                 "nobody would trust what {roles} has published: it lists targets outside these paths, \
                  or too few of these keys have signed it; have those targets removed first, or keep \

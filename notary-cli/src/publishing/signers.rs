@@ -5,6 +5,7 @@ use notary_schema::name::{KeyId, RoleName};
 use notary_schema::role::{Authority, RoleKeys};
 
 use crate::exit::Failure;
+use crate::output::joined;
 
 /// What shall be different.
 pub(crate) struct Rotation {
@@ -51,7 +52,7 @@ impl Rotation {
                 return Err(Failure::Usage(format!(
                     "{wanted:?} names {} keys of {role}, which has {}",
                     found.len(),
-                    join(&keyids)
+                    joined(&keyids)
                 )));
             };
             keyids.retain(|keyid| keyid != found);
@@ -80,9 +81,4 @@ impl Rotation {
         }
         RoleKeys::new(keyids, threshold).map_err(Failure::Usage)
     }
-}
-
-/// Key ids in words.
-pub(crate) fn join(keyids: &[KeyId]) -> String {
-    keyids.iter().map(KeyId::as_str).collect::<Vec<_>>().join(", ")
 }

@@ -56,6 +56,16 @@ impl RoleName {
         !matches!(self.as_str(), "root" | "snapshot" | "timestamp")
     }
 
+    /// Names for people: the first 20, and how many more there are.
+    pub fn list(roles: &[RoleName]) -> String {
+        const SHOWN: usize = 20;
+        let shown = roles.iter().take(SHOWN).map(RoleName::as_str).collect::<Vec<_>>().join(", ");
+        match roles.len().saturating_sub(SHOWN) {
+            0 => shown,
+            more => format!("{shown} and {more} more"),
+        }
+    }
+
     /// The key of this role in a snapshot: its name and `.json`, unencoded.
     pub fn file_name(&self) -> String {
         format!("{}.json", self.0)

@@ -253,20 +253,20 @@ pub enum Refusal {
     /// The batch makes stored roles unverifiable without naming them.
     #[error(
         "this would orphan {}: name each with `orphan=` if that is meant, or publish it again in \
-         the same request", list(.0)
+         the same request", RoleName::list(.0)
     )]
     WouldOrphan(Vec<RoleName>),
     /// The batch delegates to roles without a file and does not name them.
     #[error(
         "{} would have no file: publish the first one in the same request, or name each with \
-         `pending=`", list(.0)
+         `pending=`", RoleName::list(.0)
     )]
     Pending(Vec<RoleName>),
     /// A role delegates to succinct bins and some of them have no file.
     #[error(
         "{delegator} delegates to bins without a file: {}; publish the first file of each in the \
          same request",
-        list(missing)
+        RoleName::list(missing)
     )]
     MissingBins {
         /// The role with the delegation.
@@ -275,7 +275,7 @@ pub enum Refusal {
         missing: Vec<RoleName>,
     },
     /// A parameter names roles for which nothing of the kind happens.
-    #[error("`{parameter}=` names {} without need", list(roles))]
+    #[error("`{parameter}=` names {} without need", RoleName::list(roles))]
     NamedWithoutNeed {
         /// `orphan`, `pending` or `compromised`.
         parameter: &'static str,
@@ -302,16 +302,6 @@ pub enum Refusal {
         /// The limit.
         limit: usize,
     },
-}
-
-/// The roles in words: the first of many.
-fn list(roles: &[RoleName]) -> String {
-    const SHOWN: usize = 20;
-    let shown = roles.iter().take(SHOWN).map(RoleName::as_str).collect::<Vec<_>>().join(", ");
-    match roles.len().saturating_sub(SHOWN) {
-        0 => shown,
-        more => format!("{shown} and {more} more"),
-    }
 }
 
 impl Refusal {

@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::args::DelegationListArgs;
 use crate::declared::Declared;
 use crate::exit::{Failure, Outcome};
-use crate::output::one_line;
+use crate::output::{joined, one_line};
 use crate::session::Session;
 use crate::view::{View, spelled};
 
@@ -34,7 +34,6 @@ pub(super) async fn list(session: &Session, args: DelegationListArgs) -> Result<
         let of = delegation.signers.keyids.len();
         let state = version.map_or("not published yet".to_owned(), |v| format!("version {v}"));
         let ends = if delegation.terminating { ", terminating" } else { "" };
-        let ids: Vec<&str> = delegation.signers.keyids.iter().map(|id| id.as_str()).collect();
         writeln!(
             text,
             "{} by {}: {}{ends}, {state}\n  {} of {of} keys: {}",
@@ -42,7 +41,7 @@ pub(super) async fn list(session: &Session, args: DelegationListArgs) -> Result<
             role.delegator,
             one_line(&spelled(&delegation.paths)),
             delegation.signers.threshold,
-            ids.join(", ")
+            joined(&delegation.signers.keyids)
         )
         .expect("a String takes all");
         roles.push(json!({
@@ -53,7 +52,6 @@ pub(super) async fn list(session: &Session, args: DelegationListArgs) -> Result<
     for (role, succinct) in view.succinct() {
         let (divided, signers) = (&succinct.bins, &succinct.signers);
         let (prefix, count, of) = (divided.name_prefix(), divided.count(), signers.keyids.len());
-        let ids: Vec<&str> = signers.keyids.iter().map(|id| id.as_str()).collect();
         writeln!(
             text,
             "{count} bins {} to {} by {}\n  {} of {of} keys: {}",
@@ -61,7 +59,7 @@ pub(super) async fn list(session: &Session, args: DelegationListArgs) -> Result<
             divided.name(divided.last()),
             role.name,
             signers.threshold,
-            ids.join(", ")
+            joined(&signers.keyids)
         )
         .expect("a String takes all");
         bins.push(json!({

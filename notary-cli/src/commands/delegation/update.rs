@@ -9,6 +9,7 @@ use serde_json::json;
 use super::super::stage::{self, Shown};
 use crate::args::{DelegationUpdate, DelegationUpdateArgs};
 use crate::exit::{Failure, Outcome};
+use crate::output::joined;
 use crate::publishing::wanted::Wanted;
 use crate::session::Session;
 use crate::staged::{Changes, NewDelegation, StageError, Staged};
@@ -32,7 +33,7 @@ pub(super) async fn update(
         place(changes, file, role, &args.update)?;
         let is_changed = changes.delegations.contains_key(role);
         let changed = is_changed.then(|| Shown::new(&parent, "delegate", role.as_str()));
-        let order = changes.order.iter().map(RoleName::as_str).collect::<Vec<_>>().join(", ");
+        let order = joined(&changes.order);
         let order = (!order.is_empty()).then(|| Shown::new(&parent, "order", &order));
         staged.roles.retain(|_, changes| !changes.is_empty());
         Ok(changed.into_iter().chain(order).collect::<Vec<_>>())

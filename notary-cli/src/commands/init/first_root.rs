@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use notary_schema::envelope::Envelope;
 use notary_schema::key::sha256_hex;
-use notary_schema::name::{Gun, KeyId};
+use notary_schema::name::Gun;
 use notary_schema::publish::proposal::is_met;
 use notary_schema::role::Root;
 use notary_schema::trusted::Expiry;
@@ -13,6 +13,7 @@ use serde_json::json;
 
 use super::super::proposal::progress::signers;
 use crate::exit::{Failure, Outcome};
+use crate::output::joined;
 use crate::proposed::carried::{Carried, CarriedSignatures};
 use crate::proposed::first;
 use crate::publishing::in_flight::InFlight;
@@ -147,11 +148,10 @@ impl FirstRoot<'_> {
 pub(super) fn report(session: &Session, gun: &Gun, root: &[u8]) -> Result<Outcome, Failure> {
     let file = read_pinned(session, gun, root)?;
     let (version, sha256, roles) = (file.version(), sha256_hex(root), &file.signed().roles);
-    let join = |ids: &[KeyId]| ids.iter().map(KeyId::as_str).collect::<Vec<_>>().join(", ");
     let text = format!(
         "created {gun}\nroot {version} has the sha256 {sha256}\nroot keys: {}\ntargets keys: {}\n",
-        join(&roles.root.keyids),
-        join(&roles.targets.keyids)
+        joined(&roles.root.keyids),
+        joined(&roles.targets.keyids)
     );
     let value = json!({
         "collection": gun, "root_version": version, "root_sha256": sha256,

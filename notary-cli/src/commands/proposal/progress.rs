@@ -3,13 +3,13 @@
 use std::fmt::Write;
 
 use chrono::{DateTime, Utc};
-use notary_schema::name::{Gun, KeyId};
+use notary_schema::name::Gun;
 use notary_schema::publish::Purpose;
 use notary_schema::wire::{Proposal, ProposalDemand, ProposalSummary};
 use serde_json::json;
 
 use crate::exit::{Failure, Outcome};
-use crate::output::one_line;
+use crate::output::{joined, one_line};
 use crate::session::Session;
 
 /// Shows a proposal that was made just now.
@@ -62,7 +62,7 @@ pub(crate) fn signers(demands: &[ProposalDemand]) -> String {
         let rest = if is_met { &[][..] } else { missing };
         for (what, keyids) in [("signed", &signed[..]), ("missing", rest), ("revoked", revoked)] {
             if !keyids.is_empty() {
-                writeln!(text, "  {what}: {}", join(keyids)).expect("a String takes all");
+                writeln!(text, "  {what}: {}", joined(keyids)).expect("a String takes all");
             }
         }
     }
@@ -72,8 +72,4 @@ pub(crate) fn signers(demands: &[ProposalDemand]) -> String {
 /// A time for people.
 pub(crate) fn time(at: DateTime<Utc>) -> String {
     at.format("%Y-%m-%dT%H:%M:%SZ").to_string()
-}
-
-fn join(keyids: &[KeyId]) -> String {
-    keyids.iter().map(KeyId::as_str).collect::<Vec<_>>().join(", ")
 }

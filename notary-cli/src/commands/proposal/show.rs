@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use notary_schema::name::{Gun, RoleName};
+use notary_schema::name::Gun;
 use notary_schema::wire::{Proposal, ProposalState};
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ use super::word;
 use crate::args::ProposalArgs;
 use crate::changes::Change;
 use crate::exit::{Failure, Outcome};
-use crate::output::one_line;
+use crate::output::{joined, one_line};
 use crate::proposed::{Judged, ground};
 use crate::session::Session;
 
@@ -77,7 +77,7 @@ pub(super) fn body(proposal: &Proposal, judged: &Judged<'_>) -> String {
         ("with keys that somebody else has", &proposal.compromised),
     ];
     for (what, roles) in lists.into_iter().filter(|(_, roles)| !roles.is_empty()) {
-        let roles = roles.iter().map(RoleName::as_str).collect::<Vec<_>>().join(", ");
+        let roles = joined(roles);
         writeln!(text, "{what}: {roles}").expect("a String takes all");
     }
     text + &signers(&judged.told())

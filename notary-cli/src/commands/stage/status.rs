@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::exit::{Failure, Outcome};
+use crate::output::joined;
 use crate::proposed::first;
 use crate::publishing::in_flight::InFlight;
 use crate::publishing::{load, save};
@@ -105,7 +106,7 @@ fn shown(staged: &Staged) -> Vec<Shown> {
         let undelegate = |team: &RoleName| Shown::new(role, "undelegate", team.as_str());
         shown.extend(changes.undelegated.iter().map(undelegate));
         if !changes.order.is_empty() {
-            let order = changes.order.iter().map(RoleName::as_str).collect::<Vec<_>>().join(", ");
+            let order = joined(&changes.order);
             shown.push(Shown::new(role, "order", &order));
         }
         shown.extend(changes.succinct.iter().map(|_| Shown::of_role(role, "bins")));
