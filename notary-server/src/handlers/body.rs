@@ -55,16 +55,7 @@ pub async fn read(
     covers: &dyn Fn(&RoleName) -> bool,
     earlier_roots: EarlierRoots,
 ) -> Result<Body, ServiceError> {
-    let too_long = || ServiceError::TooLarge { what: "bytes", limit: limits.body_bytes };
-    let told = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
-    if told.and_then(|told| told.parse().ok()).is_some_and(|told: u64| told > limits.body_bytes) {
-        return Err(too_long());
-    }
-    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let kind = kind.split(';').next().unwrap_or_default().trim();
-    if !kind.eq_ignore_ascii_case("multipart/form-data") {
-        return Err(ServiceError::Malformed("the body must be multipart/form-data".into()));
-    }
+    check_head(headers, limits)?;
     // As Content-Length counts: with what stands between the parts.
     let (mut length, most) = (0, limits.body_bytes);
     let bounded = payload.and_then(move |chunk| {
@@ -78,7 +69,7 @@ pub async fn read(
         MultipartError::Payload(PayloadError::Io(error))
             if error.kind() == io::ErrorKind::FileTooLarge =>
         {
-            too_long()
+            too_long(limits)
         }
         MultipartError::Payload(PayloadError::Overflow) => {
             ServiceError::Malformed("the head of a part does not end within 64 KiB".into())
@@ -108,6 +99,24 @@ pub async fn read(
         true => Err(ServiceError::Malformed("the body has no part named \"files\"".into())),
         false => Ok(body),
     }
+}
+
+/// What can be refused before anything of the body is read.
+fn check_head(headers: &HeaderMap, limits: &Limits) -> Result<(), ServiceError> {
+    let told = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    if told.and_then(|told| told.parse().ok()).is_some_and(|told: u64| told > limits.body_bytes) {
+        return Err(too_long(limits));
+    }
+    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    match kind.eq_ignore_ascii_case("multipart/form-data") {
+        true => Ok(()),
+        false => Err(ServiceError::Malformed("the body must be multipart/form-data".into())),
+    }
+}
+
+fn too_long(limits: &Limits) -> ServiceError {
+    ServiceError::TooLarge { what: "bytes", limit: limits.body_bytes }
 }
 
 /// The role that a part is named after.
