@@ -166,8 +166,7 @@ fn bins_stand_beside_team_roles_and_below_them() {
     assert!(wrong.contains("docs covers docs/* only"), "{wrong}");
     // A stranger's role may not be named like a bin of the team, nor delegated beside them.
     let request = "delegation request acme/app docs-bin-7 --key";
-    let key = release.manager.notary("key generate --json").json();
-    let key = key["keyid"].as_str().expect("an id");
+    let key = release.manager.new_key();
     release.manager.notary(&format!("{request} {key} -o request")).done();
     let add = "delegation add acme/app docs-bin-7 --request request --path x/*";
     let taken = release.manager.notary(&format!("{add} --publish")).exits(1);

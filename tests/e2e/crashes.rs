@@ -25,7 +25,7 @@ impl Scene {
         agent.notary(&format!("trust add acme/app --sha256 {root}")).done();
         manager.file("file", "content");
         let scene = Scene { manager, agent, gate, world };
-        let docs = scene.new_key();
+        let docs = scene.manager.new_key();
         let request = format!("delegation request acme/app docs --key {docs} -o docs.request");
         scene.manager.notary(&request).done();
         let add = "delegation add acme/app docs --request docs.request --path docs/*";
@@ -35,12 +35,6 @@ impl Scene {
             scene.manager.notary(&format!("add acme/app {name} file {role} --publish")).done();
         }
         scene
-    }
-
-    /// The id of a new key of the manager.
-    fn new_key(&self) -> String {
-        let key = self.manager.notary("key generate --json").json();
-        key["keyid"].as_str().expect("an id").to_owned()
     }
 
     /// The ids of the keys of a role, as the server tells them.
@@ -124,7 +118,7 @@ fn start(mut command: Command) -> Child {
 
 /// A rotation to a new key, away from all others.
 fn replaced(scene: &Scene, role: &str) -> String {
-    let mut line = format!("rotate acme/app {role} --new-key {}", scene.new_key());
+    let mut line = format!("rotate acme/app {role} --new-key {}", scene.manager.new_key());
     for old in scene.keys_of(role) {
         line += &format!(" --drop-key {old}");
     }
@@ -153,7 +147,7 @@ fn rotations_of_a_team_go_on() {
 #[test]
 fn bins_are_made_divided_anew_and_given_other_keys_once_more() {
     let scene = Scene::new();
-    let key = std::cell::RefCell::new(scene.new_key());
+    let key = std::cell::RefCell::new(scene.manager.new_key());
     let count = std::cell::Cell::new(1);
     scene.survives(1, || {
         count.set(count.get() * 2);
@@ -161,7 +155,7 @@ fn bins_are_made_divided_anew_and_given_other_keys_once_more() {
         format!("delegation bins acme/app docs --count {count} --prefix docs-bin --key {key}")
     });
     scene.survives(1, || {
-        let old = key.replace(scene.new_key());
+        let old = key.replace(scene.manager.new_key());
         format!("rotate acme/app docs --bins --new-key {} --drop-key {old}", key.borrow())
     });
 }
@@ -186,7 +180,7 @@ fn a_file_of_delegations_is_applied_once() {
 #[test]
 fn two_managers_at_once_both_are_done_or_one_is_told_of_a_conflict() {
     let scene = Scene::new();
-    let keys: Vec<String> = (0..6).map(|_| scene.new_key()).collect();
+    let keys: Vec<String> = (0..6).map(|_| scene.manager.new_key()).collect();
     let twin = scene.manager.twin("twin");
     let rotate = |role: &str, key: &str| format!("rotate acme/app {role} --new-key {key}");
     for role in ["root", "targets"] {

@@ -202,13 +202,9 @@ impl Scene {
 fn a_signer_from_a_backup_goes_on_above_what_waits_in_the_slot() {
     let mut scene = Scene::new();
     let directory = scene.release.world.directory().to_owned();
-    let files = ["signer.sqlite", "signer.sqlite-wal", "signer.sqlite-shm"];
     let backup = directory.join("backup");
-    fs::create_dir(&backup).expect("a new directory");
     scene.world().signer.kill();
-    for name in files {
-        let _ = fs::copy(directory.join(name), backup.join(name));
-    }
+    World::copy_database(Program::Signer, &directory, &backup);
     scene.world().signer.restart();
     scene.publish().done();
     scene.clients_follow();
@@ -217,10 +213,7 @@ fn a_signer_from_a_backup_goes_on_above_what_waits_in_the_slot() {
     scene.world().server.aborted();
 
     scene.world().signer.kill();
-    for name in files {
-        let _ = fs::remove_file(directory.join(name));
-        let _ = fs::copy(backup.join(name), directory.join(name));
-    }
+    World::copy_database(Program::Signer, &backup, &directory);
     scene.world().server.restart();
     let [snapshot, timestamp] = scene.versions();
     scene.release.agent("operator").notary("export acme/app ../served").done();

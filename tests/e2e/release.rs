@@ -46,8 +46,7 @@ impl Release {
 fn join(world: &World, manager: &Person, role: &str, root_sha256: &str) -> Person {
     let team = world.person(role, &format!("publish --collection acme/app --role {role}"));
     team.notary(&format!("trust add acme/app --sha256 {root_sha256}")).done();
-    let key = team.notary("key generate --json").json();
-    let keyid = key["keyid"].as_str().expect("the id of the key");
+    let keyid = team.new_key();
     let request = format!("../{role}.request");
     team.notary(&format!("delegation request acme/app {role} --key {keyid} -o {request}")).done();
     let add = format!("delegation add acme/app {role} --request {request} --path {role}/*");

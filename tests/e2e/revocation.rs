@@ -11,12 +11,6 @@ use crate::release::Release;
 
 const BAD: &str = "how to be harmed";
 
-/// A new key of somebody.
-fn new_key(who: &Person) -> String {
-    let key = who.notary("key generate --json").json();
-    key["keyid"].as_str().expect("the id of the key").to_owned()
-}
-
 /// The only key of somebody.
 fn key_of(who: &Person) -> String {
     let keys = who.notary("key list --json").json();
@@ -37,7 +31,7 @@ impl Release {
     fn shared() -> Release {
         let release = Release::publish();
         let manager = &release.manager;
-        let office = new_key(manager);
+        let office = manager.new_key();
         manager.notary(&format!("rotate acme/app docs --new-key {office}")).done();
         manager.notary("witness acme/app docs --publish").done();
         release
@@ -57,7 +51,7 @@ impl Release {
     fn require(&self, content: &str) {
         let name = format!("agent-{}", self.world.http(None).get("/healthz").status);
         let agent = match self.world.directory().join(&name).exists() {
-            true => self.agent(&format!("agent-{}", new_key(&self.manager))),
+            true => self.agent(&format!("agent-{}", self.manager.new_key())),
             false => self.agent(&name),
         };
         agent.file("guide.txt", content);
@@ -140,7 +134,7 @@ fn a_role_without_another_key_is_taken_over_or_taken_out() {
         let manager = &release.manager;
         let asked = format!("revoke acme/app {stolen} --reason stolen");
         if taken_over {
-            let own = new_key(manager);
+            let own = manager.new_key();
             let asked = format!("{asked} --new-key {own}");
             let refused = manager.notary(&asked).exits(2);
             assert!(refused.contains("no version of docs stands"), "{refused}");
@@ -163,7 +157,7 @@ fn a_role_without_another_key_is_taken_over_or_taken_out() {
 fn one_of_three_keys_of_which_two_sign_is_left_out() {
     let release = Release::publish();
     let manager = &release.manager;
-    let [first, second, third] = [(); 3].map(|()| new_key(manager));
+    let [first, second, third] = [(); 3].map(|()| manager.new_key());
     let old = key_of(&release.team);
     let keys = [&first, &second, &third].map(|key| format!("--new-key {key}")).join(" ");
     let rotate = format!("rotate acme/app docs {keys} --drop-key {old} --threshold 2");
@@ -194,7 +188,7 @@ fn what_the_thief_delegated_to_goes_with_it() {
     thief.notary(&format!("trust add acme/app --sha256 {}", release.root_sha256)).done();
     thief.run(thief.shell("cp -r ../docs/trust/keys trust/keys")).done();
     let stolen = key_of(&release.team);
-    let planted = new_key(&thief);
+    let planted = thief.new_key();
     thief
         .notary(&format!("delegation request acme/app evil --key {planted} -o evil.request"))
         .done();
@@ -231,7 +225,7 @@ fn what_somebody_has_signed_again_stays_and_is_told() {
 fn with_keys(option: &str, count: usize, others: &str) -> (World, Person, Vec<String>) {
     let world = World::start();
     let manager = world.person("manager", "admin --collection acme/**");
-    let keys: Vec<String> = (0..count).map(|_| new_key(&manager)).collect();
+    let keys: Vec<String> = (0..count).map(|_| manager.new_key()).collect();
     let named: Vec<String> = keys.iter().map(|key| format!("{option} {key}")).collect();
     manager.notary(&format!("init acme/app {others} {}", named.join(" "))).done();
     manager.file("app.tgz", "the release");
@@ -268,7 +262,7 @@ fn the_only_key_of_targets_is_replaced_and_never_left_out() {
     manager.notary("add acme/app app.tgz app.tgz --publish").done();
     let refused = manager.notary(&format!("revoke acme/app {} --reason stolen", keys[0])).exits(2);
     assert!(refused.contains("targets would have no key left"), "{refused}");
-    let own = new_key(&manager);
+    let own = manager.new_key();
     revoke(&manager, &keys[0], &format!("--new-key {own} --reviewed 2"));
     manager.notary("verify acme/app app.tgz app.tgz").done();
     let targets = &served(&world, "root")["signed"]["roles"]["targets"];
@@ -291,7 +285,7 @@ fn a_stolen_root_key_goes_by_the_signatures_of_the_others() {
     // Of two keys that both must sign, none can go.
     let refused = manager.notary(&format!("revoke acme/app {} --reason stolen", keys[1])).exits(2);
     assert!(refused.contains("root would have 1 keys and ask for 2"), "{refused}");
-    let own = new_key(&manager);
+    let own = manager.new_key();
     revoke(&manager, &keys[1], &format!("--new-key {own}"));
 }
 
@@ -315,7 +309,7 @@ fn an_online_key_is_replaced_by_another_of_the_signer() {
 fn all_bins_go_back_to_what_stood_without_the_key() {
     let (world, manager, _) = with_keys("--targets-key", 1, "");
     manager.notary("add acme/app app.tgz app.tgz --publish").done();
-    let [own, stolen] = [(); 2].map(|()| new_key(&manager));
+    let [own, stolen] = [(); 2].map(|()| manager.new_key());
     let bins = "delegation bins acme/app targets --count 4 --prefix bin --succinct";
     manager.notary(&format!("{bins} --key {own}")).done();
     manager.notary(&format!("rotate acme/app targets --bins --new-key {stolen}")).done();
@@ -333,7 +327,7 @@ fn waiting(goes_on: &str) {
     let (manager, team) = (&release.manager, &release.team);
     let writer = release.world.person("writer", "publish --collection acme/app --role docs");
     writer.notary(&format!("trust add acme/app --sha256 {}", release.root_sha256)).done();
-    let own = new_key(&writer);
+    let own = writer.new_key();
     writer.notary(&format!("key export {own} --public -o ../writer.pem")).done();
     manager.notary("rotate acme/app docs --new-key ../writer.pem").done();
     writer.notary("witness acme/app docs --publish").done();
@@ -353,7 +347,7 @@ fn waiting(goes_on: &str) {
             writer.notary(&format!("proposal sign acme/app {id} --yes")).done();
         }
         _ => {
-            let home = new_key(manager);
+            let home = manager.new_key();
             let asked = format!("{asked} --new-key {home}");
             manager.notary(&asked).exits(6);
             manager.notary(&format!("proposal cancel acme/app {id} --yes")).done();

@@ -13,12 +13,6 @@ impl Release {
         self.world.http(None).get("/v2/acme/app/_trust/tuf/1.root.json").body
     }
 
-    /// A new key of the manager.
-    fn new_key(&self) -> String {
-        let key = self.manager.notary("key generate --json").json();
-        key["keyid"].as_str().expect("the id of the key").to_owned()
-    }
-
     /// The ids that the newest root lists for a role.
     fn keys_of(&self, role: &str) -> Vec<String> {
         let root = self.world.http(None).get("/v2/acme/app/_trust/tuf/root.json").json();
@@ -30,7 +24,7 @@ impl Release {
     fn rotate(&self, role: &str, options: &str) {
         let mut command = format!("rotate acme/app {role} {options}");
         if matches!(role, "root" | "targets") {
-            command += &format!(" --new-key {}", self.new_key());
+            command += &format!(" --new-key {}", self.manager.new_key());
             for old in self.keys_of(role) {
                 command += &format!(" --drop-key {old}");
             }
@@ -115,7 +109,7 @@ fn a_client_that_meets_a_compromised_key_being_replaced_fails_once() {
 #[test]
 fn the_whole_root_set_is_replaced_at_once_by_those_who_hold_both() {
     let release = Release::publish();
-    let keys: Vec<String> = (0..3).map(|_| release.new_key()).collect();
+    let keys: Vec<String> = (0..3).map(|_| release.manager.new_key()).collect();
     let old = release.keys_of("root");
     let new: Vec<String> = keys.iter().map(|key| format!("--new-key {key}")).collect();
     let swap =
@@ -132,7 +126,7 @@ fn the_whole_root_set_is_replaced_at_once_by_those_who_hold_both() {
 #[test]
 fn clients_that_refresh_all_the_time_notice_no_rotation_of_a_team_or_of_its_bins() {
     let release = Release::publish();
-    let [first, second] = [(); 2].map(|()| release.new_key());
+    let [first, second] = [(); 2].map(|()| release.manager.new_key());
     let poller = Poller::start(&release.world, "acme/app", release.root(), "docs/guide.txt");
     let old = release.team.notary("key list --json").json();
     let old = old["keys"][0]["keyid"].as_str().expect("the id of the key");
@@ -158,7 +152,7 @@ fn clients_that_refresh_all_the_time_notice_no_rotation_of_a_team_or_of_its_bins
 #[test]
 fn clients_that_refresh_all_the_time_notice_nothing_of_declared_delegations() {
     let release = Release::publish();
-    let [first, second] = [(); 2].map(|()| release.new_key());
+    let [first, second] = [(); 2].map(|()| release.manager.new_key());
     let poller = Poller::start(&release.world, "acme/app", release.root(), "docs/guide.txt");
     let team = format!("keys: [{first}, {second}]");
     let taken_over = format!("{{name: docs, paths: [\"docs/*\"], {team}, threshold: 2}}");
@@ -184,7 +178,7 @@ fn clients_that_refresh_all_the_time_notice_nothing_of_declared_delegations() {
 fn two_managers_at_once_change_delegations_and_both_are_heard() {
     let release = Release::publish();
     release.team("tools");
-    let [first, second] = [(); 2].map(|()| release.new_key());
+    let [first, second] = [(); 2].map(|()| release.manager.new_key());
     let other = release.manager.twin("other");
     let docs = format!("rotate acme/app docs --new-key {first}");
     let tools = format!("rotate acme/app tools --new-key {second}");

@@ -75,8 +75,7 @@ fn bad_input_is_refused_by_name() {
     sign("00000000 --yes").exits(5);
     sign(&id).fails(2, "--yes");
     sign(&format!("{id} --yes --role targets")).fails(2, "the proposal has no file of targets");
-    let other = carl.notary("key generate --json").json();
-    let other = other["keyid"].as_str().expect("an id");
+    let other = carl.new_key();
     sign(&format!("{id} --yes --key {other}")).fails(2, "none of the keys here may sign docs");
     let mut wrong = carl.command(&format!("proposal sign acme/app {id} --yes"));
     wrong.env("NOTARY_PASSPHRASE", "wrong");

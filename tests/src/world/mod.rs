@@ -173,7 +173,8 @@ impl World {
     /// Keeps a copy of the server's database as it is now, from a server that stands still.
     pub fn back_up(&mut self) {
         self.server.kill();
-        self.copy_database(self.directory(), &self.directory().join("backup"));
+        let (database, backup) = (self.directory(), self.directory().join("backup"));
+        World::copy_database(Program::Server, database, &backup);
         self.server.restart();
     }
 
@@ -183,17 +184,21 @@ impl World {
         self.server.kill();
         let found = |server: &Service| server.log().matches("behind the signer's memory").count();
         let before = found(&self.server);
-        self.copy_database(&self.directory().join("backup"), self.directory());
+        let (database, backup) = (self.directory(), self.directory().join("backup"));
+        World::copy_database(Program::Server, &backup, database);
         self.server.restart();
         wait_for("the server to ask its signer", || (found(&self.server) > before).then_some(()));
     }
 
-    fn copy_database(&self, from: &Path, to: &Path) {
+    /// Copies the database of a program that stands still from one directory to another, over what is
+    /// there.
+    pub fn copy_database(program: Program, from: &Path, to: &Path) {
         std::fs::create_dir_all(to).expect("the world's directory");
-        for name in ["server.sqlite", "server.sqlite-wal", "server.sqlite-shm"] {
+        let database = if program == Program::Signer { "signer.sqlite" } else { "server.sqlite" };
+        for name in ["", "-wal", "-shm"].map(|log| format!("{database}{log}")) {
             // What is not there has nothing that the database lacks.
-            let _ = std::fs::remove_file(to.join(name));
-            let _ = std::fs::copy(from.join(name), to.join(name));
+            let _ = std::fs::remove_file(to.join(&name));
+            let _ = std::fs::copy(from.join(&name), to.join(&name));
         }
     }
 

@@ -106,6 +106,16 @@ impl Person {
         self.run(self.command(arguments))
     }
 
+    /// A new key in the keyring of this person; answers its id.
+    ///
+    /// # Panics
+    /// When it is not made.
+    #[track_caller]
+    pub fn new_key(&self) -> String {
+        let key = self.notary("key generate --json").json();
+        key["keyid"].as_str().expect("an id").to_owned()
+    }
+
     /// Runs a command to its end, without a terminal.
     pub fn run(&self, mut command: Command) -> Outcome {
         let peak = self.directory.with_extension("peak");
