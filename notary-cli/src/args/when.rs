@@ -27,6 +27,11 @@ impl When {
             }
         }
     }
+
+    /// When something expires: as it is asked for, or so many seconds from now.
+    pub(crate) fn or_after(asked: Option<When>, seconds: u64, now: DateTime<Utc>) -> Expires {
+        asked.map_or_else(|| expires_after(now, seconds), |when| when.from(now))
+    }
 }
 
 impl FromStr for When {

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::args::DeleteArgs;
 use crate::exit::{Failure, Outcome};
-use crate::output::one_line;
+use crate::output::{one_line, time};
 use crate::session::Session;
 
 /// Runs `notary collections`.
@@ -16,7 +16,7 @@ pub(crate) async fn list(session: &Session) -> Result<Outcome, Failure> {
     let collections = session.server()?.collections().await?;
     let mut text = String::new();
     for collection in &collections {
-        let changed = collection.changed_at.format("%Y-%m-%dT%H:%M:%SZ");
+        let changed = time(collection.changed_at);
         writeln!(
             text,
             "{} root {}, snapshot {}, changed {changed}",

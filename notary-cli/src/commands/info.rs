@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::args::InfoArgs;
 use crate::exit::{Failure, Outcome};
-use crate::output::{joined, one_line};
+use crate::output::{joined, one_line, time};
 use crate::session::Session;
 
 /// Runs `notary info`.
@@ -58,7 +58,7 @@ struct Due {
 impl Due {
     fn line(&self, gun: &Gun) -> String {
         let what = if self.expired { "EXPIRED at" } else { "expires" };
-        let when = self.expires.format("%Y-%m-%dT%H:%M:%SZ");
+        let when = time(self.expires);
         format!("{gun}: {} {what} {when}; {}\n", self.name, self.next)
     }
 }
@@ -94,7 +94,7 @@ fn text(info: &CollectionInfo) -> String {
         let file = match &role.file {
             Some(file) => {
                 let expired = if file.expired { "EXPIRED at" } else { "expires" };
-                format!("{}, {expired} {}", file.version, file.expires.format("%Y-%m-%dT%H:%M:%SZ"))
+                format!("{}, {expired} {}", file.version, time(file.expires))
             }
             None => "not published yet".to_owned(),
         };
@@ -134,8 +134,8 @@ fn bins_text(bins: &BinsInfo) -> String {
     let BinsInfo { name_prefix, count, delegated_by, threshold, .. } = bins;
     let name_prefix = one_line(name_prefix);
     let first = match (bins.expires, bins.expired) {
-        (Some(at), true) => format!("the first EXPIRED at {}", at.format("%Y-%m-%dT%H:%M:%SZ")),
-        (Some(at), false) => format!("the first expires {}", at.format("%Y-%m-%dT%H:%M:%SZ")),
+        (Some(at), true) => format!("the first EXPIRED at {}", time(at)),
+        (Some(at), false) => format!("the first expires {}", time(at)),
         (None, _) => "not published yet".to_owned(),
     };
     let of = bins.keyids.len();

@@ -14,12 +14,12 @@ use notary_schema::draft::Draft;
 use notary_schema::envelope::{Envelope, Unsigned};
 use notary_schema::key::Key;
 use notary_schema::name::{Gun, KeyId, RoleName, Version};
-use notary_schema::online::{Lifetimes, OnlineRole, expires_after};
+use notary_schema::online::{Lifetimes, OnlineRole};
 use notary_schema::role::{Expires, RoleKeys, Root, TopLevelRoles};
 use notary_schema::wire::OnlineKey;
 use notary_signer::keys::Algorithm;
 
-use crate::args::InitArgs;
+use crate::args::{InitArgs, When};
 use crate::exit::{Failure, Outcome};
 use crate::keyring::{KeyEntry, Keyring, Purpose};
 use crate::publishing::in_flight::InFlight;
@@ -263,8 +263,7 @@ fn sign(
     now: DateTime<Utc>,
 ) -> Result<InFlight, Failure> {
     let lifetimes = Lifetimes::default();
-    let expires =
-        |seconds| args.expires.map_or_else(|| expires_after(now, seconds), |when| when.from(now));
+    let expires = |seconds| When::or_after(args.expires, seconds, now);
     let root = Unsigned::of(&first_root(keys, args, expires(lifetimes.root_seconds))?);
     let targets = Draft::first_targets(expires(lifetimes.targets_seconds)).finish();
     let sign = |document: &Unsigned, purpose, holders: &Holders| {

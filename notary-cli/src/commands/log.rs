@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::args::LogArgs;
 use crate::exit::{Failure, Outcome};
-use crate::output::one_line;
+use crate::output::{one_line, time};
 use crate::session::Session;
 
 /// How long `--follow` waits before it asks again.
@@ -84,7 +84,7 @@ fn line(event: &Event) -> String {
         EventKind::Revoke => "revoke",
         EventKind::Unrevoke => "unrevoke",
     };
-    let mut line = format!("{} {} {kind}", event.seq, event.at.format("%Y-%m-%dT%H:%M:%SZ"));
+    let mut line = format!("{} {} {kind}", event.seq, time(event.at));
     let roles: Vec<_> =
         event.roles.iter().map(|file| format!("{} {}", file.name, file.version)).collect();
     if !roles.is_empty() {

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::args::{TokenCommand, TokenCreateArgs};
 use crate::exit::{Failure, Outcome};
-use crate::output::one_line;
+use crate::output::{one_line, time};
 use crate::session::Session;
 
 /// Runs `notary token …`.
@@ -67,7 +67,7 @@ fn line(token: &TokenInfo) -> String {
     ];
     for (what, date) in dates {
         if let Some(date) = date {
-            line += &format!(", {what} {}", date.format("%Y-%m-%dT%H:%M:%SZ"));
+            line += &format!(", {what} {}", time(date));
         }
     }
     line + "\n"

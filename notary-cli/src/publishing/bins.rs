@@ -18,6 +18,7 @@ use super::Publisher;
 use super::delivery::{Delivered, Outgoing, Sent};
 use super::reading::{self, Reading};
 use super::wanted::Wanted;
+use crate::args::When;
 use crate::exit::Failure;
 use crate::keyring::{KeyEntry, KeyringError, Purpose, listed};
 use crate::remote::Exempt;
@@ -86,8 +87,7 @@ impl Publisher<'_> {
         }
         require_divisible(role, delegations, present.as_ref(), &division)?;
         let signers = self.bin_signers(view, &known, present.as_ref(), &division)?;
-        let usual = || notary_schema::online::expires_after(now, lifetimes.targets_seconds);
-        let expires = self.expires.map_or_else(usual, |when| when.from(now));
+        let expires = When::or_after(self.expires, lifetimes.targets_seconds, now);
         let ground = Ground { view, role: &known, present: present.as_ref(), expires };
         let mut draft = DividedRole::new(&ground, &division, &signers)?;
         let (moved, kept) = (draft.moved, std::mem::take(&mut draft.kept));

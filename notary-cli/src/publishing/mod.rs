@@ -209,8 +209,7 @@ impl<'a> Publisher<'a> {
         staged: &Staged,
         now: DateTime<Utc>,
     ) -> Result<Plan, Failure> {
-        let usual = || notary_schema::online::expires_after(now, reading.lifetimes.targets_seconds);
-        let expires = self.expires.map_or_else(usual, |when| when.from(now));
+        let expires = When::or_after(self.expires, reading.lifetimes.targets_seconds, now);
         let plan = plan::plan(&reading.view, staged, expires)?;
         plan.require_room()?;
         Ok(plan)

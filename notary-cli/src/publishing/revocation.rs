@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use notary_schema::envelope::{Envelope, Unsigned};
 use notary_schema::name::{RoleName, Version};
-use notary_schema::online::{OnlineRole, expires_after};
+use notary_schema::online::OnlineRole;
 use notary_schema::revocation::{
     Choices, Content, Dates, History, Open, Plan, Present, Problem, Revoked, Signers, plan,
 };
@@ -22,6 +22,7 @@ use notary_schema::wire::Proposal;
 use super::Publisher;
 use super::delivery::{Delivered, Outgoing, Sent};
 use super::reading::Reading;
+use crate::args::When;
 use crate::exit::Failure;
 use crate::keyring::{Purpose, listed};
 use crate::view::View;
@@ -110,8 +111,7 @@ impl Publisher<'_> {
     ) -> Result<Plan, Failure> {
         loop {
             let now = self.session.now();
-            let usual = |seconds| expires_after(now, seconds);
-            let date = |seconds| self.expires.map_or_else(|| usual(seconds), |when| when.from(now));
+            let date = |seconds| When::or_after(self.expires, seconds, now);
             let lifetimes = &collected.reading.lifetimes;
             let dates = Dates {
                 root: date(lifetimes.root_seconds),

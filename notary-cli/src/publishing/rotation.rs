@@ -11,7 +11,6 @@ use chrono::{DateTime, Utc};
 use notary_schema::draft::Draft;
 use notary_schema::envelope::{Envelope, Unsigned};
 use notary_schema::name::{KeyId, RoleName};
-use notary_schema::online::expires_after;
 use notary_schema::role::{Authority, Root, Targets};
 use notary_schema::threshold;
 use notary_schema::wire::Proposal;
@@ -22,6 +21,7 @@ use super::reading::{self, Reading};
 use super::signers::Rotation;
 use super::wanted::Wanted;
 use super::{Publisher, Tries};
+use crate::args::When;
 use crate::exit::Failure;
 use crate::keyring::{Purpose, listed};
 
@@ -105,8 +105,7 @@ impl Publisher<'_> {
         if *authority.role == signers {
             return Ok(None);
         }
-        let usual = || expires_after(now, reading.lifetimes.root_seconds);
-        let expires = self.expires.map_or_else(usual, |when| when.from(now));
+        let expires = When::or_after(self.expires, reading.lifetimes.root_seconds, now);
         let mut draft = Draft::next(before, expires)?;
         draft.set_signers(&rotation.role, &signers, &rotation.new);
         Ok(Some(draft.finish()))
@@ -129,8 +128,7 @@ impl Publisher<'_> {
         let wanted = if rotation.compromised { &roots[1..] } else { &roots[..] };
         let mut next = Outgoing { why: why(rotation), ..Outgoing::default() };
         if !is_trusted(targets, wanted) {
-            let usual = || expires_after(now, reading.lifetimes.targets_seconds);
-            let expires = self.expires.map_or_else(usual, |when| when.from(now));
+            let expires = When::or_after(self.expires, reading.lifetimes.targets_seconds, now);
             let document = Draft::next(targets.as_ref(), expires)?.finish();
             self.sign_for(&document, &RoleName::TARGETS, wanted, &mut next)?;
         }

@@ -9,7 +9,7 @@ use notary_schema::envelope::Envelope;
 use notary_schema::json;
 use notary_schema::key::Key;
 use notary_schema::name::{Gun, RoleName, Version};
-use notary_schema::online::{Lifetimes, expires_after};
+use notary_schema::online::Lifetimes;
 use notary_schema::role::{Authority, RoleKeys, Targets};
 use notary_schema::threshold;
 use notary_schema::wire::DelegationRequest;
@@ -18,7 +18,7 @@ use serde_json::json;
 use super::history;
 
 use crate::agent;
-use crate::args::DelegationRequestArgs;
+use crate::args::{DelegationRequestArgs, When};
 use crate::exit::{Failure, Outcome};
 use crate::keyring::Purpose;
 use crate::publishing::wanted::Wanted;
@@ -37,8 +37,7 @@ pub(super) async fn request(
     let keyring = session.keyring()?;
     let resolve = |key: &String| keyring.resolve(key, Purpose::Delegation);
     let entries = args.key.iter().map(resolve).collect::<Result<Vec<_>, _>>()?;
-    let usual = || expires_after(now, Lifetimes::default().targets_seconds);
-    let expires = args.expires.map_or_else(usual, |when| when.from(now));
+    let expires = When::or_after(args.expires, Lifetimes::default().targets_seconds, now);
     let draft = match args.from_history {
         true => {
             let (_, _lock) = session.locked(gun).await?;

@@ -14,9 +14,8 @@ use serde_json::json;
 
 use crate::args::{OneProposalArgs, ProposalCommand};
 use crate::exit::{Failure, Outcome};
-use crate::output::one_line;
+use crate::output::{one_line, time};
 use crate::session::Session;
-use progress::time;
 
 /// Runs `notary proposal …`.
 pub(crate) async fn run(session: &Session, command: ProposalCommand) -> Result<Outcome, Failure> {

@@ -2,14 +2,13 @@
 
 use std::fmt::Write;
 
-use chrono::{DateTime, Utc};
 use notary_schema::name::Gun;
 use notary_schema::publish::Purpose;
 use notary_schema::wire::{Proposal, ProposalDemand, ProposalSummary};
 use serde_json::json;
 
 use crate::exit::{Failure, Outcome};
-use crate::output::{joined, one_line};
+use crate::output::{joined, one_line, time};
 use crate::session::Session;
 
 /// Shows a proposal that was made just now.
@@ -67,9 +66,4 @@ pub(crate) fn signers(demands: &[ProposalDemand]) -> String {
         }
     }
     text
-}
-
-/// A time for people.
-pub(crate) fn time(at: DateTime<Utc>) -> String {
-    at.format("%Y-%m-%dT%H:%M:%SZ").to_string()
 }

@@ -6,12 +6,12 @@ use notary_schema::name::Gun;
 use notary_schema::wire::{Proposal, ProposalState};
 use serde_json::{Value, json};
 
-use super::progress::{signers, time};
+use super::progress::signers;
 use super::word;
 use crate::args::ProposalArgs;
 use crate::changes::Change;
 use crate::exit::{Failure, Outcome};
-use crate::output::{joined, one_line};
+use crate::output::{joined, one_line, time};
 use crate::proposed::{Judged, ground};
 use crate::session::Session;
 

@@ -17,10 +17,9 @@ use notary_schema::threshold::RevokedKeys;
 use notary_schema::wire::{NewRevocation, Revocation};
 use serde_json::json;
 
-use super::proposal::progress;
 use crate::args::{OfRole, RevokeArgs};
 use crate::exit::{Failure, Outcome};
-use crate::output::one_line;
+use crate::output::{one_line, time};
 use crate::publishing::revocation::{Became, Collected, Wish};
 use crate::publishing::{Publisher, Tries};
 use crate::session::Session;
@@ -99,7 +98,7 @@ async fn revoke(
             None => one.keyid.as_str().starts_with(id.as_str()),
         };
         if let Some(there) = known.iter().find(is_it) {
-            let (keyid, since) = (&there.keyid, progress::time(there.at));
+            let (keyid, since) = (&there.keyid, time(there.at));
             session.output.message(format_args!("{keyid} is revoked since {since}"));
             revocations.push(there.clone());
             continue;
@@ -237,7 +236,7 @@ async fn list(session: &Session, gun: &Gun) -> Result<Outcome, Failure> {
             [] => String::new(),
             roles => format!(", still listed in {}", roles.join(", ")),
         };
-        one_line(&format!("{keyid} {} {reason}{still}", progress::time(*at))) + "\n"
+        one_line(&format!("{keyid} {} {reason}{still}", time(*at))) + "\n"
     };
     let text: String = match &revoked[..] {
         [] => "no key is revoked\n".into(),
