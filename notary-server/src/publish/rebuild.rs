@@ -118,8 +118,8 @@ struct Known {
 }
 
 impl Known {
-    /// Takes the new snapshot out of a plan where the one before it, or the one that is served, has
-    /// been signed and can still be used.
+    /// Plans no other snapshot where one is signed that can still be used: that of the plan before, or
+    /// the one that is served.
     fn spare_snapshot(&self, prepared: &Prepared, next: &mut Plan, now: DateTime<Utc>) {
         let head = self.head.as_ref();
         let root = next_root(head, &self.files);
