@@ -149,6 +149,7 @@ diesel::table! {
         version -> BigInt,
         signed -> Binary,
         signed_sha256 -> Text,
+        is_published -> Bool,
     }
 }
 
@@ -347,6 +348,7 @@ pub(super) struct ProposalFileRow {
     pub(super) version: i64,
     pub(super) signed: Vec<u8>,
     pub(super) signed_sha256: String,
+    pub(super) is_published: bool,
 }
 
 #[derive(Queryable, Selectable, Insertable)]

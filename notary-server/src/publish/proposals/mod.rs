@@ -91,6 +91,7 @@ impl Publisher {
             compromised,
             files,
             most: self.limits.proposals,
+            head: live.head.clone(),
         };
         match self.store.propose(live.collection.id, new, now).await? {
             Proposed::As(id) => self.tell(&live, &id, now).await,
@@ -117,10 +118,12 @@ impl Publisher {
             let Some(live) = self.ground(gun).await?.live else {
                 return Err(ServiceError::UnknownCollection(gun.clone()));
             };
-            let (proposal, files) = self.find_proposal(&live, id).await?;
+            let (proposal, mut files) = self.find_proposal(&live, id).await?;
             let file = files.iter().find(|file| file.named.role == role);
             let file = file.ok_or_else(|| ProposalRefusal::NotProposed(role.clone()))?;
-            let new = new_signatures(file, &signatures)?;
+            let mut new = new_signatures(file, &signatures)?;
+            let is_published = file.named.is_published;
+            files.retain(|file| !file.named.is_published);
             match state_of(&proposal, &live.head, now) {
                 ProposalState::Open => {}
                 state @ ProposalState::Published if new.is_empty() => {
@@ -128,11 +131,15 @@ impl Publisher {
                 }
                 state => return Err(ServiceError::ProposalClosed { id: id.to_owned(), state }),
             }
+            if is_published {
+                // It has all that it needed; what is left of the proposal goes on.
+                new.clear();
+            }
             let (head, named, signed) = (live.head.clone(), named_of(&proposal), role.clone());
             let (core_of_task, added) = (core.clone(), new.clone());
             let judged = blocking(move || {
                 let _core = core_of_task;
-                let before = demands(Some(&head), &batch_of(&files, &named)?);
+                let before = demands(Some(&head), &batch_of(files.iter(), &named)?);
                 let after = with_signatures(&head, files.clone(), &named, &signed, added)?;
                 Ok::<_, ServiceError>((files, named, is_met(&before), after))
             });
@@ -257,7 +264,12 @@ fn file_of<T: Role>(
         Some(ProposedSignature { keyid, bytes, at: now, by: by.to_owned() })
     };
     ProposedFile {
-        named: ProposedVersion { role: role.clone(), version: file.version(), signed_sha256 },
+        named: ProposedVersion {
+            role: role.clone(),
+            version: file.version(),
+            signed_sha256,
+            is_published: false,
+        },
         signed: file.signed_text().to_vec(),
         signatures: file.signatures().iter().filter_map(given).collect(),
     }
@@ -268,7 +280,15 @@ fn named_of(proposal: &Proposal) -> Named {
     Named { pending, orphan, compromised, ..Named::default() }
 }
 
-fn batch_of(files: &[ProposedFile], named: &Named) -> Result<Batch, ServiceError> {
+/// The files that are still to be published.
+fn unpublished(files: &[ProposedFile]) -> impl Iterator<Item = &ProposedFile> {
+    files.iter().filter(|file| !file.named.is_published)
+}
+
+fn batch_of<'a>(
+    files: impl Iterator<Item = &'a ProposedFile>,
+    named: &Named,
+) -> Result<Batch, ServiceError> {
     let mut batch = named.batch();
     for file in files {
         batch.add(file.named.role.clone(), file.bytes().into())?;
@@ -313,7 +333,7 @@ fn with_signatures(
     for file in files.iter_mut().filter(|file| file.named.role == *role) {
         file.signatures.extend(new.iter().cloned());
     }
-    let demands = demands(Some(head), &batch_of(&files, named)?);
+    let demands = demands(Some(head), &batch_of(files.iter(), named)?);
     keyids.iter().try_for_each(|keyid| check_signature(&demands, role, keyid))?;
     Ok(demands)
 }

@@ -1,12 +1,11 @@
 //! What is told of proposals.
 
 use chrono::{DateTime, Utc};
-use notary_schema::publish::proposal::is_overtaken;
 use notary_schema::publish::{Demand, Head, demands};
 use notary_schema::wire;
 use notary_schema::wire::ProposalState;
 
-use super::{batch_of, named_of};
+use super::{batch_of, named_of, unpublished};
 use crate::error::ServiceError;
 use crate::panics::blocking;
 use crate::publish::Publisher;
@@ -39,7 +38,9 @@ impl Publisher {
         let named = named_of(&proposal);
         let shown = blocking(move || {
             let demands = match state {
-                ProposalState::Open => demands(Some(&head), &batch_of(&files, &named)?),
+                ProposalState::Open => {
+                    demands(Some(&head), &batch_of(unpublished(&files), &named)?)
+                }
                 _ => Vec::new(),
             };
             Ok::<_, ServiceError>(wire::Proposal {
@@ -73,8 +74,7 @@ impl Publisher {
 
 /// What became of a proposal, as things are now.
 pub(super) fn state_of(proposal: &Proposal, head: &Head, now: DateTime<Utc>) -> ProposalState {
-    let is_behind =
-        |named: &ProposedVersion| is_overtaken(head.version(&named.role), named.version);
+    let is_behind = |named: &ProposedVersion| named.is_overtaken(head.version(&named.role));
     match proposal.closed {
         Some(Closed::Published(_)) => ProposalState::Published,
         Some(Closed::Cancelled(_)) => ProposalState::Cancelled,
@@ -105,7 +105,7 @@ fn summary(proposal: &Proposal, state: ProposalState) -> wire::ProposalSummary {
 }
 
 fn wire_file(file: &ProposedFile) -> Result<wire::ProposedFile, ServiceError> {
-    let ProposedVersion { role, version, signed_sha256 } = file.named.clone();
+    let ProposedVersion { role, version, signed_sha256, .. } = file.named.clone();
     let text = String::from_utf8(file.bytes());
     let given = |signature: &ProposedSignature| wire::GivenSignature {
         keyid: signature.keyid.clone(),

@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use diesel::connection::Connection as _;
 use diesel::prelude::*;
 use notary_schema::name::{KeyId, RoleName};
-use notary_schema::publish::proposal::is_overtaken;
+use notary_schema::publish::Head;
 
 use super::dialect::Connection;
 use super::queries::{column, number, role, time, version};
@@ -23,6 +23,9 @@ use super::{CollectionId, RoleFile, StoreResult};
 pub use types::{
     Closed, NewProposal, Proposal, Proposed, ProposedFile, ProposedSignature, ProposedVersion,
 };
+
+/// Role, version, hash of a file, and whether it is published.
+type NamedRow = (String, i64, String, bool);
 
 /// The proposals of a collection after an id, by id.
 pub(super) fn list(
@@ -87,7 +90,7 @@ pub(super) fn files_of(connection: &mut Connection, id: &str) -> StoreResult<Vec
     let file = |row: ProposalFileRow| {
         Ok(ProposedFile {
             signatures: signatures.remove(&row.role).unwrap_or_default(),
-            named: named(&row.role, row.version, row.signed_sha256)?,
+            named: named((&row.role, row.version, row.signed_sha256, row.is_published))?,
             signed: row.signed,
         })
     };
@@ -104,7 +107,7 @@ pub(super) fn create(
     let all = list(connection, collection, "", u32::MAX)?;
     let (mut open, mut ended) = (Vec::new(), Vec::new());
     for proposal in all {
-        match is_open(connection, collection, &proposal, now)? {
+        match is_open(connection, collection, &proposal, &new.head, now)? {
             true => open.push(proposal),
             false => ended.push(proposal.id),
         }
@@ -161,6 +164,7 @@ fn is_open(
     connection: &mut Connection,
     collection: CollectionId,
     proposal: &Proposal,
+    head: &Head,
     now: DateTime<Utc>,
 ) -> StoreResult<bool> {
     if proposal.closed.is_some() || proposal.lapses_at <= now {
@@ -172,7 +176,8 @@ fn is_open(
             .select(current_files::version)
             .first(connection)
             .optional()?;
-        if is_overtaken(current.map(version).transpose()?, named.version) {
+        let current = current.map(version).transpose()?.max(head.version(&named.role));
+        if named.is_overtaken(current) {
             return Ok(false);
         }
     }
@@ -208,6 +213,7 @@ fn insert(
             version: number(file.named.version.get()),
             signed: file.signed,
             signed_sha256: file.named.signed_sha256,
+            is_published: false,
         };
         diesel::insert_into(proposal_files::table).values(row).execute(connection)?;
         insert_signatures(connection, &new.id, &file.named.role, file.signatures)?;
@@ -287,8 +293,8 @@ fn close(
     Ok(diesel::update(row).set(change).execute(connection)?)
 }
 
-/// Part of a commit: the proposals whose files all are in it are published, however they came. One
-/// that was cancelled when its release was on the way already is published all the same.
+/// Part of a commit: files of proposals that are in it are published, however they came. A proposal is
+/// when all its files are; one that was cancelled while its release was on the way is, all the same.
 pub(super) fn close_published(
     connection: &mut Connection,
     collection: CollectionId,
@@ -298,30 +304,34 @@ pub(super) fn close_published(
     if committed.is_empty() {
         return Ok(());
     }
-    let columns = (proposal_files::role, proposal_files::version, proposal_files::signed_sha256);
-    let rows: Vec<(String, String, (String, i64, String))> = proposal_files::table
+    let columns = (
+        proposal_files::role,
+        proposal_files::version,
+        proposal_files::signed_sha256,
+        proposal_files::is_published,
+    );
+    let rows: Vec<(String, String, NamedRow)> = proposal_files::table
         .inner_join(proposals::table)
         .filter(proposals::collection_id.eq(collection.0))
         .filter(proposals::state.ne("published"))
         .select((proposals::id, proposals::state, columns))
         .load(connection)?;
-    let mut unpublished: BTreeMap<(String, String), Vec<_>> = BTreeMap::new();
-    for (id, state, file) in rows {
-        unpublished.entry((id, state)).or_default().push(file);
-    }
-    if unpublished.is_empty() {
-        return Ok(());
-    }
     let name = |file: &RoleFile| (file.role().to_string(), number(file.version().get()));
     let committed: BTreeMap<_, _> = committed.iter().map(|file| (name(file), file)).collect();
-    for ((id, before), files) in unpublished {
-        let is_committed = |(role, version, sha256): (String, i64, String)| {
-            let file = committed.get(&(role, version));
-            file.is_some_and(|file| file.signed_sha256() == sha256)
-        };
-        if files.into_iter().all(is_committed) {
-            close(connection, &id, &before, ("published", now))?;
+    let mut is_whole: BTreeMap<(String, String), bool> = BTreeMap::new();
+    for (id, state, (role, version, sha256, was_published)) in rows {
+        let name = (role, version);
+        let file = committed.get(&name);
+        let is_committed = file.is_some_and(|file| file.signed_sha256() == sha256);
+        if is_committed {
+            diesel::update(proposal_files::table.find((&id, &name.0)))
+                .set(proposal_files::is_published.eq(true))
+                .execute(connection)?;
         }
+        *is_whole.entry((id, state)).or_insert(true) &= was_published || is_committed;
+    }
+    for ((id, before), _) in is_whole.into_iter().filter(|(_, is_whole)| *is_whole) {
+        close(connection, &id, &before, ("published", now))?;
     }
     Ok(())
 }
@@ -333,13 +343,19 @@ fn proposal_of(connection: &mut Connection, row: ProposalRow) -> StoreResult<Pro
         ("cancelled", Some(at)) => Some(Closed::Cancelled(time(at)?)),
         (state, _) => return column("a proposal", Err(format!("{state:?} and its date"))),
     };
-    let columns = (proposal_files::role, proposal_files::version, proposal_files::signed_sha256);
-    let files: Vec<(String, i64, String)> = proposal_files::table
+    let files: Vec<NamedRow> = proposal_files::table
         .filter(proposal_files::proposal_id.eq(&row.id))
         .order(proposal_files::role.asc())
-        .select(columns)
+        .select((
+            proposal_files::role,
+            proposal_files::version,
+            proposal_files::signed_sha256,
+            proposal_files::is_published,
+        ))
         .load(connection)?;
-    let versions = files.into_iter().map(|(role, version, sha256)| named(&role, version, sha256));
+    let versions = files.iter().map(|(role, version, sha256, is_published)| {
+        named((role, *version, sha256.clone(), *is_published))
+    });
     let names = |text: &str| column("roles", serde_json::from_str(text));
     Ok(Proposal {
         versions: versions.collect::<StoreResult<_>>()?,
@@ -356,6 +372,13 @@ fn proposal_of(connection: &mut Connection, row: ProposalRow) -> StoreResult<Pro
     })
 }
 
-fn named(name: &str, number: i64, signed_sha256: String) -> StoreResult<ProposedVersion> {
-    Ok(ProposedVersion { role: role(name)?, version: version(number)?, signed_sha256 })
+fn named(
+    (name, number, signed_sha256, is_published): (&str, i64, String, bool),
+) -> StoreResult<ProposedVersion> {
+    Ok(ProposedVersion {
+        role: role(name)?,
+        version: version(number)?,
+        signed_sha256,
+        is_published,
+    })
 }

@@ -1,10 +1,13 @@
 //! What proposals are in the store.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use notary_schema::envelope::assemble;
 use notary_schema::name::{KeyId, RoleName, Version};
+use notary_schema::publish::Head;
+use notary_schema::publish::proposal::is_overtaken;
 
 /// A proposal without its files.
 #[derive(Debug, Clone)]
@@ -50,6 +53,15 @@ pub struct ProposedVersion {
     pub version: Version,
     /// SHA-256 of the bytes to sign.
     pub signed_sha256: String,
+    /// Whether it is stored, while others of its proposal may not be yet.
+    pub is_published: bool,
+}
+
+impl ProposedVersion {
+    /// Whether something else is published in its place, or after it: it never will be.
+    pub fn is_overtaken(&self, current: Option<Version>) -> bool {
+        !self.is_published && is_overtaken(current, self.version)
+    }
 }
 
 /// A file of a proposal.
@@ -107,6 +119,8 @@ pub struct NewProposal {
     pub files: Vec<ProposedFile>,
     /// Most open proposals of one collection.
     pub most: u64,
+    /// What is current, and what was lost in a restore: the version after either is the next.
+    pub head: Arc<Head>,
 }
 
 /// What became of asking for a proposal.

@@ -105,7 +105,7 @@ async fn a_proposal_tells_what_to_sign_who_has_and_who_is_missing() {
 }
 
 #[actix_web::test]
-async fn several_files_are_one_proposal_and_one_commit() {
+async fn a_targets_that_goes_before_its_root_is_of_one_proposal_with_it() {
     let mut world = World::start().await;
     let ceremony = Ceremony::start(&mut world).await;
     let (old, new) = (&ceremony.repo.targets_key, TestKey::draw());
@@ -129,6 +129,32 @@ async fn several_files_are_one_proposal_and_one_commit() {
         let answer = send_signature(&world, &world.admin, &id, role, key.sign(&message)).await;
         assert_eq!(outcome(&answer), (expected.0, expected.1.into(), expected.2), "{role}");
     }
+    assert_eq!(show(&world, &id).await["state"], "published");
+    world.read(&ceremony.repo.gun, Some("a.txt")).await;
+    world.end().await;
+}
+
+#[actix_web::test]
+async fn what_is_left_of_a_proposal_goes_on_when_a_file_of_it_is_published() {
+    let mut world = World::start_with(|config| config.cache.max_age_seconds = 0).await;
+    let ceremony = Ceremony::start(&mut world).await;
+    let (old, new) = (&ceremony.repo.targets_key, TestKey::draw());
+    let [a, b, _] = &ceremony.holders;
+    let parts = [ceremony.root_for(3, &new, &[a]), ceremony.targets(3, &[old, &new])];
+    let id = propose(&world, &parts).await;
+    // As after a crash between targets and root, which the server publishes one after the other.
+    let targets = show(&world, &id).await["files"][1]["file"].as_str().unwrap().to_owned();
+    let answer = world.publish(&ceremony.repo, &[("targets".into(), targets.into())]).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let shown = show(&world, &id).await;
+    assert_eq!(shown["state"], "open", "{shown}");
+    let late = message(&world, &id, "targets").await;
+    let late = send_signature(&world, &world.admin, &id, "targets", new.sign(&late)).await;
+    assert_eq!(outcome(&late), (200, "open".into(), false), "it has all that it needed");
+    let root = message(&world, &id, "root").await;
+    let last = send_signature(&world, &world.admin, &id, "root", b.sign(&root)).await;
+    assert_eq!(outcome(&last), (200, "published".into(), true), "{last:?}");
+    assert_eq!(show(&world, &id).await["state"], "published");
     world.read(&ceremony.repo.gun, Some("a.txt")).await;
     world.end().await;
 }

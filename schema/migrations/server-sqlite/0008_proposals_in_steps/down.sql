@@ -1,0 +1,1 @@
+ALTER TABLE proposal_files DROP COLUMN is_published;
