@@ -9,6 +9,7 @@ pub(crate) mod first;
 pub(crate) mod ground;
 pub(crate) mod rebase;
 pub(crate) mod signing;
+pub(crate) mod text;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use notary_schema::envelope::Envelope;
 use notary_schema::key::{Key, sha256_hex};
 use notary_schema::name::{KeyId, RoleName, Version};
 use notary_schema::publish::proposal::is_overtaken;
-use notary_schema::publish::{Batch, Demand, Head, Rules, check_unsigned, demands};
+use notary_schema::publish::{Batch, Demand, Head, Limits, Rules, check_unsigned, demands};
 use notary_schema::role::{Expires, Role, Root, Targets};
 use notary_schema::wire::{Proposal, ProposalDemand};
 use serde::Serialize;
@@ -72,7 +73,8 @@ impl Proposed {
     /// Reads the files of a proposal.
     ///
     /// # Errors
-    /// A file that is not metadata of its role.
+    /// A file that is not metadata of its role; a key that does not stand under its own hash, so that what
+    /// is shown of it would be the id of another key.
     pub(crate) fn read(proposal: Proposal) -> Result<Proposed, Failure> {
         let files: Vec<(RoleName, Arc<[u8]>)> = proposal
             .files
@@ -84,7 +86,9 @@ impl Proposed {
             orphan: proposal.orphan.iter().cloned().collect(),
             compromised: proposal.compromised.iter().cloned().collect(),
         };
-        Ok(Proposed { batch: batch(&files, &exempt)?, proposal })
+        let batch = batch(&files, &exempt)?;
+        batch.check_key_ids(&Limits::default())?;
+        Ok(Proposed { batch, proposal })
     }
 
     /// Its files as one publish.
@@ -120,7 +124,7 @@ impl Proposed {
         let rules = Rules { offline_max_seconds: ANY_LIFE_SECONDS, ..rules(&lifetimes, batch) };
         check_unsigned(head.as_ref(), batch, &rules, now)?;
         let demands = demands(head.as_ref(), batch);
-        Ok(Judged { files: self.files(view), demands, proposed: self, view })
+        Ok(Judged { files: files(batch, view), demands, proposed: self, view })
     }
 
     fn refuse_other_versions(&self, head: &Head) -> Result<(), Failure> {
@@ -136,17 +140,17 @@ impl Proposed {
             }
         }
     }
+}
 
-    fn files(&self, view: Option<&View>) -> Vec<File> {
-        let before = || view.map_or_else(|| json!({}), |view| view.trusted().root().document());
-        let root = self.batch.root().map(|new| file(&RoleName::ROOT, new, before()));
-        let targets =
-            self.batch.targets_parts().map(|(role, new): (_, &Arc<Envelope<Targets>>)| {
-                let old = view.and_then(|view| view.file(role));
-                file(role, new, old.map_or_else(|| json!({}), |old| old.document()))
-            });
-        root.into_iter().chain(targets).collect()
-    }
+/// What files change in those that are trusted.
+pub(crate) fn files(batch: &Batch, view: Option<&View>) -> Vec<File> {
+    let before = || view.map_or_else(|| json!({}), |view| view.trusted().root().document());
+    let root = batch.root().map(|new| file(&RoleName::ROOT, new, before()));
+    let targets = batch.targets_parts().map(|(role, new): (_, &Arc<Envelope<Targets>>)| {
+        let old = view.and_then(|view| view.file(role));
+        file(role, new, old.map_or_else(|| json!({}), |old| old.document()))
+    });
+    root.into_iter().chain(targets).collect()
 }
 
 impl Judged<'_> {

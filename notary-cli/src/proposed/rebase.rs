@@ -84,9 +84,13 @@ impl Proposed {
             some.keyids.iter().filter(|id| !other.keyids.contains(id)).cloned().collect()
         };
         let added = without(&after, &before);
+        let key = |id| {
+            let unknown = || Failure::Refused(format!("its root names the key {id} and lacks it"));
+            new.keys.get(id).cloned().ok_or_else(unknown)
+        };
         Ok(Rotation {
             bins: false,
-            new: added.iter().filter_map(|id| new.keys.get(id).cloned()).collect(),
+            new: added.iter().map(key).collect::<Result<_, _>>()?,
             dropped: without(&before, &after).iter().map(KeyId::to_string).collect(),
             threshold: (after.threshold != before.threshold).then_some(after.threshold.get()),
             compromised: self.batch.compromised.contains(&role),

@@ -93,3 +93,44 @@ fn a_file_that_is_no_metadata_is_refused() {
     wrong.files[0].file = "{}".into();
     assert!(Proposed::read(wrong).is_err());
 }
+
+/// A delegation of german to the key of docs, under the id of the key of team.
+fn misnamed(collection: &Collection) -> Unsigned {
+    let (honest, other) = (collection.key("team"), collection.key("docs"));
+    let unsigned = listing(2, "docs/de2", 30).with_signatures(&[]);
+    let mut document = Envelope::<Targets>::parse(unsigned).unwrap().document();
+    document["delegations"] = json!({
+        "keys": { honest.keyid.as_str(): other.key },
+        "roles": [{
+            "name": "sub", "keyids": [honest.keyid], "threshold": 1, "terminating": false,
+            "paths": ["docs/de/sub/*"],
+        }],
+    });
+    Unsigned::new(&document)
+}
+
+#[test]
+fn a_key_under_the_id_of_another_is_refused_in_a_delegation_and_in_a_root() {
+    let collection = Collection::new();
+    let refused = Proposed::read(proposal("german", &misnamed(&collection), 2));
+    let refused = refused.err().expect("it is refused").to_string();
+    assert!(refused.contains("german: the key") && refused.contains("under its hash"), "{refused}");
+
+    let (honest, other) = (collection.key("team"), collection.key("docs"));
+    let before = Envelope::<Root>::parse(collection.root_file().to_vec()).unwrap();
+    let root = |key: &Key| {
+        let mut document = before.document();
+        document["version"] = json!(2);
+        document["keys"][honest.keyid.as_str()] = json!(key);
+        document["roles"]["root"]["keyids"].as_array_mut().unwrap().push(json!(honest.keyid));
+        Proposed::read(proposal("root", &Unsigned::new(&document), 2))
+    };
+    let refused = root(&other.key).err().expect("it is refused").to_string();
+    assert!(refused.contains("root: the key") && refused.contains("under its hash"), "{refused}");
+    let allowed = root(&honest.key).unwrap();
+    let before = rebase::Before { root: Some(before), ..rebase::Before::default() };
+    let Ok(rebase::Change::Signers(rotation)) = allowed.change(&before) else {
+        panic!("a rotation")
+    };
+    assert_eq!(rotation.new, [honest.key]);
+}

@@ -26,6 +26,7 @@ use crate::args::MAX_REASON_CHARACTERS;
 use crate::exit::Failure;
 use crate::keyring::KeyringError;
 use crate::keyring::memory::{Content, Memory};
+use crate::proposed::{self, text};
 use crate::remote::{Exempt, RemoteError};
 use crate::staged::Base;
 use crate::view::View;
@@ -82,8 +83,23 @@ impl Publisher<'_> {
             // The server is the first to judge.
             None => self.propose.propose.then(|| self.reason(why)),
         };
+        self.agree(&files, &exempt, reading)?;
         let in_flight = InFlight::new(&files, exempt, base).because(ours, reason);
         self.hand_in(&in_flight).await
+    }
+
+    /// Shows what would be sent, where somebody has to agree to it.
+    fn agree(
+        &self,
+        files: &[(RoleName, Arc<[u8]>)],
+        exempt: &Exempt,
+        reading: &Reading,
+    ) -> Result<(), Failure> {
+        let Some(act) = &self.act else { return Ok(()) };
+        let batch = batch(files, exempt)?;
+        let changed = proposed::files(&batch, Some(&reading.view));
+        self.session.output.preview(&text::contents(&batch, &changed));
+        self.session.insist(act, "what is signed cannot be taken back")
     }
 
     /// Stores and sends signed files, unless it would be a second content of one version.

@@ -55,6 +55,8 @@ pub(crate) struct Publisher<'a> {
     keys: Vec<KeyEntry>,
     expires: Option<When>,
     propose: ProposeArgs,
+    /// What somebody has to agree to first, when the files are shown.
+    act: Option<String>,
 }
 
 impl<'a> Publisher<'a> {
@@ -68,7 +70,13 @@ impl<'a> Publisher<'a> {
         let keyring = session.keyring()?;
         let keys = keyring.available(&sign.key)?;
         let (expires, propose) = (sign.expires, sign.propose.clone());
-        Ok(Publisher { session, gun, collection, keyring, keys, expires, propose })
+        let act = None;
+        Ok(Publisher { session, gun, collection, keyring, keys, expires, propose, act })
+    }
+
+    /// The same, where every publish is shown first, against what is trusted, and asked about as `act`.
+    pub(crate) fn asking(self, act: String) -> Publisher<'a> {
+        Publisher { act: Some(act), ..self }
     }
 
     /// What would be published now; `None` when nothing is left to do.

@@ -148,7 +148,7 @@ pub fn check_target(
 }
 
 /// Every key stands under its hash.
-fn check_keys(
+pub(super) fn check_keys(
     role: &RoleName,
     keys: &BTreeMap<KeyId, Key>,
     limits: &Limits,

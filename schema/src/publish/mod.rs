@@ -177,6 +177,23 @@ impl Batch {
         root.chain(targets.map(|(role, file)| (role.clone(), file.version(), file.sha256())))
     }
 
+    /// Refuses a key that its file does not list under its hash: whoever reads the id would take it for
+    /// another key.
+    ///
+    /// # Errors
+    /// [`Refusal::KeyIdMismatch`], [`Refusal::TooMany`].
+    pub fn check_key_ids(&self, limits: &Limits) -> Result<(), Refusal> {
+        for root in self.earlier_roots().chain(self.root()) {
+            files::check_keys(&RoleName::ROOT, &root.signed().keys, limits)?;
+        }
+        for (role, file) in self.targets_parts() {
+            if let Some(delegations) = &file.signed().delegations {
+                files::check_keys(role, &delegations.keys, limits)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Whether nothing is in it.
     pub fn is_empty(&self) -> bool {
         self.root.is_none() && self.earlier_roots.is_empty() && self.targets.is_empty()

@@ -58,7 +58,14 @@ fn a_root_that_was_overtaken_is_made_again_with_the_same_change() {
     ceremony.anna.notary(&format!("proposal cancel acme/app {id} --yes")).done();
     let online = ceremony.anna.notary("rotate acme/app timestamp --json --second-content");
     ceremony.sign(&ceremony.ben, &id_of(&online)).done();
-    let made = ceremony.anna.notary(&format!("proposal rebase acme/app {id} --yes --json"));
+    let again = format!("proposal rebase acme/app {id}");
+    // Shown is the root that would be made, beside the change that the server tells.
+    let shown = ceremony.anna.notary(&again);
+    assert!(shown.stderr().contains("root 3, expires"), "{shown}");
+    assert!(shown.stderr().matches(&format!("+ key {keyid}")).count() == 2, "{shown}");
+    shown.fails(2, "say --yes");
+    assert_eq!(ceremony.open(), 0, "nothing was made");
+    let made = ceremony.anna.notary(&format!("{again} --yes --json"));
     let made = id_of(&made);
     ceremony.sign(&ceremony.carl, &made).done();
     let root = ceremony.world.http(None).get("/v2/acme/app/_trust/tuf/root.json").json();

@@ -64,7 +64,7 @@ pub(super) async fn sign_file(
     if proposal.summary.lapses_at <= now {
         return Err(closed(gun, &proposal.summary.id, ProposalState::Lapsed));
     }
-    let text = show::head(proposal) + &show::body(proposal, &judged);
+    let text = show::head(proposal) + &show::body(&proposed, &judged);
     let mut memory = Memory::load(&collection)?;
     let signatures = confirmed(session, args, &judged, &text, &mut memory)?;
     let roles: Vec<_> = signatures.iter().map(|new| new.role.clone()).collect();

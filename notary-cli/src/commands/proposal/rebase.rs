@@ -15,6 +15,7 @@ use crate::args::{ProposalRebaseArgs, ProposeArgs, SignArgs};
 use crate::changes::between;
 use crate::exit::{Failure, Outcome};
 use crate::proposed::rebase::{Before, Change};
+use crate::proposed::text::lists;
 use crate::proposed::{Proposed, ground};
 use crate::publishing::Publisher;
 use crate::publishing::rotation::NewRoot;
@@ -45,14 +46,12 @@ pub(super) async fn rebase(
     let (before, text) = read(session, gun, &proposed).await?;
     let change = proposed.change(&before)?;
     session.output.preview(&text);
-    session.insist(
-        &format!("make {id} again on what is there now"),
-        "the signatures that it had count for its own versions alone",
-    )?;
     let reason = args.sign.propose.reason.clone().unwrap_or_else(|| summary.reason.clone());
     let propose = ProposeArgs { reason: Some(reason.clone()), ..args.sign.propose.clone() };
     let sign = SignArgs { propose, ..args.sign.clone() };
     let publisher = Publisher::new(session, gun, &collection, &sign)?;
+    // What it says it was built on is not verified; what it comes to is.
+    let publisher = publisher.asking(format!("make {id} again on what is there now"));
     match change {
         Change::Signers(rotation) => root(session, gun, publisher.rotate(&rotation).await?),
         Change::Targets(change) => {
@@ -95,7 +94,7 @@ async fn read(
         );
         before.targets.extend(old.map(|old| (role.clone(), old)));
     }
-    Ok((before, text))
+    Ok((before, text + &lists(proposed.batch())))
 }
 
 /// The version before a file, as the server has it; `None` before the first.

@@ -1,7 +1,5 @@
 //! `notary proposal show`: a proposal against what is trusted here.
 
-use std::fmt::Write;
-
 use notary_schema::name::Gun;
 use notary_schema::wire::{Proposal, ProposalState};
 use serde_json::{Value, json};
@@ -9,10 +7,10 @@ use serde_json::{Value, json};
 use super::progress::signers;
 use super::word;
 use crate::args::ProposalArgs;
-use crate::changes::Change;
 use crate::exit::{Failure, Outcome};
-use crate::output::{joined, one_line, time};
-use crate::proposed::{Judged, ground};
+use crate::output::{one_line, time};
+use crate::proposed::text::contents;
+use crate::proposed::{Judged, Proposed, ground};
 use crate::session::Session;
 
 /// Runs `notary proposal show`.
@@ -30,7 +28,7 @@ pub(super) async fn show(session: &Session, args: ProposalArgs) -> Result<Outcom
     let view = ground::read(session, gun, &proposed, now).await?;
     match proposed.judge(Some(&view), now) {
         Ok(judged) => {
-            let text = head(proposal) + &body(proposal, &judged);
+            let text = head(proposal) + &body(&proposed, &judged);
             session.output.result(&spelled(gun, proposal, Some(&judged), None), &text)?;
             Ok(Outcome::Done)
         }
@@ -57,30 +55,8 @@ fn unsignable(why: &str) -> String {
 }
 
 /// What it changes, who has signed and who is missing.
-pub(super) fn body(proposal: &Proposal, judged: &Judged<'_>) -> String {
-    let mut text = String::new();
-    for file in &judged.files {
-        let (role, version, expires) = (&file.role, file.version, time(file.expires.time()));
-        writeln!(
-            text,
-            "{role} {version}, expires {expires}\n  to sign: sha256 {}",
-            file.signed_sha256
-        )
-        .expect("a String takes all");
-        for change in file.changes.iter().map(Change::line) {
-            write!(text, "  {change}").expect("a String takes all");
-        }
-    }
-    let lists = [
-        ("delegated to without a file yet", &proposal.pending),
-        ("trusted by nobody any more", &proposal.orphan),
-        ("with keys that somebody else has", &proposal.compromised),
-    ];
-    for (what, roles) in lists.into_iter().filter(|(_, roles)| !roles.is_empty()) {
-        let roles = joined(roles);
-        writeln!(text, "{what}: {roles}").expect("a String takes all");
-    }
-    text + &signers(&judged.told())
+pub(super) fn body(proposed: &Proposed, judged: &Judged<'_>) -> String {
+    contents(proposed.batch(), &judged.files) + &signers(&judged.told())
 }
 
 /// The same for programs.

@@ -31,7 +31,7 @@ pub(super) async fn sign(session: &Session, args: ProposalSignArgs) -> Result<Ou
     }
     let view = ground::read(session, gun, &proposed, now).await?;
     let judged = proposed.judge(Some(&view), now)?;
-    let text = show::head(&proposed.proposal) + &show::body(&proposed.proposal, &judged);
+    let text = show::head(&proposed.proposal) + &show::body(&proposed, &judged);
     let mut memory = Memory::load(&collection)?;
     let signatures = confirmed(session, &args, &judged, &text, &mut memory)?;
     send(session, gun, &summary.id, &signatures).await
