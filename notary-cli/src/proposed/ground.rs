@@ -50,7 +50,7 @@ fn only_open(gun: &Gun, all: &[notary_schema::wire::ProposalSummary]) -> Result<
 pub(crate) async fn read(
     session: &Session,
     gun: &Gun,
-    proposed: &Proposed,
+    proposed: &mut Proposed,
     now: DateTime<Utc>,
 ) -> Result<View, Failure> {
     let batch = proposed.batch();
@@ -65,6 +65,7 @@ pub(crate) async fn read(
         let before = roles.len();
         roles.extend(missing.into_iter().filter(|role| !roles.contains(role)).collect::<Vec<_>>());
         if roles.len() == before {
+            proposed.leave_out(&view);
             return Ok(view);
         }
     }

@@ -96,6 +96,21 @@ impl Proposed {
         &self.batch
     }
 
+    /// Leaves out what is trusted here already: a part of it may have been published before the rest.
+    pub(crate) fn leave_out(&mut self, view: &View) {
+        let of = |role: &RoleName, version: Version| {
+            let root = || view.trusted().root();
+            match *role == RoleName::ROOT {
+                true => (root().version() == version).then(|| root().sha256().to_owned()),
+                false => {
+                    let file = view.file(role).filter(|file| file.version() == version)?;
+                    Some(file.sha256().to_owned())
+                }
+            }
+        };
+        self.batch = std::mem::take(&mut self.batch).without_stored(of).0;
+    }
+
     /// The roles of its files.
     pub(crate) fn roles(&self) -> Vec<RoleName> {
         self.batch.parts().map(|(role, ..)| role).collect()

@@ -140,6 +140,29 @@ fn the_key_of_targets_moves_to_somebody_who_signs_elsewhere() {
 }
 
 #[test]
+fn a_server_that_stops_between_targets_and_root_leaves_a_proposal_that_goes_on() {
+    let mut ceremony = Ceremony::start();
+    let root = ceremony.world.http(None).get("/v2/acme/app/_trust/tuf/root.json").json();
+    let old = root["signed"]["roles"]["targets"]["keyids"][0].as_str().expect("an id").to_owned();
+    let rotate = format!("rotate acme/app targets --new-key ../ben.pem --drop-key {old} --json");
+    let id = id_of(&ceremony.anna.notary(&rotate));
+    let versions = (ceremony.version("root"), ceremony.version("targets"));
+    ceremony.world.server.restart_until("before_commit_answer");
+    ceremony.ben.notary(&format!("proposal sign acme/app {id} --yes --timeout 1")).exits(4);
+    ceremony.world.server.aborted();
+    ceremony.world.server.restart();
+    assert_eq!(
+        (ceremony.version("root"), ceremony.version("targets")),
+        (versions.0, versions.1 + 1)
+    );
+    assert_eq!(ceremony.state(&id), "open");
+    ceremony.sign(&ceremony.ben, &id).done();
+    assert_eq!(ceremony.version("root"), versions.0 + 1);
+    assert_eq!(ceremony.state(&id), "published");
+    ceremony.sign(&ceremony.carl, &id).done();
+}
+
+#[test]
 fn all_bins_are_signed_by_one_who_gets_them() {
     let ceremony = Ceremony::start();
     let own = ceremony.make_key(&ceremony.anna);

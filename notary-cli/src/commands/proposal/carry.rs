@@ -26,11 +26,11 @@ pub(super) async fn export(
     let ProposalExportArgs { gun, id, output } = &args;
     let (_, _lock) = session.locked(gun).await?;
     let now = session.now();
-    let proposed = ground::fetch(session, gun, Some(id)).await?;
+    let mut proposed = ground::fetch(session, gun, Some(id)).await?;
     if let Some(outcome) = ended(session, gun, &proposed.proposal.summary)? {
         return Ok(outcome);
     }
-    let view = ground::read(session, gun, &proposed, now).await?;
+    let view = ground::read(session, gun, &mut proposed, now).await?;
     proposed.judge(Some(&view), now)?;
     let carried = Carried::pack(session, gun, proposed.proposal, &view, now).await?;
     files::write(output, &serde_json::to_vec_pretty(&carried).expect("it is JSON"))?;
@@ -96,11 +96,11 @@ pub(super) async fn import(
         return first.sign(in_flight, &carried).await;
     }
     let now = session.now();
-    let proposed = ground::fetch(session, gun, Some(&carried.proposal)).await?;
+    let mut proposed = ground::fetch(session, gun, Some(&carried.proposal)).await?;
     if let Some(outcome) = ended(session, gun, &proposed.proposal.summary)? {
         return Ok(outcome);
     }
-    let view = ground::read(session, gun, &proposed, now).await?;
+    let view = ground::read(session, gun, &mut proposed, now).await?;
     let judged = proposed.judge(Some(&view), now)?;
     carried.signatures.iter().try_for_each(|new| judged.check(new))?;
     send(session, gun, &carried.proposal, &carried.signatures).await

@@ -18,14 +18,15 @@ pub(super) async fn show(session: &Session, args: ProposalArgs) -> Result<Outcom
     let gun = &args.gun;
     let (_, _lock) = session.locked(gun).await?;
     let now = session.now();
-    let proposed = ground::fetch(session, gun, args.id.as_deref()).await?;
+    let mut proposed = ground::fetch(session, gun, args.id.as_deref()).await?;
     let proposal = &proposed.proposal;
     if proposal.summary.state != ProposalState::Open {
         let text = head(proposal) + &unsignable("it is not open any more");
         session.output.result(&spelled(gun, proposal, None, Some("it is not open")), &text)?;
         return Ok(Outcome::Done);
     }
-    let view = ground::read(session, gun, &proposed, now).await?;
+    let view = ground::read(session, gun, &mut proposed, now).await?;
+    let proposal = &proposed.proposal;
     match proposed.judge(Some(&view), now) {
         Ok(judged) => {
             let text = head(proposal) + &body(&proposed, &judged);

@@ -24,17 +24,16 @@ pub(super) async fn sign(session: &Session, args: ProposalSignArgs) -> Result<Ou
     }
     let (collection, _lock) = session.locked(gun).await?;
     let now = session.now();
-    let proposed = ground::fetch(session, gun, args.proposal.id.as_deref()).await?;
-    let summary = &proposed.proposal.summary;
-    if let Some(outcome) = ended(session, gun, summary)? {
+    let mut proposed = ground::fetch(session, gun, args.proposal.id.as_deref()).await?;
+    if let Some(outcome) = ended(session, gun, &proposed.proposal.summary)? {
         return Ok(outcome);
     }
-    let view = ground::read(session, gun, &proposed, now).await?;
+    let view = ground::read(session, gun, &mut proposed, now).await?;
     let judged = proposed.judge(Some(&view), now)?;
     let text = show::head(&proposed.proposal) + &show::body(&proposed, &judged);
     let mut memory = Memory::load(&collection)?;
     let signatures = confirmed(session, &args, &judged, &text, &mut memory)?;
-    send(session, gun, &summary.id, &signatures).await
+    send(session, gun, &proposed.proposal.summary.id, &signatures).await
 }
 
 /// Shows it, asks, and signs.
