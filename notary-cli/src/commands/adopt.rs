@@ -4,6 +4,7 @@
 //! the root that names our online keys. That root lies in a file, which may go around between those
 //! who hold the keys; the command is repeated until it has all signatures, and when it was interrupted.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -134,7 +135,8 @@ fn next_root(
         .map(|(keyid, key)| (keyid.clone(), key))
         .collect();
     keys.retain(|(keyid, _)| signatures.iter().all(|(signed, _)| signed != keyid));
-    keys.dedup_by(|one, other| one.0 == other.0);
+    let mut seen = BTreeSet::new();
+    keys.retain(|(keyid, _)| seen.insert(keyid.clone()));
     let keys: Vec<_> = keys.iter().map(|(keyid, key)| (keyid, *key)).collect();
     let own = parsed(keyring.sign_with(&document, Purpose::Root, &keys)?);
     let signatures: Vec<_> = signatures.into_iter().chain(signatures_of(&own)).collect();

@@ -248,6 +248,8 @@ impl CollectionDir {
     /// trusted.
     pub(crate) fn forget_trust(&self) -> Result<(), StateError> {
         self.forget_metadata()?;
+        // Whatever is trusted next may be another collection of this name, with the same versions.
+        self.forget_signed()?;
         files::remove(&self.pinned_path())
     }
 

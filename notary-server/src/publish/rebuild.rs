@@ -134,11 +134,13 @@ impl Known {
 }
 
 /// The files of a slot that was judged on a database that was set back: those which were signed exactly
-/// so stay; all others leave, since what they are a step from is lost.
+/// so stay, and a root, which is a step from the root that is here and which no snapshot lists; all
+/// others leave, since what they are a step from is lost.
 fn found(files: &[RoleFile], signed: Option<&Snapshot>) -> (Vec<RoleFile>, Joining) {
     let is_found = |file: &&RoleFile| {
         let listed = signed.and_then(|signed| signed.entry(&file.role()));
-        listed.is_some_and(|listed| listed.binds(file.version(), file.bytes()))
+        let is_root = matches!(file, RoleFile::Root(_));
+        is_root || listed.is_some_and(|listed| listed.binds(file.version(), file.bytes()))
     };
     let (found, leaving): (Vec<&RoleFile>, Vec<&RoleFile>) = files.iter().partition(is_found);
     let leaving = leaving.into_iter().map(|file| (file.role(), file.version())).collect();

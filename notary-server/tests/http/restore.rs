@@ -7,7 +7,7 @@ use notary_server::StopPoint;
 use serde_json::{Value, json};
 
 use crate::repo::{Part, Repo};
-use crate::signer::Fault;
+use crate::signer::{Fault, TestKey};
 use crate::world::World;
 
 /// A collection of which docs 2 and targets 2 were published after its database was copied, with
@@ -212,6 +212,26 @@ async fn a_release_that_was_in_its_slot_when_the_copy_was_made_ends_as_it_did_th
         }
         whole(world, &repo, &["code/second"]).await;
     }
+}
+
+#[actix_web::test]
+async fn a_root_that_was_in_its_slot_when_the_copy_was_made_is_there_and_no_other() {
+    let mut world = World::start_with(|config| config.cache.max_age_seconds = 0).await;
+    let repo = world.collection("acme/app", &["docs"]).await;
+    world.signer.fail(Snapshot, &[Fault::Lost]);
+    assert_eq!(world.publish(&repo, &[repo.root(2)]).await.status, 503);
+    let copy = world.copy_of_database();
+    assert_eq!(world.roll_all().await, 1);
+    let docs = repo.team("docs", 2, &["second"]);
+    assert_eq!(world.publish(&repo, std::slice::from_ref(&docs)).await.status, 200);
+    world.restart_with(copy).await;
+    world.roll_all().await;
+    assert_eq!(lost(&world).await, ["docs 2"]);
+    let other = repo.root_with(2, &[&TestKey::draw()]);
+    let answer = world.publish(&repo, &[other]).await;
+    assert_eq!(answer.outcome(), (409, "version_conflict".into()));
+    assert_eq!(world.publish(&repo, &[docs]).await.status, 200);
+    whole(world, &repo, &["docs/second"]).await;
 }
 
 #[actix_web::test]

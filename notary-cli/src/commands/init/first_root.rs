@@ -41,6 +41,14 @@ impl FirstRoot<'_> {
         if is_met(&judged.demands) {
             return self.create(&in_flight).await;
         }
+        if proposed.proposal.summary.lapses_at <= now {
+            InFlight::settle(self.collection)?;
+            return Err(Failure::Usage(
+                "root and targets expire in a day or less: no time is left for others to sign them; \
+                 choose a later --expires"
+                    .into(),
+            ));
+        }
         let (demands, id) = (judged.told(), proposed.proposal.summary.id.clone());
         let file = match self.output {
             Some(output) => output.clone(),
@@ -106,7 +114,9 @@ impl FirstRoot<'_> {
                 answer.warnings.iter().for_each(|warning| session.output.warn(warning));
             }
             Err(error) => {
-                if error.is_definite() {
+                // Others have signed it: a token that may not send it is no reason to drop it.
+                let problem = error.problem();
+                if problem.is_some_and(|problem| matches!(problem.status, 409 | 422)) {
                     InFlight::settle(self.collection)?;
                 }
                 if error.problem().is_some_and(|problem| problem.code == "version_conflict") {
