@@ -1,5 +1,6 @@
 //! Whose signatures a batch needs.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -9,7 +10,7 @@ use super::view::View;
 use super::{Batch, Head, Refusal, lost};
 use crate::envelope::Envelope;
 use crate::name::{RoleName, Version};
-use crate::role::{Authority, Role, Root};
+use crate::role::{Authority, Role, RoleKeys, Root};
 use crate::threshold::{self, Report, RevokedKeys, ThresholdNotMet};
 
 /// A threshold that a file of a batch, or the stored `targets` below a new root, has to reach, and
@@ -70,9 +71,6 @@ pub(super) fn require(head: Option<&Head>, batch: &Batch, view: &View<'_>) -> Re
 }
 
 /// A root is signed by the threshold of the root before it and by its own (TUF 5.3.4).
-///
-/// A revoked key counts towards the root before where this one leaves it out: its holders may be too
-/// few without it, and then no root could ever leave it out.
 fn of_roots<'a>(
     head: Option<&'a Head>,
     batch: &'a Batch,
@@ -82,13 +80,32 @@ fn of_roots<'a>(
     let newest = head.map(|head| head.root.as_ref());
     let signed = new.scan(newest, |newest, root| Some((root, newest.replace(root))));
     signed.flat_map(move |(root, before)| {
-        let kept = revoked.among(authority(root, &RoleName::ROOT));
-        let signers =
-            before.map(|before| (before, kept)).into_iter().chain([(root, revoked.clone())]);
-        signers.map(|(signer, revoked)| {
-            of_file(root, &RoleName::ROOT, (signer, Purpose::Trust), &revoked)
-        })
+        let as_before = before.map(|before| of_root_before(root, before, &revoked));
+        let own = of_file(root, &RoleName::ROOT, (root, Purpose::Trust), &revoked);
+        as_before.into_iter().flatten().chain([own])
     })
+}
+
+/// What the root before asks for.
+///
+/// Where too few of its keys are left to reach its threshold, those that are revoked count, too,
+/// where the new root leaves them out: nobody could replace the root otherwise. Never without one
+/// that is not revoked, as long as there is one: whoever stole the others would put its holder out.
+fn of_root_before(
+    root: &Envelope<Root>,
+    before: &Envelope<Root>,
+    revoked: &RevokedKeys,
+) -> impl Iterator<Item = Demand> + use<> {
+    let (name, listed) = (RoleName::ROOT, authority(before, &RoleName::ROOT));
+    let left = threshold::reachable_without(listed, revoked);
+    let is_enough = left >= listed.role.threshold.get() as usize;
+    let of_one = RoleKeys { threshold: NonZeroU32::MIN, ..listed.role.clone() };
+    let of_one = Authority { role: &of_one, ..listed };
+    let kept = revoked.among(authority(root, &name));
+    let all =
+        of_file(root, &name, (before, Purpose::Trust), if is_enough { revoked } else { &kept });
+    let one = Demand { report: threshold::count_new(root, of_one, revoked), ..all.clone() };
+    [all].into_iter().chain((!is_enough && left > 0).then_some(one))
 }
 
 /// targets is signed as the root says, also when only the root is new: then it is a stored file, and

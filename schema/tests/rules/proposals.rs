@@ -189,3 +189,19 @@ fn a_signature_for_the_root_before_is_taken_of_a_key_that_goes() {
     assert_eq!(signed(&[1, 10]), "taken");
     assert_eq!(signed(&[1, 9]), "key_revoked");
 }
+
+#[test]
+fn a_proposal_of_a_root_asks_for_a_key_that_is_not_revoked() {
+    let collection = revoked::with_root_keys(&[1, 8, 9], 2);
+    let denied = revoked::head(&collection, &[8, 9]);
+    let root = changed_root(|root| {
+        root.keys.extend(keys(&[10]));
+        root.roles.root = role_keys(&[10], 1);
+    });
+    let batch = |signers: &[u8]| batch(&[("root", &sign(&root, signers))]);
+    let asked = check_proposal(&denied, &batch(&[8, 9, 10])).unwrap();
+    let open: Vec<_> = asked.iter().filter(|demand| !demand.report.is_met()).collect();
+    let [open] = open[..] else { panic!("{asked:?}") };
+    assert_eq!((open.version.get(), &open.report.missing), (1, &vec![signer(1).id()]));
+    assert!(is_met(&demands(Some(&denied), &batch(&[1, 9, 10]))));
+}

@@ -170,13 +170,47 @@ fn a_revoked_key_helps_a_root_that_leaves_it_out_and_no_other() {
         ("it goes and is the only one", ([1, 9], 1), (&[1], 1), &[9], "threshold_not_met"),
     ] {
         let collection = with_root_keys(&before.0, before.1);
-        let root = changed_root(|root| {
-            root.keys.extend(keys(after.0));
-            root.roles.root = role_keys(after.0, after.1);
-        });
-        let judged = judge_parts(&head(&collection, &[9]), &[("root", &sign(&root, signers))]);
+        let root = root_of(after.0, after.1, signers);
+        let judged = judge_parts(&head(&collection, &[9]), &[("root", &root)]);
         assert_eq!(code(judged), expected, "{what}");
     }
+}
+
+/// The next root of these keys and this threshold, with these signatures.
+fn root_of(seeds: &[u8], threshold: u32, signers: &[u8]) -> Vec<u8> {
+    let root = changed_root(|root| {
+        root.keys.extend(keys(seeds));
+        root.roles.root = role_keys(seeds, threshold);
+    });
+    sign(&root, signers)
+}
+
+#[test]
+fn revoked_keys_put_nobody_out_who_holds_another() {
+    type Row<'a> = (&'a str, (&'a [u8], u32), &'a [u8], &'a [u8], &'a str);
+    let rows: [Row; 10] = [
+        ("the other one signs", (&[1, 9], 1), &[9], &[1, 10], "accepted"),
+        ("one of two, and it is revoked", (&[1, 9], 1), &[9], &[9, 10], "threshold_not_met"),
+        ("it is not revoked", (&[1, 9], 1), &[], &[9, 10], "accepted"),
+        ("two of three are left", (&[1, 8, 9], 2), &[9], &[1, 8, 10], "accepted"),
+        ("one of these two", (&[1, 8, 9], 2), &[9], &[1, 9, 10], "threshold_not_met"),
+        ("one of three is left", (&[1, 8, 9], 2), &[8, 9], &[1, 9, 10], "accepted"),
+        ("without that one", (&[1, 8, 9], 2), &[8, 9], &[8, 9, 10], "threshold_not_met"),
+        ("that one alone", (&[1, 8, 9], 2), &[8, 9], &[1, 10], "threshold_not_met"),
+        ("nobody is left", (&[8, 9], 2), &[8, 9], &[8, 9, 10], "accepted"),
+        ("nobody is left, and one signs", (&[8, 9], 2), &[8, 9], &[9, 10], "threshold_not_met"),
+    ];
+    for (what, (seeds, threshold), denied, signers, expected) in rows {
+        let collection = with_root_keys(seeds, threshold);
+        let root = root_of(&[10], 1, signers);
+        let judged = judge_parts(&head(&collection, denied), &[("root", &root)]);
+        assert_eq!(code(judged), expected, "{what}");
+    }
+    let denied = head(&with_root_keys(&[1, 8, 9], 2), &[8, 9]);
+    let judged = judge_parts(&denied, &[("root", &root_of(&[10], 1, &[8, 9, 10]))]);
+    let text = judged.unwrap_err().to_string();
+    assert!(text.starts_with("root is signed by 0 of 1 keys that its root asks for"), "{text}");
+    assert!(text.ends_with("are revoked and do not count"), "{text}");
 }
 
 #[test]
