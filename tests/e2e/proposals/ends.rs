@@ -61,7 +61,7 @@ fn a_root_that_was_overtaken_is_made_again_with_the_same_change() {
     let again = format!("proposal rebase acme/app {id}");
     // Shown is the root that would be made, beside the change that the server tells.
     let shown = ceremony.anna.notary(&again);
-    assert!(shown.stderr().contains("root 3, expires"), "{shown}");
+    assert!(shown.stderr().contains("root 4, expires"), "{shown}");
     assert!(shown.stderr().matches(&format!("+ key {keyid}")).count() == 2, "{shown}");
     shown.fails(2, "say --yes");
     assert_eq!(ceremony.open(), 0, "nothing was made");
