@@ -53,3 +53,16 @@ pub(crate) enum Algorithm {
     #[value(name = "rsa-3072")]
     Rsa3072,
 }
+
+/// Least length of the beginning of an id that names a key for a change, in bytes.
+const LEAST_ID_BYTES: usize = 8;
+
+/// The id of a key, or the beginning of it: long enough that it is no accident which one is meant.
+pub(super) fn key_id(text: &str) -> Result<String, String> {
+    match text.len() < LEAST_ID_BYTES {
+        true => {
+            Err(format!("a key is named by its id, or by at least {LEAST_ID_BYTES} digits of it"))
+        }
+        false => Ok(text.to_owned()),
+    }
+}

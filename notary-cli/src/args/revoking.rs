@@ -6,6 +6,7 @@ use clap::Args;
 use notary_schema::name::{Gun, RoleName, Version};
 
 use super::SignArgs;
+use super::key::key_id;
 
 #[derive(Debug, Args)]
 #[command(mut_arg("reason", |arg| arg.help("Why, on one line, for everybody who may read the collection")))]
@@ -13,13 +14,13 @@ pub(crate) struct RevokeArgs {
     /// The collection
     pub(crate) gun: Gun,
     /// The key: its id, or the beginning of it
-    #[arg(required_unless_present_any = ["list", "undo"])]
+    #[arg(required_unless_present_any = ["list", "undo"], value_parser = key_id)]
     pub(crate) keyid: Option<String>,
     /// Show which keys are revoked
     #[arg(long, conflicts_with_all = ["keyid", "undo", "dry_run"])]
     pub(crate) list: bool,
     /// Let a key sign again. What left it out meanwhile stays so
-    #[arg(long, value_name = "KEYID", conflicts_with_all = ["keyid", "dry_run"])]
+    #[arg(long, value_name = "KEYID", value_parser = key_id, conflicts_with_all = ["keyid", "dry_run"])]
     pub(crate) undo: Option<String>,
     /// A key that takes over: the id or file of an own key, or the public key of somebody else (PEM)
     #[arg(long, value_name = "KEYREF")]
@@ -40,7 +41,7 @@ pub(crate) struct RevokeArgs {
     #[arg(long)]
     pub(crate) empty: bool,
     /// A key more that is revoked, such as one that came in with the first
-    #[arg(long, value_name = "KEYID")]
+    #[arg(long, value_name = "KEYID", value_parser = key_id)]
     pub(crate) also: Vec<String>,
     /// Look back over so many versions of a role at most
     #[arg(long, value_name = "N", default_value_t = 1_000)]

@@ -4,6 +4,7 @@ use clap::Args;
 use notary_schema::name::{Gun, RoleName};
 
 use super::SignArgs;
+use super::key::key_id;
 
 #[derive(Debug, Args)]
 pub(crate) struct RecoverArgs {
@@ -26,7 +27,7 @@ pub(crate) struct RotateArgs {
     #[arg(long, value_name = "KEYREF")]
     pub(crate) new_key: Vec<String>,
     /// A key less: its id, or the beginning of it
-    #[arg(long, value_name = "KEYID")]
+    #[arg(long, value_name = "KEYID", value_parser = key_id)]
     pub(crate) drop_key: Vec<String>,
     /// How many of the keys must sign
     #[arg(long, value_name = "N")]

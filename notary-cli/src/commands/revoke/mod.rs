@@ -259,6 +259,10 @@ async fn undo(session: &Session, gun: &Gun, id: &str) -> Result<Outcome, Failure
             )));
         }
     };
+    session.insist(
+        &format!("let {keyid} sign again in {gun}"),
+        "whoever has the key signs whatever lists it",
+    )?;
     session.server()?.undo_revocation(gun, keyid).await?;
     let text = format!(
         "{keyid} may sign again where it is listed; what left it out stays so until somebody adds it \
