@@ -14,15 +14,15 @@ pub(crate) struct InitArgs {
     /// A root key: one that is here, or the public half of somebody else's; without any, one is made
     #[arg(long, value_name = "KEYREF")]
     pub(crate) root_key: Vec<String>,
-    /// How many root keys must sign
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub(crate) root_threshold: u32,
+    /// How many root keys must sign [default: 1]
+    #[arg(long, value_name = "N")]
+    pub(crate) root_threshold: Option<u32>,
     /// A targets key, here or somebody else's; without any, one is made
     #[arg(long, value_name = "KEYREF")]
     pub(crate) targets_key: Vec<String>,
-    /// How many targets keys must sign
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub(crate) targets_threshold: u32,
+    /// How many targets keys must sign [default: 1]
+    #[arg(long, value_name = "N")]
+    pub(crate) targets_threshold: Option<u32>,
     /// When root and targets expire, such as 2030-01-31 or 90d [default: 365d]
     #[arg(long, value_name = "WHEN")]
     pub(crate) expires: Option<When>,

@@ -127,8 +127,12 @@ async fn is_accepted(
 }
 
 /// Refuses a threshold before keys are made for it.
-fn require_reachable(role: &RoleName, named: &[String], threshold: u32) -> Result<(), Failure> {
-    let keys = named.len().max(1);
+fn require_reachable(
+    role: &RoleName,
+    named: &[String],
+    threshold: Option<u32>,
+) -> Result<(), Failure> {
+    let (keys, threshold) = (named.len().max(1), threshold.unwrap_or(1));
     match threshold as usize {
         0 => Err(Failure::Usage(format!("{role}: a threshold of 0 signs nothing"))),
         wanted if wanted <= keys => Ok(()),
@@ -147,18 +151,23 @@ impl Holders {
         label: &str,
         purpose: Purpose,
     ) -> Result<Holders, Failure> {
+        if !named.is_empty() {
+            return Holders::of(keyring, named, purpose);
+        }
+        let own = match labelled(keyring, label)? {
+            Some(key) => key,
+            None => keyring.create(Algorithm::Ed25519, Some(label.to_owned()), purpose)?,
+        };
+        Ok(Holders { all: vec![own.key.clone()], here: vec![own] })
+    }
+
+    /// The keys that are named.
+    fn of(keyring: &Keyring, named: &[String], purpose: Purpose) -> Result<Holders, Failure> {
         let mut holders = Holders { all: Vec::new(), here: Vec::new() };
         for reference in named {
             let (key, here) = keyring.public_or_own(reference, purpose)?;
             holders.all.push(key);
             holders.here.extend(here);
-        }
-        if named.is_empty() {
-            let own = match labelled(keyring, label)? {
-                Some(key) => key,
-                None => keyring.create(Algorithm::Ed25519, Some(label.to_owned()), purpose)?,
-            };
-            holders = Holders { all: vec![own.key.clone()], here: vec![own] };
         }
         Ok(holders)
     }
@@ -167,8 +176,8 @@ impl Holders {
         self.all.iter().map(|key| key.id().clone()).collect()
     }
 
-    fn signers(&self, threshold: u32) -> Result<RoleKeys, Failure> {
-        RoleKeys::new(self.keyids(), threshold).map_err(Failure::Usage)
+    fn signers(&self, threshold: Option<u32>) -> Result<RoleKeys, Failure> {
+        RoleKeys::new(self.keyids(), threshold.unwrap_or(1)).map_err(Failure::Usage)
     }
 }
 
@@ -189,13 +198,27 @@ fn already(
         true => {
             labelled(keyring, &format!("{gun} root"))?.map(|own| own.keyid).into_iter().collect()
         }
-        false => Holders::named(keyring, &args.root_key, "", Purpose::Root)?.keyids(),
+        false => Holders::of(keyring, &args.root_key, Purpose::Root)?.keyids(),
     };
-    let listed = &root.signed().roles.root.keyids;
-    if own.is_empty() || !own.iter().all(|keyid| listed.contains(keyid)) {
+    let roles = &root.signed().roles;
+    if own.is_empty() || !own.iter().all(|keyid| roles.root.keyids.contains(keyid)) {
         return Err(Failure::Conflict(format!(
             "{gun} exists and its root is not signed by these keys; choose another name"
         )));
+    }
+    let targets = Holders::of(keyring, &args.targets_key, Purpose::Targets)?;
+    let has_others = targets.keyids().iter().any(|keyid| !roles.targets.keyids.contains(keyid));
+    for (name, threshold, role, has_others) in [
+        (RoleName::ROOT, args.root_threshold, &roles.root, false),
+        (RoleName::TARGETS, args.targets_threshold, &roles.targets, has_others),
+    ] {
+        if has_others || is_other(threshold, role) {
+            let (has, keys) = (role.threshold, role.keyids.len());
+            return Err(Failure::Conflict(format!(
+                "{gun} exists, and its {name} is signed by {has} of {keys} keys, not by these; \
+                 `notary rotate {gun} {name}` changes that"
+            )));
+        }
     }
     session.output.message(format_args!("{gun} was created before"));
     first_root::report(session, gun, pinned)
@@ -234,14 +257,16 @@ async fn resumable(
     };
     let names = |role: &RoleKeys, key: &OnlineKey| role.keyids == [key.keyid.clone()];
     let roles = &root.signed().roles;
-    for (named, role, holders) in [
-        (&args.root_key, &roles.root, &keys.root),
-        (&args.targets_key, &roles.targets, &keys.targets),
+    for (named, threshold, role, holders) in [
+        (&args.root_key, args.root_threshold, &roles.root, &keys.root),
+        (&args.targets_key, args.targets_threshold, &roles.targets, &keys.targets),
     ] {
-        if !named.is_empty() && role.keyids != holders.keyids() {
+        let has_others = !named.is_empty() && role.keyids != holders.keyids();
+        if has_others || is_other(threshold, role) {
+            let what = if has_others { "keys" } else { "thresholds" };
             return Err(Failure::Conflict(format!(
-                "a first root of {gun} with other keys was signed here and is not published; repeat \
-                 `notary init` with those, or drop it with `notary reset {gun}`"
+                "a first root of {gun} with other {what} was signed here and is not published; \
+                 repeat `notary init` with those, or drop it with `notary reset {gun}`"
             )));
         }
     }
@@ -254,6 +279,11 @@ async fn resumable(
         Err(Failure::NotFound(_)) => Ok(None),
         Err(failure) => Err(failure),
     }
+}
+
+/// Whether a threshold was named, and the role has another.
+fn is_other(named: Option<u32>, role: &RoleKeys) -> bool {
+    named.is_some_and(|threshold| threshold != role.threshold.get())
 }
 
 fn sign(

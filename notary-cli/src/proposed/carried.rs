@@ -5,6 +5,8 @@
 //! trusted there, and what that directory has seen is not undone.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 
 use chrono::{DateTime, Utc};
@@ -145,11 +147,14 @@ impl Carried {
                 let mut steps = path.components();
                 path.starts_with(directory.path()) && steps.all(|step| step != Component::ParentDir)
             };
-            let path = place_of(&base, name).filter(is_below);
-            let path =
-                path.ok_or_else(|| Failure::Refused(format!("{name:?} names no metadata")))?;
-            files::create_dir(&files::parent(&path))?;
-            std::fs::write(&path, text).map_err(|error| Failure::file("write", &path, error))?;
+            let is_metadata = |path: &PathBuf| path.extension().is_some_and(|end| end == "json");
+            let path = place_of(&base, name).filter(is_below).filter(is_metadata);
+            let refuse = |why: String| Failure::Refused(format!("{name:?} names no metadata{why}"));
+            let path = path.ok_or_else(|| refuse(String::new()))?;
+            let parent = files::parent(&path);
+            let written =
+                std::fs::create_dir_all(parent).and_then(|()| std::fs::write(&path, text));
+            written.map_err(|error| refuse(format!(": {error}")))?;
         }
         let http = session.http();
         let trusted = collection.trusted();
@@ -197,10 +202,12 @@ pub(crate) fn require_same(path: &Path, found: &Gun, wanted: &Gun) -> Result<(),
 fn read<T: DeserializeOwned>(path: &Path, what: &str) -> Result<T, Failure> {
     let failed = |error| Failure::file("read", path, error);
     let refuse = |why: String| Failure::Refused(format!("{} is not {what}: {why}", path.display()));
-    let length = std::fs::metadata(path).map_err(failed)?.len();
-    if length > MAX_FILE_BYTES {
-        return Err(refuse(format!("it has {length} bytes, more than {MAX_FILE_BYTES}")));
+    let mut bytes = Vec::new();
+    // A device has no length; one byte more shows that it is too long.
+    let file = File::open(path).map_err(failed)?;
+    file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        return Err(refuse(format!("it has more than {MAX_FILE_BYTES} bytes")));
     }
-    let bytes = std::fs::read(path).map_err(failed)?;
     json::read(&bytes).map_err(|error| refuse(error.to_string()))
 }

@@ -14,6 +14,14 @@ use crate::remote::Exempt;
 
 /// How much of the hash of a first root is its id.
 const ID_DIGITS: usize = 16;
+/// How ids of first roots begin, as none does that a server draws.
+pub(crate) const ID_PREFIX: &str = "first-";
+
+/// The id of a first root whose signed bytes have this SHA-256.
+pub(crate) fn id_of(signed_sha256: &str) -> String {
+    let digits: String = signed_sha256.chars().take(ID_DIGITS).collect();
+    format!("{ID_PREFIX}{digits}")
+}
 
 /// Whether what is in flight is a first root that lacks signatures: it was never sent.
 pub(crate) fn waits(gun: &Gun, in_flight: &InFlight, now: DateTime<Utc>) -> bool {
@@ -34,14 +42,14 @@ pub(crate) fn proposed(
     let lapses_at = lapse(&batch(&files, &Exempt::default())?, None, now).unwrap_or(now);
     let contents = in_flight.contents();
     let root = contents.iter().find(|(role, ..)| *role == RoleName::ROOT);
-    let id = root.map_or("", |(_, _, sha256)| &sha256[..ID_DIGITS]);
+    let id = id_of(root.map_or("", |(_, _, sha256)| sha256));
     let roles = contents.iter().map(|(name, version, signed_sha256)| ProposedRole {
         name: name.clone(),
         version: *version,
         signed_sha256: signed_sha256.clone(),
     });
     let summary = ProposalSummary {
-        id: format!("first-{id}"),
+        id,
         state: ProposalState::Open,
         reason: format!("the first root of {gun}"),
         created_at: now,

@@ -87,6 +87,10 @@ impl Proposed {
             compromised: proposal.compromised.iter().cloned().collect(),
         };
         let batch = batch(&files, &exempt)?;
+        if batch.is_empty() {
+            let id = &proposal.summary.id;
+            return Err(Failure::Refused(format!("the proposal {id:?} has no files")));
+        }
         batch.check_key_ids(&Limits::default())?;
         Ok(Proposed { batch, proposal })
     }

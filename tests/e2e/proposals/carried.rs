@@ -1,7 +1,7 @@
 //! Does a holder without a network sign what the others see, and nothing else?
 
 use notary_tests::world::{Outcome, Person};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::Ceremony;
 
@@ -9,7 +9,7 @@ use super::Ceremony;
 type Tampering = fn(&mut Value);
 
 /// What is done to the file on its way, and what the holder is told.
-const ROWS: [(&str, Tampering, &str); 8] = [
+const ROWS: [(&str, Tampering, &str); 13] = [
     ("nothing", |_| {}, ""),
     (
         "another collection",
@@ -41,6 +41,15 @@ const ROWS: [(&str, Tampering, &str); 8] = [
         |file| file["metadata"]["x%2F..%2F..%2Fy"] = "{}".into(),
         "names no metadata",
     ),
+    ("no file", |file| file["proposal"]["files"] = json!([]), "has no files"),
+    ("no name", |file| file["metadata"][""] = "{}".into(), "\"\" names no metadata"),
+    ("a query", |file| file["metadata"]["?a"] = "{}".into(), "\"?a\" names no metadata"),
+    ("a name with a zero", |file| file["metadata"]["a%00.json"] = "{}".into(), "names no metadata"),
+    (
+        "a name below a file",
+        |file| file["metadata"]["timestamp.json/a.json"] = "{}".into(),
+        "names no metadata",
+    ),
     ("a member that is unknown", |file| file["more"] = 1.into(), "is not a proposal"),
 ];
 
@@ -63,12 +72,18 @@ fn a_file_that_was_changed_on_its_way_is_refused_by_name() {
     ceremony.anna.notary(&format!("proposal export acme/app {id} -o ../carried")).done();
     let carried =
         std::fs::read(ceremony.world.directory().join("carried")).expect("it was written");
+    sign(&ceremony.carl, "/dev/zero").refused("it has more than 134217728 bytes");
     for (row, tamper, told) in ROWS.into_iter().rev() {
         let mut file: Value = serde_json::from_slice(&carried).expect("it is JSON");
         tamper(&mut file);
         ceremony.carl.file("tampered", file.to_string());
         sign(&ceremony.carl, "tampered").is(told, row);
     }
+    // Whether it has ended is not for the file to say.
+    let mut file: Value = serde_json::from_slice(&carried).expect("it is JSON");
+    file["proposal"]["state"] = "published".into();
+    ceremony.carl.file("tampered", file.to_string());
+    assert_eq!(sign(&ceremony.carl, "tampered").done(), "wrote ../signatures\n");
     ceremony.ben.notary("proposal import acme/app ../signatures").done();
     assert_eq!((ceremony.version("docs"), &*ceremony.state(&id)), (1, "published"));
     // A holder who has seen more is not led back.

@@ -171,7 +171,8 @@ pub(super) fn report(session: &Session, gun: &Gun, root: &[u8]) -> Result<Outcom
     Ok(Outcome::Done)
 }
 
-pub(super) fn read_pinned(
+/// Reads the root that is pinned.
+pub(crate) fn read_pinned(
     session: &Session,
     gun: &Gun,
     root: &[u8],

@@ -3,17 +3,19 @@
 
 use std::path::Path;
 
+use notary_schema::key::sha256_hex;
+use notary_schema::name::Gun;
 use notary_schema::wire::ProposalState;
 use serde_json::json;
 
-use super::super::init::first_root::FirstRoot;
+use super::super::init::first_root::{self, FirstRoot};
 use super::show;
 use super::sign::{closed, confirmed, ended, send};
 use crate::args::{ProposalExportArgs, ProposalImportArgs, ProposalSignArgs};
 use crate::exit::{Failure, Outcome};
 use crate::keyring::memory::Memory;
 use crate::proposed::carried::{Carried, CarriedSignatures, require_same};
-use crate::proposed::{Proposed, ground};
+use crate::proposed::{Proposed, first, ground};
 use crate::publishing::in_flight::InFlight;
 use crate::session::Session;
 use crate::trust_dir::files;
@@ -56,10 +58,10 @@ pub(super) async fn sign_file(
     let (collection, _lock) = session.locked(gun).await?;
     let now = session.now();
     let view = carried.ground(session, &collection, now).await?;
-    let proposed = Proposed::read(carried.proposal)?;
-    if let Some(outcome) = ended(session, gun, &proposed.proposal.summary)? {
-        return Ok(outcome);
-    }
+    let mut proposal = carried.proposal;
+    // Whether it has ended is not a word for who brings it: what is trusted here says it.
+    proposal.summary.state = ProposalState::Open;
+    let proposed = Proposed::read(proposal)?;
     let (proposal, judged) = (&proposed.proposal, proposed.judge(view.as_ref(), now)?);
     if proposal.summary.lapses_at <= now {
         return Err(closed(gun, &proposal.summary.id, ProposalState::Lapsed));
@@ -95,6 +97,11 @@ pub(super) async fn import(
         let first = FirstRoot { session, gun, collection: &collection, output: &None };
         return first.sign(in_flight, &carried).await;
     }
+    if carried.proposal.starts_with(first::ID_PREFIX)
+        && let Some(pinned) = files::read(&collection.pinned_path())?
+    {
+        return late(session, gun, &carried, &pinned);
+    }
     let now = session.now();
     let mut proposed = ground::fetch(session, gun, Some(&carried.proposal)).await?;
     if let Some(outcome) = ended(session, gun, &proposed.proposal.summary)? {
@@ -104,4 +111,26 @@ pub(super) async fn import(
     let judged = proposed.judge(Some(&view), now)?;
     carried.signatures.iter().try_for_each(|new| judged.check(new))?;
     send(session, gun, &carried.proposal, &carried.signatures).await
+}
+
+/// What comes of signatures of a first root after the collection was made.
+///
+/// # Errors
+/// It was not made with that root, as far as is known here.
+fn late(
+    session: &Session,
+    gun: &Gun,
+    carried: &CarriedSignatures,
+    pinned: &[u8],
+) -> Result<Outcome, Failure> {
+    let root = first_root::read_pinned(session, gun, pinned)?;
+    if first::id_of(&sha256_hex(root.message())) != carried.proposal {
+        return Err(Failure::Conflict(format!(
+            "{gun} is created already, and these are signatures of another first root"
+        )));
+    }
+    let value = json!({ "collection": gun, "id": carried.proposal, "roles": [] });
+    let text = format!("{gun} is created already: its first root needs no more signatures\n");
+    session.output.result(&value, &text)?;
+    Ok(Outcome::Done)
 }
