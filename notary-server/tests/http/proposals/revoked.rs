@@ -80,10 +80,14 @@ async fn holders_leave_out_a_revoked_one_with_its_signature_for_the_root_before(
     let mut world = World::start().await;
     let mut ceremony = Ceremony::start(&mut world).await;
     revoked(&world, &ceremony.holders[2].key).await;
-    // Two of three must sign, and the second one is away: the revoked one helps to leave it out.
+    // Two of three must sign, and two are left: the revoked one does not help to leave it out.
     let c = std::mem::replace(&mut ceremony.holders[2], TestKey::draw());
     let id = propose(&world, &[ceremony.root(3, &[])]).await;
-    let [a, _, d] = &ceremony.holders;
+    let [a, b, d] = &ceremony.holders;
+    let refused = outcome(&sign(&world, &id, "root", &c).await);
+    assert_eq!(refused, (422, "key_revoked".into(), false));
+    // Of these another one goes: it does.
+    revoked(&world, &b.key).await;
     assert_eq!(outcome(&sign(&world, &id, "root", &c).await), (200, "open".into(), false));
     assert_eq!(outcome(&sign(&world, &id, "root", a).await), (200, "open".into(), false));
     let published = outcome(&sign(&world, &id, "root", d).await);
