@@ -8,9 +8,10 @@ use notary_schema::publish::proposal::ProposalRefusal;
 /// conflict is 409; every other rule is 422.
 pub(super) fn refusal_status(refusal: &Refusal) -> StatusCode {
     match refusal {
-        Refusal::VersionConflict { .. } | Refusal::Lost { .. } | Refusal::DelegatorLost { .. } => {
-            StatusCode::CONFLICT
-        }
+        Refusal::VersionConflict { .. }
+        | Refusal::Lost { .. }
+        | Refusal::DelegatorLost { .. }
+        | Refusal::RootLost { .. } => StatusCode::CONFLICT,
         Refusal::Unreadable { .. } | Refusal::RepeatedPart(_) | Refusal::OnlineRole(_) => {
             StatusCode::BAD_REQUEST
         }

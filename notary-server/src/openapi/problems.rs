@@ -42,7 +42,7 @@ const WAITS: &[Codes] = &[(503, &["release_waits"])];
 /// The rules of publishing.
 const RULES: &[Codes] = &[
     (400, &["unreadable", "repeated_part", "online_role"]),
-    (409, &["delegator_lost", "lost_in_restore", "version_conflict"]),
+    (409, &["delegator_lost", "lost_in_restore", "root_lost", "version_conflict"]),
     (413, &["too_many"]),
     (
         422,

@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use notary_schema::name::{Gun, RoleName, Version};
-use notary_schema::online::{HeldKeys, Lifetimes};
+use notary_schema::online::Lifetimes;
 use notary_schema::publish::{Accepted, Batch, Head, Refusal, Rules, StoredFile, check};
 
+use super::plan::Keys;
 use super::{Core, Ground, Publisher};
 use crate::error::ServiceError;
 use crate::handlers::publish::PublishBatch;
@@ -94,7 +95,7 @@ impl Publisher {
             Ok(ground) => ground,
             // Without a reservation the signer holds no key that the root could name.
             Err(ServiceError::UnknownCollection(_)) if is_first && request.may_create() => {
-                let rules = self.rules(&self.lifetimes, HeldKeys::default());
+                let rules = self.rules(&self.lifetimes, Keys::default());
                 check_on(core, None, batch.clone(), rules, now).await?;
                 return Err(ServiceError::UnknownCollection(request.gun().clone()));
             }
@@ -107,11 +108,12 @@ impl Publisher {
         Ok(ground)
     }
 
-    pub(super) fn rules(&self, lifetimes: &Lifetimes, held_keys: HeldKeys) -> Rules {
+    pub(super) fn rules(&self, lifetimes: &Lifetimes, keys: Keys) -> Rules {
         Rules {
             limits: self.limits.of_files(),
             offline_max_seconds: lifetimes.offline_max_seconds,
-            held_keys,
+            held_keys: keys.held,
+            of_lost_roots: keys.of_lost_roots,
         }
     }
 
@@ -134,11 +136,11 @@ impl Publisher {
             let verdict = Verdict { repeated, ..Verdict::default() };
             return Ok(Judged { life: collection.id, ground: head, verdict, accepted: None });
         }
-        let held = match batch.root() {
-            Some(_) => self.keys_now(collection).await?.held,
-            None => HeldKeys::default(),
+        let keys = match batch.root() {
+            Some(_) => self.keys_now(collection).await?,
+            None => Keys::default(),
         };
-        let rules = self.rules(&self.lifetimes_of(collection), held);
+        let rules = self.rules(&self.lifetimes_of(collection), keys);
         let loaded = match &head {
             Some(head) => Some(self.load_missing(collection, head, &batch).await?),
             None => None,

@@ -70,6 +70,8 @@ pub(super) struct Keys {
     /// Those that roots have taken away and that sign on, the latest ones first; then those of a root
     /// that was lost, for clients that have it.
     pub(super) overlap: Overlap,
+    /// Those of roots that were lost when the database was set back, whether they sign or not.
+    pub(super) of_lost_roots: Overlap,
 }
 
 impl Keys {
@@ -78,10 +80,12 @@ impl Keys {
         let begun = now.checked_sub_signed(lifetimes.overlap()).unwrap_or(DateTime::<Utc>::MIN_UTC);
         let named = |key: &OnlineKey| (key.role, key.keyid.clone());
         let lasting = keys.iter().filter(|key| key.taken_away_at.is_some_and(|at| at > begun));
-        let of_lost_roots = keys.iter().filter(|key| key.is_found && key.taken_away_at.is_none());
-        let overlap = lasting.chain(of_lost_roots).map(named).collect();
+        let found = keys.iter().filter(|key| key.is_found);
+        let sign_along = found.clone().filter(|key| key.taken_away_at.is_none());
+        let overlap = lasting.chain(sign_along).map(named).collect();
+        let of_lost_roots = found.map(named).collect();
         let usable = keys.iter().filter(|key| key.state != KeyState::Retired);
-        Keys { held: usable.map(named).collect(), overlap }
+        Keys { held: usable.map(named).collect(), overlap, of_lost_roots }
     }
 
     /// The same, and keys that a root takes away which is not committed yet.

@@ -68,9 +68,7 @@ pub(super) fn commit(
     let seq = record(connection, before.id, kind, &prepared.slot.by, &brought, now)?;
     insert_committed(connection, before.id, seq, outgoing)?;
     begin_overlap(connection, before.id, &prepared.slot.overlap, now)?;
-    if let Some(root) = prepared.root() {
-        note_named(connection, before.id, root.signed())?;
-    }
+    note_named(connection, before.id, prepared.roots())?;
     proposals::close_published(connection, before.id, prepared.files(), now)?;
     match before.state {
         State::Reserved => names::replace_tombstone(connection, before)?,

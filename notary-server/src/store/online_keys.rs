@@ -46,21 +46,31 @@ pub(super) fn begin_overlap(
     Ok(())
 }
 
-/// Notes that the root is here that names keys.
-pub(super) fn note_named(
+/// Notes that roots are here: those that name keys which had signed before, or one that takes the
+/// place of these. A root that is neither is refused.
+pub(super) fn note_named<'a>(
     connection: &mut Connection,
     id: CollectionId,
-    root: &Root,
+    roots: impl Iterator<Item = &'a Root>,
 ) -> StoreResult<()> {
-    for role in [OnlineRole::Snapshot, OnlineRole::Timestamp] {
-        let role = role.name();
-        let named = root.role_keys(&role).map_or(&[][..], |role| &role.keyids);
-        let named: Vec<&str> = named.iter().map(KeyId::as_str).collect();
-        let keys = online_keys::table
-            .filter(online_keys::collection_id.eq(id.0))
-            .filter(online_keys::role.eq(role.as_str()))
-            .filter(online_keys::keyid.eq_any(named));
-        diesel::update(keys).set(online_keys::found.eq(false)).execute(connection)?;
+    let found = || online_keys::table.filter(online_keys::collection_id.eq(id.0));
+    let (mut changed, mut brings_root) = (0, false);
+    for root in roots {
+        brings_root = true;
+        for role in [OnlineRole::Snapshot, OnlineRole::Timestamp] {
+            let role = role.name();
+            let named = root.role_keys(&role).map_or(&[][..], |role| &role.keyids);
+            let named: Vec<&str> = named.iter().map(KeyId::as_str).collect();
+            let keys = found()
+                .filter(online_keys::found.eq(true))
+                .filter(online_keys::role.eq(role.as_str()))
+                .filter(online_keys::keyid.eq_any(named));
+            changed +=
+                diesel::update(keys).set(online_keys::found.eq(false)).execute(connection)?;
+        }
+    }
+    if brings_root && changed == 0 {
+        diesel::update(found()).set(online_keys::found.eq(false)).execute(connection)?;
     }
     Ok(())
 }

@@ -244,6 +244,14 @@ impl Prepared {
         })
     }
 
+    /// The roots among its files, in their order.
+    pub fn roots(&self) -> impl Iterator<Item = &Root> {
+        self.slot.files.iter().filter_map(|file| match file {
+            RoleFile::Root(root) => Some(root.signed()),
+            RoleFile::Targets(..) | RoleFile::Closed(_) => None,
+        })
+    }
+
     /// How often its plan was made anew.
     pub fn rebuilds(&self) -> u32 {
         self.rebuilds

@@ -306,6 +306,45 @@ async fn where_a_root_is_lost_the_keys_that_it_names_sign_along() {
 }
 
 #[actix_web::test]
+async fn no_other_root_takes_the_place_of_one_that_is_known_to_be_lost() {
+    let (world, mut repo, before) = set_back_before_a_rotation().await;
+    let named = std::mem::replace(&mut repo.timestamp_keys, before.timestamp_keys);
+    // Nobody has asked the signer yet: the publish does.
+    let answer = world.send(&repo.gun, "", &world.admin, &[repo.root(2)]).await;
+    assert_eq!(answer.outcome(), (409, "root_lost".into()));
+    repo.timestamp_keys = named;
+    assert_eq!(world.survey().await, 1);
+    let answer = world.send(&repo.gun, "", &world.admin, &[repo.root(2)]).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(info(&world).await["lost_root"], Value::Null);
+    assert_eq!(world.send(&repo.gun, "", &world.admin, &[repo.root(3)]).await.status, 200);
+    world.publish(&repo, &[lost_docs(&repo), lost_targets(&repo)]).await;
+    whole(world, &repo, &["docs/second"]).await;
+}
+
+#[actix_web::test]
+async fn a_root_that_nobody_has_is_given_up_with_all_online_keys() {
+    let (world, mut repo, _) = set_back_before_a_rotation().await;
+    for (role, keys) in
+        [("snapshot", &mut repo.snapshot_keys), ("timestamp", &mut repo.timestamp_keys)]
+    {
+        let path = format!("/v2/acme/app/_trust/keys/{role}?rotate=true");
+        let key = world.post(&path, &world.admin).await.json()["key"].clone();
+        *keys = vec![serde_json::from_value(key).unwrap()];
+    }
+    let send = async |query: &str, version| {
+        world.send(&repo.gun, query, &world.admin, &[repo.root(version)]).await.outcome()
+    };
+    assert_eq!(send("", 2).await, (409, "root_lost".into()));
+    let gives_up = "?compromised=snapshot&compromised=timestamp";
+    assert_eq!(send(gives_up, 2).await, (200, String::new()));
+    assert_eq!(info(&world).await["lost_root"], Value::Null);
+    assert_eq!(send("", 3).await, (200, String::new()), "and nothing is lost any more");
+    world.publish(&repo, &[lost_docs(&repo), lost_targets(&repo)]).await;
+    whole(world, &repo, &["docs/second"]).await;
+}
+
+#[actix_web::test]
 async fn where_the_old_key_signs_no_more_the_lost_root_opens_the_way() {
     let (mut world, repo, before) = set_back_before_a_rotation().await;
     world.signer.retire_key(before.timestamp_keys[0].id());
@@ -349,6 +388,7 @@ async fn several_lost_roots_come_back_in_their_order_all_at_once() {
     assert_eq!(answer.outcome(), (409, "version_conflict".into()));
     let publisher = world.token(notary_schema::wire::GrantLevel::Publish, "**", &["*"]).await;
     let chain = [part("2.root", 2), part("3.root", 3), part("root", 4)];
+    assert_eq!(info(&world).await["lost_root"], true);
     let answer = world.send(&repo.gun, "", &publisher, &chain).await;
     assert_eq!(answer.outcome(), (403, "forbidden".into()));
     let answer = world.send(&repo.gun, "", &world.admin, &chain).await;
@@ -357,6 +397,7 @@ async fn several_lost_roots_come_back_in_their_order_all_at_once() {
         let name = format!("/v2/acme/app/_trust/tuf/{version}.root.json");
         assert_eq!(world.get(&name).await.status, 200, "{name}");
     }
+    assert_eq!(info(&world).await["lost_root"], Value::Null);
     let again = world.send(&repo.gun, "", &world.admin, &chain).await;
     assert_eq!(again.json()["roles"][0]["published"], false);
     whole(world, &repo, &["a.txt"]).await;

@@ -11,13 +11,15 @@
 //! it. What is judged anew needs its delegators: who may sign, and which paths, is what they say.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::chain::{delegated_parts, inside_paths};
 use super::view::View;
-use super::{Batch, Head, Refusal, StoredFile};
+use super::{Batch, Head, Refusal, StoredFile, replaces_online_keys};
 use crate::envelope::Envelope;
-use crate::name::RoleName;
-use crate::role::{FileMeta, Snapshot, Targets};
+use crate::name::{KeyId, RoleName};
+use crate::online::{OnlineRole, Overlap};
+use crate::role::{FileMeta, Root, Snapshot, Targets};
 
 /// The entries of a snapshot whose files are not among these.
 pub(super) fn lost(
@@ -68,6 +70,28 @@ pub(super) fn with_found(head: &Head, found: &Batch) -> Head {
 /// Files that are found list targets that every delegation covers which is here.
 pub(super) fn found_paths(view: &View<'_>, found: &Batch) -> Result<(), Refusal> {
     delegated_parts(found).try_for_each(|(role, file)| inside_paths(view, role, file))
+}
+
+/// While a root is lost, the next one is that root, or follows it in the same batch: it names a key
+/// that tells of it. Any other one has its version and is not it, and clients that have it would
+/// follow nothing more. Where nobody has it, a root that replaces all online keys as compromised
+/// takes its place.
+pub(super) fn root(head: Option<&Head>, batch: &Batch, of_lost: &Overlap) -> Result<(), Refusal> {
+    let Some((head, newest)) = head.zip(batch.root()).filter(|_| !of_lost.is_empty()) else {
+        return Ok(());
+    };
+    let names = |root: &Arc<Envelope<Root>>, (role, keyid): (OnlineRole, &KeyId)| {
+        root.signed().role_keys(&role.name()).is_some_and(|keys| keys.keyids.contains(keyid))
+    };
+    let mut roots = batch.earlier_roots().chain([newest]);
+    let is_found = roots.any(|root| of_lost.keys().any(|key| names(root, key)));
+    let online = [RoleName::SNAPSHOT, RoleName::TIMESTAMP];
+    let gives_up = online.iter().all(|role| batch.compromised.contains(role))
+        && replaces_online_keys(head.root.signed(), newest.signed());
+    match is_found || gives_up {
+        true => Ok(()),
+        false => Err(Refusal::RootLost { after: head.root.version() }),
+    }
 }
 
 /// What is new is judged by what its delegators say, so none of them is lost.

@@ -31,7 +31,7 @@ use chrono::{DateTime, Utc};
 
 use crate::envelope::{Allowance, Envelope, EnvelopeError};
 use crate::name::{RoleName, Version};
-use crate::online::{HeldKeys, Rotation};
+use crate::online::{HeldKeys, Overlap, Rotation};
 use crate::role::{FileMeta, Root, Targets};
 use crate::threshold::RevokedKeys;
 pub use adopted::Adopted;
@@ -87,6 +87,9 @@ pub struct Rules {
     pub offline_max_seconds: u64,
     /// The keys that the signer holds for this collection. Looked at when the batch has a root.
     pub held_keys: HeldKeys,
+    /// Online keys of a root that was lost when the database was set back. Looked at when the batch
+    /// has a root.
+    pub of_lost_roots: Overlap,
 }
 
 /// What one request wants to publish: parsed, not yet judged.
@@ -369,6 +372,7 @@ fn check_new(
 ) -> Result<(), Refusal> {
     chain::versions(head, batch)?;
     chain::compromised(head, batch)?;
+    lost::root(head, batch, &rules.of_lost_roots)?;
     for (role, file) in batch.targets_parts() {
         files::check_life(role, file.as_ref(), rules, now)?;
         files::check_targets(role, file, &rules.limits)?;

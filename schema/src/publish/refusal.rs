@@ -72,6 +72,18 @@ pub enum Refusal {
         /// Who delegates on the way to it.
         delegator: RoleName,
     },
+    /// The signer has signed with a key of a root that is lost, and this root is another one.
+    #[error(
+        "root: the root after {after} was lost when the database of the server was set back, and \
+         this is another one: bring the lost one with `notary repair`, with those that follow it. \
+         Where nobody has it, `notary recover` makes a root that takes its place \
+         (`compromised=snapshot` and `compromised=timestamp`, with other keys for both): clients \
+         that have the lost one must pin anew"
+    )]
+    RootLost {
+        /// The newest root that is here.
+        after: Version,
+    },
     /// Too few keys have signed.
     #[error(transparent)]
     Threshold(#[from] ThresholdNotMet),
@@ -315,6 +327,7 @@ impl Refusal {
             Refusal::VersionConflict { .. } => "version_conflict",
             Refusal::Lost { .. } => "lost_in_restore",
             Refusal::DelegatorLost { .. } => "delegator_lost",
+            Refusal::RootLost { .. } => "root_lost",
             Refusal::Threshold(_) => "threshold_not_met",
             Refusal::OverlapMissing { .. } => "overlap_missing",
             Refusal::Expired { .. } => "expired",

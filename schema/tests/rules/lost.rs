@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use notary_schema::draft::Draft;
 use notary_schema::envelope::{Envelope, Unsigned};
 use notary_schema::name::RoleName;
-use notary_schema::online::{floors, next_snapshot};
-use notary_schema::publish::{Batch, Head, StoredFile, check, snapshot_entries};
+use notary_schema::online::{OnlineRole, floors, next_snapshot};
+use notary_schema::publish::{Batch, Head, Rules, StoredFile, check, snapshot_entries};
 use notary_schema::role::{FileMeta, Snapshot, Targets};
 
 use crate::publish::{batch, changed_root, code, rules};
@@ -298,4 +298,54 @@ fn a_judgement_does_not_outlast_the_loss_or_the_return_of_a_file() {
     assert!(again.holds_on(&world.repaired(&["targets"])));
     assert!(!again.holds_on(&world.repaired(&["targets", "docs"])));
     assert!(!again.holds_on(&world.head()));
+}
+
+#[test]
+fn while_a_root_is_lost_the_next_one_is_that_root_or_one_that_gives_it_up() {
+    let with = |number: u64, snapshot: u8, timestamp: u8| {
+        let mut root = root(number);
+        root.keys.extend(keys(&[snapshot, timestamp]));
+        root.roles.snapshot = role_keys(&[snapshot], 1);
+        root.roles.timestamp = role_keys(&[timestamp], 1);
+        sign(&Unsigned::of(&root), &[ROOT])
+    };
+    let rules = |tells: &[u8]| {
+        let key = |role, seeds: &[u8]| -> Vec<_> {
+            seeds.iter().map(|seed| (role, signer(*seed).id())).collect()
+        };
+        let (snapshot, timestamp) = (OnlineRole::Snapshot, OnlineRole::Timestamp);
+        let held = [key(snapshot, &[SNAPSHOT, 9]), key(timestamp, &[TIMESTAMP, 9, 10])];
+        Rules {
+            held_keys: held.concat().into_iter().collect(),
+            of_lost_roots: key(timestamp, tells).into_iter().collect(),
+            ..rules()
+        }
+    };
+    let plain = [with(2, SNAPSHOT, TIMESTAMP), with(3, SNAPSHOT, 10)];
+    let (lost, other, replaced) = (with(2, SNAPSHOT, 10), with(2, SNAPSHOT, 9), with(2, 9, 9));
+    let (both, one) = (&["snapshot", "timestamp"][..], &["timestamp"][..]);
+    type Row<'a> = (&'a str, &'a [u8], &'a [&'a [u8]], &'a [&'a str], &'a str);
+    let rows: [Row; 9] = [
+        ("none is lost", &[], &[&plain[0]], &[], "accepted"),
+        ("one that tells nothing", &[10], &[&plain[0]], &[], "root_lost"),
+        ("one with another key", &[10], &[&other], &[], "root_lost"),
+        ("the lost one", &[10], &[&lost], &[], "accepted"),
+        ("one of several that are lost", &[9, 10], &[&lost], &[], "accepted"),
+        ("with the one that follows it", &[10], &[&plain[0], &plain[1]], &[], "accepted"),
+        ("all keys are others", &[10], &[&replaced], &[], "root_lost"),
+        ("and it gives the lost one up", &[10], &[&replaced], both, "accepted"),
+        ("it gives up, and keeps a key", &[10], &[&other], one, "root_lost"),
+    ];
+    for (what, tells, roots, compromised, expected) in rows {
+        let names: &[&str] = if roots.len() == 1 { &["root"] } else { &["2.root", "root"] };
+        let parts: Vec<_> = names.iter().copied().zip(roots.iter().copied()).collect();
+        let mut batch = batch(&parts);
+        batch.compromised = compromised.iter().map(|name| role(name)).collect();
+        let judged = check(Some(&Collection::new().head()), &batch, &rules(tells), now());
+        assert_eq!(code(judged), expected, "{what}");
+    }
+    let docs = sign(&Collection::new().next("docs").finish(), &[DOCS]);
+    let docs = batch(&[("docs", &docs)]);
+    let judged = check(Some(&Collection::new().head()), &docs, &rules(&[10]), now());
+    assert_eq!(code(judged), "accepted", "what is no root goes on");
 }

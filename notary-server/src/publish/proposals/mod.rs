@@ -10,7 +10,6 @@ use chrono::{DateTime, Utc};
 use notary_schema::envelope::{Envelope, MAX_SIGNATURES};
 use notary_schema::key::sha256_hex;
 use notary_schema::name::{Gun, RoleName};
-use notary_schema::online::HeldKeys;
 use notary_schema::publish::proposal::{
     NoProposal, ProposalRefusal, check_proposal, check_signature, is_met, lapse,
 };
@@ -20,6 +19,7 @@ use notary_schema::wire;
 use notary_schema::wire::{ProposalState, SignedProposal};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::plan::Keys;
 use super::{Core, Publisher};
 use crate::error::ServiceError;
 use crate::handlers::body::share;
@@ -63,13 +63,13 @@ impl Publisher {
         let Some(live) = ground.live else {
             return Err(ServiceError::UnknownCollection(gun.clone()));
         };
-        let held = match batch.root() {
-            Some(_) => self.keys_now(&live.collection).await?.held,
-            None => HeldKeys::default(),
+        let keys = match batch.root() {
+            Some(_) => self.keys_now(&live.collection).await?,
+            None => Keys::default(),
         };
         let head = self.load_missing(&live.collection, &live.head, &batch).await?;
         self.snapshot_fits(Some(&head), &batch)?;
-        let rules = self.rules(&self.lifetimes_of(&live.collection), held);
+        let rules = self.rules(&self.lifetimes_of(&live.collection), keys);
         let lapses_at = wish.lapses_at;
         let by = request.by().join(",");
         let signer = by.clone();

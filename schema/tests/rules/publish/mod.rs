@@ -24,6 +24,7 @@ pub fn rules() -> Rules {
         limits: Limits::default(),
         offline_max_seconds: 400 * DAY as u64,
         held_keys: held_keys(),
+        ..Rules::default()
     }
 }
 

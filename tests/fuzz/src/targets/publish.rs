@@ -36,6 +36,7 @@ pub(super) fn run(data: &[u8]) {
         limits: Limits { delegation_depth: 3, ..Limits::default() },
         offline_max_seconds: 400 * DAY as u64,
         held_keys: support::held_keys(),
+        ..Rules::default()
     };
     for _ in 0..ROUNDS {
         let Some(batch) = batch(&live.head, &mut choices) else { continue };

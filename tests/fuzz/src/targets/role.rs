@@ -86,6 +86,7 @@ fn judge(file: Vec<u8>) {
             limits: Limits::default(),
             offline_max_seconds: 400 * DAY as u64,
             held_keys: support::held_keys(),
+            ..Rules::default()
         };
         drop(check_unsigned(Some(&HEAD), &batch, &rules, support::now()));
     }
