@@ -17,7 +17,8 @@ pub(crate) enum ProposalCommand {
     /// Show what a proposal changes in the metadata that is trusted here, who has signed and who is
     /// missing
     Show(ProposalArgs),
-    /// Sign a proposal after it was shown; the last signature that is needed publishes it
+    /// Sign a proposal after it was shown; the last signature that is needed publishes it. Without an
+    /// ID, of several the only one that waits for the keys here
     Sign(ProposalSignArgs),
     /// Write a proposal, with the metadata of its collection, for a holder without a network
     Export(ProposalExportArgs),

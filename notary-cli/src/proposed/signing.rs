@@ -61,6 +61,16 @@ impl Judged<'_> {
         Ok(all)
     }
 
+    /// Whether a key of these may sign one of these roles, all where none is named, and has not.
+    pub(crate) fn waits_for(&self, keys: &[KeyEntry], roles: &[RoleName]) -> bool {
+        let is_asked = |file: &&File| roles.is_empty() || roles.contains(&file.role);
+        let lacks = |file: &File| {
+            let own = self.own(&file.role, keys);
+            own.iter().any(|(keyid, _)| self.given(&file.role, keyid).is_none())
+        };
+        self.files.iter().filter(is_asked).any(lacks)
+    }
+
     /// Refuses signatures that do not count here.
     ///
     /// # Errors

@@ -1,5 +1,7 @@
 //! What is refused, and what becomes of a proposal that is overtaken or lapses?
 
+use notary_tests::world::Person;
+
 use super::{Ceremony, MISSING, id_of};
 
 #[test]
@@ -71,6 +73,20 @@ fn a_root_that_was_overtaken_is_made_again_with_the_same_change() {
     let root = ceremony.world.http(None).get("/v2/acme/app/_trust/tuf/root.json").json();
     let keyids = root["signed"]["roles"]["root"]["keyids"].to_string();
     assert!(keyids.contains(&keyid), "{keyids}");
+}
+
+#[test]
+fn of_several_the_only_one_is_signed_that_waits_for_these_keys() {
+    let ceremony = Ceremony::start();
+    let docs = ceremony.propose(&ceremony.ben, "one");
+    let root = id_of(&ceremony.anna.notary("rotate acme/app timestamp --json"));
+    let sign = |person: &Person| person.notary("proposal sign acme/app --yes");
+    // Carl has signed neither.
+    sign(&ceremony.carl).fails(2, "several proposals of acme/app are open");
+    sign(&ceremony.anna).done();
+    assert_eq!((&*ceremony.state(&docs), &*ceremony.state(&root)), ("published", "open"));
+    sign(&ceremony.carl).done();
+    assert_eq!(ceremony.state(&root), "published");
 }
 
 #[test]
