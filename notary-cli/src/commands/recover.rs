@@ -85,7 +85,8 @@ fn instead(gun: &Gun, role: &RoleName) -> String {
     if *role == RoleName::ROOT {
         return format!(
             "{why}. A root that is expired: `notary witness {gun} root --publish`. A root key that \
-             is lost or stolen: `notary rotate {gun} root --drop-key ID --new-key KEY`. Too few \
+             is stolen: `notary revoke {gun} ID --new-key KEY`. It is lost: `notary rotate {gun} root \
+             --drop-key ID --new-key KEY`. Too few \
              keys left for its threshold: nothing helps but a new collection (`notary delete`, \
              `notary init --replace`), and every client must pin its root"
         );
@@ -97,8 +98,8 @@ fn instead(gun: &Gun, role: &RoleName) -> String {
         ),
     };
     format!(
-        "{why}. {role} expired: `notary witness {gun} {role} --publish`. Its key is lost or stolen: \
-         {keys}"
+        "{why}. {role} expired: `notary witness {gun} {role} --publish`. Its key is stolen: `notary \
+         revoke {gun} ID`. It is lost: {keys}"
     )
 }
 

@@ -1,4 +1,4 @@
-//! RevokedKey keys of collections. They belong to one life of a name: whoever replaces a tombstone
+//! Revoked keys of collections. They belong to one life of a name: whoever replaces a tombstone
 //! begins without any.
 
 use chrono::{DateTime, Utc};

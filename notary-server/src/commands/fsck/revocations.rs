@@ -15,8 +15,7 @@ use crate::store::inspect::{RawLife, RawRevocation, View};
 /// What to do about a row that cannot be used.
 const REVOKE_ANEW: &str = "delete the row, and revoke the key anew";
 /// What to do about a key that is still named: what is stored stays good until then.
-const LEAVE_OUT: &str = "have the next version leave it out: `notary rotate`, for snapshot and \
-                         timestamp with --compromised";
+const LEAVE_OUT: &str = "have the next version leave it out: `notary revoke` with its id once more";
 
 pub(super) fn check(
     view: &mut View<'_>,
