@@ -17,6 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::config::Limits;
 use crate::error::ServiceError;
+use crate::publish::share;
 
 /// A part's memory is doubled as it comes, up to this length.
 const DOUBLED_BYTES: usize = 1 << 20;
@@ -184,19 +185,6 @@ async fn read_part(
     }
     bytes.shrink_to_fit();
     Ok(bytes)
-}
-
-/// A share of the memory for bodies.
-///
-/// # Errors
-/// [`ServiceError::Busy`] when so much is not left.
-pub(crate) fn share(
-    memory: &Arc<Semaphore>,
-    bytes: usize,
-) -> Result<OwnedSemaphorePermit, ServiceError> {
-    let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-    let share = memory.clone().try_acquire_many_owned(bytes);
-    share.map_err(|_| ServiceError::Busy("other publishes fill its memory"))
 }
 
 /// A role as a request spells it.

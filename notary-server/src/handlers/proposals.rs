@@ -12,7 +12,7 @@ use notary_schema::wire::{NewSignatures, Page, Proposal, ProposalSummary, Signed
 use ring::rand::{SecureRandom, SystemRandom};
 use tokio::time::timeout;
 
-use super::publish::{Files, Named, PublishBatch};
+use super::publish::{Files, batch};
 use super::{
     Readable, body, collection_path, document, json_of, no_content, no_query, page, private_json,
     query,
@@ -24,7 +24,7 @@ use crate::openapi::problems::{
     NewProposals, OneProposal, OwnProposals, ProposalLists, SigningProposals,
 };
 use crate::panics::blocking;
-use crate::publish::Wish;
+use crate::publish::{Named, Wish};
 use crate::startup::Service;
 use crate::store::ProposedSignature;
 
@@ -76,7 +76,7 @@ pub async fn create(
     let _place = service.publisher.place()?;
     let core = service.publisher.core().await?;
     let (token, of) = (permit.token().id.clone(), gun.clone());
-    let (request, batch) = blocking(move || PublishBatch::read(of, &permit, body, named)).await??;
+    let (request, batch) = blocking(move || batch(of, &permit, body, named)).await??;
     let proposal = service.publisher.propose(request, batch, core, wish, now).await?;
     tracing::info!(%gun, token, proposal = proposal.summary.id, "proposed");
     Ok(private_json(StatusCode::CREATED, &proposal))

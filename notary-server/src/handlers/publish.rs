@@ -1,16 +1,13 @@
 //! Step 2 of a publish: a body within limits (see [`super::body`]), well formed, of roles that the
 //! permit covers.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::HttpRequest;
 use actix_web::web::{Data, Json, Payload};
-use notary_schema::name::{Gun, RoleName, Version};
+use notary_schema::name::{Gun, RoleName};
 use notary_schema::publish::Batch;
 use notary_schema::wire::PublishAnswer;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
 use super::body::{self, Body, EarlierRoots, role_name};
@@ -19,149 +16,8 @@ use crate::auth::{Permit, Wanted};
 use crate::error::ServiceError;
 use crate::openapi::problems::Publishing;
 use crate::panics::blocking;
+use crate::publish::{Named, PublishBatch, Sent};
 use crate::startup::Service;
-
-/// What somebody who may wants to publish: readable, not yet judged. It comes from a request, or from
-/// a proposal that has all its signatures.
-///
-/// It holds the bytes that came. What was read from them is a [`Batch`] beside it, which lives no
-/// longer than somebody looks into it.
-#[derive(Debug)]
-pub struct PublishBatch {
-    gun: Gun,
-    sent: Sent,
-    parts: Vec<Part>,
-    /// Beside them: earlier roots, and snapshot and timestamp of a repository that is taken over.
-    foreign: Vec<(RoleName, Arc<[u8]>)>,
-    named: Named,
-    /// The share of the memory for bodies, given back with the batch.
-    _memory: Option<OwnedSemaphorePermit>,
-}
-
-impl PublishBatch {
-    /// The collection.
-    pub fn gun(&self) -> &Gun {
-        &self.gun
-    }
-
-    /// The ids of the tokens with which it came.
-    pub fn by(&self) -> &[String] {
-        &self.sent.by
-    }
-
-    /// Whether it may make the collection.
-    pub fn may_create(&self) -> bool {
-        self.sent.may_create
-    }
-
-    /// What it names beside its parts.
-    pub(crate) fn named(&self) -> &Named {
-        &self.named
-    }
-
-    /// The SHA-256 of the newest root of the tombstone that it replaces.
-    pub fn replaces(&self) -> Option<&str> {
-        self.named.replaces.as_deref()
-    }
-
-    /// The parts, in the order in which they came.
-    pub fn parts(&self) -> &[Part] {
-        &self.parts
-    }
-
-    /// The version of its root, if it has one.
-    pub fn root_version(&self) -> Option<Version> {
-        self.parts.iter().find(|part| part.role == RoleName::ROOT).map(|part| part.version)
-    }
-
-    /// Reads the parts once more.
-    pub fn read_again(&self) -> Batch {
-        let mut batch = self.named.batch();
-        let parts = self.parts.iter().map(|part| (&part.role, &part.bytes));
-        let foreign = self.foreign.iter().map(|(name, bytes)| (name, bytes));
-        for (role, bytes) in parts.chain(foreign) {
-            batch.add(role.clone(), bytes.clone()).expect("it was read before");
-        }
-        batch
-    }
-
-    /// Reads a body.
-    ///
-    /// # Errors
-    /// Where a part is not metadata of the role that it is named after.
-    pub(super) fn read(
-        gun: Gun,
-        permit: &Permit,
-        body: Body,
-        named: Named,
-    ) -> Result<(PublishBatch, Batch), ServiceError> {
-        let by = vec![permit.token().id.clone()];
-        let sent = Sent { by, may_create: permit.covers_administration() };
-        let parts = body.parts.into_iter().map(|(role, bytes)| (role, bytes.into())).collect();
-        let (mut request, batch) = PublishBatch::of(gun, sent, parts, named)?;
-        request._memory = body.memory;
-        Ok((request, batch))
-    }
-
-    /// Reads parts that were judged before, in a collection that is there; their bytes have a share
-    /// of the memory for bodies.
-    ///
-    /// # Errors
-    /// Where a part is not metadata of the role that it is named after.
-    pub(crate) fn of_proposal(
-        gun: Gun,
-        by: Vec<String>,
-        parts: Vec<(RoleName, Arc<[u8]>)>,
-        named: Named,
-        memory: OwnedSemaphorePermit,
-    ) -> Result<(PublishBatch, Batch), ServiceError> {
-        let sent = Sent { by, may_create: false };
-        let (mut request, batch) = PublishBatch::of(gun, sent, parts, named)?;
-        request._memory = Some(memory);
-        Ok((request, batch))
-    }
-
-    fn of(
-        gun: Gun,
-        sent: Sent,
-        parts: Vec<(RoleName, Arc<[u8]>)>,
-        named: Named,
-    ) -> Result<(PublishBatch, Batch), ServiceError> {
-        let mut batch = named.batch();
-        for (role, bytes) in &parts {
-            batch.add(role.clone(), bytes.clone())?;
-        }
-        let known = batch.parts().map(|(role, version, sha256)| (role, (version, sha256)));
-        let known: BTreeMap<RoleName, (Version, &str)> = known.collect();
-        let is_part = |(role, _): &(RoleName, Arc<[u8]>)| known.contains_key(role);
-        let (parts, foreign): (Vec<_>, Vec<_>) = parts.into_iter().partition(is_part);
-        let part = |(role, bytes)| {
-            let (version, sha256) = known[&role];
-            Part { role, version, sha256: sha256.to_owned(), bytes }
-        };
-        let parts = parts.into_iter().map(part).collect();
-        Ok((PublishBatch { gun, sent, parts, foreign, named, _memory: None }, batch))
-    }
-}
-
-/// Who sent it.
-#[derive(Debug)]
-struct Sent {
-    by: Vec<String>,
-    may_create: bool,
-}
-
-/// One file of a publish, as it came.
-#[derive(Debug)]
-pub struct Part {
-    /// The role that it is named after.
-    pub role: RoleName,
-    /// Its version.
-    pub version: Version,
-    /// Its SHA-256 in hexadecimal.
-    pub sha256: String,
-    bytes: Arc<[u8]>,
-}
 
 /// What the parts of a body look like in the OpenAPI document.
 #[derive(utoipa::ToSchema)]
@@ -217,8 +73,7 @@ pub async fn publish(
     let body = body.map_err(|_| ServiceError::TooSlow(seconds))??;
     let _place = service.publisher.place()?;
     let core = service.publisher.core().await?;
-    let (read, core) =
-        blocking(move || (PublishBatch::read(gun, &permit, body, named), core)).await?;
+    let (read, core) = blocking(move || (batch(gun, &permit, body, named), core)).await?;
     let (request, batch) = read?;
     let (gun, token) = (request.gun().clone(), request.by().join(","));
     let answer = service.publisher.publish(request, batch, core, now).await?;
@@ -227,24 +82,23 @@ pub async fn publish(
     Ok(Json(answer))
 }
 
-/// What the parameters of a publish name.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Named {
-    pub(crate) pending: BTreeSet<RoleName>,
-    pub(crate) orphan: BTreeSet<RoleName>,
-    pub(crate) compromised: BTreeSet<RoleName>,
-    pub(crate) replaces: Option<String>,
-    pub(crate) adopt: bool,
+/// Reads a body.
+///
+/// # Errors
+/// Where a part is not metadata of the role that it is named after.
+pub(super) fn batch(
+    gun: Gun,
+    permit: &Permit,
+    body: Body,
+    named: Named,
+) -> Result<(PublishBatch, Batch), ServiceError> {
+    let by = vec![permit.token().id.clone()];
+    let sent = Sent { by, may_create: permit.covers_administration() };
+    let parts = body.parts.into_iter().map(|(role, bytes)| (role, bytes.into())).collect();
+    PublishBatch::read(gun, sent, parts, named, body.memory)
 }
 
 impl Named {
-    pub(crate) fn batch(&self) -> Batch {
-        let mut batch = if self.adopt { Batch::adopting() } else { Batch::default() };
-        (batch.pending, batch.orphan) = (self.pending.clone(), self.orphan.clone());
-        batch.compromised = self.compromised.clone();
-        batch
-    }
-
     fn read(request: &HttpRequest) -> Result<Named, ServiceError> {
         let mut named = Named::default();
         let known = ["pending", "orphan", "compromised", "replace", "adopt"];

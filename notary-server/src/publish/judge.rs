@@ -10,9 +10,8 @@ use notary_schema::online::Lifetimes;
 use notary_schema::publish::{Accepted, Batch, Head, Refusal, Rules, StoredFile, check};
 
 use super::plan::Keys;
-use super::{Core, Ground, Publisher};
+use super::{Core, Ground, PublishBatch, Publisher};
 use crate::error::ServiceError;
-use crate::handlers::publish::PublishBatch;
 use crate::panics::blocking;
 use crate::store::{Collection, CollectionId, Standing};
 

@@ -3,6 +3,7 @@
 //! | file | steps of a publish |
 //! |---|---|
 //! | `mod` | in through [`Publisher::publish`], one at a time in each collection |
+//! | `batch` | 2: what is to be published, as it came
 //! | `judge` | 3 and 4: the head, and whether the request is a legal step from it |
 //! | `group`, `next` | 5: requests that wait are applied over one another; who gets which answer |
 //! | `release` | 6 and 7: what was applied is planned, and claims the slot |
@@ -18,6 +19,7 @@
 //! Each brings a task along; the first that gets the turn takes everybody who waits.
 
 mod ahead;
+mod batch;
 mod group;
 mod judge;
 mod life;
@@ -48,10 +50,12 @@ use tracing::Instrument;
 use crate::Parts;
 use crate::config::Limits;
 use crate::error::ServiceError;
-use crate::handlers::publish::{Part, PublishBatch};
 use crate::served::{Live, Served};
 use crate::signer_client::Signer;
 use crate::store::{Collection, Store};
+use batch::Part;
+pub use batch::PublishBatch;
+pub(crate) use batch::{Named, Sent, share};
 use judge::{Judged, Verdict};
 pub use proposals::Wish;
 pub(crate) use roll::Unfinished;

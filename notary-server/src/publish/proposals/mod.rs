@@ -20,10 +20,8 @@ use notary_schema::wire::{ProposalState, SignedProposal};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::plan::Keys;
-use super::{Core, Publisher};
+use super::{Core, Named, PublishBatch, Publisher, Sent, share};
 use crate::error::ServiceError;
-use crate::handlers::body::share;
-use crate::handlers::publish::{Named, PublishBatch};
 use crate::panics::blocking;
 use crate::served::Live;
 use crate::store::{
@@ -176,8 +174,9 @@ impl Publisher {
         let (gun, id) = (gun.clone(), proposal.id.clone());
         let parts = files.into_iter().map(|file| (file.named.role.clone(), file.bytes().into()));
         let parts = parts.collect();
+        let (sent, memory) = (Sent { by, may_create: false }, Some(memory));
         let (request, batch) =
-            blocking(move || PublishBatch::of_proposal(gun, by, parts, named, memory)).await??;
+            blocking(move || PublishBatch::read(gun, sent, parts, named, memory)).await??;
         let gun = request.gun().clone();
         let answer = self.publish(request, batch, core, now).await?;
         tracing::info!(%gun, proposal = id, seq = answer.seq, "proposal published");
