@@ -6,7 +6,7 @@
 //!   listen, to how many, and to what
 //! - [`handlers`]: a request in, one call, an answer out
 //! - [`openapi`]: the document of all calls
-//! - [`auth`]: who may do what
+//! - [`auth`], [`grant`]: who may do what
 //! - [`publish`]: judge, apply, plan, prepare, sign, commit; the path of one publish
 //! - [`signer_client`]: the signer, and what is believed of its answers
 //! - [`store`]: what outlives the process
@@ -20,6 +20,7 @@ pub mod commands;
 pub mod config;
 pub mod connections;
 pub mod error;
+pub mod grant;
 pub mod handlers;
 pub mod openapi;
 pub mod panics;

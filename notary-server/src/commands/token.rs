@@ -10,7 +10,8 @@ use notary_schema::wire::{GrantLevel, TokenInfo};
 use serde_json::json;
 
 use super::{ConfigFile, open, print};
-use crate::auth::{Grant, draw_token};
+use crate::auth::draw_token;
+use crate::grant::Grant;
 use crate::store::{Revoked, Store, Token};
 
 #[derive(Debug, Subcommand)]

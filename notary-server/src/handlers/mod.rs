@@ -27,8 +27,9 @@ use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 use url::form_urlencoded;
 
-use crate::auth::{Glob, Reader};
+use crate::auth::Reader;
 use crate::error::ServiceError;
+use crate::grant::Glob;
 use crate::served::Live;
 use crate::startup::Service;
 use crate::store::{Collection, State};

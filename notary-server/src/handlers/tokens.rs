@@ -9,8 +9,9 @@ use notary_schema::key::sha256_hex;
 use notary_schema::wire::{CreatedToken, GrantLevel, NewToken, Page, TokenInfo};
 
 use super::{boolean, document, no_content, no_query, page, private_json, query};
-use crate::auth::{Grant, draw_token};
+use crate::auth::draw_token;
 use crate::error::ServiceError;
+use crate::grant::Grant;
 use crate::openapi::problems::{NewTokens, OneToken, Tokens};
 use crate::startup::Service;
 use crate::store::{Revoked, Token};

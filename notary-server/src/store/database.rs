@@ -21,7 +21,7 @@ use super::{
     Standing, State, Store, StoreError, StoreResult, Token, Unfinished, commit, dialect, events,
     names, online_keys, proposals, queries, revocations, slots, tokens,
 };
-use crate::auth::{Glob, Grant};
+use crate::grant::{Glob, Grant};
 use crate::panics::blocking;
 use crate::signer_client::Release;
 

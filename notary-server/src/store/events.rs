@@ -11,7 +11,7 @@ use super::dialect::Connection;
 use super::queries::{column, number, time, word, written};
 use super::rows::{EventRow, collections, events, feed};
 use super::{CollectionId, StoreResult};
-use crate::auth::Glob;
+use crate::grant::Glob;
 
 /// Most bytes of a page, unless one event alone has more: a publish may bring 20,000 files.
 const MAX_PAGE_BYTES: usize = 8 << 20;

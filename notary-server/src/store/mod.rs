@@ -37,7 +37,7 @@ use notary_schema::publish::Head;
 use notary_schema::role::Targets;
 use notary_schema::wire::{CollectionSummary, Event, Page, RootPin, SignerKey};
 
-use crate::auth::{Glob, Grant};
+use crate::grant::{Glob, Grant};
 use crate::signer_client::Release;
 pub use connections::Database;
 pub use events::EventQuery;

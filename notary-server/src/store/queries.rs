@@ -21,7 +21,7 @@ use super::{
     Collection, CollectionId, FileBytes, Incomplete, State, StoreError, StoreResult, names,
     revocations,
 };
-use crate::auth::Glob;
+use crate::grant::Glob;
 
 /// The column of a collection that has no lifetimes of its own.
 const NO_LIFETIMES: &str = "{}";

@@ -10,7 +10,7 @@ use super::dialect::Connection;
 use super::queries::{column, time, word, written};
 use super::rows::{TokenRow, tokens};
 use super::{Revoked, StoreResult, Token};
-use crate::auth::Grant;
+use crate::grant::Grant;
 
 pub(super) fn token(connection: &mut Connection, sha256: &str) -> StoreResult<Option<Token>> {
     let row = tokens::table

@@ -11,7 +11,7 @@ use notary_schema::threshold::RevokedKeys;
 use notary_schema::wire::{KeyState, TokenInfo};
 
 use super::RoleFile;
-use crate::auth::Grant;
+use crate::grant::Grant;
 
 /// A life of a collection in the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -13,7 +13,7 @@ use notary_schema::online::{Lifetimes, Plan};
 use notary_schema::publish::Head;
 use notary_schema::role::Targets;
 use notary_schema::wire::{CollectionSummary, Event, Page, RootPin, SignerKey};
-use notary_server::auth::{Glob, Grant};
+use notary_server::grant::{Glob, Grant};
 use notary_server::signer_client::Release;
 use notary_server::store::{
     Claim, Collection, CollectionId, Committed, Database, EventQuery, FileBytes, Incomplete,

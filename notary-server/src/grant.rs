@@ -1,9 +1,11 @@
 //! What a token may do, and which grants are within which.
 
+mod glob;
+
 use notary_schema::name::RoleName;
 use notary_schema::wire::GrantLevel;
 
-use super::glob::{Glob, GlobError};
+pub use glob::{Glob, GlobError};
 
 /// What a token may do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,7 +26,7 @@ impl Grant {
     }
 
     /// Whether it covers publishing this role.
-    pub(super) fn covers(&self, role: &RoleName) -> bool {
+    pub(crate) fn covers(&self, role: &RoleName) -> bool {
         let level = match self.level {
             GrantLevel::Read | GrantLevel::Sign => false,
             GrantLevel::Publish => *role != RoleName::ROOT,

@@ -1,11 +1,8 @@
-//! Who may do what: API tokens, grants, and the [`Permit`] that is step 1 of a publish.
+//! Who may do what: API tokens, and the [`Permit`] that is step 1 of a publish.
 //!
 //! A request is decided on from its headers, before a byte of its body is read. A token is 256
 //! random bits behind a prefix that scanners for leaked secrets recognise; only its SHA-256 is
 //! stored. A token never replaces a TUF signature: it says who may send, not what is true.
-
-mod glob;
-mod grant;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,8 +20,6 @@ use ring::rand::{SecureRandom, SystemRandom};
 
 use crate::error::ServiceError;
 use crate::store::{Store, Token};
-pub use glob::{Glob, GlobError};
-pub use grant::Grant;
 
 /// What every token starts with.
 pub const TOKEN_PREFIX: &str = "notary_";
