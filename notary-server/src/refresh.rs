@@ -18,7 +18,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::error::ServiceError;
 use crate::panics::caught;
-use crate::publish::{Publisher, Unfinished};
+use crate::publish::{Due, Publisher, Unfinished};
 use crate::served::Live;
 use crate::startup::Service;
 use crate::survey::survey;
@@ -155,13 +155,4 @@ impl Publisher {
         }
         (!is_fresh(OnlineRole::Timestamp, timestamp.expires())).then_some(Due::Timestamp)
     }
-}
-
-/// What a refresh signs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Due {
-    /// The timestamp, which names the snapshot that is served.
-    Timestamp,
-    /// A new snapshot of the same files, and the timestamp.
-    Both,
 }

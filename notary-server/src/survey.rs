@@ -12,8 +12,7 @@ use notary_schema::name::Version;
 use notary_schema::wire::RememberedFile;
 
 use crate::error::ServiceError;
-use crate::publish::{Publisher, Unfinished};
-use crate::refresh::Due;
+use crate::publish::{Due, Publisher, Unfinished};
 use crate::store::Collection;
 
 /// How many collections are compared at once.

@@ -16,8 +16,7 @@ use notary_schema::role::{Root, Targets};
 use notary_schema::threshold;
 
 use super::plan::{Keys, newest, next_root};
-use super::{Ground, Publisher, Unfinished};
-use crate::refresh::Due;
+use super::{Due, Ground, Publisher, Unfinished};
 use crate::store::RoleFile;
 
 impl Publisher {

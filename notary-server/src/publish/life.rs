@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use notary_schema::name::Gun;
 
-use super::{Ground, Publisher, Unfinished};
+use super::{Due, Ground, Publisher, Unfinished};
 use crate::error::ServiceError;
-use crate::refresh::Due;
 use crate::served::Live;
 use crate::store::{Collection, State};
 

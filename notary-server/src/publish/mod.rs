@@ -58,6 +58,7 @@ pub use batch::PublishBatch;
 pub(crate) use batch::{Named, Sent, share};
 use judge::{Judged, Verdict};
 pub use proposals::Wish;
+pub(crate) use release::Due;
 pub(crate) use roll::Unfinished;
 
 /// The right to read and judge one publish: parsed documents take many times the memory of their

@@ -13,9 +13,17 @@ use super::plan::{
 use super::recovery::forgotten;
 use super::{Ground, Publisher, Unfinished};
 use crate::StopPoint;
-use crate::refresh::Due;
 use crate::served::Live;
 use crate::store::{Claim, Joining, NewSlot, Prepared, Purpose, RoleFile};
+
+/// What a refresh signs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Due {
+    /// The timestamp, which names the snapshot that is served.
+    Timestamp,
+    /// A new snapshot of the same files, and the timestamp.
+    Both,
+}
 
 impl Publisher {
     /// Steps 6 to 9 for all that was applied.
