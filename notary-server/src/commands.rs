@@ -11,8 +11,9 @@ use std::sync::Arc;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::Config;
+use crate::service::Service;
 use crate::signer_client::HttpSigner;
-use crate::startup::{Service, serve};
+use crate::startup::serve;
 use crate::store::{Database, ServeLock};
 use crate::{Parts, telemetry};
 

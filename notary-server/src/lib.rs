@@ -5,6 +5,7 @@
 //! - [`config`], [`startup`], [`connections`], [`requests`], [`routes`]: how the program comes to
 //!   listen, to how many, and to what
 //! - [`handlers`]: a request in, one call, an answer out
+//! - [`service`]: all that a handler uses
 //! - [`openapi`]: the document of all calls
 //! - [`auth`], [`grant`]: who may do what
 //! - [`publish`]: judge, apply, plan, prepare, sign, commit; the path of one publish
@@ -30,6 +31,7 @@ pub mod refresh;
 pub mod requests;
 pub mod routes;
 pub mod served;
+pub mod service;
 pub mod signer_client;
 pub mod startup;
 pub mod store;

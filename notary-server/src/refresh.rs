@@ -20,7 +20,7 @@ use crate::error::ServiceError;
 use crate::panics::caught;
 use crate::publish::{Due, Publisher, Unfinished};
 use crate::served::Live;
-use crate::startup::Service;
+use crate::service::Service;
 use crate::survey::survey;
 
 /// How many collections are worked on at once.

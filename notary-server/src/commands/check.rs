@@ -14,8 +14,8 @@ use serde_json::value::RawValue;
 
 use super::{complain, open, print};
 use crate::config::Config;
+use crate::service::require_allowed;
 use crate::signer_client::{HttpSigner, Signer, SignerError};
-use crate::startup::require_allowed;
 use crate::store::Store;
 use crate::tls;
 

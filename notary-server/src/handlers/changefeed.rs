@@ -8,7 +8,7 @@ use notary_schema::wire::{Event, Page};
 use super::{Readable, collection_path, json_of, page, readable_names};
 use crate::error::ServiceError;
 use crate::openapi::problems::{Events, Lists};
-use crate::startup::Service;
+use crate::service::Service;
 use crate::store::EventQuery;
 
 /// GET `/v2/_trust/changefeed?after=&limit=`: the events of all collections that the caller may

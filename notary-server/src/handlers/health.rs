@@ -10,7 +10,7 @@ use super::no_query;
 use crate::error::ServiceError;
 use crate::openapi::problems::Open;
 use crate::problem::OwnBody;
-use crate::startup::Service;
+use crate::service::Service;
 use crate::store::{Pause, Unfinished};
 
 /// GET `/healthz`: the process answers. Reads work whenever this and the database do.

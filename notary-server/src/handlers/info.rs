@@ -13,7 +13,7 @@ use notary_schema::wire::{CollectionInfo, CollectionSummary, LostFile, Page};
 use super::{Readable, collection_path, json_of, page, query, readable_names};
 use crate::error::ServiceError;
 use crate::openapi::problems::{Collection, Lists};
-use crate::startup::Service;
+use crate::service::Service;
 use role_list::RoleList;
 
 /// Most roles that one request names. No configuration key: a client that needs more asks several

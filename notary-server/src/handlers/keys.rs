@@ -12,7 +12,7 @@ use super::{boolean, collection_path, private_json, query, sha256};
 use crate::auth::Wanted;
 use crate::error::ServiceError;
 use crate::openapi::problems::Keys;
-use crate::startup::Service;
+use crate::service::Service;
 use crate::store::{NewReservation, Reserved};
 
 /// POST `/v2/{gun}/_trust/keys/{snapshot|timestamp}`: reserves a free name, draws its incarnation,

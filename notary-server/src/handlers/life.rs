@@ -10,7 +10,7 @@ use super::{collection_path, no_query, private_json, query};
 use crate::auth::Wanted;
 use crate::error::ServiceError;
 use crate::openapi::problems::{Deleting, Undeleting};
-use crate::startup::Service;
+use crate::service::Service;
 use crate::store::{Collection, State};
 
 /// DELETE `/v2/{gun}/_trust/tuf/?confirm={gun}`: drops a reservation, or makes the collection a

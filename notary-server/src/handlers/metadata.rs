@@ -16,7 +16,7 @@ use super::{PRIVATE, Readable, collection_path, no_query};
 use crate::error::ServiceError;
 use crate::openapi::problems::Files;
 use crate::served::Representation;
-use crate::startup::Service;
+use crate::service::Service;
 
 /// Current metadata may be kept for this fraction of its remaining life.
 const LIFE_PER_AGE: i64 = 10;

@@ -31,7 +31,7 @@ use crate::auth::Reader;
 use crate::error::ServiceError;
 use crate::grant::Glob;
 use crate::served::Live;
-use crate::startup::Service;
+use crate::service::Service;
 use crate::store::{Collection, State};
 
 /// A collection or a tombstone that the caller may read.

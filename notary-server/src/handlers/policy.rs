@@ -10,7 +10,7 @@ use super::{Readable, collection_path, document, json_of, no_query};
 use crate::auth::Wanted;
 use crate::error::ServiceError;
 use crate::openapi::problems::{Collection as OfCollection, Policies};
-use crate::startup::Service;
+use crate::service::Service;
 use crate::store::{Collection, NewPolicy, State};
 
 /// How often a change starts again because somebody else was faster.

@@ -25,7 +25,7 @@ use crate::openapi::problems::{
 };
 use crate::panics::blocking;
 use crate::publish::{Named, Wish};
-use crate::startup::Service;
+use crate::service::Service;
 use crate::store::ProposedSignature;
 
 /// Longest reason, in characters.

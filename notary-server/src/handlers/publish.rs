@@ -17,7 +17,7 @@ use crate::error::ServiceError;
 use crate::openapi::problems::Publishing;
 use crate::panics::blocking;
 use crate::publish::{Named, PublishBatch, Sent};
-use crate::startup::Service;
+use crate::service::Service;
 
 /// What the parts of a body look like in the OpenAPI document.
 #[derive(utoipa::ToSchema)]

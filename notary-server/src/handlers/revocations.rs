@@ -20,7 +20,7 @@ use crate::auth::Wanted;
 use crate::error::ServiceError;
 use crate::openapi::problems::{NewRevocations, OneRevocation, Revocations};
 use crate::served::Live;
-use crate::startup::Service;
+use crate::service::Service;
 use crate::store::{self, Revocation, RevokedKey};
 
 /// Longest reason, in bytes.

@@ -13,7 +13,7 @@ use crate::auth::draw_token;
 use crate::error::ServiceError;
 use crate::grant::Grant;
 use crate::openapi::problems::{NewTokens, OneToken, Tokens};
-use crate::startup::Service;
+use crate::service::Service;
 use crate::store::{Revoked, Token};
 
 /// The name of the caller's own token in a path.
