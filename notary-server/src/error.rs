@@ -2,8 +2,9 @@
 //!
 //! Use [`ServiceError`] for every answer that is not a success. Errors of libraries and of the
 //! store turn into it with `?`; what nobody can act on becomes `Internal`: its full text goes to the
-//! log once, and the caller gets the request id to quote. [`crate::problem`] writes the bodies.
+//! log once, and the caller gets the request id to quote. [`problem`] writes the bodies.
 
+pub mod problem;
 mod rules;
 
 use std::sync::Arc;
@@ -20,9 +21,9 @@ use notary_schema::wire::ProposalState;
 use serde_json::{Map, Value, json};
 
 use crate::panics::Ending;
-use crate::problem::Draft;
 use crate::signer_client::{SignerError, Trouble};
 use crate::store::StoreError;
+use problem::Draft;
 use rules::{proposal_status, refusal_status};
 
 /// Seconds after which a busy server may be asked again.
@@ -352,7 +353,7 @@ impl ResponseError for ServiceError {
         self.status_and_code().0
     }
 
-    /// Everything but the body, which [`crate::problem`] writes.
+    /// Everything but the body, which [`problem`] writes.
     fn error_response(&self) -> HttpResponse {
         let mut response = HttpResponse::new(self.status_code());
         let headers = response.headers_mut();

@@ -13,7 +13,7 @@
 //! - [`store`]: what outlives the process
 //! - [`served`]: what GETs are answered from
 //! - [`refresh`], [`survey`]: the work in the background
-//! - [`error`], [`problem`], [`panics`], [`telemetry`], [`tls`]: outcomes, mistakes, the log, certificates
+//! - [`error`], [`panics`], [`telemetry`], [`tls`]: outcomes, mistakes, the log, certificates
 //! - [`commands`]: the command line
 
 pub mod auth;
@@ -25,7 +25,6 @@ pub mod grant;
 pub mod handlers;
 pub mod openapi;
 pub mod panics;
-pub mod problem;
 pub mod publish;
 pub mod refresh;
 pub mod requests;

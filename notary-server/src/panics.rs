@@ -3,7 +3,7 @@
 //!
 //! Where a panic can begin, and who catches it:
 //!
-//! - in a handler: [`crate::problem::problems`], the outermost room of a request
+//! - in a handler: [`crate::error::problem::problems`], the outermost room of a request
 //! - on a thread that may block: it goes on in the handler that waits ([`blocking`])
 //! - in the task of a publish: whoever waits for its answer hears that it was abandoned
 //! - in the background: the round of [`crate::refresh`], which begins anew

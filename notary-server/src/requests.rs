@@ -13,8 +13,8 @@ use actix_web::{Error, HttpResponse};
 use tracing::Instrument;
 
 use crate::connections::admit;
+use crate::error::problem::{problems, with_body};
 use crate::handlers::metadata;
-use crate::problem::{problems, with_body};
 use crate::telemetry::{self, RequestId};
 
 /// Answers a request.

@@ -5,9 +5,9 @@ use actix_web::{HttpRequest, HttpResponse};
 use notary_schema::name::Gun;
 use notary_schema::wire::{Event, Page};
 
+use super::problems::{Events, Lists};
 use super::{Readable, collection_path, json_of, page, readable_names};
 use crate::error::ServiceError;
-use crate::openapi::problems::{Events, Lists};
 use crate::service::Service;
 use crate::store::EventQuery;
 

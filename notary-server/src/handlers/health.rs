@@ -7,9 +7,9 @@ use notary_schema::wire::Problem;
 use serde_json::json;
 
 use super::no_query;
+use super::problems::Open;
 use crate::error::ServiceError;
-use crate::openapi::problems::Open;
-use crate::problem::OwnBody;
+use crate::error::problem::OwnBody;
 use crate::service::Service;
 use crate::store::{Pause, Unfinished};
 

@@ -10,9 +10,9 @@ use notary_schema::name::{Gun, RoleName};
 use notary_schema::role::FileMeta;
 use notary_schema::wire::{CollectionInfo, CollectionSummary, LostFile, Page};
 
+use super::problems::{Collection, Lists};
 use super::{Readable, collection_path, json_of, page, query, readable_names};
 use crate::error::ServiceError;
-use crate::openapi::problems::{Collection, Lists};
 use crate::service::Service;
 use role_list::RoleList;
 

@@ -8,10 +8,10 @@ use notary_schema::online::OnlineRole;
 use notary_schema::wire::{KeyRequest, OnlineKey};
 use ring::rand::{SecureRandom, SystemRandom};
 
+use super::problems::Keys;
 use super::{boolean, collection_path, private_json, query, sha256};
 use crate::auth::Wanted;
 use crate::error::ServiceError;
-use crate::openapi::problems::Keys;
 use crate::service::Service;
 use crate::store::{NewReservation, Reserved};
 

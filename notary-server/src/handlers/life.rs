@@ -6,10 +6,10 @@ use actix_web::{HttpRequest, HttpResponse};
 use notary_schema::name::Gun;
 use notary_schema::wire::{CollectionLife, CollectionState};
 
+use super::problems::{Deleting, Undeleting};
 use super::{collection_path, no_query, private_json, query};
 use crate::auth::Wanted;
 use crate::error::ServiceError;
-use crate::openapi::problems::{Deleting, Undeleting};
 use crate::service::Service;
 use crate::store::{Collection, State};
 

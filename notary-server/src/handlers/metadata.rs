@@ -12,9 +12,9 @@ use actix_web::{HttpRequest, HttpResponse};
 use notary_schema::name::{RoleName, Version};
 use percent_encoding::percent_decode_str;
 
+use super::problems::Files;
 use super::{PRIVATE, Readable, collection_path, no_query};
 use crate::error::ServiceError;
-use crate::openapi::problems::Files;
 use crate::served::Representation;
 use crate::service::Service;
 

@@ -8,6 +8,7 @@ pub mod keys;
 pub mod life;
 pub mod metadata;
 pub mod policy;
+pub mod problems;
 pub mod proposals;
 pub mod publish;
 pub mod revocations;

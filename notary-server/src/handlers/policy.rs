@@ -6,10 +6,10 @@ use notary_schema::name::Gun;
 use notary_schema::online::OwnLifetimes;
 use notary_schema::wire::{CollectionPolicy, PolicyChange};
 
+use super::problems::{Collection as OfCollection, Policies};
 use super::{Readable, collection_path, document, json_of, no_query};
 use crate::auth::Wanted;
 use crate::error::ServiceError;
-use crate::openapi::problems::{Collection as OfCollection, Policies};
 use crate::service::Service;
 use crate::store::{Collection, NewPolicy, State};
 

@@ -12,6 +12,7 @@ use notary_schema::wire::{NewSignatures, Page, Proposal, ProposalSummary, Signed
 use ring::rand::{SecureRandom, SystemRandom};
 use tokio::time::timeout;
 
+use super::problems::{NewProposals, OneProposal, OwnProposals, ProposalLists, SigningProposals};
 use super::publish::{Files, batch};
 use super::{
     Readable, body, collection_path, document, json_of, no_content, no_query, page, private_json,
@@ -20,9 +21,6 @@ use super::{
 use crate::auth::Wanted;
 use crate::config::Limits;
 use crate::error::ServiceError;
-use crate::openapi::problems::{
-    NewProposals, OneProposal, OwnProposals, ProposalLists, SigningProposals,
-};
 use crate::panics::blocking;
 use crate::publish::{Named, Wish};
 use crate::service::Service;

@@ -11,10 +11,10 @@ use notary_schema::wire::PublishAnswer;
 use tokio::time::timeout;
 
 use super::body::{self, Body, EarlierRoots, role_name};
+use super::problems::Publishing;
 use super::{boolean, collection_path, query, sha256};
 use crate::auth::{Permit, Wanted};
 use crate::error::ServiceError;
-use crate::openapi::problems::Publishing;
 use crate::panics::blocking;
 use crate::publish::{Named, PublishBatch, Sent};
 use crate::service::Service;

@@ -13,12 +13,12 @@ use notary_schema::publish::Head;
 use notary_schema::wire;
 use notary_schema::wire::{NewRevocation, Page};
 
+use super::problems::{NewRevocations, OneRevocation, Revocations};
 use super::{
     Readable, collection_path, document, json_of, no_content, no_query, page, private_json,
 };
 use crate::auth::Wanted;
 use crate::error::ServiceError;
-use crate::openapi::problems::{NewRevocations, OneRevocation, Revocations};
 use crate::served::Live;
 use crate::service::Service;
 use crate::store::{self, Revocation, RevokedKey};

@@ -8,11 +8,11 @@ use chrono::{DateTime, Utc};
 use notary_schema::key::sha256_hex;
 use notary_schema::wire::{CreatedToken, GrantLevel, NewToken, Page, TokenInfo};
 
+use super::problems::{NewTokens, OneToken, Tokens};
 use super::{boolean, document, no_content, no_query, page, private_json, query};
 use crate::auth::draw_token;
 use crate::error::ServiceError;
 use crate::grant::Grant;
-use crate::openapi::problems::{NewTokens, OneToken, Tokens};
 use crate::service::Service;
 use crate::store::{Revoked, Token};
 

@@ -10,7 +10,7 @@ use actix_web::middleware::Next;
 use notary_schema::wire::{PROBLEM_JSON, Problem};
 use serde_json::{Map, Value};
 
-use crate::error::ServiceError;
+use super::ServiceError;
 use crate::panics::caught;
 use crate::telemetry::RequestId;
 

@@ -3,8 +3,6 @@
 //! It is answered at GET `/openapi.json` and lies in `schema/openapi/server.json`; a test compares
 //! the two, and another one compares its paths with [`crate::routes`]. A new handler is listed here.
 
-pub mod problems;
-
 use actix_web::{HttpRequest, HttpResponse};
 use notary_schema::online::OnlineRole;
 use notary_schema::wire::Problem;
@@ -14,7 +12,7 @@ use utoipa::{Modify, OpenApi};
 
 use crate::error::ServiceError;
 use crate::handlers::{
-    changefeed, health, info, keys, life, metadata, no_query, policy, proposals, publish,
+    changefeed, health, info, keys, life, metadata, no_query, policy, problems, proposals, publish,
     revocations, tokens,
 };
 
