@@ -1,6 +1,7 @@
-//! Do packages depend on each other, and on others, as the map says?
+//! Do packages and modules depend on each other, and on others, as the map says?
 
 mod arrows;
 mod calls;
 mod docs;
 mod licences;
+mod rooms;
