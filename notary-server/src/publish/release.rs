@@ -42,8 +42,7 @@ impl Publisher {
             false => None,
         };
         let (ground, now) = match &ahead {
-            // A key was revoked while the signer was asked: these files are judged again.
-            Some(after) if after.revoked() != ground.revoked() => return Err(Unfinished::Moved),
+            Some(after) if has_moved(ground, after) => return Err(Unfinished::Moved),
             Some(ground) => (ground, self.now()),
             None => (ground, now),
         };
@@ -140,4 +139,13 @@ impl Publisher {
             Claim::Taken | Claim::Moved => Err(Unfinished::Moved),
         }
     }
+}
+
+/// Whether files that were judged before the signer was asked are judged again: a key was revoked
+/// meanwhile, or the signer told that the database was set back.
+fn has_moved(before: &Ground, after: &Ground) -> bool {
+    let lost = |ground: &Ground| ground.live.as_ref().map(|live| live.head.lost.clone());
+    let (was_lost, is_lost) = (lost(before).unwrap_or_default(), lost(after).unwrap_or_default());
+    before.revoked() != after.revoked()
+        || is_lost.iter().any(|(role, listed)| was_lost.get(role) != Some(listed))
 }
