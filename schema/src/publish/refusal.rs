@@ -72,13 +72,16 @@ pub enum Refusal {
         /// Who delegates on the way to it.
         delegator: RoleName,
     },
-    /// The signer has signed with a key of a root that is lost, and this root is another one.
+    /// The signer has signed with a key of a root that is lost, and no root of the batch names one:
+    /// alone, a lost root that changed no online key cannot be told from another one in its place,
+    /// and clients that have it would follow nothing more.
     #[error(
-        "root: the root after {after} was lost when the database of the server was set back, and \
-         this is another one: bring the lost one with `notary repair`, with those that follow it. \
-         Where nobody has it, `notary recover` makes a root that takes its place \
-         (`compromised=snapshot` and `compromised=timestamp`, with other keys for both): clients \
-         that have the lost one must pin anew"
+        "root: the root after {after} was lost when the database of the server was set back. No key \
+         of the signer tells whether this is it or another one: where it is, bring it in one request \
+         with the roots after it, up to one that changed a key of snapshot or timestamp (`notary \
+         repair` does). Where nobody has the lost one, `notary recover` makes a root that takes its \
+         place (`compromised=snapshot` and `compromised=timestamp`, with other keys for both): \
+         clients that have the lost one must pin anew"
     )]
     RootLost {
         /// The newest root that is here.

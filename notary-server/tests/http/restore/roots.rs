@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::{info, lost, lost_docs, lost_targets, whole};
 use crate::repo::Repo;
+use crate::signer::TestKey;
 use crate::world::World;
 
 /// A collection whose root 2, with another timestamp key, was published after its database was copied.
@@ -145,5 +146,50 @@ async fn several_lost_roots_come_back_in_their_order_all_at_once() {
     assert_eq!(info(&world).await["lost_root"], Value::Null);
     let again = world.send(&repo.gun, "", &world.admin, &chain).await;
     assert_eq!(again.json()["roles"][0]["published"], false);
+    whole(world, &repo, &["a.txt"]).await;
+}
+
+#[actix_web::test]
+async fn a_lost_root_comes_alone_where_a_key_of_the_signer_tells_of_it() {
+    let mut world = World::start_with(|config| config.cache.max_age_seconds = 0).await;
+    let mut repo = world.collection("acme/app", &["docs", "code"]).await;
+    let copy = world.copy_of_database();
+    let mut roots = Vec::new();
+    for version in 2..=3 {
+        rotate(&world, &mut repo, version).await;
+        roots.push(repo.root(version));
+    }
+    world.read(&repo.gun, None).await;
+    world.restart_with(copy).await;
+    for (root, is_more_lost) in roots.into_iter().zip([Value::Bool(true), Value::Null]) {
+        let answer = world.send(&repo.gun, "", &world.admin, &[root]).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        assert_eq!(info(&world).await["lost_root"], is_more_lost);
+    }
+    whole(world, &repo, &["a.txt"]).await;
+}
+
+#[actix_web::test]
+async fn a_lost_root_that_changed_no_online_key_comes_with_the_one_that_did() {
+    let mut world = World::start_with(|config| config.cache.max_age_seconds = 0).await;
+    let mut repo = world.collection("acme/app", &["docs", "code"]).await;
+    let copy = world.copy_of_database();
+    let second = repo.root_with(2, &[&TestKey::draw()]);
+    let answer = world.send(&repo.gun, "", &world.admin, std::slice::from_ref(&second)).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    rotate(&world, &mut repo, 3).await;
+    let third = repo.root(3);
+    world.read(&repo.gun, None).await;
+    world.restart_with(copy).await;
+    world.survey().await;
+    // Who would tell it from another root 2, which forks the chain?
+    let answer = world.send(&repo.gun, "", &world.admin, std::slice::from_ref(&second)).await;
+    assert_eq!(answer.outcome(), (409, "root_lost".into()));
+    let detail = answer.json()["detail"].to_string();
+    assert!(detail.contains("in one request with the roots after it"), "{detail}");
+    let chain = [("2.root".to_owned(), second.1), third];
+    let answer = world.send(&repo.gun, "", &world.admin, &chain).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(info(&world).await["lost_root"], Value::Null);
     whole(world, &repo, &["a.txt"]).await;
 }
