@@ -206,10 +206,32 @@ impl Session {
     ) -> Result<Agent<'_>, Failure> {
         let mut agent = self.pinned_agent(gun, now, expiry).await?;
         agent.refresh().await.map_err(|error| unserved(gun, error))?;
+        self.tell_expired(gun, &agent)?;
+        Ok(agent)
+    }
+
+    /// The same for whoever publishes, where the repository may have lost the targets that it lists:
+    /// what is trusted then ends with the snapshot.
+    pub(crate) async fn refreshed_to_publish(
+        &self,
+        gun: &Gun,
+        now: DateTime<Utc>,
+    ) -> Result<Agent<'_>, Failure> {
+        let mut agent = self.pinned_agent(gun, now, Expiry::Reported).await?;
+        match agent.refresh().await {
+            Err(AgentError::Update(UpdateError::NotFound(_)))
+                if agent.trusted()?.snapshot().is_some() => {}
+            refreshed => refreshed.map_err(|error| unserved(gun, error))?,
+        }
+        self.tell_expired(gun, &agent)?;
+        Ok(agent)
+    }
+
+    fn tell_expired(&self, gun: &Gun, agent: &Agent<'_>) -> Result<(), Failure> {
         for (role, expires) in agent.trusted()?.expired() {
             self.output.warn(format_args!("{role} of {gun} expired at {expires}"));
         }
-        Ok(agent)
+        Ok(())
     }
 
     /// A client that has a root to start from.

@@ -59,7 +59,7 @@ pub(crate) struct View {
     /// Positions of roles that delegate to succinct bins.
     bin_owners: Vec<usize>,
     /// Earlier files of roles whose listed file is lost.
-    earlier: BTreeMap<RoleName, Envelope<Targets>>,
+    earlier: BTreeMap<RoleName, Arc<Envelope<Targets>>>,
 }
 
 impl View {
@@ -94,13 +94,13 @@ impl View {
     }
 
     /// The same with earlier files of roles whose listed file is lost.
-    pub(crate) fn building_on(self, earlier: BTreeMap<RoleName, Envelope<Targets>>) -> View {
+    pub(crate) fn building_on(self, earlier: BTreeMap<RoleName, Arc<Envelope<Targets>>>) -> View {
         View { earlier, ..self }
     }
 
-    /// What the next version of a role is built on whose listed file is lost.
-    pub(crate) fn earlier(&self, role: &RoleName) -> Option<&Envelope<Targets>> {
-        self.earlier.get(role)
+    /// What the next version of a role is built on: its file, or the earlier one where that is lost.
+    pub(crate) fn ground(&self, role: &RoleName) -> Option<&Arc<Envelope<Targets>>> {
+        self.file(role).or_else(|| self.earlier.get(role))
     }
 
     /// All that is trusted.
@@ -188,7 +188,7 @@ impl View {
         let mut files = BTreeMap::new();
         for (name, entry) in snapshot.signed().meta.iter() {
             let role = RoleName::parse(name.strip_suffix(".json")?).ok()?;
-            let stored = match self.file(&role) {
+            let stored = match self.ground(&role) {
                 Some(file) => StoredFile::loaded(file.clone()),
                 None => StoredFile {
                     version: entry.version,

@@ -157,6 +157,69 @@ fn an_agent_s_directory_and_an_export_hold_what_nobody_else_has() {
     release.agent("reader").notary("lookup acme/app code/a.txt").done();
 }
 
+/// Neither the targets that somebody trusts nor what they have published is on their disk any more.
+fn forget_targets(who: &Person) {
+    let collection = who.directory().join("trust/collections/acme/app");
+    std::fs::remove_file(collection.join("_trusted/targets.json")).expect("what they trust");
+    std::fs::remove_dir_all(collection.join("_published")).ok();
+}
+
+#[test]
+fn targets_that_nobody_has_go_on_above_the_lost_version() {
+    let mut release = Release::publish();
+    release.world.back_up();
+    publish(&release.manager, "app.tgz", "lost");
+    let seen = version(&release.world, "targets.json");
+    forget_targets(&release.manager);
+    release.world.set_back();
+    assert_eq!(lost(&release.world), ["targets"]);
+    assert_eq!(repair(&release.manager, ""), 7);
+    // Who may sign below it is not known before.
+    release.team.file("guide.txt", "a new one");
+    forget_targets(&release.team);
+    let early = release.team.notary("add acme/app docs/guide.txt guide.txt --publish");
+    assert_eq!(early.code(), 5, "{early}");
+    assert!(early.stderr().contains("notary witness acme/app targets --publish"), "{early}");
+
+    let witness = release.manager.notary("witness acme/app targets --publish");
+    assert_eq!(witness.code(), 0, "{witness}");
+    assert!(witness.stderr().contains("is not in it"), "{witness}");
+    assert_eq!(version(&release.world, "targets.json"), seen + 1);
+    assert_eq!(repair(&release.manager, ""), 0);
+    publish(&release.team, "docs/guide.txt", "a newer one");
+    release.agent("reader").notary("lookup acme/app docs/guide.txt").done();
+}
+
+#[test]
+fn targets_that_two_have_to_sign_go_on_by_a_proposal() {
+    let mut release = Release::publish();
+    let second = release.world.person("second", "publish --collection acme/app");
+    second.notary(&format!("trust add acme/app --sha256 {}", release.root_sha256)).done();
+    let keyid = second.new_key();
+    second.notary(&format!("key export {keyid} --public -o ../second.pem")).done();
+    let both = "rotate acme/app targets --new-key ../second.pem --threshold 2";
+    release.manager.notary(both).exits(6);
+    second.notary("proposal sign acme/app --yes").done();
+    release.world.back_up();
+    let two_publish = |command: &str| {
+        let made = release.manager.notary(command);
+        assert_eq!(made.code(), 6, "{made}");
+        let signed = second.notary("proposal sign acme/app --yes");
+        assert_eq!(signed.code(), 0, "{signed}");
+    };
+    release.manager.file("app.tgz", "lost");
+    two_publish("add acme/app app.tgz app.tgz --publish");
+    let seen = version(&release.world, "targets.json");
+    release.world.set_back();
+    for who in [&release.manager, &second] {
+        forget_targets(who);
+    }
+    assert_eq!(lost(&release.world), ["targets"]);
+    two_publish("witness acme/app targets --publish");
+    assert_eq!(version(&release.world, "targets.json"), seen + 1);
+    assert_eq!(repair(&second, ""), 0);
+}
+
 #[test]
 fn what_is_lost_for_good_is_published_anew_above_it() {
     let mut release = Release::publish();

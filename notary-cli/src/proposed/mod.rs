@@ -166,7 +166,7 @@ pub(crate) fn files(batch: &Batch, view: Option<&View>) -> Vec<File> {
     let before = || view.map_or_else(|| json!({}), |view| view.trusted().root().document());
     let root = batch.root().map(|new| file(&RoleName::ROOT, new, before()));
     let targets = batch.targets_parts().map(|(role, new): (_, &Arc<Envelope<Targets>>)| {
-        let old = view.and_then(|view| view.file(role));
+        let old = view.and_then(|view| view.ground(role));
         file(role, new, old.map_or_else(|| json!({}), |old| old.document()))
     });
     root.into_iter().chain(targets).collect()

@@ -59,7 +59,7 @@ pub(crate) fn plan(view: &View, staged: &Staged, expires: Expires) -> Result<Pla
             (Some(file), _) => (Some(file.version()), Draft::next(file, expires)?),
             (None, None) => (None, Draft::first_targets(expires)),
             (None, Some(version)) => {
-                let earlier = view.earlier(role).ok_or_else(|| {
+                let earlier = view.ground(role).ok_or_else(|| {
                     Failure::Refused(format!(
                         "{role} {version} is listed and could not be read, so nothing is built on it"
                     ))
@@ -67,7 +67,7 @@ pub(crate) fn plan(view: &View, staged: &Staged, expires: Expires) -> Result<Pla
                 (Some(version), Draft::with_version(earlier, version.next()?, expires))
             }
         };
-        let delegations = view.file(role).and_then(|file| file.signed().delegations.as_ref());
+        let delegations = view.ground(role).and_then(|file| file.signed().delegations.as_ref());
         let is_succinct = delegations.is_some_and(|all| all.succinct().is_some());
         if is_succinct && !(changes.delegations.is_empty() && changes.order.is_empty()) {
             return Err(StageError::Succinct(role.clone()).into());

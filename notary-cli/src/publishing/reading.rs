@@ -14,13 +14,13 @@ use notary_schema::name::{Gun, RoleName, Version};
 use notary_schema::online::Lifetimes;
 use notary_schema::role::Targets;
 use notary_schema::threshold;
-use notary_schema::trusted::Expiry;
 use notary_schema::updater::{Limits, UpdateError, local_name, remote_name};
 use notary_schema::wire::CollectionInfo;
 
 use super::wanted::Wanted;
 use crate::agent::{Agent, AgentError};
 use crate::exit::Failure;
+use crate::keyring::listed;
 use crate::session::Session;
 use crate::trust_dir::MetadataDir;
 use crate::view::View;
@@ -47,7 +47,7 @@ pub(crate) async fn read(
     wanted: Wanted<'_>,
     now: DateTime<Utc>,
 ) -> Result<Reading, Failure> {
-    let agent = session.refreshed(gun, now, Expiry::Reported).await?;
+    let agent = session.refreshed_to_publish(gun, now).await?;
     let (reached, earlier) = (BTreeMap::new(), BTreeMap::new());
     let mut walk = Walk {
         session,
@@ -57,6 +57,9 @@ pub(crate) async fn read(
         earlier,
         stored: session.collection(gun)?.trusted(),
     };
+    if walk.agent.trusted()?.targets(&TARGETS).is_none() {
+        walk.find_earlier_targets(gun).await?;
+    }
     walk.descend(Vec::new()).await?;
     let mut asked = BTreeSet::new();
     let lifetimes = loop {
@@ -89,7 +92,7 @@ struct Walk<'a> {
     /// Whether each role that was tried was read.
     reached: BTreeMap<RoleName, bool>,
     /// Of wanted roles whose listed file the server has lost, the last one that is found.
-    earlier: BTreeMap<RoleName, Envelope<Targets>>,
+    earlier: BTreeMap<RoleName, Arc<Envelope<Targets>>>,
     stored: MetadataDir,
 }
 
@@ -133,6 +136,7 @@ impl Walk<'_> {
     /// Reads the last role of a path; `false` where it is not published or cannot be read.
     async fn read(&mut self, path: &[RoleName]) -> Result<bool, Failure> {
         let role = path.last().expect("a path below targets");
+        let delegator = path.len().checked_sub(2).map_or(&TARGETS, |at| &path[at]);
         if let Some(reached) = self.reached.get(role) {
             return Ok(*reached);
         }
@@ -142,16 +146,14 @@ impl Walk<'_> {
             true => self.agent.follow(path).await.map(|()| true),
             false => Ok(false),
         };
+        let is_lost = matches!(read, Err(AgentError::Update(UpdateError::NotFound(_))))
+            && self.is_meant(role, delegator)?
+            && self.find_earlier(role, delegator).await?;
         let reached = match read {
+            Err(_) if is_lost => false,
             // A role that only might be meant does not stand in the way of the others.
             Err(error) if error.is_of_one_file() && !self.wanted.roles.contains(role) => {
                 self.session.output.warn(format_args!("{role} could not be read: {error}"));
-                false
-            }
-            Err(AgentError::Update(UpdateError::NotFound(name))) => {
-                if !self.find_earlier(path).await? {
-                    return Err(AgentError::Update(UpdateError::NotFound(name)).into());
-                }
                 false
             }
             other => other?,
@@ -165,15 +167,25 @@ impl Walk<'_> {
 const MAX_EARLIER: u64 = 64;
 
 impl Walk<'_> {
+    /// Whether a role is changed for sure, or may be: a key that may be used signs it.
+    fn is_meant(&self, role: &RoleName, delegator: &RoleName) -> Result<bool, Failure> {
+        let authority = self.agent.trusted()?.authority(role, delegator);
+        let is_ours = authority.is_ok_and(|keys| !listed(self.wanted.keys, keys).is_empty());
+        Ok(is_ours || self.wanted.roles.contains(role))
+    }
+
     /// Looks for what the next version of a role can be built on whose listed file the server has lost:
     /// the newest file that is stored here or there, signed as its delegator says.
-    async fn find_earlier(&mut self, path: &[RoleName]) -> Result<bool, Failure> {
-        let role = path.last().expect("a path below targets");
-        let delegator = path.len().checked_sub(2).map_or(&TARGETS, |at| &path[at]);
+    async fn find_earlier(
+        &mut self,
+        role: &RoleName,
+        delegator: &RoleName,
+    ) -> Result<bool, Failure> {
         let trusted = self.agent.trusted()?.clone();
-        let delegated = trusted.targets(delegator).and_then(|file| file.signed().authority(role));
         let listed = trusted.snapshot().and_then(|file| file.signed().entry(role));
-        let (Some(authority), Some(listed)) = (delegated, listed) else { return Ok(false) };
+        let (Ok(authority), Some(listed)) = (trusted.authority(role, delegator), listed) else {
+            return Ok(false);
+        };
         let signed = |file: Arc<[u8]>| {
             let file = Envelope::<Targets>::parse(file).ok()?;
             let is_earlier = file.version() < listed.version;
@@ -198,8 +210,30 @@ impl Walk<'_> {
             listed.version,
             file.version()
         ));
-        self.earlier.insert(role.clone(), file);
+        self.earlier.insert(role.clone(), file.into());
         Ok(true)
+    }
+
+    /// The same for targets. Who may sign the roles below it, it says alone: as long as it is lost,
+    /// nothing but its own next version is published.
+    async fn find_earlier_targets(&mut self, gun: &Gun) -> Result<(), Failure> {
+        let listed = self.agent.trusted()?.targets_entry(&TARGETS).map_err(UpdateError::from);
+        let version = listed.map_err(AgentError::from)?.version;
+        let is_alone = self.wanted.roles.iter().all(|role| *role == TARGETS);
+        if !(is_alone && self.is_meant(&TARGETS, &RoleName::ROOT)?) {
+            return Err(Failure::NotFound(format!(
+                "targets {version} of {gun} is lost: whoever has it brings it back with `notary \
+                 repair {gun}`; if nobody has it, whoever signs targets makes the next version with \
+                 `notary witness {gun} targets --publish`; nothing else is published before that"
+            )));
+        }
+        match self.find_earlier(&TARGETS, &RoleName::ROOT).await? {
+            true => Ok(()),
+            false => Err(Failure::NotFound(format!(
+                "targets {version} of {gun} is lost, and so is every earlier version that its keys of \
+                 now have signed: whoever has it brings it back with `notary repair {gun}`"
+            ))),
+        }
     }
 }
 
