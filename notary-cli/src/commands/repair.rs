@@ -326,7 +326,8 @@ impl Report {
         if self.missing_root {
             line(format!(
                 "missing: a root after root {after}: whoever signed or refreshed since says the same; \
-                 --metadata-dir names other directories, of agents or exports"
+                 --metadata-dir names other directories, of agents or exports; if nobody has it, \
+                 `notary recover {gun} snapshot` gives it up: clients that have it must pin anew"
             ));
         }
         if self.behind {

@@ -108,7 +108,7 @@ impl Publisher<'_> {
         for (role, version, sha256) in &in_flight.signed() {
             let content = Content { role, version: *version, sha256 };
             let Some(other) = memory.other(content) else { continue };
-            if memory.is_published(content) {
+            if memory.is_published(content) && !self.propose.second_content {
                 return Ok(Sent::Overtaken(self.lags_behind(role, *version)));
             }
             self.refuse_repeated(role, other).await?;
@@ -121,9 +121,10 @@ impl Publisher<'_> {
 
     fn lags_behind(&self, role: &RoleName, version: Version) -> Failure {
         Failure::Conflict(format!(
-            "{role} {version} of {} was published from here, and the server still shows the one before; \
-             try again in a few seconds",
-            self.gun
+            "{role} {version} of {gun} was published from here, and the server still shows the one \
+             before; try again in a few seconds. Where the server has lost it and `notary repair {gun}` \
+             does not bring it back, --second-content signs another one in its place",
+            gun = self.gun
         ))
     }
 

@@ -76,11 +76,12 @@ impl Publisher<'_> {
                 let rotated = Rotated::between(&RoleName::SNAPSHOT, old, root);
                 Ok(NewRoot::Published(rotated.into()))
             }
-            Sent::Overtaken(error) => Err(Failure::Conflict(format!(
+            Sent::Overtaken(Failure::Remote(error)) => Err(Failure::Conflict(format!(
                 "somebody else published another root first ({error}); look at it with \
                  `notary info {}`, then say it again",
                 self.gun
             ))),
+            Sent::Overtaken(failure) => Err(failure),
         }
     }
 }
