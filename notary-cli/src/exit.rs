@@ -9,9 +9,11 @@ use notary_schema::trusted::TrustError;
 use notary_schema::updater::UpdateError;
 use notary_schema::wire::Problem;
 use notary_signer::keys::KeyError;
+use serde_json::json;
 
 use crate::agent::AgentError;
 use crate::keyring::KeyringError;
+use crate::output::{Output, one_line};
 use crate::remote::{HttpError, RemoteError};
 use crate::settings::SettingsError;
 use crate::staged::StageError;
@@ -158,6 +160,22 @@ impl Failure {
         }
     }
 
+    /// Tells it, and what the command exits with.
+    pub(crate) fn tell(&self, output: &Output, exit: u8) {
+        // Of the command line and the configuration file alone more than a line is told.
+        let text = match self {
+            Failure::Usage(_) | Failure::Settings(_) => self.to_string(),
+            other => one_line(&other.to_string()),
+        };
+        let body = json!({
+            "error": self.to_string(),
+            "exit": exit,
+            "code": self.problem().map(|problem| &problem.code),
+            "request_id": self.problem().map(|problem| &problem.request_id),
+        });
+        output.failure(&text, body);
+    }
+
     /// Whether the same request may go better later.
     pub(crate) fn is_unreachable(&self) -> bool {
         self.code() == UNREACHABLE
@@ -264,20 +282,6 @@ fn status_code(status: u16) -> u8 {
         408 | 429 | 500.. => UNREACHABLE,
         _ => REFUSED,
     }
-}
-
-/// An error with what caused it, since the outermost one says little.
-pub(crate) fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let more = error.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

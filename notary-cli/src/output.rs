@@ -13,9 +13,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
-use serde_json::json;
-
-use crate::exit::Failure;
+use serde_json::Value;
 
 /// How long work goes on before its progress is shown.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -115,22 +113,10 @@ impl Output {
         }
     }
 
-    /// Why the command failed, and what it exits with.
-    pub(crate) fn failure(&self, failure: &Failure, exit: u8) {
-        // Of the command line and the configuration file alone more than a line is told.
-        match failure {
-            Failure::Usage(_) | Failure::Settings(_) => {
-                self.line("error: ", &plain(&failure.to_string()));
-            }
-            other => self.line("error: ", &one_line(&other.to_string())),
-        }
+    /// Why the command failed: the text in lines, and with `--json` the body.
+    pub(crate) fn failure(&self, text: &str, mut body: Value) {
+        self.line("error: ", &plain(text));
         if self.json.get() {
-            let mut body = json!({
-                "error": failure.to_string(),
-                "exit": exit,
-                "code": failure.problem().map(|problem| &problem.code),
-                "request_id": failure.problem().map(|problem| &problem.request_id),
-            });
             // There is nobody left to tell when this fails.
             let _ = match self.endless.get() {
                 true => {
@@ -219,6 +205,20 @@ pub(crate) fn joined<'a, T: Display + 'a>(names: impl IntoIterator<Item = &'a T>
     names.into_iter().map(T::to_string).collect::<Vec<_>>().join(", ")
 }
 
+/// An error with what caused it, since the outermost one says little.
+pub(crate) fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
 /// Controls, and what ends a line or reorders text (Unicode UAX 9).
 fn is_steering(c: char) -> bool {
     c.is_control()
@@ -238,6 +238,8 @@ fn json_text(text: serde_json::Result<String>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]

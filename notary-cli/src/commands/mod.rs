@@ -48,7 +48,7 @@ pub(crate) fn run(parts: Parts) -> ExitCode {
     let is_client = names_client(&parts.arguments);
     let exit = |failure: &Failure| if is_client { 1 } else { failure.code() };
     let fail = |failure: &Failure| {
-        output.failure(failure, exit(failure));
+        failure.tell(&output, exit(failure));
         ExitCode::from(exit(failure))
     };
     let cli = match Cli::try_parse_from(&parts.arguments) {

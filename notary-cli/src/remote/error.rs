@@ -5,7 +5,7 @@ use std::io;
 
 use url::Url;
 
-use crate::exit::causes;
+use crate::output::causes;
 
 /// An address as it is told to people and logs: without the password and the query, which may be
 /// secrets.

@@ -23,7 +23,8 @@ use url::Url;
 
 use super::collect::Collected;
 use super::finding::Finding;
-use crate::exit::{Failure, causes};
+use crate::exit::Failure;
+use crate::output::causes;
 use crate::view::View;
 
 /// How much was read again.
