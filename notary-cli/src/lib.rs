@@ -8,7 +8,8 @@
 //! - [`commands`]: one file for each group of commands; [`session`] is what they share
 //! - [`trust_dir`]: the files of a user: keys, trusted metadata, staged changes
 //! - [`agent`]: the client of a TUF repository; [`view`]: what its trusted metadata says
-//! - [`staged`]: changes that wait to be published; [`publishing`]: how they are
+//! - [`staged`]: changes that wait to be published; [`wanted`]: what has to be read for them;
+//!   [`publishing`]: how they are
 //! - [`changes`]: what differs between two versions; [`proposed`]: what others want to have signed
 //! - [`declared`]: delegations as a file that people review
 //! - [`keyring`]: which keys sign what
@@ -33,6 +34,7 @@ mod staged;
 mod testing;
 mod trust_dir;
 mod view;
+mod wanted;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

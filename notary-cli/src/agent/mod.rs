@@ -26,9 +26,9 @@ use tokio::time::Instant;
 use url::Url;
 
 use crate::output::Progress;
-use crate::publishing::wanted::Wanted;
 use crate::remote::{Body, Http, RemoteError, Request, Whole, refusal};
 use crate::trust_dir::{MetadataDir, StateError};
+use crate::wanted::Wanted;
 use patience::{Patience, SLOWEST_METADATA};
 
 /// How long a replica may lag behind another one that has a newer timestamp.

@@ -18,9 +18,9 @@ use crate::args::DiffArgs;
 use crate::changes;
 use crate::exit::{Failure, Outcome};
 use crate::publishing::reading;
-use crate::publishing::wanted::Wanted;
 use crate::session::Session;
 use crate::view::View;
+use crate::wanted::Wanted;
 
 /// The longest file that is compared.
 const MAX_FILE_BYTES: u64 = 32 << 20;

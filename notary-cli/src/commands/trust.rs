@@ -14,10 +14,10 @@ use crate::agent;
 use crate::args::TrustCommand;
 use crate::exit::{Failure, Outcome};
 use crate::output::joined;
-use crate::publishing::wanted::Wanted;
 use crate::session::Session;
 use crate::trust_dir::{CollectionDir, StateError, files};
 use crate::view::View;
+use crate::wanted::Wanted;
 
 /// Runs `notary trust …`.
 pub(crate) async fn run(session: &Session, command: TrustCommand) -> Result<Outcome, Failure> {

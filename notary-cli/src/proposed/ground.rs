@@ -8,9 +8,9 @@ use super::Proposed;
 use crate::exit::Failure;
 use crate::keyring::KeyEntry;
 use crate::publishing::reading;
-use crate::publishing::wanted::Wanted;
 use crate::session::Session;
 use crate::view::View;
+use crate::wanted::Wanted;
 
 /// How often more roles turn out to be needed, one below the other.
 const MAX_ROUNDS: usize = 32;

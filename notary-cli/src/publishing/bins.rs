@@ -17,13 +17,13 @@ use notary_schema::role::{
 use super::Publisher;
 use super::delivery::{Delivered, Outgoing, Sent};
 use super::reading::{self, Reading};
-use super::wanted::Wanted;
 use crate::args::When;
 use crate::exit::Failure;
 use crate::keyring::{KeyEntry, KeyringError, Purpose, listed};
 use crate::remote::Exempt;
 use crate::staged::StageError;
 use crate::view::{KnownRole, PresentBins, View};
+use crate::wanted::Wanted;
 
 /// The file of a role, signed.
 type SignedFile = (RoleName, Arc<[u8]>);

@@ -15,10 +15,10 @@ use notary_schema::threshold;
 use super::Publisher;
 use super::delivery::Delivered;
 use super::signers::Rotation;
-use super::wanted::Wanted;
 use crate::exit::Failure;
 use crate::staged::{Changes, NewDelegation, StageError, Staged, SuccinctBins, Witness};
 use crate::view::{View, bins};
+use crate::wanted::Wanted;
 
 /// What a rotation came to.
 pub(crate) struct Replaced {

@@ -17,7 +17,6 @@ mod recovery;
 pub(crate) mod revocation;
 pub(crate) mod rotation;
 pub(crate) mod signers;
-pub(crate) mod wanted;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -36,10 +35,10 @@ use crate::session::Session;
 use crate::staged::{Base, Changes, Staged};
 use crate::trust_dir::{CollectionDir, files};
 use crate::view::View;
+use crate::wanted::{Names, Wanted};
 use delivery::{Delivered, Outgoing, Sent};
 use plan::{Part, Plan};
 use reading::Reading;
-use wanted::{Names, Wanted};
 
 /// The pause before a publish that was overtaken twice is built again; it doubles.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(20);

@@ -17,13 +17,13 @@ use notary_schema::threshold;
 use notary_schema::updater::{Limits, UpdateError, local_name, remote_name};
 use notary_schema::wire::CollectionInfo;
 
-use super::wanted::Wanted;
 use crate::agent::{Agent, AgentError};
 use crate::exit::Failure;
 use crate::keyring::listed;
 use crate::session::Session;
 use crate::trust_dir::MetadataDir;
 use crate::view::View;
+use crate::wanted::Wanted;
 
 static TARGETS: RoleName = RoleName::TARGETS;
 

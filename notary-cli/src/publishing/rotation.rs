@@ -19,11 +19,11 @@ use super::delivery::{Delivered, Outgoing, Sent};
 use super::in_flight::InFlight;
 use super::reading::{self, Reading};
 use super::signers::Rotation;
-use super::wanted::Wanted;
 use super::{Publisher, Tries};
 use crate::args::When;
 use crate::exit::Failure;
 use crate::keyring::{Purpose, listed};
+use crate::wanted::Wanted;
 
 /// What became of a rotation.
 pub(crate) enum NewRoot {

@@ -16,11 +16,11 @@ use crate::args::{DelegationApplyArgs, DelegationPlanArgs};
 use crate::declared::Declared;
 use crate::declared::changes::{Difference, Sources, changes};
 use crate::exit::{Failure, Outcome};
-use crate::publishing::wanted::Wanted;
 use crate::publishing::{Publisher, plan};
 use crate::session::Session;
 use crate::staged::Staged;
 use crate::view::View;
+use crate::wanted::Wanted;
 
 /// Runs `notary delegation plan`.
 pub(super) async fn plan(session: &Session, args: DelegationPlanArgs) -> Result<Outcome, Failure> {

@@ -15,10 +15,10 @@ use super::stage::Shown;
 use super::{bins, publish, stage};
 use crate::args::{DelegationAddArgs, DelegationCommand, DelegationRemoveArgs, SignArgs};
 use crate::exit::{Failure, Outcome};
-use crate::publishing::wanted::Wanted;
 use crate::session::Session;
 use crate::staged::{NewDelegation, StageError, Staged};
 use crate::view::View;
+use crate::wanted::Wanted;
 
 /// Runs `notary delegation …`.
 pub(crate) async fn run(session: &Session, command: DelegationCommand) -> Result<Outcome, Failure> {

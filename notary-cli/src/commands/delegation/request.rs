@@ -21,10 +21,10 @@ use crate::agent;
 use crate::args::{DelegationRequestArgs, When};
 use crate::exit::{Failure, Outcome};
 use crate::keyring::Purpose;
-use crate::publishing::wanted::Wanted;
 use crate::session::Session;
 use crate::trust_dir::files;
 use crate::view::View;
+use crate::wanted::Wanted;
 
 /// Runs `notary delegation request`.
 pub(super) async fn request(

@@ -10,10 +10,10 @@ use super::super::stage::{self, Shown};
 use crate::args::{DelegationUpdate, DelegationUpdateArgs};
 use crate::exit::{Failure, Outcome};
 use crate::output::joined;
-use crate::publishing::wanted::Wanted;
 use crate::session::Session;
 use crate::staged::{Changes, NewDelegation, StageError, Staged};
 use crate::view::View;
+use crate::wanted::Wanted;
 
 /// Runs `notary delegation update`.
 pub(super) async fn update(

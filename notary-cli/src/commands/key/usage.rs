@@ -11,10 +11,10 @@ use crate::agent;
 use crate::exit::Failure;
 use crate::keyring::{KeyEntry, listed};
 use crate::publishing::in_flight::InFlight;
-use crate::publishing::wanted::Wanted;
 use crate::session::Session;
 use crate::trust_dir::{StateError, files};
 use crate::view::View;
+use crate::wanted::Wanted;
 
 /// The roles that the key may sign: `root of acme/app (1 of 2 keys must sign)`.
 pub(super) fn uses(session: &Session, entry: &KeyEntry) -> Result<Vec<String>, Failure> {

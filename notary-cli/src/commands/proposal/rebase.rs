@@ -19,8 +19,8 @@ use crate::proposed::text::lists;
 use crate::proposed::{Proposed, ground};
 use crate::publishing::Publisher;
 use crate::publishing::rotation::NewRoot;
-use crate::publishing::wanted::Wanted;
 use crate::session::Session;
+use crate::wanted::Wanted;
 
 /// Runs `notary proposal rebase`.
 pub(super) async fn rebase(

@@ -18,10 +18,10 @@ use crate::agent::target;
 use crate::args::{ImportArgs, ListFormat};
 use crate::exit::{Failure, Outcome};
 use crate::output::Progress;
-use crate::publishing::wanted::{Names, Wanted};
 use crate::session::Session;
 use crate::staged::{Staged, TargetChange};
 use crate::view::View;
+use crate::wanted::{Names, Wanted};
 
 /// The longest line: a name, hashes and the longest custom data, with room for escapes.
 const MAX_LINE_BYTES: u64 = 64 << 10;
