@@ -1,6 +1,8 @@
 //! What differs between two documents of one role: its targets, delegations, roles, keys and other
 //! members, each by name.
 
+pub(crate) mod files;
+
 use std::collections::BTreeMap;
 
 use serde::Serialize;

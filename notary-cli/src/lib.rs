@@ -10,7 +10,8 @@
 //! - [`agent`]: the client of a TUF repository; [`view`]: what its trusted metadata says
 //! - [`staged`]: changes that wait to be published; [`wanted`]: what has to be read for them;
 //!   [`publishing`]: how they are
-//! - [`changes`]: what differs between two versions; [`proposed`]: what others want to have signed
+//! - [`changes`]: what differs between two versions; [`judging`]: files as the server will judge them
+//! - [`proposed`]: what others want to have signed
 //! - [`declared`]: delegations as a file that people review
 //! - [`keyring`]: which keys sign what
 //! - [`remote`]: requests to a server, and the rules for HTTP
@@ -22,6 +23,7 @@ mod changes;
 mod commands;
 mod declared;
 mod exit;
+mod judging;
 mod keyring;
 mod output;
 mod proposed;

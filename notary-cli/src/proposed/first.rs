@@ -8,7 +8,7 @@ use notary_schema::wire::{Proposal, ProposalState, ProposalSummary, ProposedFile
 
 use super::Proposed;
 use crate::exit::Failure;
-use crate::publishing::delivery::batch;
+use crate::judging::batch;
 use crate::publishing::in_flight::InFlight;
 use crate::remote::Exempt;
 

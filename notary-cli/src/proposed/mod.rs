@@ -9,25 +9,21 @@ pub(crate) mod first;
 pub(crate) mod ground;
 pub(crate) mod rebase;
 pub(crate) mod signing;
-pub(crate) mod text;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use notary_schema::envelope::Envelope;
-use notary_schema::key::{Key, sha256_hex};
+use notary_schema::key::Key;
 use notary_schema::name::{KeyId, RoleName, Version};
 use notary_schema::publish::proposal::is_overtaken;
 use notary_schema::publish::{Batch, Demand, Head, Limits, Rules, check_unsigned, demands};
-use notary_schema::role::{Expires, Role, Root, Targets};
+use notary_schema::role::Root;
 use notary_schema::wire::{Proposal, ProposalDemand};
-use serde::Serialize;
-use serde_json::{Value, json};
 
-use crate::changes::{Change, between};
+use crate::changes::files::{Changed, changed};
 use crate::exit::Failure;
-use crate::publishing::delivery::{batch, judgeable, rules};
+use crate::judging::{batch, judgeable, rules};
 use crate::remote::Exempt;
 use crate::view::View;
 
@@ -41,27 +37,10 @@ pub(crate) struct Proposed {
     batch: Batch,
 }
 
-/// One of its files, as it is here.
-#[derive(Debug, Serialize)]
-pub(crate) struct File {
-    /// The role.
-    pub(crate) role: RoleName,
-    /// The version that it would have.
-    pub(crate) version: Version,
-    /// When it expires.
-    pub(crate) expires: Expires,
-    /// SHA-256 of the bytes to sign.
-    pub(crate) signed_sha256: String,
-    /// What differs from the trusted version.
-    pub(crate) changes: Vec<Change>,
-    #[serde(skip)]
-    message: Vec<u8>,
-}
-
 /// A proposal that may be signed: its files are the next versions here, and break no rule.
 pub(crate) struct Judged<'a> {
     /// Its files.
-    pub(crate) files: Vec<File>,
+    pub(crate) files: Vec<Changed>,
     /// What it has to reach, and how far it is.
     pub(crate) demands: Vec<Demand>,
     proposed: &'a Proposed,
@@ -143,7 +122,7 @@ impl Proposed {
         let rules = Rules { offline_max_seconds: ANY_LIFE_SECONDS, ..rules(&lifetimes, batch) };
         check_unsigned(head.as_ref(), batch, &rules, now)?;
         let demands = demands(head.as_ref(), batch);
-        Ok(Judged { files: files(batch, view), demands, proposed: self, view })
+        Ok(Judged { files: changed(batch, view), demands, proposed: self, view })
     }
 
     fn refuse_other_versions(&self, head: &Head) -> Result<(), Failure> {
@@ -159,17 +138,6 @@ impl Proposed {
             }
         }
     }
-}
-
-/// What files change in those that are trusted.
-pub(crate) fn files(batch: &Batch, view: Option<&View>) -> Vec<File> {
-    let before = || view.map_or_else(|| json!({}), |view| view.trusted().root().document());
-    let root = batch.root().map(|new| file(&RoleName::ROOT, new, before()));
-    let targets = batch.targets_parts().map(|(role, new): (_, &Arc<Envelope<Targets>>)| {
-        let old = view.and_then(|view| view.ground(role));
-        file(role, new, old.map_or_else(|| json!({}), |old| old.document()))
-    });
-    root.into_iter().chain(targets).collect()
 }
 
 impl Judged<'_> {
@@ -207,17 +175,6 @@ pub(crate) fn told(demand: &Demand) -> ProposalDemand {
         signed: report.valid.clone(),
         missing: report.missing.clone(),
         revoked: report.revoked.clone(),
-    }
-}
-
-fn file<T: Role>(role: &RoleName, new: &Envelope<T>, old: Value) -> File {
-    File {
-        role: role.clone(),
-        version: new.version(),
-        expires: new.expires(),
-        signed_sha256: sha256_hex(new.message()),
-        changes: between(&old, &new.document()),
-        message: new.message().to_vec(),
     }
 }
 

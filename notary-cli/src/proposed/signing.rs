@@ -4,7 +4,8 @@ use notary_schema::key::Key;
 use notary_schema::name::{KeyId, RoleName};
 use notary_schema::wire::{NewSignature, NewSignatures};
 
-use super::{File, Judged};
+use super::Judged;
+use crate::changes::files::Changed;
 use crate::exit::Failure;
 use crate::keyring::memory::{Content, Memory};
 use crate::keyring::{KeyEntry, Keyring, KeyringError, Purpose};
@@ -63,8 +64,8 @@ impl Judged<'_> {
 
     /// Whether a key of these may sign one of these roles, all where none is named, and has not.
     pub(crate) fn waits_for(&self, keys: &[KeyEntry], roles: &[RoleName]) -> bool {
-        let is_asked = |file: &&File| roles.is_empty() || roles.contains(&file.role);
-        let lacks = |file: &File| {
+        let is_asked = |file: &&Changed| roles.is_empty() || roles.contains(&file.role);
+        let lacks = |file: &Changed| {
             let own = self.own(&file.role, keys);
             own.iter().any(|(keyid, _)| self.given(&file.role, keyid).is_none())
         };
@@ -100,7 +101,7 @@ impl Judged<'_> {
 
     fn signatures(
         &self,
-        file: &File,
+        file: &Changed,
         own: &[(KeyId, &KeyEntry)],
         keyring: &Keyring,
         memory: &Memory,
@@ -159,7 +160,7 @@ impl Judged<'_> {
     }
 
     fn no_key(&self, roles: &[RoleName]) -> Failure {
-        let is_asked = |file: &&File| roles.is_empty() || roles.contains(&file.role);
+        let is_asked = |file: &&Changed| roles.is_empty() || roles.contains(&file.role);
         let Some(file) = self.files.iter().find(is_asked) else {
             let has: Vec<_> = self.files.iter().map(|file| file.role.as_str()).collect();
             return Failure::Usage(format!(
@@ -175,7 +176,7 @@ impl Judged<'_> {
     }
 }
 
-impl File {
+impl Changed {
     /// What is signed.
     pub(crate) fn content(&self) -> Content<'_> {
         Content { role: &self.role, version: self.version, sha256: &self.signed_sha256 }

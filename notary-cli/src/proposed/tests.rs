@@ -1,12 +1,15 @@
 //! Whatever a server shows, only the next version of what is trusted here is signed.
 
 use notary_schema::draft::Draft;
-use notary_schema::envelope::Unsigned;
+use notary_schema::envelope::{Envelope, Unsigned};
+use notary_schema::key::sha256_hex;
 use notary_schema::name::TargetPath;
 use notary_schema::role::Targets;
 use notary_schema::wire::{ProposalState, ProposalSummary, ProposedFile};
+use serde_json::json;
 
 use super::*;
+use crate::changes::Change;
 use crate::testing::{Collection, in_days, now, role, target};
 
 /// A proposal of a file for a role.

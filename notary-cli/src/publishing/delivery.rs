@@ -12,10 +12,9 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use notary_schema::envelope::Envelope;
 use notary_schema::name::{KeyId, RoleName, Version};
-use notary_schema::online::{HeldKeys, Lifetimes, OnlineRole};
 use notary_schema::publish::proposal::{NoProposal, check_proposal, is_met};
-use notary_schema::publish::{Batch, Demand, Head, Rules, check_unsigned, demands};
-use notary_schema::role::{Root, Targets};
+use notary_schema::publish::{Demand, check_unsigned, demands};
+use notary_schema::role::Targets;
 use notary_schema::wire::{Proposal, ProposalState, ProposalSummary, PublishAnswer};
 
 use super::in_flight::InFlight;
@@ -23,13 +22,13 @@ use super::plan::refused;
 use super::reading::Reading;
 use super::{Publisher, load, save};
 use crate::args::MAX_REASON_CHARACTERS;
+use crate::changes::files;
 use crate::exit::Failure;
+use crate::judging::{batch, judgeable, rules};
 use crate::keyring::KeyringError;
 use crate::keyring::memory::{Content, Memory};
-use crate::proposed::{self, text};
 use crate::remote::{Exempt, RemoteError};
 use crate::staged::Base;
-use crate::view::View;
 
 /// What became of signed files.
 #[derive(Debug)]
@@ -97,8 +96,8 @@ impl Publisher<'_> {
     ) -> Result<(), Failure> {
         let Some(act) = &self.act else { return Ok(()) };
         let batch = batch(files, exempt)?;
-        let changed = proposed::files(&batch, Some(&reading.view));
-        self.session.output.preview(&text::contents(&batch, &changed));
+        let changed = files::changed(&batch, Some(&reading.view));
+        self.session.output.preview(&files::contents(&batch, &changed));
         self.session.insist(act, "what is signed cannot be taken back")
     }
 
@@ -317,39 +316,4 @@ pub(super) fn judge(
         Err(NoProposal::Refused(refusal)) => Err(refused(refusal)),
         Err(NoProposal::Proposal(refusal)) => Err(Failure::Refused(refusal.to_string())),
     }
-}
-
-/// What these files are as one publish.
-pub(crate) fn batch(files: &[(RoleName, Arc<[u8]>)], exempt: &Exempt) -> Result<Batch, Failure> {
-    let mut batch = Batch::default();
-    batch.pending = exempt.pending.clone();
-    batch.orphan = exempt.orphan.clone();
-    batch.compromised = exempt.compromised.clone();
-    for (role, bytes) in files {
-        batch.add(role.clone(), bytes.clone())?;
-    }
-    Ok(batch)
-}
-
-/// The head to judge on, where every file that the rules look into is at hand.
-pub(crate) fn judgeable(view: &View, batch: &Batch) -> Option<Head> {
-    view.head().filter(|head| head.missing(batch).is_empty())
-}
-
-/// The rules of this collection.
-pub(crate) fn rules(lifetimes: &Lifetimes, batch: &Batch) -> Rules {
-    let offline_max_seconds = lifetimes.offline_max_seconds;
-    // Whether the signer holds them is the server's to say.
-    let held_keys = batch.root().map(|root| online_keys(root.signed())).unwrap_or_default();
-    Rules { offline_max_seconds, held_keys, ..Rules::default() }
-}
-
-/// The online keys that a root names.
-fn online_keys(root: &Root) -> HeldKeys {
-    let roles = [OnlineRole::Snapshot, OnlineRole::Timestamp];
-    let keys = |role: OnlineRole| -> Vec<(OnlineRole, KeyId)> {
-        let keyids = root.role_keys(&role.name()).map_or(&[][..], |role| &role.keyids);
-        keyids.iter().map(|keyid| (role, keyid.clone())).collect()
-    };
-    roles.into_iter().flat_map(keys).collect()
 }

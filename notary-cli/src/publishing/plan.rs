@@ -12,8 +12,8 @@ use notary_schema::path::{PathPattern, PathSet};
 use notary_schema::publish::{Refusal, check_unsigned};
 use notary_schema::role::{Expires, Targets};
 
-use super::delivery::{batch, judgeable, rules};
 use crate::exit::Failure;
+use crate::judging::{batch, judgeable, rules};
 use crate::output::joined;
 use crate::remote::Exempt;
 use crate::staged::{NewDelegation, StageError, Staged, Witness};

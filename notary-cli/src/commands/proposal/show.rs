@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use super::progress::signers;
 use super::word;
 use crate::args::ProposalArgs;
+use crate::changes::files::contents;
 use crate::exit::{Failure, Outcome};
 use crate::output::{one_line, time};
-use crate::proposed::text::contents;
 use crate::proposed::{Judged, Proposed, ground};
 use crate::session::Session;
 
