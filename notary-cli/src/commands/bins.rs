@@ -5,10 +5,10 @@ use std::fmt::Write;
 use notary_schema::role::Bins;
 use serde_json::json;
 
-use super::proposal::progress;
 use crate::args::{DelegationBinsArgs, SignArgs};
 use crate::exit::{Failure, Outcome};
 use crate::keyring::Purpose;
+use crate::proposed::progress;
 use crate::publishing::Publisher;
 use crate::publishing::bins::{Divided, Division};
 use crate::publishing::delivery::Delivered;

@@ -6,9 +6,9 @@ use notary_schema::name::Gun;
 use notary_schema::wire::PublishAnswer;
 use serde_json::json;
 
-use super::proposal::progress;
 use crate::args::{PublishArgs, SignArgs};
 use crate::exit::{Failure, Outcome};
+use crate::proposed::progress;
 use crate::publishing::Publisher;
 use crate::publishing::delivery::Delivered;
 use crate::publishing::plan::Plan;

@@ -8,9 +8,9 @@ use notary_schema::role::Root;
 use notary_schema::trusted::Expiry;
 use serde_json::json;
 
-use super::proposal::progress;
 use crate::args::{RecoverArgs, SignArgs, WitnessArgs};
 use crate::exit::{Failure, Outcome};
+use crate::proposed::progress;
 use crate::publishing::Publisher;
 use crate::publishing::rotation::NewRoot;
 use crate::session::Session;

@@ -10,9 +10,9 @@ use notary_schema::trusted::Expiry;
 use notary_schema::wire::PublishedRole;
 use serde_json::json;
 
-use super::proposal::progress;
 use crate::args::RotateArgs;
 use crate::exit::{Failure, Outcome};
+use crate::proposed::progress;
 use crate::publishing::Publisher;
 use crate::publishing::delivery::Delivered;
 use crate::publishing::rotation::{NewRoot, Rotated};

@@ -7,6 +7,7 @@
 pub(crate) mod carried;
 pub(crate) mod first;
 pub(crate) mod ground;
+pub(crate) mod progress;
 pub(crate) mod rebase;
 pub(crate) mod signing;
 

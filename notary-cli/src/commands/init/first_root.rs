@@ -11,11 +11,11 @@ use notary_schema::role::Root;
 use notary_schema::trusted::Expiry;
 use serde_json::json;
 
-use super::super::proposal::progress::signers;
 use crate::exit::{Failure, Outcome};
 use crate::output::joined;
 use crate::proposed::carried::{Carried, CarriedSignatures};
 use crate::proposed::first;
+use crate::proposed::progress::signers;
 use crate::publishing::in_flight::InFlight;
 use crate::session::Session;
 use crate::trust_dir::{CollectionDir, StateError, files};

@@ -1,7 +1,6 @@
 //! `notary proposal`: metadata that gathers the signatures of several people.
 
 mod carry;
-pub(super) mod progress;
 mod rebase;
 mod show;
 mod sign;

@@ -9,12 +9,12 @@ use notary_schema::wire::ProposalState;
 use serde_json::{Value, json};
 
 use super::super::publish;
-use super::progress::made;
 use crate::agent::Agent;
 use crate::args::{ProposalRebaseArgs, ProposeArgs, SignArgs};
 use crate::changes::between;
 use crate::changes::files::lists;
 use crate::exit::{Failure, Outcome};
+use crate::proposed::progress::made;
 use crate::proposed::rebase::{Before, Change};
 use crate::proposed::{Proposed, ground};
 use crate::publishing::Publisher;

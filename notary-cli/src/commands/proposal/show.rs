@@ -4,12 +4,12 @@ use notary_schema::name::Gun;
 use notary_schema::wire::{Proposal, ProposalState};
 use serde_json::{Value, json};
 
-use super::progress::signers;
 use super::word;
 use crate::args::ProposalArgs;
 use crate::changes::files::contents;
 use crate::exit::{Failure, Outcome};
 use crate::output::{one_line, time};
+use crate::proposed::progress::signers;
 use crate::proposed::{Judged, Proposed, ground};
 use crate::session::Session;
 

@@ -7,11 +7,11 @@ use notary_schema::wire::{
 };
 use serde_json::json;
 
-use super::progress::signers;
 use super::{carry, show, word};
 use crate::args::ProposalSignArgs;
 use crate::exit::{Failure, Outcome};
 use crate::keyring::memory::Memory;
+use crate::proposed::progress::signers;
 use crate::proposed::signing::Signer;
 use crate::proposed::{Judged, ground};
 use crate::session::Session;

@@ -14,9 +14,9 @@ use serde::Serialize;
 use super::names;
 use crate::args::RevokeArgs;
 use crate::changes::{self, Change};
-use crate::commands::proposal::progress;
 use crate::exit::{Failure, Outcome};
 use crate::output::one_line;
+use crate::proposed::progress;
 use crate::publishing::revocation::{Collected, Wish};
 use crate::session::Session;
 
