@@ -2,9 +2,7 @@
 //!
 //! Own keys are stored before the first request, root 1 and targets 1 are stored byte for byte before
 //! they are sent; so whatever is interrupted goes on when `init` is repeated. What other people have to
-//! sign waits here, and goes to them in a file ([`mod@first_root`]).
-
-pub(crate) mod first_root;
+//! sign waits here, and goes to them in a file ([`ceremony`]).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,11 +20,11 @@ use notary_signer::keys::Algorithm;
 use crate::args::{InitArgs, When};
 use crate::exit::{Failure, Outcome};
 use crate::keyring::{KeyEntry, Keyring, Purpose};
+use crate::proposed::ceremony::{self, FirstRoot};
 use crate::publishing::in_flight::InFlight;
 use crate::remote::{Exempt, Reservation};
 use crate::session::Session;
 use crate::trust_dir::{CollectionDir, files};
-use first_root::FirstRoot;
 
 /// Everything that root 1 names.
 struct Keys {
@@ -193,7 +191,7 @@ fn already(
     pinned: &[u8],
 ) -> Result<Outcome, Failure> {
     let gun = &args.gun;
-    let root = first_root::read_pinned(session, gun, pinned)?;
+    let root = ceremony::read_pinned(session, gun, pinned)?;
     let own: Vec<KeyId> = match args.root_key.is_empty() {
         true => {
             labelled(keyring, &format!("{gun} root"))?.map(|own| own.keyid).into_iter().collect()
@@ -221,7 +219,7 @@ fn already(
         }
     }
     session.output.message(format_args!("{gun} was created before"));
-    first_root::report(session, gun, pinned)
+    ceremony::report(session, gun, pinned)
 }
 
 async fn online_key(

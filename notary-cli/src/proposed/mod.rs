@@ -5,6 +5,7 @@
 //! and what the files change is told against the versions that are trusted.
 
 pub(crate) mod carried;
+pub(crate) mod ceremony;
 pub(crate) mod first;
 pub(crate) mod ground;
 pub(crate) mod progress;

@@ -8,13 +8,13 @@ use notary_schema::name::Gun;
 use notary_schema::wire::ProposalState;
 use serde_json::json;
 
-use super::super::init::first_root::{self, FirstRoot};
 use super::show;
 use super::sign::{closed, confirmed, ended, send};
 use crate::args::{ProposalExportArgs, ProposalImportArgs, ProposalSignArgs};
 use crate::exit::{Failure, Outcome};
 use crate::keyring::memory::Memory;
 use crate::proposed::carried::{Carried, CarriedSignatures, require_same};
+use crate::proposed::ceremony::{self, FirstRoot};
 use crate::proposed::{Proposed, first, ground};
 use crate::publishing::in_flight::InFlight;
 use crate::session::Session;
@@ -123,7 +123,7 @@ fn late(
     carried: &CarriedSignatures,
     pinned: &[u8],
 ) -> Result<Outcome, Failure> {
-    let root = first_root::read_pinned(session, gun, pinned)?;
+    let root = ceremony::read_pinned(session, gun, pinned)?;
     if first::id_of(&sha256_hex(root.message())) != carried.proposal {
         return Err(Failure::Conflict(format!(
             "{gun} is created already, and these are signatures of another first root"

@@ -11,11 +11,11 @@ use notary_schema::role::Root;
 use notary_schema::trusted::Expiry;
 use serde_json::json;
 
+use super::carried::{Carried, CarriedSignatures};
+use super::first;
+use super::progress::signers;
 use crate::exit::{Failure, Outcome};
 use crate::output::joined;
-use crate::proposed::carried::{Carried, CarriedSignatures};
-use crate::proposed::first;
-use crate::proposed::progress::signers;
 use crate::publishing::in_flight::InFlight;
 use crate::session::Session;
 use crate::trust_dir::{CollectionDir, StateError, files};
@@ -34,7 +34,7 @@ pub(crate) struct FirstRoot<'a> {
 
 impl FirstRoot<'_> {
     /// Makes the collection, where enough keys have signed; otherwise writes what others have to sign.
-    pub(super) async fn go_on(&self, in_flight: InFlight) -> Result<Outcome, Failure> {
+    pub(crate) async fn go_on(&self, in_flight: InFlight) -> Result<Outcome, Failure> {
         let now = self.session.now();
         let proposed = first::proposed(self.gun, &in_flight, now)?;
         let judged = proposed.judge(None, now)?;
@@ -132,7 +132,7 @@ impl FirstRoot<'_> {
     }
 
     /// The server has what is in flight.
-    pub(super) async fn taken(&self) -> Result<Outcome, Failure> {
+    pub(crate) async fn taken(&self) -> Result<Outcome, Failure> {
         let (session, gun) = (self.session, self.gun);
         let in_flight = InFlight::load(self.collection)?.expect("it is kept until here");
         let root = &in_flight.files()[0].1;
@@ -155,7 +155,7 @@ impl FirstRoot<'_> {
 }
 
 /// Shows the collection that was made.
-pub(super) fn report(session: &Session, gun: &Gun, root: &[u8]) -> Result<Outcome, Failure> {
+pub(crate) fn report(session: &Session, gun: &Gun, root: &[u8]) -> Result<Outcome, Failure> {
     let file = read_pinned(session, gun, root)?;
     let (version, sha256, roles) = (file.version(), sha256_hex(root), &file.signed().roles);
     let text = format!(
