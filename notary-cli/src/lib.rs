@@ -11,7 +11,7 @@
 //! - [`staged`]: changes that wait to be published; [`wanted`]: what has to be read for them;
 //!   [`publishing`]: how they are
 //! - [`changes`]: what differs between two versions; [`judging`]: files as the server will judge them
-//! - [`proposed`]: what others want to have signed
+//! - [`proposed`]: what others want to have signed; [`delivered`]: what became of signed files
 //! - [`declared`]: delegations as a file that people review
 //! - [`keyring`]: which keys sign what
 //! - [`remote`]: requests to a server, and the rules for HTTP
@@ -22,6 +22,7 @@ mod args;
 mod changes;
 mod commands;
 mod declared;
+mod delivered;
 mod exit;
 mod judging;
 mod keyring;

@@ -2,24 +2,20 @@
 
 use std::fmt::Write;
 
-use notary_schema::name::Gun;
-use notary_schema::wire::PublishAnswer;
 use serde_json::json;
 
-use crate::args::{PublishArgs, SignArgs};
+use crate::args::PublishArgs;
+use crate::delivered;
 use crate::exit::{Failure, Outcome};
-use crate::proposed::progress;
 use crate::publishing::Publisher;
-use crate::publishing::delivery::Delivered;
 use crate::publishing::plan::Plan;
 use crate::session::Session;
-use crate::trust_dir::CollectionDir;
 
 /// Runs `notary publish`.
 pub(crate) async fn run(session: &Session, args: PublishArgs) -> Result<Outcome, Failure> {
     let (collection, _lock) = session.locked(&args.gun).await?;
     if !args.dry_run {
-        return publish(session, &args.gun, &collection, &args.sign).await;
+        return delivered::publish(session, &args.gun, &collection, &args.sign).await;
     }
     let publisher = Publisher::new(session, &args.gun, &collection, &args.sign)?;
     let Some((plan, warnings)) = publisher.dry_run().await? else {
@@ -31,52 +27,6 @@ pub(crate) async fn run(session: &Session, args: PublishArgs) -> Result<Outcome,
     }
     let (value, text) = describe(&plan, &warnings);
     session.output.result(&value, &text)?;
-    Ok(Outcome::Done)
-}
-
-/// Publishes what is staged, with the collection's lock held.
-pub(crate) async fn publish(
-    session: &Session,
-    gun: &Gun,
-    collection: &CollectionDir,
-    sign: &SignArgs,
-) -> Result<Outcome, Failure> {
-    let delivered = Publisher::new(session, gun, collection, sign)?.publish().await?;
-    report(session, gun, delivered)
-}
-
-/// Shows what became of a publish.
-pub(crate) fn report(
-    session: &Session,
-    gun: &Gun,
-    delivered: Option<Delivered>,
-) -> Result<Outcome, Failure> {
-    match delivered {
-        Some(Delivered::Published(answer)) => published(session, &answer),
-        Some(Delivered::Proposed(proposal)) => progress::made(session, gun, &proposal),
-        None => {
-            session.output.result(&json!({ "roles": [] }), "nothing to publish\n")?;
-            Ok(Outcome::Done)
-        }
-    }
-}
-
-/// Shows what was published.
-fn published(session: &Session, answer: &PublishAnswer) -> Result<Outcome, Failure> {
-    for warning in &answer.warnings {
-        session.output.warn(warning);
-    }
-    for role in &answer.expired {
-        session.output.warn(format_args!("{role} is expired"));
-    }
-    let mut text = String::new();
-    for role in &answer.roles {
-        let what = if role.published { "published" } else { "was there already:" };
-        writeln!(text, "{what} {} {}", role.name, role.version).expect("a String takes all");
-    }
-    writeln!(text, "snapshot {}, timestamp {}", answer.snapshot, answer.timestamp)
-        .expect("a String takes all");
-    session.output.result(answer, &text)?;
     Ok(Outcome::Done)
 }
 

@@ -15,9 +15,10 @@ use notary_schema::publish::{Limits, check_target};
 use notary_schema::role::{Hashes, TargetFile};
 use serde_json::{Value, json};
 
-use super::{publish, recover};
+use super::recover;
 use crate::agent;
 use crate::args::{AddArgs, AddhashArgs, RemoveArgs, SignArgs, StageArgs, WitnessArgs};
+use crate::delivered;
 use crate::exit::{Failure, Outcome};
 use crate::keyring::{KeyEntry, KeyringError, listed};
 use crate::publishing::{load, plan, reading, save};
@@ -242,7 +243,7 @@ pub(crate) async fn finish(
     if args.publish {
         let (key, expires) = (args.key.clone(), args.expires);
         let sign = SignArgs { key, expires, ..SignArgs::default() };
-        return publish::publish(session, gun, collection, &sign).await;
+        return delivered::publish(session, gun, collection, &sign).await;
     }
     session.output.result(&json!({ "staged": shown }), &status::brief(&shown))?;
     match shown.is_empty() {

@@ -10,11 +10,11 @@ use notary_schema::trusted::Expiry;
 use notary_schema::updater::Roles;
 use serde_json::json;
 
-use super::super::publish;
 use super::request;
 use crate::args::{DelegationApplyArgs, DelegationPlanArgs};
 use crate::declared::Declared;
 use crate::declared::changes::{Difference, Sources, changes};
+use crate::delivered;
 use crate::exit::{Failure, Outcome};
 use crate::publishing::{Publisher, plan};
 use crate::session::Session;
@@ -72,7 +72,7 @@ pub(super) async fn apply(
     for difference in delivered.iter().flat_map(|_| &differences) {
         session.output.message(difference);
     }
-    publish::report(session, gun, delivered)
+    delivered::report(session, gun, delivered)
 }
 
 /// What a file says. Which roles are signed anew follows from it, and is known when they are read.

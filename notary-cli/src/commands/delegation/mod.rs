@@ -12,8 +12,9 @@ use notary_schema::role::{DelegatedRole, RoleKeys};
 use serde_json::json;
 
 use super::stage::Shown;
-use super::{bins, publish, stage};
+use super::{bins, stage};
 use crate::args::{DelegationAddArgs, DelegationCommand, DelegationRemoveArgs, SignArgs};
+use crate::delivered;
 use crate::exit::{Failure, Outcome};
 use crate::session::Session;
 use crate::staged::{NewDelegation, StageError, Staged};
@@ -71,7 +72,7 @@ async fn add(session: &Session, args: DelegationAddArgs) -> Result<Outcome, Fail
     if args.publish {
         let (key, expires) = (args.sign_keys, args.expires);
         let sign = SignArgs { key, expires, ..SignArgs::default() };
-        return publish::publish(session, &args.gun, &collection, &sign).await;
+        return delivered::publish(session, &args.gun, &collection, &sign).await;
     }
     let (gun, role, parent) = (&args.gun, &args.role, &args.parent);
     let value = json!({ "collection": gun, "role": role, "parent": parent, "staged": true });

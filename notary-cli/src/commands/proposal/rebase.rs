@@ -8,11 +8,11 @@ use notary_schema::updater::{Limits, remote_name};
 use notary_schema::wire::ProposalState;
 use serde_json::{Value, json};
 
-use super::super::publish;
 use crate::agent::Agent;
 use crate::args::{ProposalRebaseArgs, ProposeArgs, SignArgs};
 use crate::changes::between;
 use crate::changes::files::lists;
+use crate::delivered;
 use crate::exit::{Failure, Outcome};
 use crate::proposed::progress::made;
 use crate::proposed::rebase::{Before, Change};
@@ -60,7 +60,7 @@ pub(super) async fn rebase(
             let wanted = Wanted { roles: &roles, subtrees: &gone, ..Wanted::default() };
             let delivered =
                 publisher.publish_at_once(wanted, &reason, |view| change.on(view)).await?;
-            publish::report(session, gun, delivered)
+            delivered::report(session, gun, delivered)
         }
     }
 }
