@@ -12,6 +12,7 @@
 //!   [`publishing`]: how they are
 //! - [`changes`]: what differs between two versions; [`judging`]: files as the server will judge them
 //! - [`proposed`]: what others want to have signed; [`delivered`]: what became of signed files
+//! - [`staging`]: how changes come to wait
 //! - [`declared`]: delegations as a file that people review
 //! - [`keyring`]: which keys sign what
 //! - [`remote`]: requests to a server, and the rules for HTTP
@@ -33,6 +34,7 @@ mod remote;
 mod session;
 mod settings;
 mod staged;
+mod staging;
 #[cfg(test)]
 mod testing;
 mod trust_dir;

@@ -1,7 +1,4 @@
 //! `notary add`, `addhash`, `import`, `remove`, `witness`: changes that wait to be published.
-//!
-//! A change is judged when it is staged, on the trusted metadata that is stored here. Only where that
-//! does not suffice is the server asked, if one is named; so a stale copy refuses nothing.
 
 mod exclude;
 mod import;
@@ -10,26 +7,23 @@ mod status;
 
 use notary_schema::json;
 use notary_schema::name::{Gun, RoleName, TargetPath};
-use notary_schema::online::Lifetimes;
 use notary_schema::publish::{Limits, check_target};
 use notary_schema::role::{Hashes, TargetFile};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::recover;
-use crate::agent;
-use crate::args::{AddArgs, AddhashArgs, RemoveArgs, SignArgs, StageArgs, WitnessArgs};
-use crate::delivered;
+use crate::args::{AddArgs, AddhashArgs, RemoveArgs, StageArgs, WitnessArgs};
 use crate::exit::{Failure, Outcome};
-use crate::keyring::{KeyEntry, KeyringError, listed};
-use crate::publishing::{load, plan, reading, save};
+use crate::keyring::KeyEntry;
 use crate::session::Session;
 use crate::staged::{StageError, Staged, TargetChange, Witness, role_for, role_to_remove_from};
+use crate::staging::{Ground, Shown, finish, stage, stage_on};
 use crate::trust_dir::CollectionDir;
 use crate::view::{View, bins};
 use crate::wanted::{Names, Wanted};
 use exclude::Exclude;
 pub(crate) use import::import;
-pub(crate) use status::{Shown, reset, status};
+pub(crate) use status::{reset, status};
 
 /// Runs `notary add`.
 pub(crate) async fn add(session: &Session, args: AddArgs) -> Result<Outcome, Failure> {
@@ -148,111 +142,6 @@ fn place(
     let role = role_for(view, keys, name.as_str(), role)?;
     check_target(&role, name.as_str(), file, &Limits::default())?;
     Ok(role)
-}
-
-/// What a change is judged on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Ground {
-    /// What is stored here, where that suffices.
-    Stored,
-    /// What the server has, where one is named.
-    Newest,
-}
-
-/// Makes a change to what is staged, judges all of it, and stores it. What is wanted for the change
-/// is read, and what was staged before.
-pub(crate) async fn stage<T>(
-    session: &Session,
-    gun: &Gun,
-    collection: &CollectionDir,
-    wanted: Wanted<'_>,
-    change: impl Fn(&View, &mut Staged) -> Result<T, Failure>,
-) -> Result<T, Failure> {
-    stage_on(Ground::Stored, session, gun, collection, wanted, change).await
-}
-
-async fn stage_on<T>(
-    ground: Ground,
-    session: &Session,
-    gun: &Gun,
-    collection: &CollectionDir,
-    wanted: Wanted<'_>,
-    change: impl Fn(&View, &mut Staged) -> Result<T, Failure>,
-) -> Result<T, Failure> {
-    let now = session.now();
-    let before = load(collection)?;
-    let decide = |view: &View, lifetimes: &Lifetimes| {
-        let mut staged = before.clone();
-        let result = change(view, &mut staged)?;
-        refuse_unsignable(view, wanted.keys, &before, &staged)?;
-        let expires = notary_schema::online::expires_after(now, lifetimes.targets_seconds);
-        plan::plan(view, &staged, expires)?.check(view, lifetimes, now)?;
-        Ok((staged, result))
-    };
-    let roles: Vec<RoleName> = before.roles.keys().chain(wanted.roles).cloned().collect();
-    let subtrees = before.undelegated().chain(wanted.subtrees).cloned().collect::<Vec<_>>();
-    let wanted = Wanted { roles: &roles, subtrees: &subtrees, ..wanted };
-    let local = agent::stored(&collection.trusted(), wanted, now)?.map(View::new);
-    let local = local.map(|view| decide(&view, &Lifetimes::default()));
-    let is_named = session.settings.server.is_some();
-    let decided = match local {
-        Some(Ok(decided)) if ground == Ground::Stored || !is_named => Ok(decided),
-        Some(Err(failure)) if !is_named => Err(failure),
-        local => match (reading::read(session, gun, wanted, now).await, local) {
-            (Ok(reading), _) => decide(&reading.view, &reading.lifetimes),
-            (Err(unread), None) => Err(unread),
-            (Err(unread), Some(local)) => {
-                session.output.warn(format_args!("the server could not be asked: {unread}"));
-                local
-            }
-        },
-    };
-    let (staged, result) = decided?;
-    save(collection, &staged)?;
-    Ok(result)
-}
-
-/// A change that none of the keys here can sign would block every later publish.
-fn refuse_unsignable(
-    view: &View,
-    keys: &[KeyEntry],
-    before: &Staged,
-    after: &Staged,
-) -> Result<(), Failure> {
-    for (name, changes) in &after.roles {
-        let Some(role) = view.role(name).filter(|_| before.roles.get(name) != Some(changes)) else {
-            continue;
-        };
-        let authority = view.authority(&role);
-        if listed(keys, authority).is_empty() {
-            let (role, wanted) = (name.clone(), authority.role.keyids.clone());
-            return Err(KeyringError::NoKeyFor { role, wanted }.into());
-        }
-    }
-    Ok(())
-}
-
-/// Shows what was staged, or publishes it at once.
-pub(crate) async fn finish(
-    session: &Session,
-    gun: &Gun,
-    collection: &CollectionDir,
-    args: &StageArgs,
-    shown: Vec<Shown>,
-) -> Result<Outcome, Failure> {
-    if args.publish {
-        let (key, expires) = (args.key.clone(), args.expires);
-        let sign = SignArgs { key, expires, ..SignArgs::default() };
-        return delivered::publish(session, gun, collection, &sign).await;
-    }
-    session.output.result(&json!({ "staged": shown }), &status::brief(&shown))?;
-    match shown.is_empty() {
-        true => session.output.message("it was staged only, and is not any more"),
-        false => {
-            session.output.message(format_args!("`notary publish {gun}` publishes what is staged"));
-        }
-    }
-    Ok(Outcome::Done)
 }
 
 fn read_custom(path: &std::path::Path) -> Result<Value, Failure> {

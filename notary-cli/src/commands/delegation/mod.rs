@@ -11,13 +11,13 @@ use notary_schema::path::{PathPattern, PathSet};
 use notary_schema::role::{DelegatedRole, RoleKeys};
 use serde_json::json;
 
-use super::stage::Shown;
-use super::{bins, stage};
+use super::bins;
 use crate::args::{DelegationAddArgs, DelegationCommand, DelegationRemoveArgs, SignArgs};
 use crate::delivered;
 use crate::exit::{Failure, Outcome};
 use crate::session::Session;
 use crate::staged::{NewDelegation, StageError, Staged};
+use crate::staging::{self, Shown};
 use crate::view::View;
 use crate::wanted::Wanted;
 
@@ -68,7 +68,7 @@ async fn add(session: &Session, args: DelegationAddArgs) -> Result<Outcome, Fail
     };
     let roles = [args.parent.clone(), args.role.clone()];
     let wanted = Wanted { roles: &roles, keys: &keys, ..Wanted::default() };
-    stage::stage(session, &args.gun, &collection, wanted, change).await?;
+    staging::stage(session, &args.gun, &collection, wanted, change).await?;
     if args.publish {
         let (key, expires) = (args.sign_keys, args.expires);
         let sign = SignArgs { key, expires, ..SignArgs::default() };
@@ -134,8 +134,8 @@ async fn remove(session: &Session, args: DelegationRemoveArgs) -> Result<Outcome
     let roles: Vec<RoleName> = args.parent.iter().chain([role]).cloned().collect();
     let subtrees = std::slice::from_ref(role);
     let wanted = Wanted { roles: &roles, subtrees, keys: &keys, ..Wanted::default() };
-    let shown = stage::stage(session, gun, &collection, wanted, change).await?;
-    stage::finish(session, gun, &collection, &args.stage, shown).await
+    let shown = staging::stage(session, gun, &collection, wanted, change).await?;
+    staging::finish(session, gun, &collection, &args.stage, shown).await
 }
 
 /// Takes back the staged delegation to a role; answers whether there was one.

@@ -6,12 +6,12 @@ use notary_schema::role::Targets;
 
 use serde_json::json;
 
-use super::super::stage::{self, Shown};
 use crate::args::{DelegationUpdate, DelegationUpdateArgs};
 use crate::exit::{Failure, Outcome};
 use crate::output::joined;
 use crate::session::Session;
 use crate::staged::{Changes, NewDelegation, StageError, Staged};
+use crate::staging::{self, Shown};
 use crate::view::View;
 use crate::wanted::Wanted;
 
@@ -39,12 +39,12 @@ pub(super) async fn update(
         Ok(changed.into_iter().chain(order).collect::<Vec<_>>())
     };
     let wanted = Wanted { roles: std::slice::from_ref(role), keys: &keys, ..Wanted::default() };
-    let shown = stage::stage(session, gun, &collection, wanted, change).await?;
+    let shown = staging::stage(session, gun, &collection, wanted, change).await?;
     if shown.is_empty() && !args.stage.publish {
         session.output.result(&json!({ "staged": [] }), "nothing to change\n")?;
         return Ok(Outcome::Done);
     }
-    stage::finish(session, gun, &collection, &args.stage, shown).await
+    staging::finish(session, gun, &collection, &args.stage, shown).await
 }
 
 /// Who delegates to a role, or will.

@@ -13,13 +13,14 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::exclude::Exclude;
-use super::{finish, place, stage};
+use super::place;
 use crate::agent::target;
 use crate::args::{ImportArgs, ListFormat};
 use crate::exit::{Failure, Outcome};
 use crate::output::Progress;
 use crate::session::Session;
 use crate::staged::{Staged, TargetChange};
+use crate::staging::{Shown, finish, stage};
 use crate::view::View;
 use crate::wanted::{Names, Wanted};
 
@@ -78,7 +79,7 @@ pub(crate) async fn import(session: &Session, args: ImportArgs) -> Result<Outcom
         for Entry { line, name, role, file } in &entries {
             let role = role.as_ref().or(args.role.as_ref());
             let role = place(view, &keys, role, name, file).map_err(|why| at(&args, *line, why))?;
-            shown.push(super::Shown::new(&role, "set", name.as_str()));
+            shown.push(Shown::new(&role, "set", name.as_str()));
             changes.push((role, name.to_string(), TargetChange::Set(file.clone())));
         }
         staged.set_targets(changes);

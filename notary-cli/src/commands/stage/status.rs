@@ -1,7 +1,6 @@
 //! `notary status` and `reset`: what is staged, and how it is shown.
 
 use notary_schema::name::{Gun, RoleName};
-use serde::Serialize;
 use serde_json::json;
 
 use crate::exit::{Failure, Outcome};
@@ -11,32 +10,8 @@ use crate::publishing::in_flight::InFlight;
 use crate::publishing::{load, save};
 use crate::session::Session;
 use crate::staged::{Staged, TargetChange};
+use crate::staging::{Shown, lines};
 use crate::trust_dir::{StateError, files};
-
-/// Where so many changes were staged at once, they are counted, not listed.
-const MOST_LISTED: usize = 20;
-
-/// One staged change, as it is shown.
-#[derive(Debug, Serialize)]
-pub(crate) struct Shown {
-    role: RoleName,
-    change: &'static str,
-    /// The target or delegated role; absent where the whole role is meant.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<String>,
-}
-
-impl Shown {
-    /// A change in a role.
-    pub(crate) fn new(role: &RoleName, change: &'static str, name: &str) -> Shown {
-        Shown { role: role.clone(), change, name: Some(name.to_owned()) }
-    }
-
-    /// A change of a role as a whole.
-    pub(crate) fn of_role(role: &RoleName, change: &'static str) -> Shown {
-        Shown { role: role.clone(), change, name: None }
-    }
-}
 
 /// Runs `notary status`.
 pub(crate) fn status(session: &Session, gun: &Gun) -> Result<Outcome, Failure> {
@@ -113,20 +88,4 @@ fn shown(staged: &Staged) -> Vec<Shown> {
         shown.extend(changes.witness.map(|_| Shown::of_role(role, "witness")));
     }
     shown
-}
-
-/// What was just staged.
-pub(super) fn brief(shown: &[Shown]) -> String {
-    match shown.len() {
-        0..=MOST_LISTED => lines(shown),
-        many => format!("staged {many} changes\n"),
-    }
-}
-
-fn lines(shown: &[Shown]) -> String {
-    let line = |Shown { role, change, name }: &Shown| match name {
-        Some(name) => format!("{role}: {change} {name}\n"),
-        None => format!("{role}: {change}\n"),
-    };
-    shown.iter().map(line).collect()
 }
