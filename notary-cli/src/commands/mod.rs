@@ -1,7 +1,6 @@
 //! The commands, one file for each group. A command decides and asks; the rules are elsewhere.
 
 mod adopt;
-mod bins;
 mod client;
 mod collections;
 mod completion;

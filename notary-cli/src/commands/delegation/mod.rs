@@ -1,5 +1,6 @@
 //! `notary delegation`: a team asks for a role, whoever delegates adds it.
 
+mod bins;
 mod declared;
 mod history;
 mod list;
@@ -11,7 +12,6 @@ use notary_schema::path::{PathPattern, PathSet};
 use notary_schema::role::{DelegatedRole, RoleKeys};
 use serde_json::json;
 
-use super::bins;
 use crate::args::{DelegationAddArgs, DelegationCommand, DelegationRemoveArgs, SignArgs};
 use crate::delivered;
 use crate::exit::{Failure, Outcome};

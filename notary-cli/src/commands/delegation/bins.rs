@@ -15,7 +15,7 @@ use crate::publishing::delivery::Delivered;
 use crate::session::Session;
 
 /// Runs `notary delegation bins`.
-pub(crate) async fn run(session: &Session, args: DelegationBinsArgs) -> Result<Outcome, Failure> {
+pub(super) async fn run(session: &Session, args: DelegationBinsArgs) -> Result<Outcome, Failure> {
     let (collection, _lock) = session.locked(&args.gun).await?;
     let prefix = args.prefix.clone().unwrap_or_else(|| format!("{}-bin", args.role));
     let bins = Bins::new(prefix, args.count.0.into()).map_err(Failure::Usage)?;
