@@ -25,7 +25,7 @@ mod rotate;
 mod stage;
 mod token;
 mod trust;
-mod watch;
+mod witness;
 
 use std::ffi::OsString;
 use std::io::{self, ErrorKind};
@@ -134,7 +134,7 @@ async fn dispatch(session: &Session, command: Command) -> Result<Outcome, Failur
         Command::Addhash(args) => stage::addhash(session, args).await,
         Command::Import(args) => stage::import(session, args).await,
         Command::Remove(args) => stage::remove(session, args).await,
-        Command::Witness(args) => stage::witness(session, args).await,
+        Command::Witness(args) => witness::run(session, args).await,
         Command::Status(args) => stage::status(session, &args.gun),
         Command::Reset(args) => stage::reset(session, &args.gun).await,
         Command::Publish(args) => publish::run(session, args).await,
@@ -145,7 +145,7 @@ async fn dispatch(session: &Session, command: Command) -> Result<Outcome, Failur
         Command::Trust(command) => trust::run(session, command).await,
         Command::Verify(args) => pull::verify(session, args).await,
         Command::Pull(args) => pull::pull(session, args).await,
-        Command::Watch(args) => watch::run(session, args).await,
+        Command::Watch(args) => pull::watch(session, args).await,
         #[cfg(feature = "doctor")]
         Command::Doctor(args) => doctor::run(session, args).await,
         Command::Export(args) => export::run(session, args).await,

@@ -1,5 +1,7 @@
 //! `notary verify` and `notary pull`: target files of one collection.
 
+mod watch;
+
 use std::path::{Path, PathBuf};
 
 use notary_schema::name::Gun;
@@ -17,6 +19,7 @@ use crate::remote::is_loopback;
 use crate::session::Session;
 use crate::settings::parse_url;
 use crate::trust_dir::files;
+pub(crate) use watch::watch;
 
 /// Runs `notary verify`.
 pub(crate) async fn verify(session: &Session, args: VerifyArgs) -> Result<Outcome, Failure> {
@@ -40,7 +43,7 @@ pub(crate) async fn pull(session: &Session, args: PullArgs) -> Result<Outcome, F
 }
 
 /// A target that is wanted: which one, where from, and where to.
-pub(crate) struct Errand {
+struct Errand {
     args: PullArgs,
     base: Url,
     to: PathBuf,
@@ -48,7 +51,7 @@ pub(crate) struct Errand {
 
 impl Errand {
     /// Refuses what cannot be done before anything is asked for.
-    pub(crate) fn new(session: &Session, args: PullArgs) -> Result<Errand, Failure> {
+    fn new(session: &Session, args: PullArgs) -> Result<Errand, Failure> {
         let base = match &args.targets_url {
             Some(url) => Some(parse_url(url)?),
             None => session.settings.targets_url.clone(),
@@ -65,22 +68,18 @@ impl Errand {
     }
 
     /// The file that it is written to.
-    pub(crate) fn to(&self) -> &Path {
+    fn to(&self) -> &Path {
         &self.to
     }
 
     /// Looks the target up, and says until when the answer is fresh.
-    pub(crate) async fn find(&self, session: &Session) -> Result<(Found, Expires), Failure> {
+    async fn find(&self, session: &Session) -> Result<(Found, Expires), Failure> {
         find(session, &self.args.gun, &self.args.name).await
     }
 
     /// Downloads the target that was found, unless it is there. What else is there stays until the new
     /// file is verified.
-    pub(crate) async fn fetch(
-        &self,
-        session: &Session,
-        found: &Found,
-    ) -> Result<Provided, Failure> {
+    async fn fetch(&self, session: &Session, found: &Found) -> Result<Provided, Failure> {
         let url = target::url_of(&self.base, found, !self.args.plain_names)?;
         let progress = session.output.bytes(found.file.length, &found.name);
         target::provide(session.http(), &url, found, &self.to, progress)

@@ -8,7 +8,7 @@ use notary_schema::role::Root;
 use notary_schema::trusted::Expiry;
 use serde_json::json;
 
-use crate::args::{RecoverArgs, SignArgs, WitnessArgs};
+use crate::args::RecoverArgs;
 use crate::exit::{Failure, Outcome};
 use crate::proposed::progress;
 use crate::publishing::Publisher;
@@ -101,30 +101,4 @@ fn instead(gun: &Gun, role: &RoleName) -> String {
         "{why}. {role} expired: `notary witness {gun} {role} --publish`. Its key is stolen: `notary \
          revoke {gun} ID`. It is lost: {keys}"
     )
-}
-
-/// `notary witness GUN root`: the same root under a new version and date.
-pub(super) async fn renew_root(session: &Session, args: WitnessArgs) -> Result<Outcome, Failure> {
-    let (gun, stage) = (&args.gun, args.stage);
-    if args.bins || args.reviewed.is_some() || !stage.publish {
-        return Err(Failure::Usage(format!(
-            "a root is not staged and has no bins: say `notary witness {gun} root --publish`"
-        )));
-    }
-    let sign = SignArgs { key: stage.key, expires: stage.expires, ..SignArgs::default() };
-    let (collection, _lock) = session.locked(gun).await?;
-    let publisher = Publisher::new(session, gun, &collection, &sign)?;
-    let before = session.newest_root(gun, session.now()).await?;
-    let new_root = match publisher.resend_root(&RoleName::ROOT, before.signed()).await? {
-        Some(new_root) => new_root,
-        None => publisher.renew_root().await?,
-    };
-    let root = match new_root {
-        NewRoot::Proposed(proposal) => return progress::made(session, gun, &proposal),
-        NewRoot::Published(rotated) => rotated.root,
-    };
-    let (version, expires) = (root.version(), root.expires());
-    let value = json!({ "collection": gun, "root_version": version, "expires": expires });
-    session.output.result(&value, &format!("published root {version}, until {expires}\n"))?;
-    Ok(Outcome::Done)
 }

@@ -1,4 +1,4 @@
-//! `notary add`, `addhash`, `import`, `remove`, `witness`: changes that wait to be published.
+//! `notary add`, `addhash`, `import`, `remove`: changes that wait to be published.
 
 mod exclude;
 mod import;
@@ -11,15 +11,14 @@ use notary_schema::publish::{Limits, check_target};
 use notary_schema::role::{Hashes, TargetFile};
 use serde_json::Value;
 
-use super::recover;
-use crate::args::{AddArgs, AddhashArgs, RemoveArgs, StageArgs, WitnessArgs};
+use crate::args::{AddArgs, AddhashArgs, RemoveArgs, StageArgs};
 use crate::exit::{Failure, Outcome};
 use crate::keyring::KeyEntry;
 use crate::session::Session;
-use crate::staged::{StageError, Staged, TargetChange, Witness, role_for, role_to_remove_from};
-use crate::staging::{Ground, Shown, finish, stage, stage_on};
+use crate::staged::{Staged, TargetChange, role_for, role_to_remove_from};
+use crate::staging::{Shown, finish, stage};
 use crate::trust_dir::CollectionDir;
-use crate::view::{View, bins};
+use crate::view::View;
 use crate::wanted::{Names, Wanted};
 use exclude::Exclude;
 pub(crate) use import::import;
@@ -92,42 +91,6 @@ pub(crate) async fn remove(session: &Session, args: RemoveArgs) -> Result<Outcom
     let names = Names::Open(std::slice::from_ref(&args.name));
     let wanted = Wanted { roles: &roles, names, keys: &keys, ..Wanted::default() };
     let shown = stage(session, &args.gun, &collection, wanted, change).await?;
-    finish(session, &args.gun, &collection, &args.stage, shown).await
-}
-
-/// Runs `notary witness`.
-pub(crate) async fn witness(session: &Session, args: WitnessArgs) -> Result<Outcome, Failure> {
-    if args.role == RoleName::ROOT {
-        return recover::renew_root(session, args).await;
-    }
-    if !args.role.is_targets_role() {
-        return Err(Failure::Usage(format!(
-            "{} is not witnessed: the server signs snapshot and timestamp anew by itself",
-            args.role
-        )));
-    }
-    let (collection, _lock) = session.locked(&args.gun).await?;
-    let keys = session.keyring()?.available(&args.stage.key)?;
-    let change = |view: &View, staged: &mut Staged| {
-        if view.role(&args.role).is_none() {
-            return Err(StageError::UnknownRole(args.role.clone()).into());
-        }
-        let bins = view.file(&args.role).filter(|_| args.bins).map(|file| bins(file.signed()));
-        let roles: Vec<RoleName> =
-            std::iter::once(args.role.clone()).chain(bins.into_iter().flatten()).collect();
-        for role in &roles {
-            let changes = staged.roles.entry(role.clone()).or_default();
-            changes.witness = Some(Witness { reviewed: args.reviewed });
-        }
-        Ok(roles.iter().map(|role| Shown::of_role(role, "witness")).collect())
-    };
-    // What was reviewed, and which bins there are, is asked of what is there, not of what was there.
-    let is_newest = args.reviewed.is_some() || args.bins;
-    let ground = if is_newest { Ground::Newest } else { Ground::Stored };
-    let role = std::slice::from_ref(&args.role);
-    let bins_of = if args.bins { role } else { &[] };
-    let wanted = Wanted { roles: role, bins_of, keys: &keys, ..Wanted::default() };
-    let shown = stage_on(ground, session, &args.gun, &collection, wanted, change).await?;
     finish(session, &args.gun, &collection, &args.stage, shown).await
 }
 

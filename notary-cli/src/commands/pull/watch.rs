@@ -19,7 +19,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use serde_json::{Value, json};
 use tokio::signal;
 
-use super::pull::Errand;
+use super::Errand;
 use crate::agent::target::Provided;
 use crate::args::{Exec, WatchArgs};
 use crate::exit::{Failure, Outcome};
@@ -31,7 +31,7 @@ use crate::trust_dir::files;
 const MAX_BACKOFF: Duration = Duration::from_secs(60 * 60);
 
 /// Runs `notary watch`.
-pub(crate) async fn run(session: &Session, args: WatchArgs) -> Result<Outcome, Failure> {
+pub(crate) async fn watch(session: &Session, args: WatchArgs) -> Result<Outcome, Failure> {
     session.output.go_on_without_end();
     let (gun, interval) = (args.pull.gun.clone(), args.interval.0);
     let errand = Errand::new(session, args.pull)?;
