@@ -11,7 +11,7 @@ use notary_schema::envelope::{Envelope, Unsigned};
 use notary_schema::name::{RoleName, Version};
 use notary_schema::online::OnlineRole;
 use notary_schema::revocation::{
-    Choices, Content, Dates, History, Open, Plan, Present, Problem, Revoked, Signers, plan,
+    Choices, Content, Dates, Gap, History, Open, Plan, Present, Problem, Revoked, Signers, plan,
 };
 use notary_schema::role::{Authority, Root, Targets};
 use notary_schema::threshold;
@@ -197,11 +197,10 @@ impl Publisher<'_> {
         for number in (oldest..newest).rev() {
             let version = Version::new(number).expect("below a version");
             let name = remote_name(role, Some(version));
-            // What the server does not have any more, it has no older one of.
-            let Some(bytes) = agent.fetch(&name, Limits::default().targets_bytes).await? else {
-                break;
-            };
+            let bytes = agent.fetch(&name, Limits::default().targets_bytes).await?;
             progress.advance(1);
+            // A server that was set back lacks some, and has those before them.
+            let Some(bytes) = bytes else { continue };
             match Envelope::<Targets>::parse(bytes) {
                 Ok(file) if file.version() == version => history.add(Arc::new(file)),
                 Ok(file) => self.session.output.warn(format_args!(
@@ -214,6 +213,11 @@ impl Publisher<'_> {
             }
         }
         history.finish();
+        for Gap { from, to } in &history.gaps {
+            self.session.output.warn(format_args!(
+                "of {role}, {from} to {to} are not to be had; what the key signed in them is not told"
+            ));
+        }
         if let Some(oldest) = history.truncated_at {
             self.session.output.warn(format_args!(
                 "{role} was looked at back to version {oldest}; what is older is not told"

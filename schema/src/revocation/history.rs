@@ -73,8 +73,29 @@ pub struct History {
     pub more_targets: u64,
     /// Keys that came with versions that needed a revoked key.
     pub planted: BTreeMap<KeyId, Planted>,
+    /// Versions between those that were looked at, the newest first: of what was in them, nothing is
+    /// told.
+    pub gaps: Vec<Gap>,
     /// The oldest version that was looked at, where older ones were left out.
     pub truncated_at: Option<Version>,
+}
+
+/// Versions in a row that were not looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gap {
+    /// The oldest of them.
+    pub from: Version,
+    /// The newest of them.
+    pub to: Version,
+}
+
+impl Gap {
+    /// What is missing between two versions, if anything is.
+    fn between(older: Version, newer: Version) -> Option<Gap> {
+        let from = older.next().ok().filter(|next| *next < newer)?;
+        let to = Version::new(newer.get() - 1).expect("it is not below the one after the older");
+        Some(Gap { from, to })
+    }
 }
 
 impl History {
@@ -98,6 +119,7 @@ impl History {
             targets: Vec::new(),
             more_targets: 0,
             planted: BTreeMap::new(),
+            gaps: Vec::new(),
             truncated_at: None,
         }
     }
@@ -118,7 +140,7 @@ impl History {
         self.kept.as_ref()
     }
 
-    /// Looks at the next version back. One that does not exist is left out.
+    /// Looks at the next version back. Those that do not exist are left out, and noted.
     ///
     /// # Panics
     /// Where it is not older than the one before.
@@ -130,6 +152,7 @@ impl History {
                 file.version() < newer.version(),
                 "versions are looked at from the newest back"
             );
+            self.gaps.extend(Gap::between(file.version(), newer.version()));
             let older = Some((file.as_ref(), standing, has_signed));
             self.compare(&newer, (newer_standing, newer_signed), older);
         }
@@ -159,7 +182,8 @@ impl History {
         self.compare(&oldest, (standing, has_signed), None);
     }
 
-    /// What a version changed of the one before it.
+    /// What a version changed of the one before it. Behind a gap that is the next older one: what the
+    /// key may have brought is rather told than kept quiet.
     fn compare(
         &mut self,
         newer: &Envelope<Targets>,
@@ -175,8 +199,10 @@ impl History {
         if !has_signed {
             return;
         }
-        let goes_on =
-            older.is_some_and(|(_, older, signed)| signed && (older == Standing::Needed) == needed);
+        let goes_on = older.is_some_and(|(file, older, signed)| {
+            let follows = Gap::between(file.version(), newer.version()).is_none();
+            follows && signed && (older == Standing::Needed) == needed
+        });
         let nothing = Default::default();
         let before = older.map_or(&nothing, |(file, ..)| &file.signed().targets);
         let changed: Vec<String> =

@@ -22,7 +22,7 @@ mod planner;
 
 use std::collections::BTreeMap;
 
-pub use history::{History, Planted, SignedTarget, SignedVersion};
+pub use history::{Gap, History, Planted, SignedTarget, SignedVersion};
 pub use plan::{
     Changed, Choices, Content, Dates, Open, Origin, Plan, Present, Problem, RolePlan, listings,
 };

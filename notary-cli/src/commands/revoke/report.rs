@@ -38,6 +38,7 @@ pub(super) struct Report {
     more_signed_targets: u64,
     came_with_it: Vec<CameWithIt>,
     looked_back_to: BTreeMap<RoleName, Version>,
+    not_looked_at: Vec<Missing>,
     /// What waits for the signatures of others.
     proposal: Option<ProposalSummary>,
 }
@@ -105,6 +106,14 @@ struct CameWithIt {
     still_listed: bool,
 }
 
+/// Versions between those that were looked at, which the server does not have or nobody can read.
+#[derive(Serialize)]
+struct Missing {
+    role: RoleName,
+    from_version: Version,
+    to_version: Version,
+}
+
 impl Report {
     /// What a plan says.
     pub(super) fn new(
@@ -140,6 +149,7 @@ impl Report {
             more_signed_targets: histories().map(|history| history.more_targets).sum(),
             came_with_it: histories().flat_map(|history| after.came_with_it(history)).collect(),
             looked_back_to: histories().filter_map(truncated).collect(),
+            not_looked_at: histories().flat_map(missing).collect(),
             proposal: None,
         }
     }
@@ -332,6 +342,14 @@ fn signed_versions(history: &History) -> impl Iterator<Item = SignedVersion> {
         needed: signed.standing == Standing::Needed,
         verified: signed.standing != Standing::Unverified,
         targets: signed.targets,
+    })
+}
+
+fn missing(history: &History) -> impl Iterator<Item = Missing> {
+    history.gaps.iter().map(|gap| Missing {
+        role: history.role().clone(),
+        from_version: gap.from,
+        to_version: gap.to,
     })
 }
 

@@ -55,6 +55,49 @@ fn what_lies_before_the_oldest_version_that_was_looked_at_is_not_guessed() {
 }
 
 #[test]
+fn behind_versions_that_are_gone_the_look_back_goes_on() {
+    let published: &[(&[&str], &[u8])] = &[
+        (GOOD, &[OTHER]),
+        (GOOD, &[STOLEN]),
+        (GOOD, &[STOLEN]),
+        (GOOD, &[STOLEN]),
+        (BAD, &[STOLEN]),
+        (BAD, &[STOLEN]),
+    ];
+    let past = Past::of((&[STOLEN, OTHER], 1), published);
+    let looked_at = |wanted: &[u64]| {
+        let mut history = History::new(role("docs"), signers(&[STOLEN, OTHER], 1), revoked(), None);
+        for file in past.versions[&role("docs")].iter().rev() {
+            if wanted.contains(&file.version().get()) {
+                history.add(file.clone());
+            }
+        }
+        history.finish();
+        history
+    };
+    let gaps = |history: &History| -> Vec<(u64, u64)> {
+        history.gaps.iter().map(|gap| (gap.from.get(), gap.to.get())).collect()
+    };
+    let told = |history: &History| -> Vec<(String, u64, u64)> {
+        let targets = history.targets.iter();
+        let mut told: Vec<_> =
+            targets.map(|t| (t.name[5..].to_owned(), t.from.get(), t.to.get())).collect();
+        told.sort_unstable();
+        told
+    };
+    let row = |name: &str, from: u64, to: u64| (name.to_owned(), from, to);
+    let whole = looked_at(&[1, 2, 3, 4, 5, 6]);
+    assert_eq!(gaps(&whole), []);
+    assert_eq!(told(&whole), [row("bad", 5, 6), row("good", 2, 6)]);
+    let torn = looked_at(&[1, 2, 5, 6]);
+    assert_eq!(gaps(&torn), [(3, 4)]);
+    // Nobody knows that the key signed the two that are gone.
+    assert_eq!(told(&torn), [row("bad", 5, 6), row("good", 2, 2), row("good", 5, 6)]);
+    assert_eq!(torn.last_good().unwrap().version().get(), 1);
+    assert_eq!(gaps(&looked_at(&[1, 3, 6])), [(4, 5), (2, 2)]);
+}
+
+#[test]
 fn keys_that_came_with_the_stolen_one_are_told_and_no_others() {
     let mut past = Past::of((&[STOLEN, OTHER], 1), &[(GOOD, &[OTHER])]);
     let adding = |past: &Past, name: &str, seed: u8| {

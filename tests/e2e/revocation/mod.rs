@@ -1,5 +1,7 @@
 //! What is left of a stolen key when it is revoked, and what do clients see of that?
 
+mod set_back;
+
 use std::thread;
 
 use notary_tests::judge::NgClient;
