@@ -326,6 +326,12 @@ impl Server {
         }
     }
 
+    /// Tells of a collection acme/app in which no key is revoked.
+    pub(crate) fn tell(&self, collection: &Collection) {
+        self.answer("v2/acme/app/_trust/", Canned::ok(collection.info()));
+        self.answer("v2/acme/app/_trust/revocations", Canned::ok(r#"{"items":[]}"#));
+    }
+
     /// Gives a path one answer for every request.
     pub(crate) fn answer(&self, path: &str, canned: Canned) {
         self.answer_in_turn(path, vec![canned]);

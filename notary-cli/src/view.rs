@@ -11,6 +11,7 @@ use notary_schema::name::{RoleName, Version};
 use notary_schema::path::{Candidate, PathPattern, PathSet};
 use notary_schema::publish::{Head, StoredFile};
 use notary_schema::role::{Authority, DelegatedRole, SuccinctRoles, Targets};
+use notary_schema::threshold::RevokedKeys;
 use notary_schema::trusted::TrustedSet;
 
 pub(crate) use divided::PresentBins;
@@ -60,6 +61,8 @@ pub(crate) struct View {
     bin_owners: Vec<usize>,
     /// Earlier files of roles whose listed file is lost.
     earlier: BTreeMap<RoleName, Arc<Envelope<Targets>>>,
+    /// Keys that sign nothing new, in the server's words: fewer signatures count for them, never more.
+    revoked: RevokedKeys,
 }
 
 impl View {
@@ -67,8 +70,8 @@ impl View {
     /// first one against which its file is verified that counts.
     pub(crate) fn new(trusted: TrustedSet) -> View {
         let (positions, bin_owners) = (BTreeMap::new(), Vec::new());
-        let (roles, earlier) = (Vec::new(), BTreeMap::new());
-        let mut view = View { trusted, roles, positions, bin_owners, earlier };
+        let (roles, earlier, revoked) = Default::default();
+        let mut view = View { trusted, roles, positions, bin_owners, earlier, revoked };
         let mut stack = vec![KnownRole::targets()];
         while let Some(role) = stack.pop() {
             let file = view.file(&role.name).cloned();
@@ -96,6 +99,16 @@ impl View {
     /// The same with earlier files of roles whose listed file is lost.
     pub(crate) fn building_on(self, earlier: BTreeMap<RoleName, Arc<Envelope<Targets>>>) -> View {
         View { earlier, ..self }
+    }
+
+    /// The same where these keys are revoked.
+    pub(crate) fn refusing(self, revoked: RevokedKeys) -> View {
+        View { revoked, ..self }
+    }
+
+    /// The keys that sign nothing new.
+    pub(crate) fn revoked(&self) -> &RevokedKeys {
+        &self.revoked
     }
 
     /// What the next version of a role is built on: its file, or the earlier one where that is lost.
@@ -208,7 +221,8 @@ impl View {
             files.insert(role, stored);
         }
         let (root, timestamp) = (self.trusted.root().clone(), self.trusted.timestamp()?.clone());
-        Some(Head::new(root, snapshot, timestamp, files))
+        let revoked = self.revoked.clone();
+        Some(Head { revoked, ..Head::new(root, snapshot, timestamp, files) })
     }
 }
 

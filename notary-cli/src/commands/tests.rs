@@ -194,7 +194,7 @@ fn published(collection: &Collection, server: &Server) {
         let path = format!("v2/acme/app/_trust/tuf/{name}");
         server.answer(&path, Canned::ok(file.clone()));
     }
-    server.answer("v2/acme/app/_trust/", Canned::ok(collection.info()));
+    server.tell(collection);
 }
 
 #[test]

@@ -70,6 +70,7 @@ impl Publisher<'_> {
         reading: &Reading,
         now: DateTime<Utc>,
     ) -> Result<Sent, Failure> {
+        let outgoing = self.without_revoked(outgoing, &reading.view)?;
         let Outgoing { files, ours, unsigned, exempt, base, why } = outgoing;
         let judged = judge(&files, &exempt, reading, now)?;
         let is_met = judged.map(|demands| is_met(&demands));

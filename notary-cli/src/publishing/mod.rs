@@ -15,6 +15,7 @@ pub(crate) mod plan;
 pub(crate) mod reading;
 mod recovery;
 pub(crate) mod revocation;
+mod revoked;
 pub(crate) mod rotation;
 pub(crate) mod signers;
 

@@ -34,7 +34,7 @@ const ASKED_AT_ONCE: usize = 50;
 
 /// What a publisher knows of a collection.
 pub(crate) struct Reading {
-    /// Verified.
+    /// Verified, but for the keys that the server says are revoked.
     pub(crate) view: View,
     /// How long its metadata lives, in the server's words.
     pub(crate) lifetimes: Lifetimes,
@@ -80,7 +80,10 @@ pub(crate) async fn read(
         }
         asked.extend(some);
     };
-    let view = View::new(walk.agent.trusted()?.clone()).building_on(walk.earlier);
+    let revocations = session.server()?.revocations(gun).await?;
+    let revoked = revocations.iter().filter_map(|one| one.key.public().cloned()).collect();
+    let view = View::new(walk.agent.trusted()?.clone());
+    let view = view.building_on(walk.earlier).refusing(revoked);
     Ok(Reading { view, lifetimes })
 }
 

@@ -38,7 +38,7 @@ impl World {
         let session = session(&server, temporary.path(), 60);
         let directory = session.collection(&gun()).unwrap();
         session.pin(&directory, collection.root_file()).unwrap();
-        server.answer(PREFIX, Canned::ok(collection.info()));
+        server.tell(&collection);
         let world = World { collection, server, session, directory, _temporary: temporary };
         world.serve();
         world

@@ -5,12 +5,14 @@
 //! | `ceremonies` | who signs when, in which order, with which outcome? |
 //! | `ends` | what is refused, and what becomes of a proposal that is overtaken or lapses? |
 //! | `carried` | does a holder without a network sign what the others see, and nothing else? |
+//! | `revoked` | do the commands count as the server does where a key is revoked? |
 //! | `kills` | does the same command succeed after a kill between any two of its steps? |
 
 mod carried;
 mod ceremonies;
 mod ends;
 mod kills;
+mod revoked;
 
 use chrono::TimeDelta;
 use notary_schema::envelope::Envelope;
