@@ -6,8 +6,9 @@ use notary_schema::name::{KeyId, RoleName};
 use notary_schema::publish::{Batch, Demand, demands};
 
 use super::Publisher;
-use super::delivery::{Outgoing, batch, judgeable};
+use super::delivery::Outgoing;
 use crate::exit::Failure;
+use crate::judging::{batch, judgeable};
 use crate::output::joined;
 use crate::view::View;
 
