@@ -1,33 +1,24 @@
-//! The command line, and which exit code says what.
+//! The command line.
 
-use std::io::Write;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{ArgGroup, Args, Parser, Subcommand};
 use notary_schema::name::{Gun, Incarnation, KeyId, Version};
 use notary_schema::online::OnlineRole;
 
-use crate::Parts;
-use crate::commands::memory::MemoryError;
-use crate::commands::{self, Change, CommandError, Output};
-use crate::config::{Config, ConfigError, DEFAULT_PATH};
-use crate::panics;
-use crate::pki::{self, PkiError, Usage};
-use crate::startup::{self, Cause, StartError};
-use crate::tls;
+use crate::config::DEFAULT_PATH;
 
 /// Holds the online keys of TUF collections and signs snapshot and timestamp, within limits.
 #[derive(Debug, Parser)]
 #[command(name = "notary-signer", version, max_term_width = 100)]
-struct CommandLine {
+pub(crate) struct CommandLine {
     #[command(subcommand)]
-    command: Command,
+    pub(crate) command: Command,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+pub(crate) enum Command {
     /// Answers the server until SIGTERM or SIGINT
     Serve {
         #[command(flatten)]
@@ -55,21 +46,21 @@ enum Command {
 }
 
 #[derive(Debug, Args)]
-struct ConfigFile {
+pub(crate) struct ConfigFile {
     /// The configuration
     #[arg(long = "config", value_name = "FILE", default_value = DEFAULT_PATH)]
-    path: PathBuf,
+    pub(crate) path: PathBuf,
 }
 
 #[derive(Debug, Args)]
-struct Form {
+pub(crate) struct Form {
     /// One JSON document instead of lines
     #[arg(long)]
-    json: bool,
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Subcommand)]
-enum PkiCommand {
+pub(crate) enum PkiCommand {
     /// Makes DIR/ca.pem and DIR/ca.key
     Init {
         /// The directory of the authority
@@ -93,7 +84,7 @@ enum PkiCommand {
 }
 
 #[derive(Debug, Subcommand)]
-enum KeyCommand {
+pub(crate) enum KeyCommand {
     /// Every key, oldest first
     List {
         #[command(flatten)]
@@ -116,7 +107,7 @@ enum KeyCommand {
 }
 
 #[derive(Debug, Subcommand)]
-enum MemoryCommand {
+pub(crate) enum MemoryCommand {
     /// Version, digest and time of each role of a collection
     Show {
         /// The collection
@@ -185,120 +176,6 @@ fn parse_forget(text: &str) -> Result<(OnlineRole, Version), String> {
         _ => return Err("write snapshot=VERSION or timestamp=VERSION".to_owned()),
     };
     Ok((role, Version::parse(version).map_err(|error| error.to_string())?))
-}
-
-/// The shipped program: the system's clock, and no stop points.
-pub fn main() -> ExitCode {
-    run(Parts::system())
-}
-
-/// The program with another clock or with stop points, for tests.
-pub fn run(parts: Parts) -> ExitCode {
-    tls::install_provider();
-    panics::install_hook();
-    let command = match CommandLine::try_parse() {
-        Ok(line) => line.command,
-        Err(error) => {
-            // Help is no mistake and goes to stdout; clap knows which is which.
-            let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { exit::USAGE } else { exit::DONE });
-        }
-    };
-    let mut stdout = std::io::stdout().lock();
-    match execute(command, parts) {
-        Ok(Output { text, good }) => match stdout.write_all(text.as_bytes()) {
-            Ok(()) if good => ExitCode::from(exit::DONE),
-            _ => ExitCode::from(exit::REFUSED),
-        },
-        Err(error) => {
-            let _ = writeln!(std::io::stderr(), "error: {error}");
-            ExitCode::from(exit_code(&error))
-        }
-    }
-}
-
-fn execute(command: Command, parts: Parts) -> Result<Output, CommandError> {
-    let now = (parts.clock)();
-    match command {
-        Command::Serve { config, address_file } => {
-            let config = Config::load(&config.path)?;
-            startup::serve(&config, address_file.as_deref(), parts)?;
-            Ok(Output::default())
-        }
-        Command::Check { config, form } => Ok(commands::check(&config.path, now, form.json)),
-        Command::Pki(PkiCommand::Init { directory }) => {
-            pki::init(&directory, now)?;
-            Ok(Output::default())
-        }
-        Command::Pki(PkiCommand::Issue { directory, name, server, client }) => {
-            let usage = match (server, client) {
-                (None, false) => Usage { server: Some(Vec::new()), client: true },
-                (server, client) => Usage { server, client },
-            };
-            pki::issue(&directory, &name, &usage, now)?;
-            Ok(Output::default())
-        }
-        Command::Key(KeyCommand::List { config, form }) => {
-            commands::list_keys(&Config::load(&config.path)?, form.json)
-        }
-        Command::Key(KeyCommand::Retire { keyid, config }) => {
-            commands::change_key(&Config::load(&config.path)?, &keyid, Change::Retire, now)
-        }
-        Command::Key(KeyCommand::Restore { keyid, config }) => {
-            commands::change_key(&Config::load(&config.path)?, &keyid, Change::Restore, now)
-        }
-        Command::Memory(MemoryCommand::Show { gun, config, form }) => {
-            commands::memory::show(&Config::load(&config.path)?, &gun, form.json)
-        }
-        Command::Memory(MemoryCommand::Set { wish, config, form }) => {
-            commands::memory::set(&Config::load(&config.path)?, &wish, form.json, now)
-        }
-    }
-}
-
-/// The codes of all programs of the project, as far as they occur here.
-mod exit {
-    pub(super) const DONE: u8 = 0;
-    pub(super) const REFUSED: u8 = 1;
-    pub(super) const USAGE: u8 = 2;
-    pub(super) const NOT_FOUND: u8 = 5;
-    pub(super) const LOCAL_STATE: u8 = 8;
-}
-
-fn exit_code(error: &CommandError) -> u8 {
-    match error {
-        CommandError::Start(StartError(cause)) => match cause {
-            Cause::Config(error) => config_code(error),
-            Cause::Log { .. } => exit::USAGE,
-            Cause::Run(_) => exit::REFUSED,
-            Cause::Tls(_)
-            | Cause::Store(_)
-            | Cause::Key(_)
-            | Cause::Listen { .. }
-            | Cause::AddressFile { .. } => exit::LOCAL_STATE,
-        },
-        CommandError::Config(error) => config_code(error),
-        CommandError::Pki(PkiError::Name(_) | PkiError::Certificate(_)) => exit::USAGE,
-        CommandError::Pki(_) | CommandError::Store(_) => exit::LOCAL_STATE,
-        CommandError::UnknownKey(_) => exit::NOT_FOUND,
-        CommandError::Unchanged { .. } => exit::REFUSED,
-        CommandError::Memory(error) => match error {
-            MemoryError::NothingSigned(_) | MemoryError::UnknownLife(_) => exit::NOT_FOUND,
-            MemoryError::SeveralLives { .. } | MemoryError::Twice(_) => exit::USAGE,
-            MemoryError::Read { .. } => exit::LOCAL_STATE,
-            MemoryError::Unreadable { .. }
-            | MemoryError::NotVerified(_)
-            | MemoryError::OtherCollection { .. }
-            | MemoryError::Refused(_) => exit::REFUSED,
-        },
-    }
-}
-
-fn config_code(error: &ConfigError) -> u8 {
-    match error {
-        ConfigError::Parse { .. } => exit::USAGE,
-        ConfigError::Read { .. } | ConfigError::NoPassphrase => exit::LOCAL_STATE,
-    }
 }
 
 #[cfg(test)]

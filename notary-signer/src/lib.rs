@@ -8,7 +8,7 @@
 //! - `sign`: judge, sign, verify, record, answer
 //! - `online_keys`: pending, active, retiring, retired
 //! - `store`: the only place with SQL: keys, memory, audit
-//! - `args`, `commands`, `pki`: what an operator does on the signer's host
+//! - `args`, `run`, `commands`, `pki`: what an operator does on the signer's host
 
 pub mod keys;
 
@@ -33,6 +33,8 @@ pub mod pki;
 #[cfg(feature = "service")]
 mod routes;
 #[cfg(feature = "service")]
+mod run;
+#[cfg(feature = "service")]
 mod sign;
 #[cfg(feature = "service")]
 pub mod startup;
@@ -42,6 +44,6 @@ mod store;
 mod tls;
 
 #[cfg(feature = "service")]
-pub use args::{main, run};
-#[cfg(feature = "service")]
 pub use parts::{Parts, StopPoint};
+#[cfg(feature = "service")]
+pub use run::{main, run};
