@@ -8,11 +8,23 @@ use notary_tests::tree;
 /// The modules of each program, from the command line down to what knows no other. Where two are joined
 /// by `+`, they know each other: the signer signs what the store has prepared, and the store commits
 /// what the signer has signed.
-const PROGRAMS: [(&str, &str); 1] = [(
-    "notary-server",
-    "commands startup routes requests openapi handlers refresh survey service publish auth served \
-     connections error signer_client+store grant telemetry tls panics config",
-)];
+const PROGRAMS: [(&str, &str); 3] = [
+    (
+        "notary-server",
+        "commands startup routes requests openapi handlers refresh survey service publish auth served \
+         connections error signer_client+store grant telemetry tls panics config",
+    ),
+    (
+        "notary-signer",
+        "run commands args startup openapi panics routes online_keys sign error store tls pki config \
+         keys parts",
+    ),
+    (
+        "notary-cli",
+        "commands staging declared delivered proposed publishing judging session exit settings staged \
+         agent changes wanted keyring view remote trust_dir output args",
+    ),
+];
 
 /// A source file without its tests and comments, and the modules that it stands in.
 struct Source {
@@ -83,5 +95,20 @@ fn a_module_knows_only_those_below_it() {
             }
         }
         assert!(arrows > floors.len(), "only {arrows} arrows were found in {program}");
+    }
+}
+
+/// What two groups of commands share stands below both.
+#[test]
+fn no_group_of_commands_takes_anything_from_another() {
+    let sources = Source::all("notary-cli");
+    let commands = sources.iter().filter(|source| source.module() == "commands");
+    // The first of them only hands over to the others.
+    let groups: Vec<&Source> = commands.filter(|source| source.modules.len() > 1).collect();
+    assert!(groups.len() > 20, "only {} files of commands were found", groups.len());
+    for source in groups {
+        let out = "super::".repeat(source.modules.len() - 1);
+        let leaves = source.code.contains(&out) || source.code.contains("crate::commands");
+        assert!(!leaves, "{} takes something from another command", source.path.display());
     }
 }
