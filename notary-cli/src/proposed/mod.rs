@@ -145,7 +145,7 @@ impl Proposed {
 impl Judged<'_> {
     /// What it has to reach, as it is told.
     pub(crate) fn told(&self) -> Vec<ProposalDemand> {
-        self.demands.iter().map(told).collect()
+        self.demands.iter().map(Into::into).collect()
     }
 
     /// The key objects that the thresholds are about.
@@ -162,21 +162,6 @@ impl Judged<'_> {
             }
         }
         keys
-    }
-}
-
-/// A threshold, as it is told.
-pub(crate) fn told(demand: &Demand) -> ProposalDemand {
-    let Demand { role, delegator, version, purpose, report } = demand;
-    ProposalDemand {
-        role: role.clone(),
-        delegator: delegator.clone(),
-        version: *version,
-        purpose: *purpose,
-        threshold: report.threshold,
-        signed: report.valid.clone(),
-        missing: report.missing.clone(),
-        revoked: report.revoked.clone(),
     }
 }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::PublishAnswer;
 use crate::name::{KeyId, RoleName, Version};
-use crate::publish::Purpose;
+use crate::publish::{Demand, Purpose};
 
 /// What became of a proposal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -130,6 +130,22 @@ pub struct ProposalDemand {
     /// The keys that do not count, signed or not, since they are revoked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub revoked: Vec<KeyId>,
+}
+
+impl From<&Demand> for ProposalDemand {
+    fn from(demand: &Demand) -> ProposalDemand {
+        let Demand { role, delegator, version, purpose, report } = demand;
+        ProposalDemand {
+            role: role.clone(),
+            delegator: delegator.clone(),
+            version: *version,
+            purpose: *purpose,
+            threshold: report.threshold,
+            signed: report.valid.clone(),
+            missing: report.missing.clone(),
+            revoked: report.revoked.clone(),
+        }
+    }
 }
 
 /// Adds signatures of one role to a proposal: all of them or none.

@@ -27,7 +27,7 @@ use crate::served::Live;
 use crate::store::{
     Closed, NewProposal, Proposal, Proposed, ProposedFile, ProposedSignature, ProposedVersion,
 };
-use told::{state_of, wire_demand};
+use told::state_of;
 
 /// How often somebody who signs starts again because another one was faster.
 const MAX_MOVES: usize = 16;
@@ -228,7 +228,7 @@ fn signed_proposal(
     demands: &[Demand],
     published: Option<wire::PublishAnswer>,
 ) -> SignedProposal {
-    SignedProposal { state, demands: demands.iter().map(wire_demand).collect(), published }
+    SignedProposal { state, demands: demands.iter().map(Into::into).collect(), published }
 }
 
 fn check(

@@ -1,7 +1,7 @@
 //! What is told of proposals.
 
 use chrono::{DateTime, Utc};
-use notary_schema::publish::{Demand, Head, demands};
+use notary_schema::publish::{Head, demands};
 use notary_schema::wire;
 use notary_schema::wire::ProposalState;
 
@@ -49,7 +49,7 @@ impl Publisher {
                 orphan: named.orphan.into_iter().collect(),
                 compromised: named.compromised.into_iter().collect(),
                 files: files.iter().map(wire_file).collect::<Result<_, _>>()?,
-                demands: demands.iter().map(wire_demand).collect(),
+                demands: demands.iter().map(Into::into).collect(),
             })
         });
         shown.await?
@@ -119,17 +119,4 @@ fn wire_file(file: &ProposedFile) -> Result<wire::ProposedFile, ServiceError> {
         file: text.map_err(|error| ServiceError::Internal(error.to_string()))?,
         signatures: file.signatures.iter().map(given).collect(),
     })
-}
-
-pub(super) fn wire_demand(demand: &Demand) -> wire::ProposalDemand {
-    wire::ProposalDemand {
-        role: demand.role.clone(),
-        delegator: demand.delegator.clone(),
-        version: demand.version,
-        purpose: demand.purpose,
-        threshold: demand.report.threshold,
-        signed: demand.report.valid.clone(),
-        missing: demand.report.missing.clone(),
-        revoked: demand.report.revoked.clone(),
-    }
 }
