@@ -38,10 +38,9 @@ pub(crate) fn rules(lifetimes: &Lifetimes, batch: &Batch) -> Rules {
 
 /// The online keys that a root names.
 fn online_keys(root: &Root) -> HeldKeys {
-    let roles = [OnlineRole::Snapshot, OnlineRole::Timestamp];
     let keys = |role: OnlineRole| -> Vec<(OnlineRole, KeyId)> {
-        let keyids = root.role_keys(&role.name()).map_or(&[][..], |role| &role.keyids);
-        keyids.iter().map(|keyid| (role, keyid.clone())).collect()
+        let keyids = role.listed_by(root).keyids.iter();
+        keyids.map(|keyid| (role, keyid.clone())).collect()
     };
-    roles.into_iter().flat_map(keys).collect()
+    OnlineRole::BOTH.into_iter().flat_map(keys).collect()
 }

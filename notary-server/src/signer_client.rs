@@ -198,7 +198,7 @@ pub async fn sign(
 
 /// Refuses keys whose signatures do not reach the threshold of the root.
 fn require_reachable(role: OnlineRole, keyids: &[KeyId], root: &Root) -> Result<(), SignFailure> {
-    let listed = root.role_keys(&role.name()).expect("a root lists the online roles");
+    let listed = role.listed_by(root);
     let held = keyids.iter().filter(|keyid| listed.keyids.contains(*keyid)).count();
     let threshold = listed.threshold.get();
     if held >= threshold as usize {

@@ -44,7 +44,7 @@ pub(crate) async fn run(session: &Session, args: AdoptArgs) -> Result<Outcome, F
     let whole = read(session, &args.from, &pinned, now).await?;
     let reservation = Reservation { private: args.private, replace: None };
     let mut online = OnlineKeys::new();
-    for role in [OnlineRole::Snapshot, OnlineRole::Timestamp] {
+    for role in OnlineRole::BOTH {
         online.push((role, session.server()?.online_key(gun, role, &reservation).await?.key));
     }
     let root = next_root(session, &args, &whole, &online, now)?;
@@ -164,8 +164,7 @@ fn opened(
         return Err(other(format!("it is root {}, theirs {}", root.version(), before.version())));
     }
     for (role, key) in online {
-        let listed = root.signed().role_keys(&role.name());
-        if listed.is_none_or(|listed| listed.keyids != [key.id().clone()]) {
+        if role.listed_by(root.signed()).keyids != [key.id().clone()] {
             return Err(other(format!("it names other keys for {}", role.name())));
         }
     }

@@ -15,14 +15,13 @@ use crate::publishing::Publisher;
 use crate::publishing::rotation::NewRoot;
 use crate::session::Session;
 
-const ONLINE: [OnlineRole; 2] = [OnlineRole::Snapshot, OnlineRole::Timestamp];
 /// A version above this did not come about by publishing: once in a millisecond is nine years.
 const FAR: u64 = 1 << 38;
 
 /// Runs `notary recover`.
 pub(crate) async fn run(session: &Session, args: RecoverArgs) -> Result<Outcome, Failure> {
     let RecoverArgs { gun, role, sign } = &args;
-    if !ONLINE.iter().any(|online| online.name() == *role) {
+    if !OnlineRole::BOTH.iter().any(|online| online.name() == *role) {
         return Err(Failure::Usage(instead(gun, role)));
     }
     let (collection, _lock) = session.locked(gun).await?;
@@ -33,7 +32,7 @@ pub(crate) async fn run(session: &Session, args: RecoverArgs) -> Result<Outcome,
         Some(new_root) => new_root,
         None => {
             let mut keys = Vec::new();
-            for online in ONLINE {
+            for online in OnlineRole::BOTH {
                 keys.push((online, session.server()?.next_online_key(gun, online).await?.key));
             }
             publisher.recover(&keys).await?
@@ -56,11 +55,9 @@ async fn report(
     let trusted = agent.trusted()?;
     let snapshot = version(trusted.snapshot().map(|file| file.version()));
     let timestamp = version(trusted.timestamp().map(|file| file.version()));
-    let keys = |root: &Root, role: OnlineRole| {
-        root.role_keys(&role.name()).map_or_else(Vec::new, |keys| keys.keyids.clone())
-    };
+    let keys = |root: &Root, role: OnlineRole| role.listed_by(root).keyids.clone();
     let mut text = format!("published root {}\n", root.version());
-    for role in ONLINE {
+    for role in OnlineRole::BOTH {
         let (old, new) = (keys(before.signed(), role), keys(root.signed(), role));
         text += &format!("{} keys: {} new, {} gone\n", role.name(), new.len(), old.len());
     }

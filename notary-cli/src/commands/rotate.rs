@@ -127,7 +127,7 @@ fn own_keys(session: &Session, args: &RotateArgs) -> Result<Rotation, Failure> {
 }
 
 async fn rotation(session: &Session, args: &RotateArgs, root: &Root) -> Result<Rotation, Failure> {
-    let online = [OnlineRole::Snapshot, OnlineRole::Timestamp];
+    let online = OnlineRole::BOTH;
     let Some(role) = online.into_iter().find(|online| online.name() == args.role) else {
         return own_keys(session, args);
     };

@@ -130,7 +130,7 @@ impl Publisher<'_> {
 
     /// A key of the signer for each online role that loses its own.
     pub(crate) async fn online_keys(&self, plan: &Plan, wish: &mut Wish) -> Result<(), Failure> {
-        for role in [OnlineRole::Snapshot, OnlineRole::Timestamp] {
+        for role in OnlineRole::BOTH {
             if plan.keyless.contains(&role.name()) {
                 let next = self.session.server()?.next_online_key(self.gun, role).await?;
                 wish.choices.online.insert(role.name(), next.key);

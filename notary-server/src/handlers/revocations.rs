@@ -195,7 +195,7 @@ impl<'a> Told<'a> {
             let mut listed = authority.role.keyids.iter().filter_map(|id| authority.keys.get(id));
             listed.any(|listed| key.public().is_some() && listed.public() == key.public())
         };
-        let online = [OnlineRole::Snapshot, OnlineRole::Timestamp].into_iter().filter(signs);
+        let online = OnlineRole::BOTH.into_iter().filter(signs);
         let warning = |role: OnlineRole| {
             let (gun, role) = (self.gun, role.name());
             format!(

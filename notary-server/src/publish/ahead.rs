@@ -76,8 +76,8 @@ fn is_targets_for_both(head: &Head, root: &Root, files: &[RoleFile]) -> bool {
 
 /// Whether the signer's keys reach the thresholds of a root.
 fn reaches(root: &Root, keys: &Keys) -> bool {
-    [OnlineRole::Snapshot, OnlineRole::Timestamp].into_iter().all(|role| {
-        let threshold = root.role_keys(&role.name()).map_or(0, |role| role.threshold.get());
+    OnlineRole::BOTH.into_iter().all(|role| {
+        let threshold = role.listed_by(root).threshold.get();
         keys.held.reachable(root, role) >= threshold as usize
     })
 }

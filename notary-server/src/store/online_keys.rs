@@ -57,7 +57,7 @@ pub(super) fn note_named<'a>(
     let (mut changed, mut brings_root) = (0, false);
     for root in roots {
         brings_root = true;
-        for role in [OnlineRole::Snapshot, OnlineRole::Timestamp] {
+        for role in OnlineRole::BOTH {
             let role = role.name();
             let named = root.role_keys(&role).map_or(&[][..], |role| &role.keyids);
             let named: Vec<&str> = named.iter().map(KeyId::as_str).collect();

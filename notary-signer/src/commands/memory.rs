@@ -31,7 +31,6 @@ use crate::store::{Collection, Database, MemoryLock, Owner, StoreError, keys, me
 const MAX_FILE_BYTES: u64 = 64 << 20;
 /// Most roots in a row, as many as clients take.
 const MAX_ROOTS: usize = 1_024;
-const ROLES: [OnlineRole; 2] = [OnlineRole::Snapshot, OnlineRole::Timestamp];
 
 /// Why a memory is not shown or set.
 #[derive(Debug, thiserror::Error)]
@@ -149,7 +148,7 @@ impl Source {
         });
         let files = files.collect::<Result<_, _>>()?;
         let versions = [wish.snapshot_version, wish.timestamp_version];
-        let versions = ROLES.into_iter().zip(versions);
+        let versions = OnlineRole::BOTH.into_iter().zip(versions);
         let versions = versions.filter_map(|(role, version)| Some((role, version?))).collect();
         Ok(Source::Given { files, versions })
     }
@@ -202,8 +201,8 @@ fn require_own(
     collection: &Collection,
     served: &Served,
 ) -> Result<(), CommandError> {
-    let listed = |role: OnlineRole| served.root().role_keys(&role.name());
-    for keyid in ROLES.into_iter().filter_map(listed).flat_map(|role| &role.keyids) {
+    let listed = |role: OnlineRole| &role.listed_by(served.root()).keyids;
+    for keyid in OnlineRole::BOTH.into_iter().flat_map(listed) {
         let Some(held) = keys::by_id(connection, keyid)? else { continue };
         let owner = held.owner().collection;
         if owner != *collection {

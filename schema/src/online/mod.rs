@@ -54,6 +54,17 @@ pub enum OnlineRole {
 }
 
 impl OnlineRole {
+    /// Both of them, in the order in which they are signed.
+    pub const BOTH: [OnlineRole; 2] = [OnlineRole::Snapshot, OnlineRole::Timestamp];
+
+    /// The keys and threshold that a root lists for it.
+    pub fn listed_by(self, root: &Root) -> &RoleKeys {
+        match self {
+            OnlineRole::Snapshot => &root.roles.snapshot,
+            OnlineRole::Timestamp => &root.roles.timestamp,
+        }
+    }
+
     /// The name of the role.
     pub fn name(self) -> RoleName {
         match self {
@@ -82,7 +93,7 @@ impl HeldKeys {
     /// The keys that the root lists for an online role and the signer holds for it, no more than one
     /// request may name.
     pub fn signing(&self, root: &Root, role: OnlineRole) -> Vec<KeyId> {
-        let listed = root.role_keys(&role.name()).map_or(&[][..], |role| &role.keyids);
+        let listed = &role.listed_by(root).keyids;
         listed.iter().filter(|keyid| self.holds(role, keyid)).take(MAX_SIGN_KEYS).cloned().collect()
     }
 }
@@ -90,8 +101,7 @@ impl HeldKeys {
 impl HeldKeys {
     /// How many distinct keys of those that the root lists for an online role can sign it.
     pub fn reachable(&self, root: &Root, role: OnlineRole) -> usize {
-        let listed = root.role_keys(&role.name()).expect("a root lists the online roles");
-        let signers = RoleKeys { keyids: self.signing(root, role), ..listed.clone() };
+        let signers = RoleKeys { keyids: self.signing(root, role), ..role.listed_by(root).clone() };
         threshold::reachable(Authority { keys: &root.keys, role: &signers })
     }
 }

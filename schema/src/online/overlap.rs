@@ -25,11 +25,12 @@ impl Rotation {
     /// What a root changes in the root before it.
     pub fn of(before: &Root, new: &Root, compromised: &BTreeSet<RoleName>) -> Rotation {
         let without = |root: &Root, other: &Root| -> Overlap {
-            let roles = [OnlineRole::Snapshot, OnlineRole::Timestamp];
-            let sound = roles.into_iter().filter(|role| !compromised.contains(&role.name()));
+            let sound =
+                OnlineRole::BOTH.into_iter().filter(|role| !compromised.contains(&role.name()));
             let keys = sound.flat_map(|role| {
-                let others = listed(other, role);
-                let alone = listed(root, role).iter().filter(|keyid| !others.contains(keyid));
+                let others = &role.listed_by(other).keyids;
+                let alone =
+                    role.listed_by(root).keyids.iter().filter(|keyid| !others.contains(keyid));
                 alone.map(move |keyid| (role, keyid.clone()))
             });
             keys.collect()
@@ -107,8 +108,4 @@ impl Signing<'_> {
         keyids.truncate(MAX_SIGN_KEYS);
         keyids
     }
-}
-
-fn listed(root: &Root, role: OnlineRole) -> &[KeyId] {
-    root.role_keys(&role.name()).map_or(&[], |role| &role.keyids)
 }

@@ -54,7 +54,7 @@ pub(super) fn check_root(file: &Envelope<Root>, limits: &Limits) -> Result<(), R
 /// The signer can sign for a root.
 pub(super) fn check_online_keys(file: &Envelope<Root>, rules: &Rules) -> Result<(), Refusal> {
     let root = file.signed();
-    for online in [OnlineRole::Snapshot, OnlineRole::Timestamp] {
+    for online in OnlineRole::BOTH {
         let role = online.name();
         let listed = root.role_keys(&role).expect("a root lists the top-level roles");
         let held = rules.held_keys.reachable(root, online);

@@ -81,7 +81,7 @@ pub(super) fn root(head: Option<&Head>, batch: &Batch, of_lost: &Overlap) -> Res
         return Ok(());
     };
     let names = |root: &Arc<Envelope<Root>>, (role, keyid): (OnlineRole, &KeyId)| {
-        root.signed().role_keys(&role.name()).is_some_and(|keys| keys.keyids.contains(keyid))
+        role.listed_by(root.signed()).keyids.contains(keyid)
     };
     let mut roots = batch.earlier_roots().chain([newest]);
     let is_found = roots.any(|root| of_lost.keys().any(|key| names(root, key)));

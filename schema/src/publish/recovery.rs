@@ -4,12 +4,10 @@
 use std::collections::BTreeMap;
 
 use super::{Head, StoredFile};
-use crate::name::{KeyId, RoleName};
+use crate::name::RoleName;
 use crate::online::{OnlineRole, Overlap};
 use crate::role::{FileMeta, Hashes, Root, Snapshot};
 use crate::threshold;
-
-const ROLES: [OnlineRole; 2] = [OnlineRole::Snapshot, OnlineRole::Timestamp];
 
 /// Whether clients that take a root forget what is served: it lists no key of snapshot or timestamp
 /// that the root before listed, none of those signs on, and those that it lists have not signed what
@@ -20,9 +18,9 @@ const ROLES: [OnlineRole; 2] = [OnlineRole::Snapshot, OnlineRole::Timestamp];
 pub fn starts_over(head: &Head, root: &Root, sign_on: &Overlap) -> bool {
     let before = head.root.signed();
     let mut sign_on = sign_on.keys();
-    let none_signs_on = !sign_on.any(|(role, keyid)| listed(before, role).contains(keyid));
+    let none_signs_on = !sign_on.any(|(role, keyid)| role.listed_by(before).keyids.contains(keyid));
     let replaced = replaces_online_keys(before, root) && none_signs_on;
-    let [snapshot, timestamp] = ROLES.map(|role| root.authority(&role.name()));
+    let [snapshot, timestamp] = OnlineRole::BOTH.map(|role| root.authority(&role.name()));
     let signed_ahead = snapshot.is_some_and(|it| threshold::count(&head.snapshot, it).is_met())
         || timestamp.is_some_and(|it| threshold::count(&head.timestamp, it).is_met());
     replaced && !signed_ahead
@@ -30,14 +28,10 @@ pub fn starts_over(head: &Head, root: &Root, sign_on: &Overlap) -> bool {
 
 /// Whether a root lists no key of snapshot or timestamp that the one before listed for it.
 pub fn replaces_online_keys(before: &Root, root: &Root) -> bool {
-    ROLES.into_iter().all(|role| {
-        let old = listed(before, role);
-        !listed(root, role).iter().any(|keyid| old.contains(keyid))
+    OnlineRole::BOTH.into_iter().all(|role| {
+        let old = &role.listed_by(before).keyids;
+        !role.listed_by(root).keyids.iter().any(|keyid| old.contains(keyid))
     })
-}
-
-fn listed(root: &Root, role: OnlineRole) -> &[KeyId] {
-    root.role_keys(&role.name()).map_or(&[], |role| &role.keyids)
 }
 
 /// The entries of the first snapshot under such a root, over the last one that the signer remembers:
