@@ -37,3 +37,29 @@ fn every_test_that_a_page_names_is_there() {
         assert!(missing.is_empty(), "{page} names tests that are not there: {missing:?}");
     }
 }
+
+/// Pages that say what stands where: from the root, or from the `src` of a package.
+const MAPS: [&str; 2] = ["README.md", "docs/ARCHITECTURE.md"];
+
+#[test]
+fn every_file_that_a_map_names_is_there() {
+    let root = tree::root();
+    let packages = ["notary-server", "notary-signer", "notary-cli", "schema"];
+    let sources = packages.map(|package| root.join(package).join("src"));
+    let is_there = |path: &str| {
+        root.join(path).exists() || sources.iter().any(|source| source.join(path).exists())
+    };
+    for page in MAPS {
+        let text = std::fs::read_to_string(root.join(page)).expect("the page");
+        let is_path = |word: &&str| {
+            let folder = word.split_once('/').is_some_and(|(first, _)| root.join(first).is_dir());
+            let is_named = folder || word.ends_with('/') || word.ends_with(".rs");
+            is_named && !word.starts_with('/') && !word.contains(['<', '*', ' '])
+        };
+        let words = text.split('`').skip(1).step_by(2).filter(is_path);
+        let named: BTreeSet<&str> = words.collect();
+        assert!(named.len() >= 10, "only {named:?}");
+        let missing: Vec<&&str> = named.iter().filter(|path| !is_there(path)).collect();
+        assert!(missing.is_empty(), "{page} names files that are not there: {missing:?}");
+    }
+}
