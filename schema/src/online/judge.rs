@@ -21,6 +21,16 @@ pub struct SignerPolicy {
     pub timestamp_max_seconds: u64,
 }
 
+impl SignerPolicy {
+    /// The longest life of an online role, in seconds.
+    fn max_seconds(&self, role: OnlineRole) -> u64 {
+        match role {
+            OnlineRole::Snapshot => self.snapshot_max_seconds,
+            OnlineRole::Timestamp => self.timestamp_max_seconds,
+        }
+    }
+}
+
 impl Default for SignerPolicy {
     /// Twice the default lives and a bit, so that the clocks of server and signer may differ.
     fn default() -> SignerPolicy {
@@ -138,9 +148,8 @@ pub fn judge(
     match role {
         OnlineRole::Snapshot => {
             let document: Snapshot = read_strictly(role, signed)?;
-            let max_seconds = policy.snapshot_max_seconds;
             let last = memory.snapshot.as_ref();
-            let next = judge_step(role, &document, signed, last, max_seconds, policy, now)?;
+            let next = judge_step(role, &document, signed, last, policy, now)?;
             if let Judgement::Sign(_) = next {
                 judge_entries(&document, last.map(Envelope::signed), policy)?;
             }
@@ -148,9 +157,8 @@ pub fn judge(
         }
         OnlineRole::Timestamp => {
             let document: Timestamp = read_strictly(role, signed)?;
-            let max_seconds = policy.timestamp_max_seconds;
             let last = memory.timestamp.as_ref();
-            let next = judge_step(role, &document, signed, last, max_seconds, policy, now)?;
+            let next = judge_step(role, &document, signed, last, policy, now)?;
             if let Judgement::Sign(_) = next {
                 let named = memory.snapshot.as_ref();
                 let named = named.map(|file| FileMeta::of(file.version(), file.bytes()));
@@ -185,7 +193,6 @@ fn judge_step<T: Role>(
     document: &T,
     signed: &[u8],
     last: Option<&Envelope<T>>,
-    max_seconds: u64,
     policy: &SignerPolicy,
     now: DateTime<Utc>,
 ) -> Result<Judgement, SignRefusal> {
@@ -205,6 +212,7 @@ fn judge_step<T: Role>(
     if expires.is_past(now) {
         return Err(SignRefusal::Expired(expires));
     }
+    let max_seconds = policy.max_seconds(role);
     if expires > expires_after(now, max_seconds) {
         return Err(SignRefusal::ExpiresTooLate { expires, max_seconds });
     }
