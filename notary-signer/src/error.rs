@@ -10,8 +10,8 @@ use std::fmt;
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, ResponseError};
 use notary_schema::name::KeyId;
-use notary_schema::online::SignRefusal;
-use notary_schema::wire::{PROBLEM_JSON, Problem, refusal_code};
+use notary_schema::online::{SignRefusal, refusal_code};
+use notary_schema::wire::{PROBLEM_JSON, Problem};
 use serde_json::{Map, Value};
 
 use crate::keys::KeyError;

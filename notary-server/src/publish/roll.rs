@@ -10,9 +10,8 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use notary_schema::json;
-use notary_schema::online::{OnlineRole, Plan};
+use notary_schema::online::{OnlineRole, Plan, refusal_code};
 use notary_schema::role::Snapshot;
-use notary_schema::wire::refusal_code;
 
 use super::plan::next_root;
 use super::rebuild::Rebuilt;

@@ -3,7 +3,8 @@
 use chrono::TimeDelta;
 use notary_schema::name::Gun;
 use notary_schema::online::OnlineRole;
-use notary_schema::wire::{GrantLevel, refusal_code};
+use notary_schema::online::refusal_code;
+use notary_schema::wire::GrantLevel;
 use reqwest::Method;
 use serde_json::json;
 

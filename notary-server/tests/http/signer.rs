@@ -10,10 +10,11 @@ use chrono::{DateTime, Utc};
 use notary_schema::envelope::{Envelope, assemble};
 use notary_schema::key::{Key, PublicKey, sha256_hex};
 use notary_schema::name::{Gun, Incarnation, KeyId};
-use notary_schema::online::{DEFAULT_MAX_STEP, Judgement, Memory, OnlineRole, SignerPolicy, judge};
+use notary_schema::online::{
+    DEFAULT_MAX_STEP, Judgement, Memory, OnlineRole, SignerPolicy, judge, refusal_code,
+};
 use notary_schema::wire::{
     KeyRequest, KeyState, RememberedFile, SignRequest, SignerKey, SignerLimits, SignerMemory,
-    refusal_code,
 };
 use notary_server::signer_client::{Signer, SignerError, Trouble};
 use ring::rand::{SecureRandom, SystemRandom};

@@ -3,12 +3,11 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::{DAY, DEFAULT_MAX_STEP, Memory, OnlineRole, expires_after};
+use super::{DAY, DEFAULT_MAX_STEP, Memory, OnlineRole, expires_after, refusal_code};
 use crate::envelope::{Envelope, Unsigned};
 use crate::json;
 use crate::name::{RoleName, Version};
 use crate::role::{Expires, FileMeta, Listing, Role, Snapshot, Timestamp};
-use crate::wire::refusal_code;
 
 /// What a signer allows at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,6 +12,7 @@ mod lifetimes;
 mod memory;
 mod overlap;
 mod plan;
+pub mod refusal_code;
 mod restore;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,14 +1,19 @@
-//! The arrows between the modules of a program: each knows only those that stand below it.
+//! The arrows between the modules of a package: each knows only those that stand below it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use notary_tests::tree;
 
-/// The modules of each program, from the command line down to what knows no other. Where two are joined
+/// The modules of each package, from what is asked first down to what knows no other. Where two are joined
 /// by `+`, they know each other: the signer signs what the store has prepared, and the store commits
 /// what the signer has signed.
-const PROGRAMS: [(&str, &str); 3] = [
+const PACKAGES: [(&str, &str); 4] = [
+    (
+        "schema",
+        "openapi wire updater revocation publish online trusted draft threshold envelope role path key \
+         json name texts",
+    ),
     (
         "notary-server",
         "commands startup routes requests openapi handlers refresh survey service publish auth served \
@@ -34,9 +39,9 @@ struct Source {
 }
 
 impl Source {
-    /// All of a program, but what only its tests use.
-    fn all(program: &str) -> Vec<Source> {
-        let folder = tree::root().join(program).join("src");
+    /// All of a package, but what only its tests use.
+    fn all(package: &str) -> Vec<Source> {
+        let folder = tree::root().join(package).join("src");
         let read = |(path, text): (PathBuf, String)| {
             let below = path.strip_prefix(&folder).expect("it lies below").with_extension("");
             let modules = below.iter().map(|part| part.to_string_lossy().into_owned());
@@ -47,16 +52,16 @@ impl Source {
             let code = code.collect::<Vec<_>>().join("\n");
             (!is_test).then_some(Source { path, modules, code })
         };
-        let sources = tree::sources(&format!("{program}/src")).into_iter().filter_map(read);
+        let sources = tree::sources(&format!("{package}/src")).into_iter().filter_map(read);
         sources.filter(|source| source.modules != ["lib"] && source.modules != ["main"]).collect()
     }
 
-    /// The module of the program that it belongs to.
+    /// The module of the package that it belongs to.
     fn module(&self) -> &str {
         &self.modules[0]
     }
 
-    /// The words that stand where a path names a module of the program.
+    /// The words that stand where a path names a module of the package.
     fn names(&self) -> impl Iterator<Item = &str> {
         let paths = self.code.split("crate::").skip(1);
         paths.flat_map(|path| {
@@ -73,15 +78,15 @@ fn is_word(c: char) -> bool {
 
 #[test]
 fn a_module_knows_only_those_below_it() {
-    for (program, order) in PROGRAMS {
+    for (package, order) in PACKAGES {
         let floors: BTreeMap<&str, usize> = order
             .split(' ')
             .enumerate()
             .flat_map(|(floor, modules)| modules.split('+').map(move |module| (module, floor)))
             .collect();
-        let sources = Source::all(program);
+        let sources = Source::all(package);
         let found: BTreeSet<&str> = sources.iter().map(|source| source.module()).collect();
-        assert_eq!(found, floors.keys().copied().collect(), "the modules of {program}");
+        assert_eq!(found, floors.keys().copied().collect(), "the modules of {package}");
         let mut arrows = 0;
         for source in &sources {
             let (path, module) = (source.path.display(), source.module());
@@ -94,7 +99,7 @@ fn a_module_knows_only_those_below_it() {
                 arrows += 1;
             }
         }
-        assert!(arrows > floors.len(), "only {arrows} arrows were found in {program}");
+        assert!(arrows > floors.len(), "only {arrows} arrows were found in {package}");
     }
 }
 
