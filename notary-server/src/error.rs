@@ -73,7 +73,10 @@ pub enum ServiceError {
         state: ProposalState,
     },
     /// A role has an open proposal already.
-    #[error("{role} is in the open proposal {by}; sign that one, or cancel it first")]
+    #[error(
+        "{role} is in the open proposal {by}; sign that one, or cancel it first: one that a key of \
+         {role} has signed takes the place of one that none has"
+    )]
     RoleProposed {
         /// The role.
         role: RoleName,
@@ -345,6 +348,9 @@ fn closed_in_words(state: ProposalState) -> &'static str {
         ProposalState::Lapsed => "lapsed: nobody signed in time; propose it anew",
         ProposalState::Published => "published",
         ProposalState::Cancelled => "cancelled; propose it anew if it is still wanted",
+        ProposalState::Displaced => {
+            "displaced: nobody had signed it who may, and somebody who may proposed another"
+        }
     }
 }
 

@@ -56,6 +56,7 @@ pub(crate) fn proposed(
         created_by: "notary init".to_owned(),
         lapses_at,
         closed_at: None,
+        displaced_by: None,
         roles: roles.collect(),
     };
     let file = |role: &ProposedRole, bytes: &[u8]| ProposedFile {

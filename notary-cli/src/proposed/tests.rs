@@ -30,6 +30,7 @@ fn proposal(name: &str, document: &Unsigned, version: u64) -> Proposal {
         created_by: "a".into(),
         lapses_at: now(),
         closed_at: None,
+        displaced_by: None,
         roles: Vec::new(),
     };
     let (pending, orphan, compromised) = (Vec::new(), Vec::new(), Vec::new());

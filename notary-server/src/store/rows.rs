@@ -139,6 +139,7 @@ diesel::table! {
         orphan -> Text,
         compromised -> Text,
         revision -> BigInt,
+        displaced_by -> Nullable<Text>,
     }
 }
 
@@ -338,6 +339,7 @@ pub(super) struct ProposalRow {
     pub(super) orphan: String,
     pub(super) compromised: String,
     pub(super) revision: i64,
+    pub(super) displaced_by: Option<String>,
 }
 
 #[derive(Queryable, Selectable, Insertable)]

@@ -4,6 +4,8 @@
 //! A signature is judged when it comes, over the canonical form of the file, and it counts towards
 //! the thresholds of now: once they are reached, [`check`](super::check) judges the whole again.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::refusal::KEY_REVOKED;
@@ -162,6 +164,49 @@ fn check_all<T>(
 /// Whether every threshold is reached.
 pub fn is_met(demands: &[Demand]) -> bool {
     demands.iter().all(|demand| demand.report.is_met())
+}
+
+/// The roles of a proposal which its signatures claim: no key that may sign what is published has
+/// signed the others.
+///
+/// A role is claimed where such a key has signed its file, or the file of the proposal that delegates
+/// to it: who may say who signs a role speaks for it. What the proposal itself says of keys does not
+/// count, since whoever makes it chooses those.
+pub fn claimed(head: &Head, batch: &Batch) -> BTreeSet<RoleName> {
+    let roles: BTreeSet<RoleName> = batch.parts().map(|(role, ..)| role).collect();
+    let is_signed = |role: &&RoleName| is_signed(head, batch, role);
+    let mut claimed: BTreeSet<RoleName> = roles.iter().filter(is_signed).cloned().collect();
+    let demands = demands(Some(head), batch);
+    loop {
+        let before = claimed.len();
+        let below = demands.iter().filter(|demand| claimed.contains(&demand.delegator));
+        let below: Vec<RoleName> = below.map(|demand| demand.role.clone()).collect();
+        claimed.extend(below.into_iter().filter(|role| roles.contains(role)));
+        if claimed.len() == before {
+            return claimed;
+        }
+    }
+}
+
+/// Whether a key has signed the file of a role that everybody lists for it who delegates to it in
+/// what is published.
+fn is_signed(head: &Head, batch: &Batch, role: &RoleName) -> bool {
+    let alone = Batch {
+        root: batch.root.clone().filter(|_| *role == RoleName::ROOT),
+        targets: batch
+            .targets
+            .get_key_value(role)
+            .map(|(role, file)| (role.clone(), file.clone()))
+            .into_iter()
+            .collect(),
+        ..Batch::default()
+    };
+    let demands = demands(Some(head), &alone);
+    let is_of_now = |demand: &&Demand| {
+        demand.role == *role && (*role != RoleName::ROOT || demand.version == head.root.version())
+    };
+    let mut of_now = demands.iter().filter(is_of_now).peekable();
+    of_now.peek().is_some() && of_now.all(|demand| !demand.report.valid.is_empty())
 }
 
 /// Judges the signature of a key, which is in the file that these thresholds were counted for.

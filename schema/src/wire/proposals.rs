@@ -22,6 +22,8 @@ pub enum ProposalState {
     Published,
     /// Somebody took it back. Signatures that were given cannot be taken back.
     Cancelled,
+    /// Nobody had signed it who may sign one of its roles now, and somebody who may proposed another.
+    Displaced,
 }
 
 /// A proposal in a list.
@@ -40,9 +42,12 @@ pub struct ProposalSummary {
     pub created_by: String,
     /// When it lapses, at the latest a day before the first of its files expires.
     pub lapses_at: DateTime<Utc>,
-    /// When it was published or cancelled.
+    /// When it was published, cancelled or displaced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closed_at: Option<DateTime<Utc>>,
+    /// The id of the proposal that has displaced it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub displaced_by: Option<String>,
     /// The files that it would publish.
     pub roles: Vec<ProposedRole>,
 }

@@ -6,7 +6,8 @@ use notary_schema::key::Key;
 use notary_schema::name::RoleName;
 use notary_schema::publish::demands;
 use notary_schema::publish::proposal::{
-    NoProposal, ProposalRefusal, check_proposal, check_signature, is_met, is_overtaken, lapse,
+    NoProposal, ProposalRefusal, check_proposal, check_signature, claimed, is_met, is_overtaken,
+    lapse,
 };
 
 use crate::publish::{batch, changed_root};
@@ -204,4 +205,82 @@ fn a_proposal_of_a_root_asks_for_a_key_that_is_not_revoked() {
     let [open] = open[..] else { panic!("{asked:?}") };
     assert_eq!((open.version.get(), &open.report.missing), (1, &vec![signer(1).id()]));
     assert!(is_met(&demands(Some(&denied), &batch(&[1, 9, 10]))));
+}
+
+#[test]
+fn a_proposal_claims_what_keys_of_now_have_signed_and_what_is_below() {
+    let collection = Collection::new();
+    let root = |signers: &[u8]| {
+        let root = changed_root(|root| {
+            root.keys.extend(keys(&[9]));
+            root.roles.root = role_keys(&[ROOT, 9], 1);
+            root.roles.targets = role_keys(&[TARGETS, 9], 1);
+        });
+        sign(&root, signers)
+    };
+    let targets = |signers: &[u8]| {
+        let docs = delegation("docs", &["docs/*"], &[10], 1);
+        let more = delegation("more", &["more/*"], &[10], 1);
+        let draft = collection.next("targets").with_delegation(docs, &[10]);
+        sign(&draft.with_delegation(more, &[10]).finish(), signers)
+    };
+    let docs = |signers: &[u8]| sign(&collection.next("docs").finish(), signers);
+    let more = |signers: &[u8]| sign(&Draft::first_targets(in_days(9)).finish(), signers);
+    let none: &[&str] = &[];
+    for (what, parts, expected) in [
+        ("nobody has signed", vec![("docs", docs(&[]))], none),
+        ("who may has signed", vec![("docs", docs(&[DOCS]))], &["docs"]),
+        ("somebody else has", vec![("docs", docs(&[9]))], none),
+        ("who will sign root has", vec![("root", root(&[9]))], none),
+        ("who signs root has", vec![("root", root(&[ROOT]))], &["root"]),
+        (
+            "root speaks for targets, and that for docs",
+            vec![("root", root(&[ROOT])), ("targets", targets(&[])), ("docs", docs(&[]))],
+            &["docs", "root", "targets"],
+        ),
+        (
+            "targets does not speak for root",
+            vec![("root", root(&[])), ("targets", targets(&[TARGETS])), ("more", more(&[]))],
+            &["more", "targets"],
+        ),
+        (
+            "who will sign docs and more has signed",
+            vec![("targets", targets(&[])), ("docs", docs(&[10])), ("more", more(&[10]))],
+            none,
+        ),
+        (
+            "who signs docs by now has signed",
+            vec![("targets", targets(&[])), ("docs", docs(&[DOCS])), ("more", more(&[10]))],
+            &["docs"],
+        ),
+    ] {
+        let parts: Vec<(&str, &[u8])> =
+            parts.iter().map(|(name, bytes)| (*name, &bytes[..])).collect();
+        let claimed = claimed(&collection.head(), &batch(&parts));
+        assert_eq!(claimed.iter().map(RoleName::as_str).collect::<Vec<_>>(), expected, "{what}");
+    }
+}
+
+#[test]
+fn a_revoked_key_claims_nothing() {
+    let collection = revoked::with_docs_keys(&[DOCS, 9], 1);
+    let docs = |seed| sign(&collection.next("docs").finish(), &[seed]);
+    let with_root = revoked::with_root_keys(&[1, 9], 2);
+    let root = |seed| {
+        let root = changed_root(|root| {
+            root.keys.extend(keys(&[10]));
+            root.roles.root = role_keys(&[1, 10], 2);
+        });
+        sign(&root, &[seed])
+    };
+    for (what, collection, name, file, expected) in [
+        ("the other key of docs", &collection, "docs", docs(DOCS), true),
+        ("the revoked one", &collection, "docs", docs(9), false),
+        ("the other key of root", &with_root, "root", root(1), true),
+        ("one of root that goes, and counts for that", &with_root, "root", root(9), false),
+    ] {
+        let denied = revoked::head(collection, &[9]);
+        let claimed = claimed(&denied, &batch(&[(name, &file)]));
+        assert_eq!(!claimed.is_empty(), expected, "{what}");
+    }
 }

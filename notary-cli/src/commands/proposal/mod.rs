@@ -73,5 +73,6 @@ fn word(state: ProposalState) -> &'static str {
         ProposalState::Lapsed => "lapsed",
         ProposalState::Published => "published",
         ProposalState::Cancelled => "cancelled",
+        ProposalState::Displaced => "displaced",
     }
 }

@@ -33,7 +33,10 @@ pub(super) async fn rebase(
     let summary = &proposed.proposal.summary;
     let id = &summary.id;
     match summary.state {
-        ProposalState::Stale | ProposalState::Lapsed | ProposalState::Cancelled => {}
+        ProposalState::Stale
+        | ProposalState::Lapsed
+        | ProposalState::Cancelled
+        | ProposalState::Displaced => {}
         ProposalState::Open => {
             return Err(Failure::Usage(format!(
                 "{id} is still on the newest versions: sign it, or cancel it first"

@@ -1,6 +1,7 @@
 //! Proposals: metadata that gathers signatures here and publishes itself when the last one that is
 //! needed has come. The publish is one like any other: everything is judged again.
 
+mod claims;
 mod told;
 
 use std::collections::BTreeSet;
@@ -11,7 +12,7 @@ use notary_schema::envelope::{Envelope, MAX_SIGNATURES};
 use notary_schema::key::sha256_hex;
 use notary_schema::name::{Gun, RoleName};
 use notary_schema::publish::proposal::{
-    NoProposal, ProposalRefusal, check_proposal, check_signature, is_met, lapse,
+    NoProposal, ProposalRefusal, check_proposal, check_signature, claimed, is_met, lapse,
 };
 use notary_schema::publish::{Batch, Demand, Head, Rules, check_unsigned, demands};
 use notary_schema::role::Role;
@@ -25,7 +26,7 @@ use crate::error::ServiceError;
 use crate::panics::blocking;
 use crate::served::Live;
 use crate::store::{
-    Closed, NewProposal, Proposal, Proposed, ProposedFile, ProposedSignature, ProposedVersion,
+    Closed, NewProposal, Proposal, ProposedFile, ProposedSignature, ProposedVersion,
 };
 use told::state_of;
 
@@ -75,9 +76,10 @@ impl Publisher {
             let _core = core;
             check(&head, &batch, &rules, now)?;
             let lapses_at = lapse(&batch, lapses_at, now)?;
-            Ok::<_, ServiceError>((files_of(&batch, &signer, now), lapses_at))
+            let claimed = claimed(&head, &batch);
+            Ok::<_, ServiceError>((files_of(&batch, &signer, now), lapses_at, claimed))
         });
-        let (files, lapses_at) = judged.await??;
+        let (files, lapses_at, claimed) = judged.await??;
         let Named { pending, orphan, compromised, .. } = request.named().clone();
         let new = NewProposal {
             id: wish.id,
@@ -88,14 +90,12 @@ impl Publisher {
             orphan,
             compromised,
             files,
+            over: Vec::new(),
             most: self.limits.proposals,
             head: live.head.clone(),
         };
-        match self.store.propose(live.collection.id, new, now).await? {
-            Proposed::As(id) => self.tell(&live, &id, now).await,
-            Proposed::RoleTaken { role, by } => Err(ServiceError::RoleProposed { role, by }),
-            Proposed::TooMany(most) => Err(ServiceError::TooManyProposals(most)),
-        }
+        let id = self.keep(&live, new, &claimed, now).await?;
+        self.tell(&live, &id, now).await
     }
 
     /// Adds signatures to a proposal: those that it has already, byte for byte, are no mistake. With

@@ -75,9 +75,10 @@ impl Publisher {
 /// What became of a proposal, as things are now.
 pub(super) fn state_of(proposal: &Proposal, head: &Head, now: DateTime<Utc>) -> ProposalState {
     let is_behind = |named: &ProposedVersion| named.is_overtaken(head.version(&named.role));
-    match proposal.closed {
+    match &proposal.closed {
         Some(Closed::Published(_)) => ProposalState::Published,
         Some(Closed::Cancelled(_)) => ProposalState::Cancelled,
+        Some(Closed::Displaced(..)) => ProposalState::Displaced,
         None if proposal.versions.iter().any(is_behind) => ProposalState::Stale,
         None if proposal.lapses_at <= now => ProposalState::Lapsed,
         None => ProposalState::Open,
@@ -90,6 +91,11 @@ fn summary(proposal: &Proposal, state: ProposalState) -> wire::ProposalSummary {
         version: named.version,
         signed_sha256: named.signed_sha256.clone(),
     };
+    let (closed_at, displaced_by) = match &proposal.closed {
+        None => (None, None),
+        Some(Closed::Published(at) | Closed::Cancelled(at)) => (Some(*at), None),
+        Some(Closed::Displaced(at, by)) => (Some(*at), Some(by.clone())),
+    };
     wire::ProposalSummary {
         id: proposal.id.clone(),
         state,
@@ -97,9 +103,8 @@ fn summary(proposal: &Proposal, state: ProposalState) -> wire::ProposalSummary {
         created_at: proposal.created_at,
         created_by: proposal.created_by.clone(),
         lapses_at: proposal.lapses_at,
-        closed_at: proposal.closed.map(|closed| match closed {
-            Closed::Published(at) | Closed::Cancelled(at) => at,
-        }),
+        closed_at,
+        displaced_by,
         roles: proposal.versions.iter().map(role).collect(),
     }
 }

@@ -1,4 +1,4 @@
-//! How proposals end: taken back, or published.
+//! How proposals end: taken back, displaced, or published.
 
 use std::collections::BTreeMap;
 
@@ -18,6 +18,19 @@ pub(in crate::store) fn cancel(
     now: DateTime<Utc>,
 ) -> StoreResult<bool> {
     Ok(close(connection, id, "open", ("cancelled", now))? == 1)
+}
+
+/// Another proposal takes the place of one.
+pub(super) fn displace(
+    connection: &mut Connection,
+    id: &str,
+    by: &str,
+    now: DateTime<Utc>,
+) -> StoreResult<()> {
+    let displaced = proposals::displaced_by.eq(by);
+    diesel::update(proposals::table.find(id)).set(displaced).execute(connection)?;
+    cancel(connection, id, now)?;
+    Ok(())
 }
 
 fn close(

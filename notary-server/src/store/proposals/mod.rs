@@ -119,6 +119,10 @@ pub(super) fn create(
             return Ok(Proposed::As(other.id.clone()));
         }
     }
+    let as_read = |other: &Proposal| {
+        new.over.iter().any(|read| read.id == other.id && read.revision == other.revision)
+    };
+    let (over, open): (Vec<_>, Vec<_>) = open.into_iter().partition(as_read);
     for file in &new.files {
         let same = |named: &ProposedVersion| named.role == file.named.role;
         if let Some(other) = open.iter().find(|other| other.versions.iter().any(same)) {
@@ -134,6 +138,9 @@ pub(super) fn create(
         delete(connection, id)?;
     }
     let id = new.id.clone();
+    for other in over {
+        ends::displace(connection, &other.id, &id, now)?;
+    }
     insert(connection, collection, new, now)?;
     Ok(Proposed::As(id))
 }
@@ -206,6 +213,7 @@ fn insert(
         orphan: names(&new.orphan)?,
         compromised: names(&new.compromised)?,
         revision: 0,
+        displaced_by: None,
     };
     diesel::insert_into(proposals::table).values(row).execute(connection)?;
     for file in new.files {
@@ -275,7 +283,10 @@ fn proposal_of(connection: &mut Connection, row: ProposalRow) -> StoreResult<Pro
     let closed = match (row.state.as_str(), row.closed_at) {
         ("open", None) => None,
         ("published", Some(at)) => Some(Closed::Published(time(at)?)),
-        ("cancelled", Some(at)) => Some(Closed::Cancelled(time(at)?)),
+        ("cancelled", Some(at)) => Some(match row.displaced_by {
+            Some(by) => Closed::Displaced(time(at)?, by),
+            None => Closed::Cancelled(time(at)?),
+        }),
         (state, _) => return column("a proposal", Err(format!("{state:?} and its date"))),
     };
     let files: Vec<NamedRow> = proposal_files::table

@@ -36,12 +36,14 @@ pub struct Proposal {
 }
 
 /// How a proposal ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Closed {
-    /// All of its files were committed in one release.
+    /// All of its files were committed.
     Published(DateTime<Utc>),
     /// Somebody took it back.
     Cancelled(DateTime<Utc>),
+    /// The proposal of this id took its place.
+    Displaced(DateTime<Utc>, String),
 }
 
 /// Names a file of a proposal.
@@ -99,7 +101,7 @@ pub struct ProposedSignature {
 }
 
 /// Asks for a proposal.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct NewProposal {
     /// Its id, if it is a new one.
     pub id: String,
@@ -117,6 +119,8 @@ pub struct NewProposal {
     pub compromised: BTreeSet<RoleName>,
     /// Its files, signed by those who have.
     pub files: Vec<ProposedFile>,
+    /// The open ones whose place it takes, as they were read.
+    pub over: Vec<Proposal>,
     /// Most open proposals of one collection.
     pub most: u64,
     /// What is current, and what was lost in a restore: the version after either is the next.
@@ -128,7 +132,7 @@ pub struct NewProposal {
 pub enum Proposed {
     /// It is there, under this id.
     As(String),
-    /// An open one has a file of the role already.
+    /// An open one has a file of the role already, and this one does not take its place.
     RoleTaken {
         /// The role.
         role: RoleName,

@@ -3,11 +3,13 @@
 //! | file | question |
 //! |---|---|
 //! | `ceremonies` | who signs when, in which order, with which outcome? |
+//! | `claims` | whose proposal keeps a role from others? |
 //! | `ends` | what else becomes of a proposal: overtaken, lapsed, cancelled, interrupted? |
 //! | `refusals` | who may, and what is no proposal and no signature? |
 //! | `revoked` | what becomes of them when a key is revoked? |
 
 mod ceremonies;
+mod claims;
 mod ends;
 mod refusals;
 mod revoked;
