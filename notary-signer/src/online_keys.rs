@@ -10,6 +10,7 @@ use notary_schema::wire::{KeyRequest, KeyState, Page, SignerKey};
 use crate::error::{Failure, Refusal};
 use crate::sign::Signer;
 use crate::store::audit::{self, Caller, Subject};
+use crate::store::key_states;
 use crate::store::keys::{self, HeldKey};
 use crate::store::{Collection, Owner, StoreError};
 
@@ -19,7 +20,8 @@ pub(crate) const MAX_PAGE: usize = 1_000;
 impl Signer {
     /// The key of a role: without `rotate` the active one, or the pending one where none is
     /// active; with `rotate` the pending one. It is made where there is none, so that repeating
-    /// the request answers the same key until that has signed.
+    /// the request answers the same key until that has signed. A pending key that the request excepts
+    /// is retiring once there is another one.
     ///
     /// The future must be run to its end, as that of [`Signer::sign`].
     pub(crate) async fn online_key(
@@ -27,13 +29,14 @@ impl Signer {
         caller: Caller,
         request: KeyRequest,
     ) -> Result<SignerKey, Failure> {
-        let KeyRequest { collection, incarnation, role, rotate } = request;
+        let KeyRequest { collection, incarnation, role, rotate, except } = request;
         let owner = Owner::new(&collection, &incarnation, role);
         let _turn = self.turns.take(&owner.collection).await;
 
         let (wanted, by, max) = (owner.clone(), caller.clone(), self.keys_per_collection);
+        let passed_over = except.clone();
         let find = move |connection: &mut SqliteConnection| -> Result<_, Failure> {
-            let found = current(keys::of_role(connection, &wanted)?, rotate);
+            let found = current(keys::of_role(connection, &wanted)?, rotate, &passed_over);
             match &found {
                 Some(held) => audit::append(connection, &by, &Subject::of_key(held), "existing")?,
                 None if keys::count(connection, &wanted.collection)? < max => {}
@@ -46,6 +49,7 @@ impl Signer {
         }
         let stored = self.keys.create(self.algorithm, &keys::purpose(&owner)).await?;
         let insert = move |connection: &mut SqliteConnection| -> Result<_, StoreError> {
+            key_states::give_up(connection, &owner, &except)?;
             let held = keys::insert(connection, &owner, stored, caller.at)?;
             audit::append(connection, &caller, &Subject::of_key(&held), "created")?;
             Ok(held.key)
@@ -78,8 +82,9 @@ impl Signer {
 }
 
 /// The key that a request for one is answered with; of two active ones the newer.
-fn current(held: Vec<HeldKey>, rotate: bool) -> Option<HeldKey> {
-    let newest = |state| held.iter().rfind(|held| held.key.state == state);
-    let active = newest(KeyState::Active).filter(|_| !rotate);
-    active.or_else(|| newest(KeyState::Pending)).cloned()
+fn current(held: Vec<HeldKey>, rotate: bool, except: &[KeyId]) -> Option<HeldKey> {
+    let of = |state| held.iter().filter(move |held| held.key.state == state);
+    let active = of(KeyState::Active).next_back().filter(|_| !rotate);
+    let mut pending = of(KeyState::Pending).filter(|held| !except.contains(&held.key.keyid));
+    active.or_else(|| pending.next_back()).cloned()
 }

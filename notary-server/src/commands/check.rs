@@ -122,6 +122,7 @@ async fn probe_key(signer: &HttpSigner, role: OnlineRole) -> Result<KeyId, Strin
         incarnation: Incarnation::from_random(PROBE_INCARNATION),
         role,
         rotate: false,
+        except: Vec::new(),
     };
     signer.key(&request).await.map(|key| key.keyid).map_err(|error| error.to_string())
 }

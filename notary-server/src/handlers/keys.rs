@@ -3,9 +3,9 @@
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
-use notary_schema::name::Incarnation;
+use notary_schema::name::{Incarnation, KeyId};
 use notary_schema::online::OnlineRole;
-use notary_schema::wire::{KeyRequest, OnlineKey};
+use notary_schema::wire::{KeyRequest, KeyState, OnlineKey, SignerKey};
 use ring::rand::{SecureRandom, SystemRandom};
 
 use super::problems::Keys;
@@ -13,7 +13,7 @@ use super::{boolean, collection_path, private_json, query, sha256};
 use crate::auth::Wanted;
 use crate::error::ServiceError;
 use crate::service::Service;
-use crate::store::{NewReservation, Reserved};
+use crate::store::{Collection, NewReservation, Reserved};
 
 /// POST `/v2/{gun}/_trust/keys/{snapshot|timestamp}`: reserves a free name, draws its incarnation,
 /// and answers the key that the signer holds for it. A repeat answers the same. With `private=true`
@@ -66,14 +66,31 @@ pub async fn online_key(
     if asked.private.is_some_and(|private| private == collection.is_public) {
         return Err(ServiceError::ReservedOtherwise(gun));
     }
+    let except = revoked_pending(&service, &collection).await?;
     let (incarnation, rotate) = (collection.incarnation.clone(), asked.rotate);
-    let key =
-        service.signer.key(&KeyRequest { collection: gun, incarnation, role, rotate }).await?;
+    let wanted = KeyRequest { collection: gun, incarnation, role, rotate, except };
+    let key = service.signer.key(&wanted).await?;
     if !service.store.save_online_keys(collection.id, std::slice::from_ref(&key)).await? {
         return Err(ServiceError::Busy("the name was freed meanwhile"));
     }
     let key = OnlineKey { keyid: key.keyid, key: key.key, state: key.state };
     Ok(private_json(StatusCode::OK, &key))
+}
+
+/// The pending keys of a collection that are revoked: no root may name one, so who asks for a key gets
+/// another.
+async fn revoked_pending(
+    service: &Service,
+    collection: &Collection,
+) -> Result<Vec<KeyId>, ServiceError> {
+    let live = service.served.live(&collection.gun).await?;
+    let Some(live) = live.filter(|live| !live.head.revoked.is_empty()) else {
+        return Ok(Vec::new());
+    };
+    let keys = service.signer.keys(&collection.gun, &collection.incarnation).await?;
+    let is_revoked =
+        |key: &SignerKey| key.state == KeyState::Pending && live.head.revoked.contains(&key.key);
+    Ok(keys.into_iter().filter(is_revoked).map(|key| key.keyid).collect())
 }
 
 /// The parameters of the request.

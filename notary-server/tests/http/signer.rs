@@ -183,7 +183,11 @@ impl Signer for MemorySigner {
                 == (&request.collection, &request.incarnation, request.role)
         };
         let find = |state: KeyState, keys: &[HeldKey]| {
-            let found = keys.iter().filter(of).find(|held| held.wire.state == state);
+            let is_wanted = |held: &&HeldKey| {
+                state != KeyState::Pending || !request.except.contains(&held.wire.keyid)
+            };
+            let of_state = |held: &&HeldKey| held.wire.state == state;
+            let found = keys.iter().filter(of).filter(is_wanted).rfind(of_state);
             found.map(|held| held.wire.clone())
         };
         let pending = find(KeyState::Pending, &state.keys);

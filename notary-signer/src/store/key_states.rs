@@ -40,6 +40,24 @@ pub(crate) fn has_signed(
     Ok(true)
 }
 
+/// Lets pending keys of a role be retiring, so that another one can be the pending one.
+pub(crate) fn give_up(
+    connection: &mut SqliteConnection,
+    owner: &Owner,
+    keyids: &[KeyId],
+) -> Result<(), StoreError> {
+    let pending = online_keys::table
+        .filter(online_keys::collection.eq(owner.collection.gun.as_str()))
+        .filter(online_keys::incarnation.eq(owner.collection.incarnation.as_str()))
+        .filter(online_keys::role.eq(role_text(owner.role)))
+        .filter(online_keys::keyid.eq_any(keyids.iter().map(KeyId::as_str)))
+        .filter(online_keys::state.eq(state_text(KeyState::Pending)));
+    diesel::update(pending)
+        .set(online_keys::state.eq(state_text(KeyState::Retiring)))
+        .execute(connection)?;
+    Ok(())
+}
+
 /// Retires a key: it signs nothing any more. Answers false where it was retired already.
 pub(crate) fn retire(connection: &mut SqliteConnection, keyid: &KeyId) -> Result<bool, StoreError> {
     let usable = online_keys::table

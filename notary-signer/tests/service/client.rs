@@ -80,7 +80,8 @@ impl Client {
 
     /// The key of a role of the collection, in its first life.
     pub(crate) async fn key(&self, role: OnlineRole, rotate: bool) -> SignerKey {
-        let request = KeyRequest { collection: app(), incarnation: life(1), role, rotate };
+        let request =
+            KeyRequest { collection: app(), incarnation: life(1), role, rotate, except: vec![] };
         self.key_for(&request).await.json()
     }
 

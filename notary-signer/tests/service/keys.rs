@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use notary_schema::key::Key;
-use notary_schema::online::OnlineRole::{Snapshot, Timestamp};
+use notary_schema::name::KeyId;
+use notary_schema::online::OnlineRole::{self, Snapshot, Timestamp};
 use notary_schema::wire::{KeyRequest, KeyState, Page, SignerKey};
 
 use crate::client::{app, life};
@@ -39,6 +40,30 @@ async fn a_key_is_answered_again_until_a_rotation_asks_for_another() {
 }
 
 #[tokio::test]
+async fn a_pending_key_that_is_not_wanted_is_passed_over() {
+    let world = World::started().await;
+    let server = world.server();
+    let ask = async |rotate, except: &[&KeyId]| {
+        server.key_for(&request(Snapshot, rotate, except)).await.json::<SignerKey>().keyid
+    };
+    let first = ask(false, &[]).await;
+    let second = ask(false, &[&first]).await;
+    assert_ne!(second, first);
+    assert_eq!(ask(true, &[&first]).await, second, "a repeat answers the same");
+    assert_eq!(ask(true, &[]).await, second, "the one pending key");
+    // Where the revocation is taken back, a root may name it.
+    server.sign(&[&first], &world.snapshot(1, 1)).await.file();
+    server.sign(&[&second], &world.snapshot(2, 1)).await.file();
+    assert_eq!(ask(false, &[&second]).await, second, "it signs: a root names it");
+}
+
+/// Asks for a key of the first life of the collection.
+fn request(role: OnlineRole, rotate: bool, except: &[&KeyId]) -> KeyRequest {
+    let except = except.iter().map(|keyid| (*keyid).clone()).collect();
+    KeyRequest { collection: app(), incarnation: life(1), role, rotate, except }
+}
+
+#[tokio::test]
 async fn a_key_belongs_to_one_role_of_one_life_of_one_collection() {
     let world = World::started().await;
     let server = world.server();
@@ -50,8 +75,13 @@ async fn a_key_belongs_to_one_role_of_one_life_of_one_collection() {
         ("acme/other", 1, Snapshot),
     ] {
         let collection = gun.parse().unwrap();
-        let request =
-            KeyRequest { collection, incarnation: life(incarnation), role, rotate: false };
+        let request = KeyRequest {
+            collection,
+            incarnation: life(incarnation),
+            role,
+            rotate: false,
+            except: vec![],
+        };
         ids.insert(server.key_for(&request).await.json::<SignerKey>().keyid);
     }
     assert_eq!(ids.len(), 4);
@@ -83,9 +113,7 @@ async fn a_collection_has_a_limited_number_of_keys() {
     let first = server.key(Snapshot, false).await;
     server.sign(&[&first.keyid], &world.snapshot(1, 1)).await.file();
     server.key(Snapshot, true).await;
-    let request =
-        KeyRequest { collection: app(), incarnation: life(1), role: Timestamp, rotate: false };
-    let refused = server.key_for(&request).await;
+    let refused = server.key_for(&request(Timestamp, false, &[])).await;
     assert_eq!((refused.status, refused.refusal().as_str()), (409, "too_many_keys"));
     assert_eq!(server.key(Snapshot, false).await.keyid, first.keyid, "those there are answered");
 }

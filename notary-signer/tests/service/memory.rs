@@ -236,6 +236,7 @@ async fn what_is_not_verified_or_not_of_the_collection_is_not_believed() {
         incarnation: life(incarnation),
         role,
         rotate: false,
+        except: vec![],
     };
     scene.world.server().key_for(&of(2, Snapshot)).await;
     scene.world.stop().await;

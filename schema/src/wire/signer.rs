@@ -17,7 +17,7 @@ pub enum KeyState {
     Pending,
     /// Has signed.
     Active,
-    /// A newer key has signed since; may still sign during the overlap.
+    /// A newer key has signed since, or was wanted in its place; may still sign during the overlap.
     Retiring,
     /// Signs nothing any more.
     Retired,
@@ -37,6 +37,10 @@ pub struct KeyRequest {
     /// Whether a new key is wanted: answers the one pending key, making it if there is none.
     #[serde(default)]
     pub rotate: bool,
+    /// Pending keys that are not wanted, since they are revoked: another one is made, and they
+    /// are retiring from then on. Left out where there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub except: Vec<KeyId>,
 }
 
 /// A key that the signer holds.

@@ -104,6 +104,29 @@ async fn an_online_key_signs_on_until_a_root_leaves_it_out() {
 }
 
 #[actix_web::test]
+async fn a_pending_online_key_that_is_revoked_is_followed_by_another() {
+    let mut world = World::start_with(|config| config.cache.max_age_seconds = 0).await;
+    let mut repo = world.collection("acme/app", &["docs"]).await;
+    let ask = async || -> Key {
+        let path = "/v2/acme/app/_trust/keys/timestamp?rotate=true";
+        let answer = world.post(path, &world.admin).await;
+        serde_json::from_value(answer.json()["key"].clone()).unwrap()
+    };
+    let stolen = ask().await;
+    assert_eq!(ask().await.id(), stolen.id(), "it has not signed yet");
+    revoked(&world, &stolen).await;
+    let new = ask().await;
+    assert_ne!(new.id(), stolen.id());
+    assert_eq!(ask().await.id(), new.id(), "a repeat answers the same");
+    for (key, expected) in [(stolen, refused("key_revoked")), (new, done())] {
+        repo.timestamp_keys = vec![key];
+        assert_eq!(publish(&world, &repo, &[repo.root(2)]).await, expected);
+    }
+    world.read(&repo.gun, None).await;
+    world.end().await;
+}
+
+#[actix_web::test]
 async fn fsck_notes_where_a_revoked_key_is_still_named() {
     let mut world = World::start().await;
     let mut repo = world.collection("acme/app", &["docs", "code"]).await;
