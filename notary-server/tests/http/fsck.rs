@@ -12,6 +12,8 @@ use crate::revocations;
 use crate::signer::Fault;
 use crate::world::World;
 
+const TIMESTAMP: &str = "/v2/acme/app/_trust/tuf/timestamp.json";
+
 /// A world with all that a database can hold: two collections, a team, a second root, a tombstone,
 /// a reservation, a proposal, and a release that waits for the signer.
 async fn busy_world() -> World {
@@ -168,5 +170,29 @@ async fn what_the_signer_remembers_is_compared_with_what_is_stored() {
     world.signer.go_away();
     assert_eq!(world.fsck(world.database()).await, [""; 0], "that is a note, no problem");
     world.signer.heal();
+    world.end().await;
+}
+
+#[actix_web::test]
+async fn what_was_never_listed_is_not_signed_for() {
+    let mut world = World::start_with(|config| config.cache.max_age_seconds = 0).await;
+    let repo = world.collection("acme/app", &["docs", "code"]).await;
+    let sound = world.copy_of_database();
+    // Somebody who can write the database makes version 2 of docs the current one.
+    let row = "collection_id, role, 2, sha256, length, expires";
+    let statement = format!(
+        "INSERT INTO files SELECT {row}, seq, bytes, gzip FROM files WHERE role = 'docs'; \
+         UPDATE current_files SET version = 2 WHERE role = 'docs'"
+    );
+    let damaged = damaged(&world, "never_listed", &statement);
+    let (served, signed) = (world.get(TIMESTAMP).await.bytes, world.signer.signatures());
+    world.restart_with(damaged).await;
+    let code = [repo.team("code", 2, &["second"])];
+    assert_eq!(world.publish(&repo, &code).await.outcome(), (500, "internal".into()));
+    world.pass(chrono::TimeDelta::days(4));
+    assert_eq!(world.refresh_all().await, 0);
+    assert_eq!((world.get(TIMESTAMP).await.bytes, world.signer.signatures()), (served, signed));
+    world.restart_with(sound).await;
+    assert_eq!(world.publish(&repo, &code).await.status, 200);
     world.end().await;
 }

@@ -4,6 +4,7 @@
 #![expect(unreachable_pub, reason = "the modules of a test program have no outside")]
 #![expect(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
 
+mod adopting;
 mod changefeed;
 mod documented;
 mod fsck;

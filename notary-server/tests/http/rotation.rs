@@ -220,3 +220,17 @@ async fn two_rotations_in_a_row_keep_all_three_keys() {
     world.read(&repo.gun, Some("docs/a")).await;
     world.end().await;
 }
+
+#[actix_web::test]
+async fn a_key_that_the_signer_has_for_another_collection_is_none_of_this_one() {
+    let mut world = world().await;
+    let mut repo = world.collection("acme/app", &["docs"]).await;
+    let other = world.collection("acme/other", &[]).await;
+    world.signer.mix_up_collections();
+    let own = std::mem::replace(&mut repo.timestamp_keys, other.timestamp_keys);
+    let answer = world.publish(&repo, &[repo.root(2)]).await;
+    assert_eq!(answer.outcome(), (422, "online_keys_not_held".into()));
+    repo.timestamp_keys = own;
+    assert_eq!(world.publish(&repo, &[repo.root(2)]).await.status, 200);
+    world.end().await;
+}

@@ -66,6 +66,8 @@ struct State {
     /// Every content that was ever signed, by what it is.
     signed: HashMap<(Gun, Incarnation, OnlineRole, u64), Vec<u8>>,
     away: bool,
+    /// Asked for the keys of one collection it answers those of all.
+    mixes_up: bool,
 }
 
 pub struct MemorySigner {
@@ -107,6 +109,11 @@ impl MemorySigner {
     /// Nothing is answered any more.
     pub fn go_away(&self) {
         self.state.lock().unwrap().away = true;
+    }
+
+    /// Asked for the keys of one collection it answers those of all.
+    pub fn mix_up_collections(&self) {
+        self.state.lock().unwrap().mixes_up = true;
     }
 
     /// The keys of a role sign nothing any more.
@@ -218,7 +225,7 @@ impl Signer for MemorySigner {
         let keys = state.keys.iter().map(|held| &held.wire);
         let own =
             |key: &&SignerKey| (&key.collection, &key.incarnation) == (collection, incarnation);
-        Ok(keys.filter(own).cloned().collect())
+        Ok(keys.filter(|key| state.mixes_up || own(key)).cloned().collect())
     }
 
     async fn memory(
