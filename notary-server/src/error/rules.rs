@@ -41,6 +41,7 @@ pub(super) fn refusal_status(refusal: &Refusal) -> StatusCode {
         | Refusal::MissingBins { .. }
         | Refusal::NamedWithoutNeed { .. }
         | Refusal::Adopted(_)
+        | Refusal::NotVouched(_)
         | Refusal::NotWhole(_)
         | Refusal::NoNewestRoot
         | Refusal::TooDeep { .. } => StatusCode::UNPROCESSABLE_ENTITY,

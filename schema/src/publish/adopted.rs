@@ -2,7 +2,7 @@
 //!
 //! What they have published is verified as a client would verify it, and becomes the head on which
 //! their next root is judged like any other: it is the only new thing in the batch. What they have
-//! signed in the past is not asked to obey the rules of today.
+//! signed in the past is not asked to obey the rules of today, but for how much it may hold.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,8 +10,8 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::view::View;
-use super::{Accepted, Batch, Head, Refusal, Rules, StoredFile, chain, check_content, files};
-use super::{Rotation, signatures};
+use super::{Accepted, Batch, Head, Limits, Refusal, Rotation, Rules, StoredFile};
+use super::{chain, check_content, files, signatures};
 use crate::envelope::{Allowance, Envelope, EnvelopeError};
 use crate::name::{RoleName, Version};
 use crate::role::{Snapshot, Timestamp};
@@ -67,8 +67,11 @@ pub(super) fn check(
     let trusted = verify(foreign, batch, now)?;
     let head = Arc::new(head(&trusted, batch)?);
     let new = Batch { earlier_roots: BTreeMap::new(), ..batch.clone() };
+    let view = View::new(None, &new);
+    within(batch, &view, &rules.limits)?;
+    vouched(&head, &view)?;
     // Every role, as each delegator leads to it.
-    signatures::require(None, &new, &View::new(None, &new))?;
+    signatures::require(None, &new, &view)?;
     let new = Batch { targets: BTreeMap::new(), ..new };
     let view = View::new(Some(&head), &new);
     check_content(Some(&head), &new, rules, now)?;
@@ -134,4 +137,24 @@ fn head(trusted: &TrustedSet, batch: &Batch) -> Result<Head, Refusal> {
     let root = trusted.root().clone();
     let timestamp = trusted.timestamp().expect(whole).clone();
     Ok(Head::new(root, snapshot, timestamp, files))
+}
+
+/// It holds no more than what is published here: later publishes build on it.
+fn within(batch: &Batch, view: &View<'_>, limits: &Limits) -> Result<(), Refusal> {
+    batch.earlier_roots().try_for_each(|root| files::root_within(root, limits))?;
+    for (role, file) in batch.targets_parts() {
+        files::targets_within(role, file, limits)?;
+        let mut targets = file.signed().targets.iter();
+        targets.try_for_each(|(_, target)| files::custom_within(role, &target, limits))?;
+    }
+    chain::depth(view, limits.delegation_depth)
+}
+
+/// A file that no delegation leads to, so that no key is asked for, is the listed one by its hash.
+fn vouched(head: &Head, view: &View<'_>) -> Result<(), Refusal> {
+    let has_hash = |role: &RoleName| head.entry(role).is_some_and(|entry| entry.hashes.is_some());
+    match head.files.keys().find(|role| !view.is_reachable(role) && !has_hash(role)) {
+        Some(role) => Err(Refusal::NotVouched(role.clone())),
+        None => Ok(()),
+    }
 }

@@ -104,11 +104,13 @@ impl Batch {
     /// [`Refusal::KeyIdMismatch`], [`Refusal::TooMany`].
     pub fn check_key_ids(&self, limits: &Limits) -> Result<(), Refusal> {
         for root in self.earlier_roots().chain(self.root()) {
-            files::check_keys(&RoleName::ROOT, &root.signed().keys, limits)?;
+            files::keys_within(&RoleName::ROOT, &root.signed().keys, limits)?;
+            files::check_keys(&RoleName::ROOT, &root.signed().keys)?;
         }
         for (role, file) in self.targets_parts() {
             if let Some(delegations) = &file.signed().delegations {
-                files::check_keys(role, &delegations.keys, limits)?;
+                files::keys_within(role, &delegations.keys, limits)?;
+                files::check_keys(role, &delegations.keys)?;
             }
         }
         Ok(())

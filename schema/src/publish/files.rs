@@ -41,14 +41,22 @@ pub(super) fn check_root(file: &Envelope<Root>, limits: &Limits) -> Result<(), R
     if root.consistent_snapshot != Some(true) {
         return Err(Refusal::NotConsistent);
     }
-    within(&RoleName::ROOT, "bytes", file.bytes().len() as u64, limits.root_bytes)?;
+    root_within(file, limits)?;
     readable_by_all(file)?;
-    check_keys(&RoleName::ROOT, &root.keys, limits)?;
+    check_keys(&RoleName::ROOT, &root.keys)?;
     for role in [RoleName::ROOT, RoleName::TARGETS, RoleName::SNAPSHOT, RoleName::TIMESTAMP] {
         let authority = root.authority(&role).expect("a root lists the top-level roles");
-        check_role_keys(&RoleName::ROOT, &role, authority, limits)?;
+        check_role_keys(&RoleName::ROOT, &role, authority)?;
     }
     Ok(())
+}
+
+/// How much a root holds.
+pub(super) fn root_within(file: &Envelope<Root>, limits: &Limits) -> Result<(), Refusal> {
+    let (root, name) = (file.signed(), RoleName::ROOT);
+    within(&name, "bytes", file.bytes().len() as u64, limits.root_bytes)?;
+    keys_within(&name, &root.keys, limits)?;
+    root.roles.all().into_iter().try_for_each(|role| signers_within(&name, role, limits))
 }
 
 /// The signer can sign for a root.
@@ -87,21 +95,20 @@ pub(super) fn check_targets(
     file: &Envelope<Targets>,
     limits: &Limits,
 ) -> Result<(), Refusal> {
+    targets_within(role, file, limits)?;
     let targets = file.signed();
-    within(role, "targets", targets.targets.len() as u64, limits.targets_per_role)?;
     for (name, target) in targets.targets.iter() {
         check_target(role, name, &target, limits)?;
     }
     let Some(delegations) = &targets.delegations else { return Ok(()) };
-    within(role, "delegations", delegations.count(), limits.delegations_per_role)?;
-    check_keys(role, &delegations.keys, limits)?;
+    check_keys(role, &delegations.keys)?;
     if let Some(succinct) = delegations.succinct() {
         let authority = Authority { keys: &delegations.keys, role: &succinct.signers };
-        return check_role_keys(role, &succinct.bins.name(0), authority, limits);
+        return check_role_keys(role, &succinct.bins.name(0), authority);
     }
     for delegated in delegations.listed() {
         let authority = Authority { keys: &delegations.keys, role: &delegated.signers };
-        check_role_keys(role, &delegated.name, authority, limits)?;
+        check_role_keys(role, &delegated.name, authority)?;
         delegated.paths.check_publishable().map_err(|error| Refusal::DelegatedPath {
             delegator: role.clone(),
             role: delegated.name.clone(),
@@ -109,6 +116,45 @@ pub(super) fn check_targets(
         })?;
     }
     Ok(())
+}
+
+/// How much a targets role holds, but for what is said of each target.
+pub(super) fn targets_within(
+    role: &RoleName,
+    file: &Envelope<Targets>,
+    limits: &Limits,
+) -> Result<(), Refusal> {
+    let targets = file.signed();
+    within(role, "targets", targets.targets.len() as u64, limits.targets_per_role)?;
+    let Some(delegations) = &targets.delegations else { return Ok(()) };
+    within(role, "delegations", delegations.count(), limits.delegations_per_role)?;
+    keys_within(role, &delegations.keys, limits)?;
+    let bins = delegations.succinct().map(|succinct| &succinct.signers);
+    let listed = delegations.listed().iter().map(|delegated| &*delegated.signers);
+    listed.chain(bins).try_for_each(|signers| signers_within(role, signers, limits))
+}
+
+/// How many keys a file lists.
+pub(super) fn keys_within(
+    role: &RoleName,
+    keys: &BTreeMap<KeyId, Key>,
+    limits: &Limits,
+) -> Result<(), Refusal> {
+    within(role, "keys", keys.len() as u64, limits.keys_per_file)
+}
+
+fn signers_within(listed_in: &RoleName, role: &RoleKeys, limits: &Limits) -> Result<(), Refusal> {
+    within(listed_in, "keys of one role", role.keyids.len() as u64, limits.keys_per_role)
+}
+
+/// How much is said of a target.
+pub(super) fn custom_within(
+    role: &RoleName,
+    target: &TargetFile,
+    limits: &Limits,
+) -> Result<(), Refusal> {
+    let custom = target.custom.as_ref().map_or(0, |custom| json::compact(custom).len());
+    within(role, "bytes of custom", custom as u64, limits.custom_bytes)
 }
 
 /// Judges one target of a role: its name, its hashes, and what is said of it. [`super::check`] asks
@@ -139,21 +185,12 @@ pub fn check_target(
     }
     match &target.custom {
         Some(custom) if custom.is_null() => refuse("has \"custom\": null; leave it out instead"),
-        Some(custom) => {
-            let length = json::compact(custom).len() as u64;
-            within(role, "bytes of custom", length, limits.custom_bytes)
-        }
-        None => Ok(()),
+        _ => custom_within(role, target, limits),
     }
 }
 
 /// Every key stands under its hash.
-pub(super) fn check_keys(
-    role: &RoleName,
-    keys: &BTreeMap<KeyId, Key>,
-    limits: &Limits,
-) -> Result<(), Refusal> {
-    within(role, "keys", keys.len() as u64, limits.keys_per_file)?;
+pub(super) fn check_keys(role: &RoleName, keys: &BTreeMap<KeyId, Key>) -> Result<(), Refusal> {
     match keys.iter().find(|(listed, key)| *listed != key.id()) {
         Some((listed, key)) => Err(Refusal::KeyIdMismatch {
             role: role.clone(),
@@ -169,10 +206,8 @@ fn check_role_keys(
     listed_in: &RoleName,
     role: &RoleName,
     authority: Authority<'_>,
-    limits: &Limits,
 ) -> Result<(), Refusal> {
     let RoleKeys { keyids, threshold } = authority.role;
-    within(listed_in, "keys of one role", keyids.len() as u64, limits.keys_per_role)?;
     let (listed_in, role, threshold) = (listed_in.clone(), role.clone(), threshold.get());
     if let Some(keyid) = keyids.iter().find(|id| !authority.keys.contains_key(*id)) {
         return Err(Refusal::UnknownKey { listed_in, role, keyid: keyid.clone() });

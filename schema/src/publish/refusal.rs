@@ -300,6 +300,12 @@ pub enum Refusal {
     /// A repository that is to be taken over is not what clients would trust.
     #[error("the repository that is taken over is not verified: {0}")]
     Adopted(TrustError),
+    /// A repository that is to be taken over lists a file that could be any.
+    #[error(
+        "{0} is listed without a hash, and no delegation leads to it: neither a key nor a hash vouches \
+         for its file; have it published again where it comes from, with the hash in the snapshot"
+    )]
+    NotVouched(RoleName),
     /// A repository that is to be taken over lacks a file.
     #[error(
         "{0} is missing: what is taken over comes with all its roots, its timestamp, its snapshot, \
@@ -354,7 +360,7 @@ impl Refusal {
             Refusal::Pending(_) => "pending_role",
             Refusal::MissingBins { .. } => "missing_bins",
             Refusal::NamedWithoutNeed { .. } => "named_without_need",
-            Refusal::Adopted(_) => "adopted_unverified",
+            Refusal::Adopted(_) | Refusal::NotVouched(_) => "adopted_unverified",
             Refusal::NotWhole(_) => "adopted_not_whole",
             Refusal::NoNewestRoot => "no_newest_root",
             Refusal::TooDeep { .. } => "delegation_too_deep",

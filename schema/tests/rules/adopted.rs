@@ -1,10 +1,10 @@
 //! The rules of taking over a repository: each refused one stands beside the one that is taken.
 
 use notary_schema::draft::Draft;
-use notary_schema::envelope::Unsigned;
-use notary_schema::name::RoleName;
-use notary_schema::publish::{Accepted, Batch, Refusal, check};
-use notary_schema::role::Root;
+use notary_schema::envelope::{Envelope, Unsigned};
+use notary_schema::name::{RoleName, TargetPath};
+use notary_schema::publish::{Accepted, Batch, Limits, Refusal, Rules, check};
+use notary_schema::role::{FileMeta, Root, Snapshot, TargetFile};
 
 use crate::publish::{code, rules};
 use crate::support::*;
@@ -49,9 +49,13 @@ impl Parts {
 
     /// Lets snapshot and timestamp follow what is there of targets and docs.
     fn describe(&mut self) {
-        let roles = self.0.iter().filter(|(name, _)| matches!(*name, "targets" | "docs"));
+        let roles = self.0.iter().filter(|(name, _)| matches!(*name, "targets" | "docs" | "old"));
         let files = roles.map(|(name, file)| (role(name), file.clone())).collect();
-        let described = Collection::of(Vec::new(), files, 9);
+        self.list(&Collection::of(Vec::new(), files, 9).snapshot);
+    }
+
+    /// Lets the snapshot say this, and the timestamp name it.
+    fn list(&mut self, snapshot: &[u8]) {
         let again = |file: &[u8], seed| {
             let document: serde_json::Value = serde_json::from_slice(file).unwrap();
             Unsigned::new(&document["signed"]).with_signatures(&[(
@@ -59,10 +63,21 @@ impl Parts {
                 signer(seed).sign(Unsigned::new(&document["signed"]).message()),
             )])
         };
-        let snapshot = again(&described.snapshot, THEIRS[0]);
+        let snapshot = again(snapshot, THEIRS[0]);
         let timestamp = timestamp_of(&snapshot, 9, in_days(-1));
         self.put("snapshot", snapshot);
         self.put("timestamp", again(&timestamp, THEIRS[1]));
+    }
+
+    /// Changes the entry of a file in the snapshot.
+    fn with_entry(mut self, name: &str, edit: impl FnOnce(&mut FileMeta)) -> Parts {
+        let file = &self.0.iter().find(|(name, _)| *name == "snapshot").unwrap().1;
+        let mut snapshot = Envelope::<Snapshot>::parse(file.clone()).unwrap().signed().clone();
+        let mut entry = snapshot.entry(&role(name)).unwrap();
+        edit(&mut entry);
+        snapshot.meta.insert(&format!("{name}.json"), &entry);
+        self.list(&Unsigned::of(&snapshot).with_signatures(&[]));
+        self
     }
 
     fn put(&mut self, name: &'static str, file: Vec<u8>) {
@@ -89,7 +104,11 @@ impl Parts {
     }
 
     fn judge(&self) -> Result<Accepted, Refusal> {
-        check(None, &self.batch()?, &rules(), now())
+        self.judge_within(Limits::default())
+    }
+
+    fn judge_within(&self, limits: Limits) -> Result<Accepted, Refusal> {
+        check(None, &self.batch()?, &Rules { limits, ..rules() }, now())
     }
 }
 
@@ -139,6 +158,86 @@ fn what_clients_would_not_trust_is_not_taken_over() {
         ("a role signed by a stranger", docs_of_a_stranger, "threshold_not_met"),
     ] {
         assert_eq!(code(parts.judge()), refusal, "{what}");
+    }
+}
+
+#[test]
+fn a_file_is_taken_over_as_the_version_that_is_listed() {
+    let listed = |number| Parts::new().with_entry("docs", |entry| entry.version = version(number));
+    let without_hashes = |number| {
+        Parts::new().with_entry("docs", |entry| {
+            *entry = FileMeta { version: version(number), length: None, hashes: None };
+        })
+    };
+    for (what, parts, verdict) in [
+        ("the one that is listed", listed(9), "accepted"),
+        ("a later one", listed(8), "adopted_unverified"),
+        ("an earlier one", listed(10), "adopted_unverified"),
+        ("without hashes", without_hashes(9), "accepted"),
+        ("a later one without hashes", without_hashes(8), "adopted_unverified"),
+    ] {
+        assert_eq!(code(parts.judge()), verdict, "{what}");
+    }
+}
+
+#[test]
+fn a_file_that_no_delegation_leads_to_is_taken_over_by_its_hash() {
+    let old = |number| {
+        let draft =
+            Draft::with_version(&Collection::new().file("docs"), version(number), in_days(-9));
+        let mut parts = Parts::new().with("old", signed(&draft.finish(), 8));
+        parts.describe();
+        parts
+    };
+    assert_eq!(code(old(3).judge()), "accepted");
+    let unvouched = old(3).with_entry("old", |entry| (entry.length, entry.hashes) = (None, None));
+    let refused = unvouched.judge().err().unwrap();
+    assert_eq!(refused.code(), "adopted_unverified");
+    assert!(refused.to_string().starts_with("old is listed without a hash"), "{refused}");
+}
+
+#[test]
+fn what_is_taken_over_is_within_the_limits_of_what_is_published() {
+    let many = [DOCS, 11, 12, 13, 14];
+    let mut second = their_root(2);
+    second.keys.extend(keys(&[11, 12]));
+    let second = signed(&Unsigned::of(&second), ROOT);
+    let (root_bytes, next) = (second.len() as u64, signed(&Unsigned::of(&root(3)), ROOT));
+    assert!((next.len() as u64) < root_bytes);
+    let parts = || {
+        let docs = Collection::new();
+        let custom = TargetFile { custom: Some(serde_json::json!({"a": 1})), ..target(1) };
+        let name = TargetPath::parse("docs/custom").unwrap();
+        let mut draft = Draft::with_version(&docs.file("docs"), version(9), in_days(9));
+        draft.set_target(&name, &custom);
+        let targets = Draft::with_version(&docs.file("targets"), version(9), in_days(9))
+            .with_delegation(delegation("docs", &["docs/*"], &many, 1), &many);
+        let parts = Parts::new().with("docs", signed(&draft.finish(), DOCS));
+        let mut parts = parts.with("targets", signed(&targets.finish(), TARGETS));
+        parts.put("2.root", second.clone());
+        parts.describe();
+        parts
+    };
+    let most = Limits {
+        root_bytes,
+        targets_per_role: 2,
+        delegations_per_role: 1,
+        keys_per_role: 5,
+        keys_per_file: 6,
+        custom_bytes: 7,
+        delegation_depth: 1,
+    };
+    assert_eq!(code(parts().judge_within(most)), "accepted");
+    for (limit, limits, refusal) in [
+        ("root_bytes", Limits { root_bytes: root_bytes - 1, ..most }, "too_many"),
+        ("targets_per_role", Limits { targets_per_role: 1, ..most }, "too_many"),
+        ("delegations_per_role", Limits { delegations_per_role: 0, ..most }, "too_many"),
+        ("keys_per_role", Limits { keys_per_role: 4, ..most }, "too_many"),
+        ("keys_per_file of a root", Limits { keys_per_file: 5, ..most }, "too_many"),
+        ("custom_bytes", Limits { custom_bytes: 6, ..most }, "too_many"),
+        ("delegation_depth", Limits { delegation_depth: 0, ..most }, "delegation_too_deep"),
+    ] {
+        assert_eq!(code(parts().judge_within(limits)), refusal, "{limit}");
     }
 }
 
