@@ -118,7 +118,7 @@ fn start(mut command: Command) -> Child {
 
 /// A rotation to a new key, away from all others.
 fn replaced(scene: &Scene, role: &str) -> String {
-    let mut line = format!("rotate acme/app {role} --new-key {}", scene.manager.new_key());
+    let mut line = format!("rotate acme/app {role} --yes --new-key {}", scene.manager.new_key());
     for old in scene.keys_of(role) {
         line += &format!(" --drop-key {old}");
     }
@@ -156,7 +156,7 @@ fn bins_are_made_divided_anew_and_given_other_keys_once_more() {
     });
     scene.survives(1, || {
         let old = key.replace(scene.manager.new_key());
-        format!("rotate acme/app docs --bins --new-key {} --drop-key {old}", key.borrow())
+        format!("rotate acme/app docs --yes --bins --new-key {} --drop-key {old}", key.borrow())
     });
 }
 

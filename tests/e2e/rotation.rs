@@ -136,11 +136,11 @@ fn clients_that_refresh_all_the_time_notice_no_rotation_of_a_team_or_of_its_bins
     let steps = [
         // The team goes on with its own key, in steps; then the manager takes the role over at once.
         (&release.manager, format!("rotate acme/app docs --new-key {first}")),
-        (&release.manager, format!("rotate acme/app docs --drop-key {old}")),
+        (&release.manager, format!("rotate acme/app docs --drop-key {old} --yes")),
         (&release.manager, "delegation bins acme/app docs --count 16".to_owned()),
         (
             &release.manager,
-            format!("rotate acme/app docs --bins --new-key {second} --drop-key {first}"),
+            format!("rotate acme/app docs --bins --new-key {second} --drop-key {first} --yes"),
         ),
         (&release.manager, "witness acme/app docs --bins --publish".to_owned()),
     ];

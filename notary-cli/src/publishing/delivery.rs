@@ -22,7 +22,6 @@ use super::plan::refused;
 use super::reading::Reading;
 use super::{Publisher, load, save};
 use crate::args::MAX_REASON_CHARACTERS;
-use crate::changes::files;
 use crate::exit::Failure;
 use crate::judging::{batch, judgeable, rules};
 use crate::keyring::KeyringError;
@@ -83,23 +82,8 @@ impl Publisher<'_> {
             // The server is the first to judge.
             None => self.propose.propose.then(|| self.reason(why)),
         };
-        self.agree(&files, &exempt, reading)?;
         let in_flight = InFlight::new(&files, exempt, base).because(ours, reason);
         self.hand_in(&in_flight).await
-    }
-
-    /// Shows what would be sent, where somebody has to agree to it.
-    fn agree(
-        &self,
-        files: &[(RoleName, Arc<[u8]>)],
-        exempt: &Exempt,
-        reading: &Reading,
-    ) -> Result<(), Failure> {
-        let Some(act) = &self.act else { return Ok(()) };
-        let batch = batch(files, exempt)?;
-        let changed = files::changed(&batch, Some(&reading.view));
-        self.session.output.preview(&files::contents(&batch, &changed));
-        self.session.insist(act, "what is signed cannot be taken back")
     }
 
     /// Stores and sends signed files, unless it would be a second content of one version.

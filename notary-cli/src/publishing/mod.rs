@@ -7,6 +7,7 @@
 //! 5. A definite answer removes them. After `version_conflict` the work starts again at 2 and stops
 //!    only when somebody else changed the same target. Whatever fails, what is staged stays staged.
 
+pub(crate) mod asking;
 pub(crate) mod bins;
 pub(crate) mod delegated;
 pub(crate) mod delivery;
@@ -37,6 +38,7 @@ use crate::staged::{Base, Changes, Staged};
 use crate::trust_dir::{CollectionDir, files};
 use crate::view::View;
 use crate::wanted::{Names, Wanted};
+use asking::Act;
 use delivery::{Delivered, Outgoing, Sent};
 use plan::{Part, Plan};
 use reading::Reading;
@@ -55,8 +57,8 @@ pub(crate) struct Publisher<'a> {
     keys: Vec<KeyEntry>,
     expires: Option<When>,
     propose: ProposeArgs,
-    /// What somebody has to agree to first, when the files are shown.
-    act: Option<String>,
+    /// What somebody has to agree to before every publish.
+    act: Option<Act>,
 }
 
 impl<'a> Publisher<'a> {
@@ -74,8 +76,8 @@ impl<'a> Publisher<'a> {
         Ok(Publisher { session, gun, collection, keyring, keys, expires, propose, act })
     }
 
-    /// The same, where every publish is shown first, against what is trusted, and asked about as `act`.
-    pub(crate) fn asking(self, act: String) -> Publisher<'a> {
+    /// The same, where every publish is shown and asked about before it is signed.
+    pub(crate) fn asking(self, act: Act) -> Publisher<'a> {
         Publisher { act: Some(act), ..self }
     }
 
@@ -128,13 +130,13 @@ impl<'a> Publisher<'a> {
     }
 
     /// Publishes or proposes a change that is not staged; `None` where it changes nothing. It is made
-    /// anew on what is there after somebody else was first. `why` is told to those who have to sign,
-    /// where the user gives no reason.
+    /// anew on what is there after somebody else was first, with what has to be agreed to. `why` is
+    /// told to those who have to sign, where the user gives no reason.
     pub(crate) async fn publish_at_once(
         &self,
         wanted: Wanted<'_>,
         why: &str,
-        mut change: impl FnMut(&View) -> Result<Staged, Failure>,
+        mut change: impl FnMut(&View) -> Result<(Staged, Option<Act>), Failure>,
     ) -> Result<Option<Delivered>, Failure> {
         if let Some(proposed) = self.require_nothing_else().await? {
             return Ok(Some(proposed));
@@ -143,10 +145,13 @@ impl<'a> Publisher<'a> {
         loop {
             let now = self.session.now();
             let reading = reading::read(self.session, self.gun, wanted, now).await?;
-            let changes = change(&reading.view)?;
+            let (changes, act) = change(&reading.view)?;
             if changes.is_empty() {
                 return Ok(None);
             }
+            let plan = self.plan(&reading, &changes, now)?;
+            let act = act.as_ref().or(self.act.as_ref());
+            self.agree(act, &plan.unsigned(), &plan.exempt, &reading, now)?;
             let signed = self.sign(&reading, &changes, &BTreeMap::new(), now)?;
             let signed = Outgoing { why: why.to_owned(), ..signed };
             match self.deliver(signed, &reading, now).await? {

@@ -194,6 +194,12 @@ fn follows(file: &Arc<[u8]>, listed: Option<Version>) -> bool {
 }
 
 impl Plan {
+    /// Its files, of which those of teams are signed.
+    pub(crate) fn unsigned(&self) -> Vec<(RoleName, Arc<[u8]>)> {
+        let unsigned = |part: &Part| (part.role.clone(), part.document.with_signatures(&[]).into());
+        self.parts.iter().map(unsigned).chain(self.first_files.iter().cloned()).collect()
+    }
+
     /// Judges the plan before it is signed. Answers warnings.
     pub(crate) fn check(
         &self,
@@ -201,10 +207,7 @@ impl Plan {
         lifetimes: &Lifetimes,
         now: DateTime<Utc>,
     ) -> Result<Vec<String>, Failure> {
-        let unsigned = |part: &Part| (part.role.clone(), part.document.with_signatures(&[]).into());
-        let files: Vec<_> =
-            self.parts.iter().map(unsigned).chain(self.first_files.iter().cloned()).collect();
-        let batch = batch(&files, &self.exempt)?;
+        let batch = batch(&self.unsigned(), &self.exempt)?;
         let warnings = match judgeable(view, &batch) {
             Some(head) => {
                 let rules = rules(lifetimes, &batch);

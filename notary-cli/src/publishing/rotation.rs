@@ -127,14 +127,26 @@ impl Publisher<'_> {
         })?;
         let wanted = if rotation.compromised { &roots[1..] } else { &roots[..] };
         let mut next = Outgoing { why: why(rotation), ..Outgoing::default() };
-        if !is_trusted(targets, wanted) {
-            let expires = When::or_after(self.expires, reading.lifetimes.targets_seconds, now);
-            let document = Draft::next(targets.as_ref(), expires)?.finish();
-            self.sign_for(&document, &RoleName::TARGETS, wanted, &mut next)?;
-        }
-        self.sign_for(root, &RoleName::ROOT, &roots, &mut next)?;
         if rotation.compromised {
             next.exempt.compromised.insert(rotation.role.clone());
+        }
+        let targets = match is_trusted(targets, wanted) {
+            true => None,
+            false => {
+                let expires = When::or_after(self.expires, reading.lifetimes.targets_seconds, now);
+                Some(Draft::next(targets.as_ref(), expires)?.finish())
+            }
+        };
+        let targets = targets.as_ref().map(|targets| (RoleName::TARGETS, targets, wanted));
+        let documents: Vec<_> =
+            targets.into_iter().chain([(RoleName::ROOT, root, &roots[..])]).collect();
+        let unsigned = documents
+            .iter()
+            .map(|(role, document, _)| (role.clone(), document.with_signatures(&[]).into()));
+        let unsigned: Vec<_> = unsigned.collect();
+        self.agree(self.act.as_ref(), &unsigned, &next.exempt, reading, now)?;
+        for (role, document, roots) in documents {
+            self.sign_for(document, &role, roots, &mut next)?;
         }
         Ok(next)
     }

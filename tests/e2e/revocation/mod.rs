@@ -162,7 +162,7 @@ fn one_of_three_keys_of_which_two_sign_is_left_out() {
     let [first, second, third] = [(); 3].map(|()| manager.new_key());
     let old = key_of(&release.team);
     let keys = [&first, &second, &third].map(|key| format!("--new-key {key}")).join(" ");
-    let rotate = format!("rotate acme/app docs {keys} --drop-key {old} --threshold 2");
+    let rotate = format!("rotate acme/app docs {keys} --drop-key {old} --threshold 2 --yes");
     manager.notary(&rotate).done();
     manager.file("bad.txt", BAD);
     // The second holder has signed what the thief of the first has shown.

@@ -18,6 +18,7 @@ use crate::proposed::progress::made;
 use crate::proposed::rebase::{Before, Change};
 use crate::proposed::{Proposed, ground};
 use crate::publishing::Publisher;
+use crate::publishing::asking::Act;
 use crate::publishing::rotation::NewRoot;
 use crate::session::Session;
 use crate::wanted::Wanted;
@@ -54,15 +55,19 @@ pub(super) async fn rebase(
     let sign = SignArgs { propose, ..args.sign.clone() };
     let publisher = Publisher::new(session, gun, &collection, &sign)?;
     // What it says it was built on is not verified; what it comes to is.
-    let publisher = publisher.asking(format!("make {id} again on what is there now"));
+    let publisher = publisher.asking(Act {
+        what: format!("make {id} again on what is there now"),
+        why: "what is signed cannot be taken back".to_owned(),
+    });
     match change {
         Change::Signers(rotation) => root(session, gun, publisher.rotate(&rotation).await?),
         Change::Targets(change) => {
             let roles: Vec<RoleName> = change.staged.roles.keys().cloned().collect();
             let gone: Vec<RoleName> = change.staged.undelegated().cloned().collect();
             let wanted = Wanted { roles: &roles, subtrees: &gone, ..Wanted::default() };
-            let delivered =
-                publisher.publish_at_once(wanted, &reason, |view| change.on(view)).await?;
+            let delivered = publisher
+                .publish_at_once(wanted, &reason, |view| Ok((change.on(view)?, None)))
+                .await?;
             delivered::report(session, gun, delivered)
         }
     }
