@@ -81,7 +81,9 @@ impl RevokedKeys {
         listed.filter(move |keyid| authority.keys.get(*keyid).is_some_and(|key| self.contains(key)))
     }
 
-    /// Whether one of them has signed a file, be it listed for that or not.
+    /// Whether one of them has signed a file, be it listed for that or not. Each is tried on each
+    /// signature, of which a file has up to [`MAX_SIGNATURES`](crate::envelope::MAX_SIGNATURES): this is
+    /// for the few keys that somebody asks about, not for all that were ever revoked.
     pub fn have_signed<T>(&self, file: &Envelope<T>) -> bool {
         let mut signatures = file.signatures().iter().filter_map(|one| one.bytes.as_deref());
         signatures.any(|bytes| self.0.iter().any(|key| key.verifies(file.message(), bytes)))

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use notary_schema::envelope::Envelope;
 use notary_schema::key::Key;
-use notary_schema::name::{KeyId, RoleName};
+use notary_schema::name::{Gun, KeyId, RoleName};
 use notary_schema::role::{DelegatedRole, Delegations, RoleKeys, Root, Targets};
 
 use super::Proposed;
@@ -50,14 +50,14 @@ impl Proposed {
     ///
     /// # Errors
     /// Where that cannot be said by itself: hash bins that are added, the signers of several roles.
-    pub(crate) fn change(&self, before: &Before) -> Result<Change, Failure> {
+    pub(crate) fn change(&self, gun: &Gun, before: &Before) -> Result<Change, Failure> {
         let targets = self.targets_change(before)?;
         let (Some(new), Some(old)) = (self.batch.root(), &before.root) else {
             return Ok(Change::Targets(targets));
         };
         let is_as_it_was = |changes: &Changes| changes.witness.is_some();
         match targets.staged.roles.values().all(is_as_it_was) {
-            true => Ok(Change::Signers(self.signers(old.signed(), new.signed())?)),
+            true => Ok(Change::Signers(self.signers(gun, old.signed(), new.signed())?)),
             false => Err(Failure::Refused(
                 "it changes root and the targets below it; make it again in steps of its own"
                     .into(),
@@ -65,16 +65,25 @@ impl Proposed {
         }
     }
 
-    fn signers(&self, old: &Root, new: &Root) -> Result<Rotation, Failure> {
+    fn signers(&self, gun: &Gun, old: &Root, new: &Root) -> Result<Rotation, Failure> {
         let roles = [RoleName::ROOT, RoleName::TARGETS, RoleName::SNAPSHOT, RoleName::TIMESTAMP];
         let is_changed = |role: &RoleName| old.role_keys(role) != new.role_keys(role);
         let mut changed = roles.into_iter().filter(is_changed);
-        let (Some(role), None) = (changed.next(), changed.next()) else {
-            return Err(Failure::Refused(
-                "its root changes the signers of several roles, or of none; make it again with \
-                 `notary rotate`"
-                    .into(),
-            ));
+        let (role, None) = (changed.next(), changed.next()) else {
+            let online = [RoleName::SNAPSHOT, RoleName::TIMESTAMP];
+            let command = match online.iter().all(|role| self.batch.compromised.contains(role)) {
+                true => format!("`notary recover {gun} snapshot`"),
+                false => format!("`notary rotate {gun}`, one role after the other"),
+            };
+            return Err(Failure::Refused(format!(
+                "its root changes the signers of several roles; make it again with {command}"
+            )));
+        };
+        let Some(role) = role else {
+            return Err(Failure::Refused(format!(
+                "its root changes nobody's signers; make it again with `notary witness {gun} root \
+                 --publish`"
+            )));
         };
         let keys = |root: &Root| root.role_keys(&role).cloned();
         let (Some(before), Some(after)) = (keys(old), keys(new)) else {

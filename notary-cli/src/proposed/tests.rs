@@ -3,7 +3,7 @@
 use notary_schema::draft::Draft;
 use notary_schema::envelope::{Envelope, Unsigned};
 use notary_schema::key::sha256_hex;
-use notary_schema::name::TargetPath;
+use notary_schema::name::{Gun, TargetPath};
 use notary_schema::role::Targets;
 use notary_schema::wire::{ProposalState, ProposalSummary, ProposedFile};
 use serde_json::json;
@@ -133,7 +133,8 @@ fn a_key_under_the_id_of_another_is_refused_in_a_delegation_and_in_a_root() {
     assert!(refused.contains("root: the key") && refused.contains("under its hash"), "{refused}");
     let allowed = root(&honest.key).unwrap();
     let before = rebase::Before { root: Some(before), ..rebase::Before::default() };
-    let Ok(rebase::Change::Signers(rotation)) = allowed.change(&before) else {
+    let gun = Gun::parse("acme/app").unwrap();
+    let Ok(rebase::Change::Signers(rotation)) = allowed.change(&gun, &before) else {
         panic!("a rotation")
     };
     assert_eq!(rotation.new, [honest.key]);

@@ -82,9 +82,9 @@ impl Signers {
 /// What a version is worth when some keys count for nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
-    /// Others alone have signed it.
+    /// Others alone have signed it, of those who may today.
     Untouched,
-    /// One of the keys has signed it, and enough others have.
+    /// One of the keys, which may sign it today, has signed it, and enough others have.
     Stands,
     /// Without them it does not reach its threshold.
     Needed,
@@ -137,11 +137,15 @@ pub fn standing<T>(
     authority: Authority<'_>,
     revoked: &RevokedKeys,
 ) -> Standing {
-    if threshold::count_new(file, authority, revoked).is_met() {
-        return if revoked.have_signed(file) { Standing::Stands } else { Standing::Untouched };
-    }
-    match threshold::count(file, authority).is_met() {
-        true => Standing::Needed,
-        false => Standing::Unverified,
+    let all = threshold::count(file, authority);
+    let without = threshold::count_new(file, authority, revoked);
+    // Only keys that the authority lists are tried: hundreds of others may be revoked, and each file
+    // may have as many signatures as it likes that nobody asked for.
+    let is_touched = all.valid.iter().any(|keyid| without.revoked.contains(keyid));
+    match (without.is_met(), all.is_met()) {
+        (true, _) if is_touched => Standing::Stands,
+        (true, _) => Standing::Untouched,
+        (false, true) => Standing::Needed,
+        (false, false) => Standing::Unverified,
     }
 }

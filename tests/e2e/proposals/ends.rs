@@ -130,3 +130,16 @@ impl Ceremony {
         id_of(&made)
     }
 }
+
+#[test]
+fn the_command_is_named_that_makes_another_kind_of_root_again() {
+    let ceremony = Ceremony::start();
+    for (command, options) in
+        [("witness acme/app root --publish", ""), ("recover acme/app snapshot", "--second-content")]
+    {
+        let id = id_of(&ceremony.anna.notary(&format!("{command} --json {options}")));
+        ceremony.anna.notary(&format!("proposal cancel acme/app {id} --yes")).done();
+        let again = ceremony.anna.notary(&format!("proposal rebase acme/app {id} --yes"));
+        again.fails(1, &format!("make it again with `notary {command}`"));
+    }
+}

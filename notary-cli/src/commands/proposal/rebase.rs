@@ -48,7 +48,7 @@ pub(super) async fn rebase(
         }
     }
     let (before, text) = read(session, gun, &proposed).await?;
-    let change = proposed.change(&before)?;
+    let change = proposed.change(gun, &before)?;
     session.output.preview(&text);
     let reason = args.sign.propose.reason.clone().unwrap_or_else(|| summary.reason.clone());
     let propose = ProposeArgs { reason: Some(reason.clone()), ..args.sign.propose.clone() };

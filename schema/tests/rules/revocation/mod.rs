@@ -59,6 +59,18 @@ fn a_version_stands_when_other_keys_alone_reach_its_threshold() {
 }
 
 #[test]
+fn a_revoked_key_touches_what_it_may_sign_today() {
+    let document = Draft::first_targets(in_days(1)).finish();
+    let file = parse(sign(&document, &[STOLEN, OTHER]));
+    for (today, wanted) in
+        [(&[STOLEN, OTHER], Standing::Stands), (&[THIRD, OTHER], Standing::Untouched)]
+    {
+        let today = signers(today, 1);
+        assert_eq!(standing(&file, today.authority(), &revoked().all), wanted);
+    }
+}
+
+#[test]
 fn a_key_under_two_ids_is_revoked_under_both() {
     let stolen = &signer(STOLEN).key;
     let mut object = serde_json::to_value(stolen).unwrap();
