@@ -1,5 +1,7 @@
 //! `notary info`: a collection in the server's words; nothing here is verified.
 
+mod waiting;
+
 use std::fmt::Write;
 
 use chrono::{DateTime, Utc};
@@ -12,6 +14,7 @@ use crate::args::InfoArgs;
 use crate::exit::{Failure, Outcome};
 use crate::output::{joined, one_line, time};
 use crate::session::Session;
+use waiting::Waiting;
 
 /// Runs `notary info`.
 pub(crate) async fn run(session: &Session, args: InfoArgs) -> Result<Outcome, Failure> {
@@ -19,8 +22,19 @@ pub(crate) async fn run(session: &Session, args: InfoArgs) -> Result<Outcome, Fa
     if args.check {
         return check(session, &info, args.within.from(session.now()).time());
     }
-    session.output.result(&info, &text(&info))?;
+    let proposals = waiting::waiting(session, &args.gun).await?;
+    let mut text = text(&info);
+    text.extend(proposals.iter().map(Waiting::line));
+    session.output.result(&Told { info, proposals }, &text)?;
     Ok(Outcome::Done)
+}
+
+/// A collection, and what waits for signatures in it.
+#[derive(Serialize)]
+struct Told {
+    #[serde(flatten)]
+    info: CollectionInfo,
+    proposals: Vec<Waiting>,
 }
 
 /// Says only what somebody should act on, so that a scheduler stays silent otherwise.

@@ -34,6 +34,18 @@ fn evil_info(collection: &Collection) -> Canned {
     Canned::ok(info.to_string())
 }
 
+/// The list of proposals, in which one is open, and that one.
+fn evil_proposal() -> [Canned; 2] {
+    let time = "2030-01-01T00:00:00Z";
+    let mut proposal = json!({
+        "id": "1", "state": "open", "reason": EVIL, "created_at": time, "created_by": EVIL,
+        "lapses_at": time, "roles": [], "files": [], "demands": [],
+    });
+    let list = json!({ "items": [proposal] });
+    proposal["id"] = json!(EVIL);
+    [list, proposal].map(|body| Canned::ok(body.to_string()))
+}
+
 fn evil_event() -> Canned {
     let event = json!({
         "seq": 1, "at": "2030-01-01T00:00:00Z", "collection": "acme/app", "kind": "refresh",
@@ -70,6 +82,9 @@ fn nothing_that_a_server_says_steers_the_terminal_or_forges_a_line() {
         };
         let timestamp = Canned::ok(collection.files["timestamp.json"].clone());
         says("v2/acme/app/_trust/tuf/timestamp.json", timestamp, "list acme/app", 0);
+        let [list, proposal] = evil_proposal();
+        server.answer("v2/acme/app/_trust/proposals", list);
+        says("v2/acme/app/_trust/proposals/1", proposal, "info acme/app", 0);
         says("v2/acme/app/_trust/", evil_info(collection), "info acme/app", 0);
         says("v2/acme/app/_trust/", evil_info(collection), "info acme/app --check", 7);
         says("v2/acme/app/_trust/", evil_problem(409), "info acme/app", 3);
