@@ -45,8 +45,8 @@ impl Publisher<'_> {
         let expires = match self.expires {
             Some(when) => when.from(now),
             None => {
-                let info = self.session.server()?.info(self.gun, &[RoleName::TARGETS]).await?;
-                expires_after(now, info.lifetimes.root_seconds)
+                let lifetimes = self.session.server()?.lifetimes(self.gun).await?;
+                expires_after(now, lifetimes.root_seconds)
             }
         };
         let draft = Draft::next(&before, expires)?;

@@ -14,7 +14,7 @@ use std::io;
 use std::sync::Arc;
 
 use notary_schema::name::{Gun, RoleName};
-use notary_schema::online::OnlineRole;
+use notary_schema::online::{Lifetimes, OnlineRole};
 use notary_schema::wire::{CollectionInfo, OnlineKey, Problem, PublishAnswer};
 use reqwest::Method;
 use secrecy::SecretString;
@@ -233,6 +233,11 @@ impl<'a> Server<'a> {
             url.query_pairs_mut().append_pair("role", role.as_str());
         }
         self.call(Method::GET, url, Body::Empty).await
+    }
+
+    /// How long the metadata of a collection lives, in the server's words.
+    pub(crate) async fn lifetimes(&self, gun: &Gun) -> Result<Lifetimes, RemoteError> {
+        Ok(self.info(gun, &[RoleName::TARGETS]).await?.lifetimes)
     }
 
     /// Sends the first files of a collection. Repeating it is harmless.

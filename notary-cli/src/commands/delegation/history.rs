@@ -5,7 +5,7 @@ use notary_schema::draft::Draft;
 use notary_schema::envelope::Envelope;
 use notary_schema::key::Key;
 use notary_schema::name::{Gun, RoleName};
-use notary_schema::online::{Lifetimes, expires_after};
+use notary_schema::online::expires_after;
 use notary_schema::role::{Authority, RoleKeys, Targets};
 use notary_schema::threshold;
 use notary_schema::trusted::Expiry;
@@ -78,7 +78,8 @@ pub(super) async fn next_file(
             here.len()
         )));
     }
-    let expires = expires_after(session.now(), Lifetimes::default().targets_seconds);
+    let lifetimes = session.server()?.lifetimes(gun).await?;
+    let expires = expires_after(session.now(), lifetimes.targets_seconds);
     let next = Draft::next(&file, expires)?.finish();
     let signed = keyring.sign_with(&next, Purpose::Delegation, &here)?;
     Ok(Some(String::from_utf8(signed).expect("JSON is UTF-8")))

@@ -9,7 +9,7 @@ use notary_schema::envelope::Envelope;
 use notary_schema::json;
 use notary_schema::key::Key;
 use notary_schema::name::{Gun, RoleName, Version};
-use notary_schema::online::Lifetimes;
+use notary_schema::online::{Lifetimes, expires_after};
 use notary_schema::role::{Authority, RoleKeys, Targets};
 use notary_schema::threshold;
 use notary_schema::wire::DelegationRequest;
@@ -18,7 +18,7 @@ use serde_json::json;
 use super::history;
 
 use crate::agent;
-use crate::args::{DelegationRequestArgs, When};
+use crate::args::DelegationRequestArgs;
 use crate::exit::{Failure, Outcome};
 use crate::keyring::Purpose;
 use crate::session::Session;
@@ -37,7 +37,10 @@ pub(super) async fn request(
     let keyring = session.keyring()?;
     let resolve = |key: &String| keyring.resolve(key, Purpose::Delegation);
     let entries = args.key.iter().map(resolve).collect::<Result<Vec<_>, _>>()?;
-    let expires = When::or_after(args.expires, Lifetimes::default().targets_seconds, now);
+    let expires = match args.expires {
+        Some(when) => when.from(now),
+        None => expires_after(now, lifetimes(session, gun).await.targets_seconds),
+    };
     let draft = match args.from_history {
         true => {
             let (_, _lock) = session.locked(gun).await?;
@@ -61,6 +64,22 @@ pub(super) async fn request(
     let text = format!("wrote {}; hand it to whoever delegates {role}\n", output.display());
     session.output.result(&value, &text)?;
     Ok(Outcome::Done)
+}
+
+/// How long metadata of the collection lives, where a server is named that tells. A request can be made
+/// without one.
+async fn lifetimes(session: &Session, gun: &Gun) -> Lifetimes {
+    let Ok(server) = session.server() else { return Lifetimes::default() };
+    match server.lifetimes(gun).await {
+        Ok(lifetimes) => lifetimes,
+        Err(error) => {
+            session.output.warn(format_args!(
+                "how long metadata of {gun} lives could not be asked, so the first file is signed for \
+                 a year (--expires): {error}"
+            ));
+            Lifetimes::default()
+        }
+    }
 }
 
 /// A role that was published before goes on after its last version.
