@@ -21,6 +21,7 @@ use notary_schema::wire::Proposal;
 
 use super::Publisher;
 use super::delivery::{Delivered, Outgoing, Sent};
+use super::in_flight::InFlight;
 use super::reading::Reading;
 use crate::args::When;
 use crate::exit::Failure;
@@ -46,6 +47,7 @@ pub(crate) struct Collected {
     /// The current files that delegations lead to.
     pub(crate) files: BTreeMap<RoleName, Arc<Envelope<Targets>>>,
     others: BTreeMap<RoleName, Arc<Envelope<Targets>>>,
+    unread: BTreeSet<RoleName>,
     /// What was looked back over.
     pub(crate) histories: BTreeMap<RoleName, History>,
 }
@@ -64,6 +66,7 @@ impl Collected {
             snapshot: trusted.snapshot().expect("a refresh ends with a snapshot").signed(),
             files: &self.files,
             others: &self.others,
+            unread: &self.unread,
             histories: &self.histories,
         }
     }
@@ -80,9 +83,10 @@ pub(crate) enum Became {
 }
 
 impl Publisher<'_> {
-    /// Sends what an earlier command left in flight.
-    pub(crate) async fn settle(&self) -> Result<(), Failure> {
-        self.resend().await.map(drop)
+    /// Sends what an earlier command left in flight; answers whether there was anything.
+    pub(crate) async fn settle(&self) -> Result<bool, Failure> {
+        let is_any = InFlight::load(self.collection)?.is_some();
+        self.resend().await.map(|_| is_any)
     }
 
     /// Reads every role of the collection.
@@ -99,8 +103,8 @@ impl Publisher<'_> {
         let known = view.roles().iter().map(|role| &role.name);
         let file = |role: &RoleName| Some((role.clone(), view.file(role)?.clone()));
         let files = known.filter_map(file).collect();
-        let (others, histories) = Default::default();
-        Ok(Collected { reading: Reading { view, lifetimes }, files, others, histories })
+        let (others, unread, histories) = Default::default();
+        Ok(Collected { reading: Reading { view, lifetimes }, files, others, unread, histories })
     }
 
     /// What is to be published; all that it takes is looked at.
@@ -146,8 +150,10 @@ impl Publisher<'_> {
         collected: &mut Collected,
     ) -> Result<(), Failure> {
         for role in open.files {
-            let file = self.stored(&role, collected).await?;
-            collected.others.insert(role, file);
+            match self.stored(&role, collected).await? {
+                Some(file) => drop(collected.others.insert(role, file)),
+                None => drop(collected.unread.insert(role)),
+            }
         }
         for (role, signers) in open.histories {
             let history = self.history(&role, signers, wish, collected).await?;
@@ -156,12 +162,13 @@ impl Publisher<'_> {
         Ok(())
     }
 
-    /// The listed file of a role that nobody delegates to now; the snapshot vouches for it.
+    /// The listed file of a role that clients do not read now; the snapshot vouches for it. `None` where
+    /// it is not to be had.
     async fn stored(
         &self,
         role: &RoleName,
         collected: &Collected,
-    ) -> Result<Arc<Envelope<Targets>>, Failure> {
+    ) -> Result<Option<Arc<Envelope<Targets>>>, Failure> {
         let entry =
             collected.present().snapshot.entry(role).expect("the plan asks for listed roles");
         let agent = self.session.agent(self.gun, self.session.now())?;
@@ -170,9 +177,7 @@ impl Publisher<'_> {
         let file = found.filter(|file| entry.hashes.is_none() || entry.describes(file));
         let file = file.and_then(|file| Envelope::<Targets>::parse(file).ok());
         let file = file.filter(|file| file.version() == entry.version);
-        file.map(Arc::new).ok_or_else(|| {
-            Failure::Refused(format!("{name} of {} is not what its snapshot lists", self.gun))
-        })
+        Ok(file.map(Arc::new))
     }
 
     async fn history(

@@ -24,7 +24,8 @@ use std::collections::BTreeMap;
 
 pub use history::{Gap, History, Planted, SignedTarget, SignedVersion};
 pub use plan::{
-    Changed, Choices, Content, Dates, Open, Origin, Plan, Present, Problem, RolePlan, listings,
+    Changed, Choices, Content, Dates, Left, Open, Origin, Plan, Present, Problem, RolePlan,
+    listings,
 };
 pub use planner::plan;
 

@@ -20,6 +20,8 @@ pub struct Present<'a> {
     pub files: &'a BTreeMap<RoleName, Arc<Envelope<Targets>>>,
     /// Files of other roles that [`Open::files`] has asked for.
     pub others: &'a BTreeMap<RoleName, Arc<Envelope<Targets>>>,
+    /// What of it is not to be had, or is not what the snapshot lists.
+    pub unread: &'a BTreeSet<RoleName>,
     /// What [`Open::histories`] has asked for.
     pub histories: &'a BTreeMap<RoleName, History>,
 }
@@ -137,6 +139,15 @@ pub enum Origin {
     Empty,
 }
 
+/// Why a role is left as it is, with all that it delegates to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Left {
+    /// Its file is not to be had: it may list the key, or be signed by it.
+    Unread,
+    /// Nobody vouches for its file, who signs it is what it was, and the key has not to do with it.
+    Unverified,
+}
+
 /// Who signs a role from now on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Changed {
@@ -178,6 +189,8 @@ pub struct Plan {
     pub orphans: BTreeSet<RoleName>,
     /// Roles that are delegated to again and have no file.
     pub pending: BTreeSet<RoleName>,
+    /// Roles that are left as they are.
+    pub left: BTreeMap<RoleName, Left>,
     /// Online roles that need a key of the signer in place of the revoked one, which was not given.
     pub keyless: BTreeSet<RoleName>,
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::plan::{TOP_LEVEL, listings};
 use super::{
-    Changed, Choices, Content, Dates, History, Open, Origin, Plan, Present, Problem, Revoked,
+    Changed, Choices, Content, Dates, History, Left, Open, Origin, Plan, Present, Problem, Revoked,
     RolePlan, Signers,
 };
 use crate::draft::Draft;
@@ -52,12 +52,21 @@ struct Step {
     role: RoleName,
     before: Signers,
     after: Signers,
+    /// Whether who signs it before is what is said of it now.
+    is_as_now: bool,
 }
 
 /// What a role says from now on: this file, or nothing.
 struct Chosen {
     file: Option<Arc<Envelope<Targets>>>,
     origin: Origin,
+}
+
+/// Who delegates.
+#[derive(Clone, Copy)]
+struct By<'a> {
+    role: &'a RoleName,
+    is_as_now: bool,
 }
 
 struct Planner<'a> {
@@ -87,7 +96,8 @@ impl Planner<'_> {
             }
             if *role == RoleName::TARGETS {
                 let after = after.unwrap_or_else(|| before.clone());
-                self.waiting.push_back(Step { role: role.clone(), before, after });
+                let (role, is_as_now) = (role.clone(), true);
+                self.waiting.push_back(Step { role, before, after, is_as_now });
             }
         }
         self.plan.root = changes.then(|| draft.finish());
@@ -166,16 +176,13 @@ impl Planner<'_> {
     }
 
     /// Decides about one role, and goes on with those that it delegates to.
-    fn role(&mut self, Step { role, before, after }: Step) -> Result<(), Problem> {
+    fn role(&mut self, Step { role, before, after, .. }: Step) -> Result<(), Problem> {
         if !self.reached.insert(role.clone()) {
             return Ok(());
         }
-        let Present { files, others, histories, snapshot, .. } = self.present;
+        let Present { files, others, histories, .. } = self.present;
         let Some(current) = files.get(&role).or_else(|| others.get(&role)) else {
-            match snapshot.entry(&role) {
-                Some(_) => drop(self.open.files.insert(role)),
-                None => drop(self.plan.pending.insert(role)),
-            }
+            self.without_file(role);
             return Ok(());
         };
         // A threshold that is lowered because a key is gone counts for what that key has signed, too.
@@ -197,8 +204,9 @@ impl Planner<'_> {
             None => Draft::from_role(&Targets::empty(next, expires)),
         };
         let delegations = file.as_ref().and_then(|file| file.signed().delegations.as_ref());
+        let by = By { role: &role, is_as_now: origin == Origin::Current };
         let changes = match delegations {
-            Some(delegations) => self.delegations(&role, delegations, &mut draft)?,
+            Some(delegations) => self.delegations(by, delegations, &mut draft)?,
             None => false,
         };
         let is_signed = threshold::count(current, after.authority()).is_met();
@@ -207,6 +215,17 @@ impl Planner<'_> {
             self.plan.roles.push(RolePlan { role, current, origin, signers: after, document });
         }
         Ok(())
+    }
+
+    /// A role that is delegated to, of which no file is at hand.
+    fn without_file(&mut self, role: RoleName) {
+        match self.present.snapshot.entry(&role) {
+            None => drop(self.plan.pending.insert(role)),
+            Some(_) if self.present.unread.contains(&role) => {
+                self.plan.left.insert(role, Left::Unread);
+            }
+            Some(_) => drop(self.open.files.insert(role)),
+        }
     }
 
     /// What the role says from now on.
@@ -252,7 +271,7 @@ impl Planner<'_> {
     /// Takes the revoked keys out of delegations; answers whether there were any.
     fn delegations(
         &mut self,
-        delegator: &RoleName,
+        delegator: By<'_>,
         delegations: &Delegations,
         draft: &mut Draft,
     ) -> Result<bool, Problem> {
@@ -289,7 +308,7 @@ impl Planner<'_> {
     /// Who signs a delegated role from now on, to which the walk goes on; `None` where it is taken out.
     fn delegated(
         &mut self,
-        delegator: &RoleName,
+        delegator: By<'_>,
         role: &RoleName,
         authority: Authority<'_>,
     ) -> Result<Option<Signers>, Problem> {
@@ -299,19 +318,20 @@ impl Planner<'_> {
             false => {
                 let (new, threshold) = (self.new_keys(role), self.new_threshold(role));
                 let after = self.after(role, &before, new, threshold)?;
-                self.note(delegator, role, &before, after.as_ref());
+                self.note(delegator.role, role, &before, after.as_ref());
                 after
             }
         };
         if let Some(after) = after.clone() {
-            self.waiting.push_back(Step { role: role.clone(), before, after });
+            let (role, is_as_now) = (role.clone(), delegator.is_as_now);
+            self.waiting.push_back(Step { role, before, after, is_as_now });
         }
         Ok(after)
     }
 
     fn bins(
         &mut self,
-        delegator: &RoleName,
+        delegator: By<'_>,
         delegations: &Delegations,
         SuccinctRoles { bins, signers }: &SuccinctRoles,
         draft: &mut Draft,
@@ -321,9 +341,11 @@ impl Planner<'_> {
         let Some(after) = self.delegated(delegator, &first, authority)? else {
             return Err(Problem::LastKey { role: first });
         };
-        let before = Signers::of(authority);
-        for role in bins.among(self.present.files).filter(|bin| **bin != first).cloned() {
-            self.waiting.push_back(Step { role, before: before.clone(), after: after.clone() });
+        let (before, is_as_now) = (Signers::of(authority), delegator.is_as_now);
+        let listed: BTreeMap<RoleName, ()> = self.listed().map(|role| (role, ())).collect();
+        for role in bins.among(&listed).filter(|bin| **bin != first).cloned() {
+            let (before, after) = (before.clone(), after.clone());
+            self.waiting.push_back(Step { role, before, after, is_as_now });
         }
         let changes = after.role != *signers;
         if changes {
@@ -349,14 +371,24 @@ impl Planner<'_> {
         }
     }
 
+    /// The roles that have a file, as clients are told.
+    fn listed(&self) -> impl Iterator<Item = RoleName> + use<'_> {
+        let entries = self.present.snapshot.meta.iter();
+        entries.filter_map(|(name, _)| RoleName::of_file(name))
+    }
+
     /// Names what the new delegations do not lead to any more.
     fn leave_behind(&mut self) {
-        let left = self.present.files.keys().filter(|role| !self.reached.contains(*role));
-        self.plan.orphans = left.cloned().collect();
-        // What was delegated to without a file before is no news.
         let delegates = |role: &RoleName| {
             self.present.files.values().any(|file| file.signed().delegation(role).is_some())
         };
+        // Those that are not to be had or not verified are named, too.
+        let is_left = |role: &RoleName| {
+            let was_there = || self.present.files.contains_key(role) || delegates(role);
+            !self.reached.contains(role) && was_there()
+        };
+        self.plan.orphans = self.listed().filter(is_left).collect();
+        // What was delegated to without a file before is no news.
         let pending = std::mem::take(&mut self.plan.pending);
         self.plan.pending = pending.into_iter().filter(|role| !delegates(role)).collect();
     }

@@ -3,7 +3,7 @@
 use notary_tests::world::Person;
 use serde_json::{Value, json};
 
-use super::{BAD, revoke};
+use super::{BAD, served};
 use crate::release::Release;
 
 /// The names of the lost files.
@@ -11,6 +11,19 @@ fn lost(release: &Release) -> Value {
     let info = release.world.http(None).get("/v2/acme/app/_trust/").json();
     let lost = info["lost"].as_array().into_iter().flatten();
     lost.map(|lost| lost["name"].clone()).collect()
+}
+
+fn revoke(who: &Person, key: &str) -> (i32, Value) {
+    let done = who.notary(&format!("revoke acme/app {key} --reason stolen --json"));
+    let report = serde_json::from_str(&done.stdout()).unwrap_or_else(|_| panic!("{done}"));
+    (done.code(), report)
+}
+
+/// The roles that are left as they are, and why.
+fn left(report: &Value) -> Vec<(String, String)> {
+    let left = report["left"].as_array().expect("a list").iter();
+    let text = |one: &Value| one.as_str().expect("text").to_owned();
+    left.map(|one| (text(&one["role"]), text(&one["why"]))).collect()
 }
 
 fn publish(who: &Person, name: &str, content: &str) {
@@ -27,7 +40,7 @@ fn versions_that_are_gone_hide_none_of_those_before_them() {
     assert_eq!(lost(&release), json!(["docs"]));
     // The thief goes on above what is lost; 4 and 5 are nowhere any more.
     publish(&release.team, "docs/more.txt", BAD);
-    let report = revoke(&release.manager, &stolen, "");
+    let (_, report) = revoke(&release.manager, &stolen);
     let docs = &report["roles"][1];
     assert_eq!((&docs["role"], &docs["content_of"]), (&"docs".into(), &3.into()), "{report:#}");
     assert_eq!(
@@ -37,5 +50,66 @@ fn versions_that_are_gone_hide_none_of_those_before_them() {
     let signed = report["signed_versions"].as_array().expect("a list").iter();
     let signed: Value = signed.map(|one| one["version"].clone()).collect();
     assert_eq!(signed, json!([6, 2, 1]), "the manager has signed 3");
+    release.require("how to use it");
+}
+
+#[test]
+fn a_role_that_is_lost_does_not_keep_a_key_in_the_others() {
+    let mut release = Release::shared();
+    let code = release.team("code");
+    let stolen = release.harm();
+    release.world.back_up();
+    publish(&code, "code/a.txt", "a");
+    release.world.set_back();
+    assert_eq!(lost(&release), json!(["code"]));
+    let (exit, report) = revoke(&release.manager, &stolen);
+    assert_eq!(report["roles"][1]["content_of"], 3, "{report:#}");
+    assert_eq!((exit, left(&report)), (7, vec![("code".into(), "unread".into())]));
+    release.require("how to use it");
+    code.notary("repair acme/app").done();
+    let (exit, report) = revoke(&release.manager, &stolen);
+    assert_eq!((exit, left(&report)), (0, vec![]));
+}
+
+#[test]
+fn the_role_of_the_key_is_lost_and_its_delegator_lists_the_key_no_more() {
+    let mut release = Release::shared();
+    release.world.back_up();
+    let stolen = release.harm();
+    release.world.set_back();
+    assert_eq!(lost(&release), json!(["docs"]));
+    let (exit, report) = revoke(&release.manager, &stolen);
+    assert_eq!((exit, left(&report)), (7, vec![("docs".into(), "unread".into())]));
+    let docs = &served(&release.world, "targets")["signed"]["delegations"]["roles"][0];
+    assert_eq!(docs["keyids"].as_array().map(Vec::len), Some(1), "{docs}");
+    // Nothing brings back what the thief alone has signed; the next version is above it.
+    release.team.notary("repair acme/app").exits(7);
+    let said = release.manager.notary(&format!("revoke acme/app {stolen}"));
+    assert!(said.to_string().contains("notary witness acme/app docs --publish"), "{said}");
+    release.manager.notary("witness acme/app docs --publish").done();
+    let (exit, report) = revoke(&release.manager, &stolen);
+    assert_eq!((exit, left(&report)), (0, vec![]), "{report:#}");
+    release.require("how to use it");
+}
+
+#[test]
+fn where_targets_is_lost_the_key_signs_nothing_new_all_the_same() {
+    let mut release = Release::shared();
+    let stolen = release.harm();
+    release.world.back_up();
+    publish(&release.manager, "app.tgz", "lost");
+    release.world.set_back();
+    assert_eq!(lost(&release), json!(["targets"]));
+    // With nothing of it in the trust directory.
+    let other = release.world.person("other", "admin --collection acme/**");
+    other.notary(&format!("trust add acme/app --sha256 {}", release.root_sha256)).done();
+    let asked = format!("revoke acme/app {stolen} --reason stolen");
+    let told = other.notary(&asked);
+    assert_ne!(told.code(), 0, "{told}");
+    assert!(told.to_string().contains("notary repair acme/app"), "{told}");
+    assert!(other.notary("revoke acme/app --list").done().contains(&stolen));
+    release.manager.notary("repair acme/app").done();
+    release.team.notary("add acme/app docs/more.txt bad.txt --publish").exits(1);
+    release.manager.notary(&asked).done();
     release.require("how to use it");
 }

@@ -36,14 +36,13 @@ pub(crate) async fn run(session: &Session, args: RevokeArgs) -> Result<Outcome, 
     let gun = &args.gun;
     let (collection, _lock) = session.locked(gun).await?;
     let publisher = Publisher::new(session, gun, &collection, &args.sign)?;
-    if !args.dry_run {
-        publisher.settle().await?;
-    }
-    let mut collected = publisher.collect().await?;
     let known = session.server()?.revocations(gun).await?;
-    let revoked = revoke(session, &args, &known, &collected).await?;
+    // What is wrong with the collection, or with an earlier command, keeps no key in it.
+    let read = publisher.collect().await;
+    let revoked = revoke(session, &args, &known, read.as_ref().ok()).await?;
+    let mut collected = read.inspect_err(|_| unreadable(session, &args))?;
     let is_new = |one: &Revocation| known.iter().all(|old| old.keyid != one.keyid);
-    if !args.dry_run && revoked.iter().any(is_new) {
+    if !args.dry_run && (publisher.settle().await? || revoked.iter().any(is_new)) {
         // What the key has signed since it was read is there by now, and nothing more will be.
         collected = publisher.collect().await?;
     }
@@ -82,17 +81,28 @@ pub(crate) async fn run(session: &Session, args: RevokeArgs) -> Result<Outcome, 
     }
 }
 
+/// What is done, and what is left to do, where the collection cannot be read.
+fn unreadable(session: &Session, args: &RevokeArgs) {
+    let gun = &args.gun;
+    if !args.dry_run {
+        session.output.message(format_args!(
+            "roles go on to list the key until {gun} can be read: `notary repair {gun}` brings back \
+             what its server has lost, then say this again"
+        ));
+    }
+}
+
 /// Has the server take nothing more of these keys. In a dry run they are only looked up.
 async fn revoke(
     session: &Session,
     args: &RevokeArgs,
     known: &[Revocation],
-    collected: &Collected,
+    collected: Option<&Collected>,
 ) -> Result<Vec<Revocation>, Failure> {
     let named = args.keyid.iter().chain(&args.also);
     let mut revocations = Vec::new();
     for id in named {
-        let key = named_key(id, collected)?;
+        let key = collected.map(|collected| named_key(id, collected)).transpose()?.flatten();
         let is_it = |one: &&Revocation| match &key {
             Some(key) => one.key.public() == key.public(),
             None => one.keyid.as_str().starts_with(id.as_str()),
@@ -105,10 +115,10 @@ async fn revoke(
         }
         let keyid = match &key {
             Some(key) => key.id().clone(),
-            None => KeyId::parse(id).map_err(|_| unknown(&args.gun, id))?,
+            None => KeyId::parse(id).map_err(|_| unknown(&args.gun, id, collected))?,
         };
         if args.dry_run {
-            let key = key.ok_or_else(|| unknown(&args.gun, id))?;
+            let key = key.ok_or_else(|| unknown(&args.gun, id, collected))?;
             revocations.push(preview(session, keyid, key));
             continue;
         }
@@ -136,7 +146,12 @@ fn preview(session: &Session, keyid: KeyId, key: Key) -> Revocation {
     Revocation { keyid, key, reason, at, by, listed_in, warnings }
 }
 
-fn unknown(gun: &Gun, id: &str) -> Failure {
+fn unknown(gun: &Gun, id: &str, collected: Option<&Collected>) -> Failure {
+    if collected.is_none() {
+        return Failure::Usage(format!(
+            "{gun} cannot be read; say the whole id of the key that begins with {id}"
+        ));
+    }
     Failure::NotFound(format!(
         "{gun} lists no key {id}; `notary info {gun}` shows those of its roles, and one that was \
          listed before is named by its whole id"

@@ -2,6 +2,7 @@
 
 mod bins;
 mod history;
+mod left;
 mod past;
 
 use std::collections::BTreeMap;
@@ -397,6 +398,7 @@ fn every_role_that_lists_the_key_is_found() {
         snapshot: head.snapshot.signed(),
         files: &files,
         others: &others,
+        unread: &past.unread,
         histories: &histories,
     };
     let found = listings(present, &revoked());

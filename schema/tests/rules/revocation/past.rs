@@ -47,6 +47,8 @@ pub fn signers(seeds: &[u8], threshold: u32) -> Signers {
 pub struct Past {
     pub root: Envelope<Root>,
     pub versions: BTreeMap<RoleName, Vec<Arc<Envelope<Targets>>>>,
+    /// Roles whose newest file the server has lost.
+    pub unread: BTreeSet<RoleName>,
 }
 
 impl Past {
@@ -57,7 +59,7 @@ impl Past {
             .with_target("a.txt")
             .with_delegation(delegation("docs", &["docs/*"], docs.0, docs.1), docs.0);
         let root = Envelope::parse(sign(&Unsigned::of(&root(1)), &[ROOT])).unwrap();
-        let mut past = Past { root, versions: BTreeMap::new() };
+        let mut past = Past { root, versions: BTreeMap::new(), unread: BTreeSet::new() };
         past.publish("targets", targets, &[TARGETS]);
         for (names, by) in published {
             past.publish_names("docs", names, by);
@@ -104,6 +106,10 @@ impl Past {
         for (role, versions) in &self.versions {
             head.files.insert(role.clone(), StoredFile::loaded(versions.last().unwrap().clone()));
         }
+        for role in &self.unread {
+            head.files.remove(role);
+            head.lost.insert(role.clone(), head.snapshot.signed().entry(role).unwrap());
+        }
         head
     }
 
@@ -139,6 +145,7 @@ impl Past {
                 snapshot: head.snapshot.signed(),
                 files: &files,
                 others: &others,
+                unread: &self.unread,
                 histories: &histories,
             };
             let open = match plan(present, revoked, choices, dates) {

@@ -1,12 +1,13 @@
 //! What a revocation has changed, what the key had signed, and what is left to do.
 
+mod told;
+
 use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::sync::Arc;
 
 use notary_schema::envelope::Envelope;
 use notary_schema::name::{Gun, KeyId, RoleName, Version};
-use notary_schema::revocation::{History, Origin, Plan, RolePlan, Standing, listings};
+use notary_schema::revocation::{History, Left, Origin, Plan, RolePlan, Standing, listings};
 use notary_schema::role::{Root, TargetFile, Targets};
 use notary_schema::wire::{Proposal, ProposalSummary, Revocation};
 use serde::Serialize;
@@ -15,10 +16,12 @@ use super::names;
 use crate::args::RevokeArgs;
 use crate::changes::{self, Change};
 use crate::exit::{Failure, Outcome};
-use crate::output::one_line;
 use crate::proposed::progress;
 use crate::publishing::revocation::{Collected, Wish};
 use crate::session::Session;
+
+/// Why a role is left that may have to do with the key.
+const UNREAD: &str = "unread";
 
 /// Everything that is told, complete enough for an incident report.
 #[derive(Serialize)]
@@ -33,6 +36,7 @@ pub(super) struct Report {
     root_version: Option<Version>,
     new_online_keys: Vec<RoleName>,
     left_behind: Vec<RoleName>,
+    left: Vec<LeftRole>,
     signed_versions: Vec<SignedVersion>,
     signed_targets: Vec<SignedTarget>,
     more_signed_targets: u64,
@@ -106,6 +110,14 @@ struct CameWithIt {
     still_listed: bool,
 }
 
+/// A role that stays as it is.
+#[derive(Serialize)]
+struct LeftRole {
+    role: RoleName,
+    version: Option<Version>,
+    why: &'static str,
+}
+
 /// Versions between those that were looked at, which the server does not have or nobody can read.
 #[derive(Serialize)]
 struct Missing {
@@ -144,6 +156,7 @@ impl Report {
             root_version: root_version(plan),
             new_online_keys: plan.keyless.iter().cloned().collect(),
             left_behind: plan.orphans.iter().cloned().collect(),
+            left: left(plan, collected),
             signed_versions: histories().flat_map(signed_versions).collect(),
             signed_targets: histories().flat_map(|history| after.signed_targets(history)).collect(),
             more_signed_targets: histories().map(|history| history.more_targets).sum(),
@@ -159,43 +172,6 @@ impl Report {
         self.signers.iter().filter(|one| one.keys.is_empty()).map(|one| &one.role)
     }
 
-    /// What is going to change, for people.
-    pub(super) fn preview(&self) -> String {
-        let mut text = self.differences();
-        self.tell_left_behind(&mut text);
-        text
-    }
-
-    /// What the key has signed, for people.
-    pub(super) fn at_stake(&self) -> String {
-        let mut text = String::new();
-        self.tell_signed(&mut text);
-        text
-    }
-
-    fn differences(&self) -> String {
-        let mut text = String::new();
-        for next in &self.roles {
-            let NextVersion { role, version_before, version, content_of, changes } = next;
-            match content_of {
-                Some(of) if of == version_before => continue,
-                Some(of) => line(
-                    &mut text,
-                    format_args!("{role} goes back from {version_before} to {of}, as {version}:"),
-                ),
-                None => line(&mut text, format_args!("{role} {version} is empty:")),
-            }
-            changes.iter().for_each(|change| text += &format!("  {}", change.line()));
-        }
-        text
-    }
-
-    fn tell_left_behind(&self, text: &mut String) {
-        for role in &self.left_behind {
-            line(text, format_args!("no delegation leads to {role} any more"));
-        }
-    }
-
     /// Prints all of it.
     pub(super) fn show(mut self, session: &Session, args: &RevokeArgs) -> Result<Outcome, Failure> {
         self.dry_run = args.dry_run;
@@ -204,7 +180,11 @@ impl Report {
             false => self.told("published"),
         };
         session.output.result(&self, &text)?;
-        Ok(Outcome::Done)
+        self.tell_left(session);
+        match self.is_left(UNREAD) && !args.dry_run {
+            true => Ok(Outcome::ToDo),
+            false => Ok(Outcome::Done),
+        }
     }
 
     /// Prints all of it where others have to sign first.
@@ -217,92 +197,13 @@ impl Report {
         let text = self.told("waits:") + &progress::described(proposal);
         self.proposal = Some(proposal.summary.clone());
         session.output.result(&self, &text)?;
+        self.tell_left(session);
         Ok(progress::waits(session, gun, proposal))
     }
 
-    fn told(&self, will: &str) -> String {
-        let mut text = String::new();
-        if self.listed.is_empty() {
-            line(&mut text, "no role lists the key; nothing is left to do");
-        }
-        for next in &self.roles {
-            let NextVersion { role, version_before, version, content_of, .. } = next;
-            match content_of {
-                Some(of) if of == version_before => {
-                    line(&mut text, format_args!("{will} {role} {version}"));
-                }
-                Some(of) => {
-                    line(&mut text, format_args!("{will} {role} {version}, as {role} {of} was"));
-                }
-                None => line(&mut text, format_args!("{will} {role} {version}, which is empty")),
-            }
-        }
-        if let Some(version) = self.root_version {
-            line(&mut text, format_args!("{will} root {version}"));
-        }
-        for role in &self.new_online_keys {
-            line(
-                &mut text,
-                format_args!("{will} a root with another key of the signer for {role}"),
-            );
-        }
-        for NewSigners { delegator, role, keys, threshold } in &self.signers {
-            match threshold {
-                Some(threshold) => {
-                    let count = keys.len();
-                    line(
-                        &mut text,
-                        format_args!("{role} is signed by {threshold} of {count} keys"),
-                    );
-                }
-                None => line(&mut text, format_args!("{delegator} delegates to {role} no more")),
-            }
-        }
-        self.tell_left_behind(&mut text);
-        self.tell_signed(&mut text);
-        text
+    fn is_left(&self, why: &str) -> bool {
+        self.left.iter().any(|left| left.why == why)
     }
-
-    fn tell_signed(&self, text: &mut String) {
-        if !self.signed_targets.is_empty() {
-            line(text, "targets that the key has signed:");
-        }
-        for target in &self.signed_targets {
-            let SignedTarget { role, name, file, from_version, to_version, .. } = target;
-            let versions = match from_version == to_version {
-                true => from_version.to_string(),
-                false => format!("{from_version} to {to_version}"),
-            };
-            let marks = [
-                (!target.needed).then_some("signed by others, too"),
-                target.introduced.then_some("came with the key"),
-                target.still_published.then_some("still published"),
-            ];
-            let marks: Vec<&str> = marks.into_iter().flatten().collect();
-            let sha256 = file.hashes.sha256().unwrap_or("no sha256");
-            let marks =
-                if marks.is_empty() { String::new() } else { format!(" ({})", marks.join(", ")) };
-            let length = file.length;
-            let told = format!("  {role} {versions}: {name} {length} {sha256}{marks}");
-            line(text, one_line(&told));
-        }
-        if self.more_signed_targets > 0 {
-            line(text, format_args!("  and {} more", self.more_signed_targets));
-        }
-        for one in self.came_with_it.iter().filter(|one| one.still_listed) {
-            let CameWithIt { role, version, keyid, .. } = one;
-            line(
-                text,
-                format_args!(
-                    "{keyid} came with {role} {version} and is still listed; revoke it, too, with --also {keyid}"
-                ),
-            );
-        }
-    }
-}
-
-fn line(text: &mut String, said: impl std::fmt::Display) {
-    writeln!(text, "{said}").expect("a String takes all");
 }
 
 fn root_version(plan: &Plan) -> Option<Version> {
@@ -343,6 +244,19 @@ fn signed_versions(history: &History) -> impl Iterator<Item = SignedVersion> {
         verified: signed.standing != Standing::Unverified,
         targets: signed.targets,
     })
+}
+
+fn left(plan: &Plan, collected: &Collected) -> Vec<LeftRole> {
+    let snapshot = collected.present().snapshot;
+    let left = plan.left.iter().map(|(role, left)| LeftRole {
+        role: role.clone(),
+        version: snapshot.entry(role).map(|entry| entry.version),
+        why: match left {
+            Left::Unread => UNREAD,
+            Left::Unverified => "unverified",
+        },
+    });
+    left.collect()
 }
 
 fn missing(history: &History) -> impl Iterator<Item = Missing> {
