@@ -176,7 +176,7 @@ impl Planner<'_> {
     }
 
     /// Decides about one role, and goes on with those that it delegates to.
-    fn role(&mut self, Step { role, before, after, .. }: Step) -> Result<(), Problem> {
+    fn role(&mut self, Step { role, before, after, is_as_now }: Step) -> Result<(), Problem> {
         if !self.reached.insert(role.clone()) {
             return Ok(());
         }
@@ -192,6 +192,11 @@ impl Planner<'_> {
         // What other revoked keys have to do with other roles is not asked about.
         let nothing = if is_listed { &self.revoked.all } else { &self.revoked.now };
         let stands = threshold::count_new(current, judged.authority(), nothing).is_met();
+        let is_touched = is_listed || !is_as_now || self.revoked.now.have_signed(current);
+        if !stands && !is_touched {
+            self.plan.left.insert(role, Left::Unverified);
+            return Ok(());
+        }
         let history = histories.get(&role);
         if (is_listed || !stands) && history.is_none() {
             self.open.histories.insert(role, judged);

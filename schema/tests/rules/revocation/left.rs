@@ -44,3 +44,15 @@ fn an_unread_role_that_is_taken_out_is_named() {
     assert_eq!((&plan.orphans, plan.left.len()), (&[role("docs")].into(), 0));
     past.published(&plan, &[TARGETS]);
 }
+
+#[test]
+fn a_role_that_the_key_never_touched_is_left_though_nobody_vouches_for_it() {
+    let past = harmed(&[OTHER]);
+    let plan = past.plan(&revoked(), &Choices::default()).unwrap();
+    assert_eq!(origins(&plan), goes_back());
+    assert_eq!(plan.left, [(role("tools"), Left::Unverified)].into());
+    // What the key has signed is a matter of the key.
+    let touched = harmed(&[STOLEN]);
+    let problem = touched.plan(&revoked(), &Choices::default()).map(drop).unwrap_err();
+    assert!(problem.to_string().starts_with("no version of tools stands"), "{problem}");
+}
