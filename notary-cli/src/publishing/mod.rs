@@ -12,6 +12,7 @@ pub(crate) mod bins;
 pub(crate) mod delegated;
 pub(crate) mod delivery;
 pub(crate) mod in_flight;
+mod left_out;
 pub(crate) mod plan;
 pub(crate) mod reading;
 mod recovery;

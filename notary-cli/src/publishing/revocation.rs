@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use notary_schema::envelope::{Envelope, Unsigned};
-use notary_schema::name::{RoleName, Version};
+use notary_schema::name::{KeyId, RoleName, Version};
 use notary_schema::online::OnlineRole;
 use notary_schema::revocation::{
     Choices, Content, Dates, Gap, History, Open, Plan, Present, Problem, Revoked, Signers, plan,
@@ -32,6 +32,8 @@ use crate::view::View;
 pub(crate) struct Wish {
     /// The keys.
     pub(crate) revoked: Revoked,
+    /// Those that an earlier command has revoked.
+    pub(crate) before: Vec<KeyId>,
     /// What was decided.
     pub(crate) choices: Choices,
     /// Whether roles without a good version become empty.
@@ -48,14 +50,26 @@ pub(crate) struct Collected {
     pub(crate) files: BTreeMap<RoleName, Arc<Envelope<Targets>>>,
     others: BTreeMap<RoleName, Arc<Envelope<Targets>>>,
     unread: BTreeSet<RoleName>,
-    /// What was looked back over.
-    pub(crate) histories: BTreeMap<RoleName, History>,
+    pub(super) histories: BTreeMap<RoleName, History>,
+    /// The same of roles that an earlier command has left the keys out of.
+    pub(super) left_out: BTreeMap<RoleName, History>,
 }
 
 impl Collected {
     /// The current file of a role, also of one that nobody delegates to.
     pub(crate) fn current(&self, role: &RoleName) -> Option<&Arc<Envelope<Targets>>> {
         self.files.get(role).or_else(|| self.others.get(role))
+    }
+
+    /// What was looked back over.
+    pub(crate) fn histories(&self) -> impl Iterator<Item = &History> {
+        self.histories.values().chain(self.left_out.values())
+    }
+
+    /// The roles that have a file, as clients are told.
+    pub(super) fn with_file(&self) -> BTreeSet<RoleName> {
+        let entries = self.present().snapshot.meta.iter();
+        entries.filter_map(|(name, _)| RoleName::of_file(name)).collect()
     }
 
     /// For [`plan`].
@@ -103,8 +117,10 @@ impl Publisher<'_> {
         let known = view.roles().iter().map(|role| &role.name);
         let file = |role: &RoleName| Some((role.clone(), view.file(role)?.clone()));
         let files = known.filter_map(file).collect();
-        let (others, unread, histories) = Default::default();
-        Ok(Collected { reading: Reading { view, lifetimes }, files, others, unread, histories })
+        let reading = Reading { view, lifetimes };
+        let (others, unread) = Default::default();
+        let (histories, left_out) = Default::default();
+        Ok(Collected { reading, files, others, unread, histories, left_out })
     }
 
     /// What is to be published; all that it takes is looked at.
@@ -150,14 +166,24 @@ impl Publisher<'_> {
         collected: &mut Collected,
     ) -> Result<(), Failure> {
         for role in open.files {
-            match self.stored(&role, collected).await? {
-                Some(file) => drop(collected.others.insert(role, file)),
-                None => drop(collected.unread.insert(role)),
-            }
+            self.read_stored(role, collected).await?;
         }
         for (role, signers) in open.histories {
             let history = self.history(&role, signers, wish, collected).await?;
             collected.histories.insert(role, history);
+        }
+        Ok(())
+    }
+
+    /// Reads the listed file of a role that clients do not read now.
+    pub(super) async fn read_stored(
+        &self,
+        role: RoleName,
+        collected: &mut Collected,
+    ) -> Result<(), Failure> {
+        match self.stored(&role, collected).await? {
+            Some(file) => drop(collected.others.insert(role, file)),
+            None => drop(collected.unread.insert(role)),
         }
         Ok(())
     }
@@ -169,8 +195,7 @@ impl Publisher<'_> {
         role: &RoleName,
         collected: &Collected,
     ) -> Result<Option<Arc<Envelope<Targets>>>, Failure> {
-        let entry =
-            collected.present().snapshot.entry(role).expect("the plan asks for listed roles");
+        let Some(entry) = collected.present().snapshot.entry(role) else { return Ok(None) };
         let agent = self.session.agent(self.gun, self.session.now())?;
         let name = remote_name(role, Some(entry.version));
         let found = agent.fetch(&name, Limits::default().targets_bytes).await?;
@@ -180,7 +205,7 @@ impl Publisher<'_> {
         Ok(file.map(Arc::new))
     }
 
-    async fn history(
+    pub(super) async fn history(
         &self,
         role: &RoleName,
         signers: Signers,

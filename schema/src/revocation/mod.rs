@@ -25,7 +25,7 @@ use std::collections::BTreeMap;
 pub use history::{Gap, History, Planted, SignedTarget, SignedVersion};
 pub use plan::{
     Changed, Choices, Content, Dates, Left, Open, Origin, Plan, Present, Problem, RolePlan,
-    listings,
+    listings, signers_listing,
 };
 pub use planner::plan;
 

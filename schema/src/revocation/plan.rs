@@ -227,5 +227,26 @@ pub fn listings(present: Present<'_>, revoked: &Revoked) -> Vec<(RoleName, RoleN
     found
 }
 
+/// Who signs the roles for which a file lists one of these keys; of succinct bins, those among the
+/// roles that have a file.
+pub fn signers_listing(
+    file: &Targets,
+    revoked: &Revoked,
+    with_file: &BTreeSet<RoleName>,
+) -> Vec<(RoleName, Signers)> {
+    let Some(delegations) = &file.delegations else { return Vec::new() };
+    let listed = delegations.listed().iter().map(|delegated| &delegated.name);
+    let is_bin = |role: &&RoleName| {
+        delegations.succinct().is_some_and(|succinct| succinct.bins.index(role).is_some())
+    };
+    let bins = with_file.iter().filter(is_bin);
+    let signers = listed.chain(bins).filter_map(|role| {
+        let authority = delegations.authority(role)?;
+        let lists = !revoked.listed(authority).is_empty();
+        lists.then(|| (role.clone(), Signers::of(authority)))
+    });
+    signers.collect()
+}
+
 pub(super) const TOP_LEVEL: [&RoleName; 4] =
     [&RoleName::ROOT, &RoleName::TARGETS, &RoleName::SNAPSHOT, &RoleName::TIMESTAMP];

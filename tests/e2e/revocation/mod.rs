@@ -1,5 +1,6 @@
 //! What is left of a stolen key when it is revoked, and what do clients see of that?
 
+mod repeated;
 mod set_back;
 
 use std::thread;

@@ -58,6 +58,7 @@ pub(crate) async fn run(session: &Session, args: RevokeArgs) -> Result<Outcome, 
                 return Err(undecided);
             }
         };
+        publisher.look_back_at_left_out(&wish, &mut collected).await?;
         let report = Report::new(gun, &revoked, &wish, &collected, &plan);
         if plan.is_empty() || args.dry_run {
             return report.show(session, &args);
@@ -217,10 +218,13 @@ fn wish(
     };
     let reviewed = args.reviewed.iter().map(|of| (of, Content::Reviewed(of.version)));
     let restored = args.restore.iter().map(|of| (of, Content::Of(of.version)));
-    for (of, content) in reviewed.chain(restored) {
+    // Where no role lists the key, all was done, and nothing is left to decide.
+    for (of, content) in reviewed.chain(restored).filter(|_| !listed.is_empty()) {
         choices.content.insert(place(of)?, content);
     }
-    Ok(Wish { revoked, choices, empty: args.empty, max_versions: args.versions })
+    let is_known = |one: &&Revocation| known.iter().any(|old| old.keyid == one.keyid);
+    let before = asked.iter().filter(is_known).map(|one| one.keyid.clone()).collect();
+    Ok(Wish { revoked, before, choices, empty: args.empty, max_versions: args.versions })
 }
 
 /// Shows what is about to happen and asks, where somebody can be asked. Delegations are taken out

@@ -136,7 +136,7 @@ impl Report {
         plan: &Plan,
     ) -> Report {
         let after = Contents::of(collected, plan);
-        let histories = || collected.histories.values();
+        let histories = || collected.histories();
         let listed = listings(collected.present(), &wish.revoked).into_iter();
         let listed = listed.map(|(delegator, role, keyids)| Listed { delegator, role, keyids });
         let signers = plan.changed.iter().map(|changed| NewSigners {
