@@ -90,6 +90,16 @@ impl Session {
         Ok(Some(self.read_line(question)?).filter(|answer| !answer.is_empty()))
     }
 
+    /// The same where an answer may be left out: with `--yes`, nobody is asked. Whoever is sees
+    /// `told` first.
+    pub(crate) fn choice(&self, told: &str, question: &str) -> Result<Option<String>, Failure> {
+        if self.yes || !self.interactive {
+            return Ok(None);
+        }
+        told.lines().for_each(|line| self.output.message(line));
+        self.answer(question)
+    }
+
     fn read_line(&self, question: &str) -> Result<String, Failure> {
         self.output.message(question);
         let mut answer = String::new();

@@ -72,6 +72,12 @@ impl Collected {
         entries.filter_map(|(name, _)| RoleName::of_file(name)).collect()
     }
 
+    /// A person has decided what a role says: its versions are looked at with that in mind.
+    pub(crate) fn decide(&mut self, role: RoleName, content: Content, wish: &mut Wish) {
+        self.histories.remove(&role);
+        wish.choices.content.insert(role, content);
+    }
+
     /// For [`plan`].
     pub(crate) fn present(&self) -> Present<'_> {
         let trusted = self.reading.view.trusted();
@@ -94,6 +100,26 @@ pub(crate) enum Became {
     Proposed(Box<Proposal>),
     /// Somebody else was first.
     Overtaken(Failure),
+}
+
+/// Why there is no plan.
+pub(crate) struct NoPlan {
+    /// The role of which somebody has to decide what it says, and its version.
+    pub(crate) undecided: Option<(RoleName, Version)>,
+    /// What is told where nobody does.
+    pub(crate) failure: Failure,
+}
+
+impl From<Failure> for NoPlan {
+    fn from(failure: Failure) -> NoPlan {
+        NoPlan { undecided: None, failure }
+    }
+}
+
+impl From<NoPlan> for Failure {
+    fn from(no_plan: NoPlan) -> Failure {
+        no_plan.failure
+    }
 }
 
 impl Publisher<'_> {
@@ -128,7 +154,7 @@ impl Publisher<'_> {
         &self,
         wish: &mut Wish,
         collected: &mut Collected,
-    ) -> Result<Plan, Failure> {
+    ) -> Result<Plan, NoPlan> {
         loop {
             let now = self.session.now();
             let date = |seconds| When::or_after(self.expires, seconds, now);
@@ -143,7 +169,15 @@ impl Publisher<'_> {
                 Err(Problem::NoGoodVersion { role, .. }) if wish.empty => {
                     wish.choices.content.insert(role, Content::Empty);
                 }
-                Err(problem) => return Err(self.explained(problem)),
+                Err(problem) => {
+                    let undecided = match &problem {
+                        Problem::NoGoodVersion { role, current, .. } => {
+                            Some((role.clone(), *current))
+                        }
+                        _ => None,
+                    };
+                    return Err(NoPlan { undecided, failure: self.explained(problem) });
+                }
             }
         }
     }

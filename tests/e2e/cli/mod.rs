@@ -40,6 +40,7 @@ scripts! {
     recovering
     repairing
     revoking
+    revoking_asked
     rotating
     staging
     terminals

@@ -6,12 +6,13 @@
 //! repeated: the command does what is left to do, and says so where nothing is.
 
 mod report;
+mod ways_out;
 
 use std::collections::BTreeSet;
 
 use notary_schema::key::Key;
 use notary_schema::name::{Gun, KeyId, RoleName};
-use notary_schema::revocation::{Choices, Content, Plan, Revoked, listings};
+use notary_schema::revocation::{Choices, Content, Revoked, listings};
 use notary_schema::role::{Authority, Targets};
 use notary_schema::threshold::RevokedKeys;
 use notary_schema::wire::{NewRevocation, Revocation};
@@ -24,6 +25,7 @@ use crate::publishing::revocation::{Became, Collected, Wish};
 use crate::publishing::{Publisher, Tries};
 use crate::session::Session;
 use report::Report;
+use ways_out::WaysOut;
 
 /// Runs `notary revoke`.
 pub(crate) async fn run(session: &Session, args: RevokeArgs) -> Result<Outcome, Failure> {
@@ -47,17 +49,10 @@ pub(crate) async fn run(session: &Session, args: RevokeArgs) -> Result<Outcome, 
         collected = publisher.collect().await?;
     }
     let mut wish = wish(session, &args, &revoked, &known, &collected)?;
-    let (mut tries, mut agreed) = (Tries::new(session), None);
+    let (mut tries, mut agreed, mut asked) = (Tries::new(session), None, BTreeSet::new());
     loop {
-        let plan = match publisher.plan_without(&mut wish, &mut collected).await {
-            Ok(plan) => plan,
-            Err(undecided) => {
-                // Whoever has to decide wants to know what is at stake.
-                let report = Report::new(gun, &revoked, &wish, &collected, &Plan::default());
-                report.at_stake().lines().for_each(|line| session.output.message(line));
-                return Err(undecided);
-            }
-        };
+        let mut ways_out = WaysOut { session, args: &args, revoked: &revoked, asked: &mut asked };
+        let plan = ways_out.plan(&publisher, &mut wish, &mut collected).await?;
         publisher.look_back_at_left_out(&wish, &mut collected).await?;
         let report = Report::new(gun, &revoked, &wish, &collected, &plan);
         if plan.is_empty() || args.dry_run {
