@@ -349,3 +349,21 @@ fn while_a_root_is_lost_the_next_one_is_that_root_or_one_that_gives_it_up() {
     let judged = check(Some(&Collection::new().head()), &docs, &rules(&[10]), now());
     assert_eq!(code(judged), "accepted", "what is no root goes on");
 }
+
+#[test]
+fn what_a_snapshot_lists_no_more_after_a_recovery_is_not_lost_either() {
+    let world = SetBack::new();
+    let head = world.head();
+    assert_eq!(lost(&head), ["docs", "targets", "team"]);
+    let under = |snapshot: &Snapshot| {
+        let file = sign(&Unsigned::of(snapshot), &[SNAPSHOT]);
+        let snapshot = std::sync::Arc::new(Envelope::<Snapshot>::parse(file).unwrap());
+        let (root, timestamp) = (head.root.clone(), head.timestamp.clone());
+        head.with(root, snapshot, timestamp, head.files.clone())
+    };
+    assert_eq!(lost(&under(&world.signed)), ["docs", "targets", "team"]);
+    let without_team = world.signed.meta.iter().filter(|(name, _)| *name != "team.json");
+    let entries = without_team.map(|(name, entry)| (RoleName::of_file(name).unwrap(), entry));
+    let recovered = next_snapshot(None, entries, version(10), in_days(7));
+    assert_eq!(lost(&under(&recovered)), ["docs", "targets"]);
+}

@@ -1,9 +1,9 @@
 //! What may stand in one file.
 
 use notary_schema::draft::Draft;
-use notary_schema::envelope::Unsigned;
+use notary_schema::envelope::{Envelope, Unsigned};
 use notary_schema::publish::{Limits, Rules, check};
-use notary_schema::role::{Hashes, Root, TargetFile};
+use notary_schema::role::{Hashes, Root, TargetFile, Targets};
 use serde_json::json;
 
 use super::{batch, changed_root, code, judge, judge_part, rules, targets};
@@ -191,4 +191,44 @@ fn target_names_are_clean_and_inside_the_paths_of_the_whole_chain() {
     for unclean in ["docs/../a", "docs//a", "/docs/a", "docs/\n", "docs/.", "docs/\0"] {
         assert_eq!(named(unclean), "target_name", "{unclean:?}");
     }
+}
+
+/// Whoever signs is shown the key under the id that its file gives it: that id is its own.
+#[test]
+fn a_key_that_stands_under_the_id_of_another_is_told_before_anything_is_signed() {
+    let limits = Limits::default();
+    let told = |name: &str, file: Vec<u8>| {
+        let checked = batch(&[(name, &file)]).check_key_ids(&limits);
+        checked.map_or_else(|refusal| refusal.code(), |()| "sound")
+    };
+    let root = |with_wrong: bool| {
+        sign(
+            &changed_root(|root| {
+                if with_wrong {
+                    root.keys.insert(signer(9).id(), signer(8).key.clone());
+                }
+            }),
+            &[ROOT],
+        )
+    };
+    assert_eq!(told("root", root(false)), "sound");
+    assert_eq!(told("root", root(true)), "keyid_mismatch");
+    assert_eq!(told("2.root", root(true)), "keyid_mismatch");
+    let delegating = |wrong: bool| {
+        let file = Collection::new().next("targets").finish();
+        let file = Envelope::<Targets>::parse(file.with_signatures(&[]));
+        let mut document = file.unwrap().document();
+        if wrong {
+            let keys = document["delegations"]["keys"].as_object_mut().unwrap();
+            let other = serde_json::to_value(&signer(9).key).unwrap();
+            keys.values_mut().for_each(|key| *key = other.clone());
+        }
+        sign(&Unsigned::new(&document), &[TARGETS])
+    };
+    assert_eq!(told("targets", delegating(false)), "sound");
+    assert_eq!(told("targets", delegating(true)), "keyid_mismatch");
+    let few = Limits { keys_per_file: 0, ..Limits::default() };
+    let targets = delegating(false);
+    let refused = batch(&[("targets", &targets)]).check_key_ids(&few).unwrap_err();
+    assert_eq!(refused.code(), "too_many");
 }

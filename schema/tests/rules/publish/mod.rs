@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 
 use notary_schema::draft::Draft;
 use notary_schema::envelope::Unsigned;
-use notary_schema::name::{RoleName, TargetPath};
+use notary_schema::name::{MAX_INTEGER, RoleName, TargetPath};
 use notary_schema::publish::{
     Accepted, Batch, Head, Limits, Refusal, Rules, StoredFile, check, check_unsigned,
 };
@@ -284,4 +284,23 @@ fn unknown_members_survive_into_the_next_version() {
     let text = String::from_utf8(next.signed().to_vec()).unwrap();
     assert!(text.contains(r#""x-team":{"b":[1,2]}"#), "{text}");
     assert_eq!(code(judge_part("docs", &sign(&next, &[DOCS]))), "accepted");
+}
+
+#[test]
+fn the_last_version_of_all_has_one_content() {
+    let last = MAX_INTEGER;
+    let with_docs = |number: u64| {
+        let mut collection = Collection::new();
+        let docs = Draft::with_version(&collection.file("docs"), version(number), in_days(365));
+        collection.files.insert(role("docs"), sign(&docs.finish(), &[DOCS]));
+        Collection::of(collection.root.clone(), collection.files.clone(), 1)
+    };
+    let sent = |collection: &Collection, number: u64| {
+        let docs = Draft::with_version(&collection.file("docs"), version(number), in_days(300));
+        let docs = sign(&docs.with_target("docs/more").finish(), &[DOCS]);
+        code(judge(&collection.head(), &batch(&[("docs", &docs)])))
+    };
+    assert_eq!(sent(&with_docs(last - 1), last), "accepted");
+    assert_eq!(sent(&with_docs(last), last), "version_conflict");
+    assert_eq!(sent(&with_docs(last), last - 1), "version_conflict");
 }

@@ -4,6 +4,7 @@ mod bins;
 mod history;
 mod left;
 mod past;
+mod top_level;
 
 use std::collections::BTreeMap;
 
@@ -240,6 +241,9 @@ fn a_new_key_is_none_that_is_revoked_and_counts_once() {
     let alone = Past::of((&[STOLEN], 1), &[(GOOD, &[STOLEN])]);
     assert_eq!(alone.plan(&revoked(), &with(STOLEN)).unwrap().orphans, [role("docs")].into());
     assert_eq!(alone.plan(&revoked(), &with(NEW)).unwrap().orphans, [].into());
+    let before = signer(NEW).key.public().cloned().into_iter().collect();
+    let earlier = Revoked::new(revoked().now, before);
+    assert_eq!(alone.plan(&earlier, &with(NEW)).unwrap().orphans, [role("docs")].into());
     let shared = Past::of((&[STOLEN, OTHER], 1), &[(GOOD, &[OTHER])]);
     let plan = shared.plan(&revoked(), &with(OTHER)).unwrap();
     assert_eq!(plan.changed[0].after, Some(signers(&[OTHER], 1)));
@@ -269,6 +273,15 @@ fn what_another_revoked_key_has_signed_is_not_good_and_its_own_roles_are_not_ask
     past.publish_names("tools", &["tools/a"], &[OTHER]);
     let plan = past.plan(&both(), &Choices::default()).unwrap();
     let first = Origin::Version(Version::FIRST);
+    assert_eq!(
+        origins(&plan),
+        [("docs".to_owned(), first), ("targets".to_owned(), Origin::Current)]
+    );
+    assert_eq!(plan.left, [].into(), "nor is tools left: it stands as it did");
+    // The present version is that of the other key.
+    let published: &[(&[&str], &[u8])] = &[(GOOD, &[THIRD]), (BAD, &[OTHER])];
+    let past = Past::of((&[STOLEN, OTHER, THIRD], 1), published);
+    let plan = past.plan(&both(), &Choices::default()).unwrap();
     assert_eq!(
         origins(&plan),
         [("docs".to_owned(), first), ("targets".to_owned(), Origin::Current)]
@@ -346,40 +359,6 @@ fn a_delegation_that_a_thief_took_out_comes_back_with_its_stored_file() {
     let plan = past.plan(&revoked(), &Choices::default()).unwrap();
     assert_eq!(origins(&plan), [("targets".to_owned(), Origin::Version(Version::FIRST))]);
     past.published(&plan, &[ROOT, TARGETS]);
-}
-
-#[test]
-fn a_root_loses_a_key_and_never_its_last() {
-    let with = |seeds: &[u8], threshold: u32| {
-        let mut root: Root = root(1);
-        root.roles = TopLevelRoles { root: role_keys(seeds, threshold), ..root.roles };
-        root.keys.extend(keys(seeds));
-        let mut past = Past::of((&[DOCS], 1), &[(GOOD, &[DOCS])]);
-        past.root = Envelope::parse(sign(&Unsigned::of(&root), seeds)).unwrap();
-        past
-    };
-    let of_three = with(&[STOLEN, OTHER, THIRD], 2);
-    let plan = of_three.plan(&revoked(), &Choices::default()).unwrap();
-    assert!(plan.roles.is_empty());
-    of_three.published(&plan, &[OTHER, THIRD]);
-    let alone = with(&[STOLEN], 1);
-    let problem = alone.plan(&revoked(), &Choices::default()).map(drop).unwrap_err();
-    assert!(matches!(problem, Problem::LastKey { .. }), "{problem}");
-    let plan = alone.plan(&revoked(), &taking_over(None)).unwrap();
-    alone.published(&plan, &[STOLEN, NEW]);
-}
-
-#[test]
-fn an_online_role_waits_for_a_key_of_the_signer() {
-    let snapshot = keys_out(&[SNAPSHOT]);
-    let past = Past::of((&[DOCS], 1), &[(GOOD, &[DOCS])]);
-    let plan = past.plan(&snapshot, &Choices::default()).unwrap();
-    assert_eq!((plan.root.is_some(), plan.keyless), (false, [RoleName::SNAPSHOT].into()));
-    let online = [(RoleName::SNAPSHOT, signer(NEW).key.clone())].into();
-    let choices = Choices { online, ..Choices::default() };
-    let plan = past.plan(&snapshot, &choices).unwrap();
-    let root: Envelope<Root> = Envelope::parse(plan.root.unwrap().with_signatures(&[])).unwrap();
-    assert_eq!(root.signed().roles.snapshot, role_keys(&[NEW], 1));
 }
 
 #[test]
