@@ -228,3 +228,16 @@ async fn check_on(
     });
     Ok(checked.await??)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_judgement_is_one_of_its_life_and_holds_in_no_other() {
+        let [life, next] = [CollectionId::of(1), CollectionId::of(2)];
+        let judged = Judged { life, ground: None, verdict: Verdict::default(), accepted: None };
+        assert!(judged.holds_on(life, None));
+        assert!(!judged.holds_on(next, None));
+    }
+}

@@ -17,6 +17,14 @@ use crate::grant::Grant;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CollectionId(pub(super) i64);
 
+#[cfg(test)]
+impl CollectionId {
+    /// One of no database.
+    pub(crate) fn of(row: i64) -> CollectionId {
+        CollectionId(row)
+    }
+}
+
 /// Where a collection is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
