@@ -1,6 +1,6 @@
 //! What a look back over the versions of a role finds.
 
-use notary_schema::revocation::{History, Standing};
+use notary_schema::revocation::{History, Revoked, Standing};
 
 use super::past::*;
 use crate::support::*;
@@ -36,6 +36,34 @@ fn what_the_key_has_signed_is_told_by_versions() {
     assert_eq!(versions, [(4, Standing::Stands), (3, Standing::Needed), (2, Standing::Needed)]);
     assert_eq!(history.last_good().unwrap().version().get(), 5);
     assert_eq!(history.truncated_at, None);
+}
+
+#[test]
+fn what_others_have_signed_is_not_told_as_of_the_key() {
+    let of = |published: &[(&[&str], &[u8])], revoked: &Revoked| {
+        let past = Past::of((&[STOLEN, OTHER, THIRD], 1), published);
+        let today = signers(&[STOLEN, OTHER, THIRD], 1);
+        let history = past.history(&role("docs"), today, revoked, None);
+        let targets = history.targets.iter();
+        let mut told: Vec<_> = targets
+            .map(|t| (t.name[5..].to_owned(), t.from.get(), t.to.get(), t.introduced))
+            .collect();
+        told.sort_unstable();
+        told
+    };
+    let row =
+        |name: &str, from: u64, to: u64, introduced: bool| (name.to_owned(), from, to, introduced);
+    // The first version came with the key; a later one that others have signed, too, did not.
+    let both: &[u8] = &[STOLEN, OTHER];
+    assert_eq!(of(&[(GOOD, &[STOLEN])], &revoked()), [row("good", 1, 1, true)]);
+    assert_eq!(of(&[(GOOD, both)], &revoked()), [row("good", 1, 1, false)]);
+    let beside = of(&[(GOOD, &[OTHER]), (BAD, both)], &revoked());
+    assert_eq!(beside, [row("bad", 2, 2, false), row("good", 2, 2, false)]);
+    // What another revoked key has signed is told when that one is asked about.
+    let earlier = signer(THIRD).key.public().cloned().into_iter().collect();
+    let now = Revoked::new(revoked().now, earlier);
+    let third = of(&[(GOOD, &[STOLEN]), (BAD, &[THIRD])], &now);
+    assert_eq!(third, [row("good", 1, 1, true)]);
 }
 
 #[test]
@@ -113,6 +141,9 @@ fn keys_that_came_with_the_stolen_one_are_told_and_no_others() {
     let today = || signers(&[STOLEN, OTHER], 1);
     let whole = past.history(&role("docs"), today(), &revoked(), None);
     assert_eq!(told(whole), [(signer(THIEF).id(), 3)]);
+    let earlier = signer(THIEF).key.public().cloned().into_iter().collect();
+    let both = Revoked::new(revoked().now, earlier);
+    assert_eq!(told(past.history(&role("docs"), today(), &both, None)), [], "it is revoked");
     // Of the oldest version that was looked at nobody knows what it brought.
     let mut newest = History::new(role("docs"), today(), revoked(), None);
     newest.add(past.versions[&role("docs")][3].clone());

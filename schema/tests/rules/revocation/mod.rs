@@ -1,6 +1,8 @@
 //! What becomes of a collection when a key is revoked.
 
 mod bins;
+mod decided;
+mod delegated;
 mod history;
 mod left;
 mod past;

@@ -37,7 +37,8 @@ fn an_online_role_waits_for_a_key_of_the_signer() {
     let plan = past.plan(&snapshot, &Choices::default()).unwrap();
     assert_eq!((plan.root.is_some(), plan.keyless), (false, [RoleName::SNAPSHOT].into()));
     let online = [(RoleName::SNAPSHOT, signer(NEW).key.clone())].into();
-    let choices = Choices { online, ..Choices::default() };
+    // How many sign is decided about roles that people sign.
+    let choices = Choices { online, threshold: Some(2), ..Choices::default() };
     let plan = past.plan(&snapshot, &choices).unwrap();
     let root: Envelope<Root> = Envelope::parse(plan.root.unwrap().with_signatures(&[])).unwrap();
     assert_eq!(root.signed().roles.snapshot, role_keys(&[NEW], 1));
