@@ -348,7 +348,7 @@ impl Planner<'_> {
         };
         let (before, is_as_now) = (Signers::of(authority), delegator.is_as_now);
         let listed: BTreeMap<RoleName, ()> = self.listed().map(|role| (role, ())).collect();
-        for role in bins.among(&listed).filter(|bin| **bin != first).cloned() {
+        for role in bins.among(&listed).cloned() {
             let (before, after) = (before.clone(), after.clone());
             self.waiting.push_back(Step { role, before, after, is_as_now });
         }
@@ -369,7 +369,6 @@ impl Planner<'_> {
             let authority = delegator.and_then(|delegator| delegator.authority(&role));
             if let (Some(authority), false) = (authority, histories.contains_key(&role))
                 && files.contains_key(&role)
-                && !self.reached.contains(&role)
             {
                 self.open.histories.insert(role, Signers::of(authority));
             }
