@@ -116,3 +116,20 @@ fn an_entry_keeps_the_form_in_which_it_was_signed() {
     head.snapshot = Envelope::parse(file).map(std::sync::Arc::new).unwrap();
     assert_eq!(listed(&head, None), expected(&[("docs", 1, false), ("targets", 1, true)]));
 }
+
+#[test]
+fn roots_in_a_row_add_and_take_away_what_each_of_them_does() {
+    use notary_schema::online::Rotation;
+    let [first, second, third] = [
+        with(&[SNAPSHOT], &[TIMESTAMP]),
+        with(&[SNAPSHOT], &[NEW[0]]),
+        with(&[SNAPSHOT], &[NEW[1]]),
+    ];
+    let sound = Default::default();
+    let mut rotation = Rotation::of(&first, &second, &sound);
+    rotation.then(&Rotation::of(&second, &third, &sound));
+    assert_eq!(rotation.added, sign_on(&[(Timestamp, NEW[0]), (Timestamp, NEW[1])]));
+    assert_eq!(rotation.taken_away, sign_on(&[(Timestamp, TIMESTAMP), (Timestamp, NEW[0])]));
+    let twice = sign_on(&[(Timestamp, NEW[0]), (Timestamp, NEW[0])]);
+    assert_eq!(twice.keys().count(), 1);
+}

@@ -183,3 +183,47 @@ fn the_next_root_lists_the_keys_that_its_roles_name_and_keeps_what_it_does_not_k
     assert_eq!(next.document()["x-contact"], "security@acme.example");
     assert_eq!(next.document()["roles"]["targets"]["x-team"], "release");
 }
+
+/// Of several roots in one batch, each is judged by the one before it.
+#[test]
+fn a_revoked_key_that_one_root_leaves_out_comes_back_with_none_of_its_batch() {
+    let named = |number: u64, seeds: &[u8]| {
+        let mut root = crate::support::root(number);
+        root.keys.extend(keys(seeds));
+        root.roles.targets = role_keys(seeds, 1);
+        sign(&notary_schema::envelope::Unsigned::of(&root), &[ROOT])
+    };
+    let collection = Collection { root: named(1, &[TARGETS, 9]), ..Collection::new() };
+    let head = crate::revoked::head(&collection, &[9]);
+    let judged = |second: &[u8], third: &[u8]| {
+        let roots = [("2.root", named(2, second)), ("root", named(3, third))];
+        let parts = roots.each_ref().map(|(name, file)| (*name, &file[..]));
+        crate::publish::code(crate::publish::judge(&head, &crate::publish::batch(&parts)))
+    };
+    assert_eq!(judged(&[TARGETS], &[TARGETS]), "accepted");
+    assert_eq!(judged(&[TARGETS, 9], &[TARGETS, 9]), "accepted");
+    assert_eq!(judged(&[TARGETS], &[TARGETS, 9]), "key_revoked");
+}
+
+#[test]
+fn one_key_under_two_ids_is_one_signer() {
+    use notary_schema::threshold::{count, reachable};
+    let key = &signer(DOCS).key;
+    let mut object = serde_json::to_value(key).unwrap();
+    object["x-note"] = "the same key".into();
+    let twin: notary_schema::key::Key = serde_json::from_value(object).unwrap();
+    let mut keys = keys(&[DOCS]);
+    keys.insert(twin.id().clone(), twin.clone());
+    let ids = vec![key.id().clone(), twin.id().clone()];
+    let role = notary_schema::role::RoleKeys::new(ids.clone(), 2).unwrap();
+    let authority = notary_schema::role::Authority { keys: &keys, role: &role };
+    assert_eq!(reachable(authority), 1);
+    let document = notary_schema::draft::Draft::first_targets(in_days(1)).finish();
+    let signature = signer(DOCS).sign(document.message());
+    let signed: Vec<_> = ids.iter().map(|id| (id.clone(), signature.clone())).collect();
+    let file = notary_schema::envelope::Envelope::<notary_schema::role::Targets>::parse(
+        document.with_signatures(&signed),
+    );
+    let report = count(&file.unwrap(), authority);
+    assert_eq!((report.valid.len(), report.unknown.len(), report.is_met()), (1, 0, false));
+}
