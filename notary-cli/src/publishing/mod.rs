@@ -13,6 +13,7 @@ pub(crate) mod delegated;
 pub(crate) mod delivery;
 pub(crate) mod in_flight;
 mod left_out;
+mod looking_back;
 pub(crate) mod plan;
 pub(crate) mod reading;
 mod recovery;
