@@ -203,6 +203,8 @@ impl View {
             let role = RoleName::parse(name.strip_suffix(".json")?).ok()?;
             let stored = match self.ground(&role) {
                 Some(file) => StoredFile::loaded(file.clone()),
+                // They are always read, unless they are lost.
+                None if role == RoleName::TARGETS => continue,
                 None => StoredFile {
                     version: entry.version,
                     length: entry.length.unwrap_or_default(),

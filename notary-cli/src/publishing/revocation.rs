@@ -15,7 +15,6 @@ use notary_schema::revocation::{
 };
 use notary_schema::role::{Authority, Root, Targets};
 use notary_schema::threshold;
-use notary_schema::trusted::Expiry;
 use notary_schema::updater::Roles;
 use notary_schema::wire::Proposal;
 
@@ -132,8 +131,13 @@ impl Publisher<'_> {
     /// Reads every role of the collection.
     pub(crate) async fn collect(&self) -> Result<Collected, Failure> {
         let (session, gun) = (self.session, self.gun);
-        let mut agent = session.refreshed(gun, session.now(), Expiry::Reported).await?;
-        for unread in agent.visit(Roles::All).await?.iter().filter(|one| !one.is_pending()) {
+        let mut agent = session.refreshed_to_publish(gun, session.now()).await?;
+        // Below targets that are lost, nothing is known.
+        let unread = match agent.trusted()?.targets(&RoleName::TARGETS) {
+            Some(_) => agent.visit(Roles::All).await?,
+            None => Vec::new(),
+        };
+        for unread in unread.iter().filter(|one| !one.is_pending()) {
             let (role, delegator, error) = (&unread.role, &unread.delegator, &unread.error);
             let told = format_args!("clients refuse {role} of {delegator}: {error}");
             session.output.warn(told);
@@ -277,6 +281,10 @@ impl Publisher<'_> {
                      {current}`, then say --reviewed {role}={current}"
                 ));
             }
+            Problem::Unread { .. } => format!(
+                "{problem}: `notary repair {gun}` brings it back; without it, name the key that takes \
+                 over with --new-key"
+            ),
             Problem::NotVerified { .. } => {
                 format!("{problem}; --versions looks further back")
             }

@@ -120,6 +120,17 @@ pub enum Problem {
         /// The version.
         version: Version,
     },
+    /// A role that nobody is left to sign and that cannot be read.
+    #[error(
+        "{role} would have no key left, and {role} {version} cannot be read: which roles go with it is \
+         not known"
+    )]
+    Unread {
+        /// The role.
+        role: RoleName,
+        /// Its version.
+        version: Version,
+    },
     /// There is no later version.
     #[error(transparent)]
     Name(#[from] NameError),

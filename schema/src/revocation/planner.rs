@@ -110,8 +110,10 @@ impl Planner<'_> {
     fn top_level(&mut self, role: &RoleName, before: &Signers) -> Result<Option<Signers>, Problem> {
         let is_online = *role == RoleName::SNAPSHOT || *role == RoleName::TIMESTAMP;
         let is_listed = !self.revoked.listed(before.authority()).is_empty();
+        let is_judgeable = *role != RoleName::TARGETS || self.present.files.contains_key(role);
         let new = match self.choices.online.get(role) {
-            _ if !is_listed => return Ok(None),
+            // Who signs targets changes together with what they say.
+            _ if !is_listed || !is_judgeable => return Ok(None),
             None if is_online => {
                 self.plan.keyless.insert(role.clone());
                 return Ok(None);

@@ -1,6 +1,6 @@
 //! A key is revoked while the server lacks what it had: a thief waits for no repair.
 
-use notary_tests::world::Person;
+use notary_tests::world::{Person, World};
 use serde_json::{Value, json};
 
 use super::{BAD, served};
@@ -112,4 +112,67 @@ fn where_targets_is_lost_the_key_signs_nothing_new_all_the_same() {
     release.team.notary("add acme/app docs/more.txt bad.txt --publish").exits(1);
     release.manager.notary(&asked).done();
     release.require("how to use it");
+}
+
+#[test]
+fn a_root_key_leaves_the_root_while_targets_is_lost() {
+    let mut world = World::start();
+    let manager = world.person("manager", "admin --collection acme/**");
+    let keys = [(); 3].map(|()| manager.new_key());
+    let [stolen, second, third] = &keys;
+    let roots = format!("--root-key {stolen} --root-key {second} --root-key {third}");
+    let both = format!("--root-threshold 2 --targets-key {stolen} --targets-key {second}");
+    let init = manager.notary(&format!("init acme/app {roots} {both} --json")).json();
+    let root_sha256 = init["root_sha256"].as_str().expect("the hash to pin");
+    world.back_up();
+    publish(&manager, "app.tgz", "the release");
+    world.set_back();
+    // With the keys, and nothing of targets.
+    let other = world.person("other", "admin --collection acme/**");
+    other.notary(&format!("trust add acme/app --sha256 {root_sha256}")).done();
+    other.run(other.shell("cp -r ../manager/trust/keys trust/keys")).done();
+    let (exit, report) = revoke(&other, stolen);
+    assert_eq!((exit, &report["root_version"]), (7, &2.into()), "{report:#}");
+    assert_eq!(left(&report), [("targets".into(), "unread".into())]);
+    let keyids = || {
+        let root = world.http(None).get("/v2/acme/app/_trust/tuf/2.root.json").json();
+        let roles = root["signed"]["roles"].clone();
+        (roles["root"]["keyids"].clone(), roles["targets"]["keyids"].clone())
+    };
+    assert_eq!(keyids(), (json!([second, third]), json!([stolen, second])));
+    // The same command goes on when targets is there again.
+    let (exit, report) = revoke(&other, stolen);
+    assert_eq!((exit, &report["root_version"]), (7, &Value::Null), "{report:#}");
+    manager.notary("repair acme/app").done();
+    let (exit, report) = revoke(&other, stolen);
+    assert_eq!((exit, &report["root_version"]), (0, &3.into()), "{report:#}");
+    let root = world.http(None).get("/v2/acme/app/_trust/tuf/3.root.json").json();
+    assert_eq!(root["signed"]["roles"]["targets"]["keyids"], json!([second]));
+    other.notary("lookup acme/app app.tgz").done();
+}
+
+#[test]
+fn a_lost_delegator_is_not_taken_out_while_roles_may_be_below_it() {
+    let mut release = Release::publish();
+    let stolen = release.harm();
+    let german = release.world.person("german", "publish --collection acme/app --role german");
+    german.notary(&format!("trust add acme/app --sha256 {}", release.root_sha256)).done();
+    let own = german.new_key();
+    let request = format!("delegation request acme/app german --key {own} -o ../german.request");
+    german.notary(&request).done();
+    let add = "delegation add acme/app german --parent docs --request ../german.request";
+    let wider = release.team.file("wider", release.world.token("publish --collection acme/app"));
+    let add = format!("{add} --path docs/* --publish --token-file {wider}");
+    release.team.notary(&add).done();
+    release.world.back_up();
+    publish(&release.team, "docs/more.txt", "lost");
+    release.world.set_back();
+    assert_eq!(lost(&release), json!(["docs"]));
+    let asked = format!("revoke acme/app {stolen} --reason stolen --yes");
+    let refused = release.manager.notary(&asked).exits(2);
+    assert!(refused.contains("which roles go with it is not known"), "{refused}");
+    assert!(refused.contains("notary repair acme/app"), "{refused}");
+    release.team.notary("repair acme/app").done();
+    let done = release.manager.notary(&asked).done();
+    assert!(done.contains("no delegation leads to german any more"), "{done}");
 }

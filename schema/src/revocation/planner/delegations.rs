@@ -8,7 +8,7 @@ use super::{By, Planner, Step};
 use crate::draft::Draft;
 use crate::key::Key;
 use crate::name::RoleName;
-use crate::revocation::{Problem, Signers};
+use crate::revocation::{Present, Problem, Signers};
 use crate::role::{Authority, DelegatedRole, Delegations, SuccinctRoles};
 
 impl Planner<'_> {
@@ -28,6 +28,7 @@ impl Planner<'_> {
                 if delegated.is_bin() {
                     return Err(Problem::LastKey { role: role.clone() });
                 }
+                self.take_out(role)?;
                 removed.insert(role.clone());
                 continue;
             };
@@ -73,6 +74,28 @@ impl Planner<'_> {
         Ok(after)
     }
 
+    /// What a role delegates to goes with it, and is named: its file has to be at hand, unless every
+    /// listed role has another delegator.
+    fn take_out(&mut self, role: &RoleName) -> Result<(), Problem> {
+        let Present { files, others, unread, snapshot, .. } = self.present;
+        let is_at_hand = files.contains_key(role) || others.contains_key(role);
+        let Some(entry) = snapshot.entry(role).filter(|_| !is_at_hand) else { return Ok(()) };
+        if !unread.contains(role) {
+            self.open.files.insert(role.clone());
+            return Ok(());
+        }
+        let is_known = |other: &RoleName| *other == RoleName::TARGETS || self.delegates_to(other);
+        match self.listed().all(|other| is_known(&other)) {
+            true => Ok(()),
+            false => Err(Problem::Unread { role: role.clone(), version: entry.version }),
+        }
+    }
+
+    /// Whether a file that is at hand does.
+    fn delegates_to(&self, role: &RoleName) -> bool {
+        self.present.files.values().any(|file| file.signed().delegation(role).is_some())
+    }
+
     fn bins(
         &mut self,
         delegator: By<'_>,
@@ -108,17 +131,14 @@ impl Planner<'_> {
 
     /// Names what the new delegations do not lead to any more.
     pub(super) fn leave_behind(&mut self) {
-        let delegates = |role: &RoleName| {
-            self.present.files.values().any(|file| file.signed().delegation(role).is_some())
-        };
         // Those that are not to be had or not verified are named, too.
         let is_left = |role: &RoleName| {
-            let was_there = || self.present.files.contains_key(role) || delegates(role);
+            let was_there = || self.present.files.contains_key(role) || self.delegates_to(role);
             !self.reached.contains(role) && was_there()
         };
         self.plan.orphans = self.listed().filter(is_left).collect();
         // What was delegated to without a file before is no news.
         let pending = std::mem::take(&mut self.plan.pending);
-        self.plan.pending = pending.into_iter().filter(|role| !delegates(role)).collect();
+        self.plan.pending = pending.into_iter().filter(|role| !self.delegates_to(role)).collect();
     }
 }

@@ -212,7 +212,8 @@ pub fn reached(head: &Head) -> BTreeSet<RoleName> {
     let mut reached = BTreeSet::from([RoleName::TARGETS]);
     let mut waiting = vec![RoleName::TARGETS];
     while let Some(role) = waiting.pop() {
-        let file = head.files[&role].file.clone().unwrap();
+        let Some(stored) = head.files.get(&role) else { continue };
+        let file = stored.file.clone().unwrap();
         let Some(delegations) = &file.signed().delegations else { continue };
         let below = head.files.keys().filter(|role| delegations.authority(role).is_some());
         for role in below {
