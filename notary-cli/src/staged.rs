@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use notary_schema::draft::Draft;
 use notary_schema::key::Key;
 use notary_schema::name::{KeyId, NameError, RoleName, TargetPath, Version};
-use notary_schema::role::{DelegatedRole, SuccinctRoles, TargetFile, Targets};
+use notary_schema::role::{DelegatedRole, RoleKeys, SuccinctRoles, TargetFile, Targets};
 use serde::{Deserialize, Serialize};
 
 use crate::output::joined;
@@ -276,6 +276,25 @@ impl Changes {
     /// Whether they say who may sign other roles.
     pub(crate) fn delegates(&self) -> bool {
         !self.delegations.is_empty() || self.succinct.is_some()
+    }
+
+    /// Who signs other roles afterwards; of succinct bins those among these.
+    pub(crate) fn signers<'a>(
+        &'a self,
+        among: impl Iterator<Item = &'a RoleName>,
+    ) -> impl Iterator<Item = (&'a RoleName, &'a RoleKeys)> {
+        let listed = self.delegations.iter().map(|(role, new)| (role, &*new.delegation.signers));
+        let bins = among.filter_map(|role| {
+            let SuccinctRoles { bins, signers } = &self.succinct.as_ref()?.roles;
+            bins.index(role).map(|_| (role, signers))
+        });
+        listed.chain(bins)
+    }
+
+    /// The keys that its delegations name, at least those that it does not list yet.
+    pub(crate) fn new_keys(&self) -> impl Iterator<Item = &Key> {
+        let bins = self.succinct.iter().flat_map(|succinct| &succinct.keys);
+        self.delegations.values().flat_map(|new| &new.keys).chain(bins)
     }
 
     /// The roles that are delegated to afterwards, in the order of their priority.

@@ -13,11 +13,9 @@ use notary_schema::role::{Authority, Delegations, RoleKeys, SuccinctRoles};
 use notary_schema::threshold;
 
 use super::Publisher;
-use super::asking::Act;
 use super::delivery::Delivered;
 use super::signers::Rotation;
 use crate::exit::Failure;
-use crate::keyring::listed;
 use crate::staged::{Changes, NewDelegation, StageError, Staged, SuccinctBins, Witness};
 use crate::view::{View, bins};
 use crate::wanted::Wanted;
@@ -59,60 +57,20 @@ impl Publisher<'_> {
         let change = |view: &View| {
             let affected = Affected::of(view, rotation)?;
             if resent && rotation.is_done(affected.before) {
-                return Ok((Staged::default(), None));
+                return Ok(Staged::default());
             }
             let after = rotation.signers_after(affected.before)?;
             let staged = match *affected.before.role == after {
                 true => Staged::default(),
                 false => other_signers(view, rotation, &affected, &after),
             };
-            let act = self.signed_anew(view, &staged, &affected, rotation, &after);
             signers = Some((affected.before.role.clone(), after));
-            Ok((staged, act))
+            Ok(staged)
         };
         let why = format!("other signers for {}", rotation.role);
         let delivered = self.publish_at_once(wanted, &why, change).await?;
         let replaced = |(delivered, (before, after))| Replaced { delivered, before, after };
         Ok(delivered.zip(signers).map(replaced))
-    }
-
-    /// What is signed anew as it is although a key has signed it that goes: nobody but its holder may
-    /// have looked at it.
-    fn signed_anew(
-        &self,
-        view: &View,
-        staged: &Staged,
-        affected: &Affected<'_>,
-        rotation: &Rotation,
-        after: &RoleKeys,
-    ) -> Option<Act> {
-        let keys = affected.keys_after(rotation);
-        if listed(&self.keys, Authority { keys: &keys, role: after }).is_empty() {
-            // Whoever signs the proposal looks at it.
-            return None;
-        }
-        let gone = |keyid: &&KeyId| !after.keyids.contains(keyid);
-        let is_anew = |role: &&RoleName| staged.roles.contains_key(*role);
-        let signed = |role: &'_ RoleName| {
-            let file = view.file(role)?;
-            let valid = threshold::count(file, affected.before).valid;
-            Some((role.clone(), file.version(), valid.iter().find(gone)?.clone()))
-        };
-        let mut all = affected.roles.iter().filter(is_anew).filter_map(signed);
-        let (role, version, keyid) = all.next()?;
-        let others = match all.count() {
-            0 => String::new(),
-            more => format!(" (and {more} more of these roles by such keys)"),
-        };
-        let gun = self.gun;
-        Some(Act {
-            what: format!("sign what {role} lists as it is"),
-            why: format!(
-                "{role} {version} was signed by {keyid}, which goes{others}: look at it with `notary \
-                 list {gun} --role {role}`. Where somebody else has that key, `notary revoke {gun} \
-                 {keyid}` publishes what is good without it"
-            ),
-        })
     }
 }
 

@@ -132,13 +132,13 @@ impl<'a> Publisher<'a> {
     }
 
     /// Publishes or proposes a change that is not staged; `None` where it changes nothing. It is made
-    /// anew on what is there after somebody else was first, with what has to be agreed to. `why` is
-    /// told to those who have to sign, where the user gives no reason.
+    /// anew on what is there after somebody else was first. `why` is told to those who have to sign,
+    /// where the user gives no reason.
     pub(crate) async fn publish_at_once(
         &self,
         wanted: Wanted<'_>,
         why: &str,
-        mut change: impl FnMut(&View) -> Result<(Staged, Option<Act>), Failure>,
+        mut change: impl FnMut(&View) -> Result<Staged, Failure>,
     ) -> Result<Option<Delivered>, Failure> {
         if let Some(proposed) = self.require_nothing_else().await? {
             return Ok(Some(proposed));
@@ -147,13 +147,13 @@ impl<'a> Publisher<'a> {
         loop {
             let now = self.session.now();
             let reading = reading::read(self.session, self.gun, wanted, now).await?;
-            let (changes, act) = change(&reading.view)?;
+            let changes = change(&reading.view)?;
             if changes.is_empty() {
                 return Ok(None);
             }
             let plan = self.plan(&reading, &changes, now)?;
-            let act = act.as_ref().or(self.act.as_ref());
-            self.agree(act, &plan.unsigned(), &plan.exempt, &reading, now)?;
+            let act = self.signed_anew(&reading.view, &changes).or_else(|| self.act.clone());
+            self.agree(act.as_ref(), &plan.unsigned(), &plan.exempt, &reading, now)?;
             let signed = self.sign(&reading, &changes, &BTreeMap::new(), now)?;
             let signed = Outgoing { why: why.to_owned(), ..signed };
             match self.deliver(signed, &reading, now).await? {

@@ -65,7 +65,7 @@ pub(super) async fn apply(
                 plan.file.display()
             )))
         }
-        (staged, _) => Ok((staged, None)),
+        (staged, _) => Ok(staged),
     };
     let why = "delegations as they are declared";
     let delivered = publisher.publish_at_once(wanted, why, change).await?;

@@ -65,9 +65,8 @@ pub(super) async fn rebase(
             let roles: Vec<RoleName> = change.staged.roles.keys().cloned().collect();
             let gone: Vec<RoleName> = change.staged.undelegated().cloned().collect();
             let wanted = Wanted { roles: &roles, subtrees: &gone, ..Wanted::default() };
-            let delivered = publisher
-                .publish_at_once(wanted, &reason, |view| Ok((change.on(view)?, None)))
-                .await?;
+            let delivered =
+                publisher.publish_at_once(wanted, &reason, |view| change.on(view)).await?;
             delivered::report(session, gun, delivered)
         }
     }
