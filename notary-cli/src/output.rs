@@ -6,6 +6,7 @@
 //! such characters are shown escaped.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
@@ -25,6 +26,7 @@ pub(crate) struct Output {
     json: Cell<bool>,
     verbose: Cell<bool>,
     endless: Cell<bool>,
+    warned: RefCell<BTreeSet<String>>,
 }
 
 impl Output {
@@ -37,6 +39,7 @@ impl Output {
             json: Cell::default(),
             verbose: Cell::default(),
             endless: Cell::default(),
+            warned: RefCell::default(),
         }
     }
 
@@ -104,6 +107,14 @@ impl Output {
     /// Something that a person should act on.
     pub(crate) fn warn(&self, text: impl Display) {
         self.line("warning: ", &one_line(text.to_string().trim_end()));
+    }
+
+    /// The same where several parts of one command come to know it: it is told once.
+    pub(crate) fn warn_once(&self, text: impl Display) {
+        let text = text.to_string();
+        if self.warned.borrow_mut().insert(text.clone()) {
+            self.warn(text);
+        }
     }
 
     /// One request, where `-v` asks for it.

@@ -239,7 +239,7 @@ impl Session {
 
     fn tell_expired(&self, gun: &Gun, agent: &Agent<'_>) -> Result<(), Failure> {
         for (role, expires) in agent.trusted()?.expired() {
-            self.output.warn(format_args!("{role} of {gun} expired at {expires}"));
+            self.output.warn_once(format_args!("{role} of {gun} expired at {expires}"));
         }
         Ok(())
     }

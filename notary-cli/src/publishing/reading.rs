@@ -207,7 +207,7 @@ impl Walk<'_> {
             }
         }
         let Some(file) = found.or(here) else { return Ok(false) };
-        self.session.output.warn(format_args!(
+        self.session.output.warn_once(format_args!(
             "{role} {} is lost: the next version is built on {}; what was published in between is not \
              in it",
             listed.version,
