@@ -69,7 +69,7 @@ fn what_was_decided_may_be_said_again() {
     assert_eq!((&again["roles"], past(&again)), (&json!([]), past(&first)));
     // A key that was replaced before it was revoked is none of its roles' any more.
     let next = manager.new_key();
-    manager.notary(&format!("rotate acme/app docs --new-key {next} --drop-key {own}")).done();
+    manager.notary(&format!("rotate acme/app docs --new-key {next} --drop-key {own} --yes")).done();
     let late = report(manager, &format!("revoke acme/app {own} --reason late"));
     assert_eq!((&late["listed"], &late["signed_versions"]), (&json!([]), &json!([])));
     assert_ne!(key_of(&release.team), own);
