@@ -242,3 +242,50 @@ fn clients_that_refresh_all_the_time_fail_once_at_most_in_a_recovery() {
         assert!(error.contains("timestamp") || error.contains("snapshot"), "{error}");
     }
 }
+
+#[test]
+fn a_root_that_is_made_alone_does_without_keys_that_are_revoked() {
+    let world = World::start();
+    let manager = world.person("manager", "admin --collection acme/**");
+    let third = world.person("third", "admin --collection acme/**");
+    let keys = [&manager, &manager, &third].map(|who| who.new_key());
+    let [first, stolen, other] = &keys;
+    third.notary(&format!("key export {other} --public -o ../other.pem")).done();
+    let roots = format!("--root-key {first} --root-key {stolen} --root-key ../other.pem");
+    let init = manager.notary(&format!("init acme/app {roots} --root-threshold 2 --json")).json();
+    let sha256 = init["root_sha256"].as_str().expect("the hash to pin");
+    third.notary(&format!("trust add acme/app --sha256 {sha256}")).done();
+    let version = || {
+        let root = world.http(None).get("/v2/acme/app/_trust/tuf/root.json").json();
+        root["signed"]["version"].as_u64().expect("a version")
+    };
+    let open = || {
+        let all = third.notary("proposal list acme/app --json").json();
+        let mut all = all["proposals"].as_array().expect("a list").iter();
+        let open = all.find(|one| one["state"] == "open").expect("one is open");
+        open["id"].as_str().expect("its id").to_owned()
+    };
+    // With two keys here that may sign.
+    manager.notary("witness acme/app root --publish").done();
+    assert_eq!(version(), 2);
+    // Whoever cannot take it out of the root has it sign nothing new.
+    let revoke = format!("revoke acme/app {stolen} --reason stolen --key {other}");
+    third.notary(&revoke).exits(6);
+    for command in ["witness acme/app root --publish", "recover acme/app snapshot --second-content"]
+    {
+        let id = open();
+        third.notary(&format!("proposal cancel acme/app {id} --yes")).done();
+        let before = version();
+        let made = manager.notary(command);
+        assert_eq!((made.code(), version()), (6, before), "{made}");
+        let id = open();
+        third.notary(&format!("proposal export acme/app {id} -o carried")).done();
+        let carried = fs::read(third.directory().join("carried")).expect("it was written");
+        let carried: Value = serde_json::from_slice(&carried).expect("a proposal");
+        let root = carried["proposal"]["files"][0]["file"].as_str().expect("its text");
+        let root: Value = serde_json::from_str(root).expect("a root");
+        let by: Vec<_> = root["signatures"].as_array().expect("a list").iter().collect();
+        assert_eq!(by.len(), 1, "{root:#}");
+        assert_eq!(by[0]["keyid"], first.as_str());
+    }
+}

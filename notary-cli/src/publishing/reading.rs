@@ -17,6 +17,7 @@ use notary_schema::threshold;
 use notary_schema::updater::{Limits, UpdateError, local_name, remote_name};
 use notary_schema::wire::CollectionInfo;
 
+use super::revoked::revoked_keys;
 use crate::agent::{Agent, AgentError};
 use crate::exit::Failure;
 use crate::keyring::listed;
@@ -80,8 +81,7 @@ pub(crate) async fn read(
         }
         asked.extend(some);
     };
-    let revocations = session.server()?.revocations(gun).await?;
-    let revoked = revocations.iter().filter_map(|one| one.key.public().cloned()).collect();
+    let revoked = revoked_keys(session, gun).await?;
     let view = View::new(walk.agent.trusted()?.clone());
     let view = view.building_on(walk.earlier).refusing(revoked);
     Ok(Reading { view, lifetimes })

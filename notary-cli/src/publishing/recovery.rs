@@ -6,13 +6,16 @@ use notary_schema::envelope::{Envelope, Unsigned};
 use notary_schema::key::Key;
 use notary_schema::name::RoleName;
 use notary_schema::online::{OnlineRole, expires_after};
+use notary_schema::publish::demands_of_root;
+use notary_schema::publish::proposal::is_met;
 use notary_schema::role::{RoleKeys, Root};
-use notary_schema::threshold;
 
 use super::Publisher;
 use super::delivery::{Delivered, Outgoing, Sent};
+use super::revoked::revoked_keys;
 use super::rotation::{NewRoot, Rotated};
 use crate::exit::Failure;
+use crate::judging::batch;
 
 impl Publisher<'_> {
     /// Publishes or proposes the root whose snapshot and timestamp have these keys and no others:
@@ -63,13 +66,12 @@ impl Publisher<'_> {
         let roots = [before.signed(), unsigned.expect("we wrote it").signed()].map(Root::clone);
         let [old, new] = &roots;
         self.sign_for(document, &RoleName::ROOT, &[old, new], &mut outgoing)?;
-        let (_, file) = outgoing.files.first().expect("it was just signed");
-        let root = Envelope::<Root>::parse(file.clone()).expect("we wrote it");
-        let is_signed = [old, new].into_iter().all(|by| {
-            let authority = by.authority(&RoleName::ROOT).expect("a root lists root");
-            threshold::count(&root, authority).is_met()
-        });
-        match self.deliver_unjudged(outgoing, is_signed).await? {
+        let revoked = revoked_keys(self.session, self.gun).await?;
+        let batch = batch(&outgoing.files, &outgoing.exempt)?;
+        let root = batch.root().expect("it was just signed").as_ref().clone();
+        let demands = demands_of_root(before, &root, &revoked);
+        let outgoing = self.without_useless(outgoing, &batch, &demands)?;
+        match self.deliver_unjudged(outgoing, is_met(&demands)).await? {
             Sent::Taken(Delivered::Proposed(proposal)) => Ok(NewRoot::Proposed(proposal)),
             Sent::Taken(Delivered::Published(answer)) => {
                 answer.warnings.iter().for_each(|warning| self.session.output.warn(warning));

@@ -2,15 +2,23 @@
 //! nothing, so that what is missing is asked of others.
 
 use notary_schema::envelope::{Signature, assemble};
-use notary_schema::name::{KeyId, RoleName};
+use notary_schema::name::{Gun, KeyId, RoleName};
 use notary_schema::publish::{Batch, Demand, demands};
+use notary_schema::threshold::RevokedKeys;
 
 use super::Publisher;
 use super::delivery::Outgoing;
 use crate::exit::Failure;
 use crate::judging::{batch, judgeable};
 use crate::output::joined;
+use crate::session::Session;
 use crate::view::View;
+
+/// The keys that sign nothing new in a collection, in the server's words.
+pub(super) async fn revoked_keys(session: &Session, gun: &Gun) -> Result<RevokedKeys, Failure> {
+    let revocations = session.server()?.revocations(gun).await?;
+    Ok(revocations.iter().filter_map(|one| one.key.public().cloned()).collect())
+}
 
 impl Publisher<'_> {
     /// Leaves out the signatures of revoked keys that count towards no threshold.
@@ -19,7 +27,7 @@ impl Publisher<'_> {
     /// Files of which no other key here has signed one, unless they may be proposed without.
     pub(super) fn without_revoked(
         &self,
-        mut outgoing: Outgoing,
+        outgoing: Outgoing,
         view: &View,
     ) -> Result<Outgoing, Failure> {
         if view.revoked().is_empty() {
@@ -29,10 +37,20 @@ impl Publisher<'_> {
         // Where it cannot be told, the server is the first to judge.
         let Some(head) = judgeable(view, &batch) else { return Ok(outgoing) };
         let demands = demands(Some(&head), &batch);
+        self.without_useless(outgoing, &batch, &demands)
+    }
+
+    /// The same of a batch that has to reach these thresholds.
+    pub(super) fn without_useless(
+        &self,
+        mut outgoing: Outgoing,
+        batch: &Batch,
+        demands: &[Demand],
+    ) -> Result<Outgoing, Failure> {
         for (role, bytes) in &mut outgoing.files {
-            let (signed, signatures) = signed(&batch, role);
+            let (signed, signatures) = signed(batch, role);
             let (out, kept): (Vec<_>, Vec<_>) =
-                signatures.iter().partition(|one| is_useless(&demands, role, &one.keyid));
+                signatures.iter().partition(|one| is_useless(demands, role, &one.keyid));
             if out.is_empty() {
                 continue;
             }

@@ -209,6 +209,16 @@ pub fn demands(head: Option<&Head>, batch: &Batch) -> Vec<Demand> {
     signatures::demands(head, batch, &View::new(head, batch)).collect()
 }
 
+/// The same of a root alone, where nothing else of its collection can be read: as the root before it
+/// says, and as it says itself, where these keys are revoked.
+pub fn demands_of_root(
+    before: &Envelope<Root>,
+    root: &Envelope<Root>,
+    revoked: &RevokedKeys,
+) -> Vec<Demand> {
+    signatures::of_root(root, Some(before), revoked).collect()
+}
+
 /// Every rule but those on signatures. What was lost and is found is part of what the rest is judged
 /// on.
 fn check_content(

@@ -79,11 +79,18 @@ fn of_roots<'a>(
     let new = batch.earlier_roots().chain(batch.root()).map(Arc::as_ref);
     let newest = head.map(|head| head.root.as_ref());
     let signed = new.scan(newest, |newest, root| Some((root, newest.replace(root))));
-    signed.flat_map(move |(root, before)| {
-        let as_before = before.map(|before| of_root_before(root, before, &revoked));
-        let own = of_file(root, &RoleName::ROOT, (root, Purpose::Trust), &revoked);
-        as_before.into_iter().flatten().chain([own])
-    })
+    signed.flat_map(move |(root, before)| of_root(root, before, &revoked))
+}
+
+/// The thresholds of one root.
+pub(super) fn of_root(
+    root: &Envelope<Root>,
+    before: Option<&Envelope<Root>>,
+    revoked: &RevokedKeys,
+) -> impl Iterator<Item = Demand> + use<> {
+    let as_before = before.map(|before| of_root_before(root, before, revoked));
+    let own = of_file(root, &RoleName::ROOT, (root, Purpose::Trust), revoked);
+    as_before.into_iter().flatten().chain([own])
 }
 
 /// What the root before asks for.
