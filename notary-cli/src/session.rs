@@ -220,19 +220,14 @@ impl Session {
         Ok(agent)
     }
 
-    /// The same for whoever publishes, where the repository may have lost the targets that it lists:
-    /// what is trusted then ends with the snapshot.
+    /// The same for whoever publishes: see [`Agent::refresh_to_publish`].
     pub(crate) async fn refreshed_to_publish(
         &self,
         gun: &Gun,
         now: DateTime<Utc>,
     ) -> Result<Agent<'_>, Failure> {
         let mut agent = self.pinned_agent(gun, now, Expiry::Reported).await?;
-        match agent.refresh().await {
-            Err(AgentError::Update(UpdateError::NotFound(_)))
-                if agent.trusted()?.snapshot().is_some() => {}
-            refreshed => refreshed.map_err(|error| unserved(gun, error))?,
-        }
+        agent.refresh_to_publish().await.map_err(|error| unserved(gun, error))?;
         self.tell_expired(gun, &agent)?;
         Ok(agent)
     }

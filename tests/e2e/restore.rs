@@ -191,9 +191,9 @@ fn targets_that_nobody_has_go_on_above_the_lost_version() {
     release.agent("reader").notary("lookup acme/app docs/guide.txt").done();
 }
 
-#[test]
-fn targets_that_two_have_to_sign_go_on_by_a_proposal() {
-    let mut release = Release::publish();
+/// Two have to sign targets, whose last version is lost for good. Answers who signs as the second, and
+/// that version.
+fn lost_to_two(release: &mut Release) -> (Person, u64) {
     let second = release.world.person("second", "publish --collection acme/app");
     second.notary(&format!("trust add acme/app --sha256 {}", release.root_sha256)).done();
     let keyid = second.new_key();
@@ -202,23 +202,48 @@ fn targets_that_two_have_to_sign_go_on_by_a_proposal() {
     release.manager.notary(both).exits(6);
     second.notary("proposal sign acme/app --yes").done();
     release.world.back_up();
-    let two_publish = |command: &str| {
-        let made = release.manager.notary(command);
-        assert_eq!(made.code(), 6, "{made}");
-        let signed = second.notary("proposal sign acme/app --yes");
-        assert_eq!(signed.code(), 0, "{signed}");
-    };
     release.manager.file("app.tgz", "lost");
-    two_publish("add acme/app app.tgz app.tgz --publish");
+    release.manager.notary("add acme/app app.tgz app.tgz --publish").exits(6);
+    second.notary("proposal sign acme/app --yes").done();
     let seen = version(&release.world, "targets.json");
     release.world.set_back();
     for who in [&release.manager, &second] {
         forget_targets(who);
     }
     assert_eq!(lost(&release.world), ["targets"]);
-    two_publish("witness acme/app targets --publish");
+    (second, seen)
+}
+
+#[test]
+fn targets_that_two_have_to_sign_go_on_by_a_proposal() {
+    let mut release = Release::publish();
+    let (second, seen) = lost_to_two(&mut release);
+    release.manager.notary("witness acme/app targets --publish").exits(6);
+    let signed = second.notary("proposal sign acme/app --yes");
+    assert_eq!(signed.code(), 0, "{signed}");
     assert_eq!(version(&release.world, "targets.json"), seen + 1);
     assert_eq!(repair(&second, ""), 0);
+}
+
+#[test]
+fn who_has_no_network_judges_what_goes_on_above_a_lost_version() {
+    let mut release = Release::publish();
+    let (second, seen) = lost_to_two(&mut release);
+    let manager = &release.manager;
+    manager.notary("witness acme/app targets --publish").exits(6);
+    let all = manager.notary("proposal list acme/app --json").json();
+    let mut all = all["proposals"].as_array().expect("a list").iter();
+    let open = all.find(|one| one["state"] == "open").expect("one is open");
+    let id = open["id"].as_str().expect("its id");
+    manager.notary(&format!("proposal export acme/app {id} -o ../carried")).done();
+    let sign = "proposal sign acme/app --file ../carried -o ../signatures --yes";
+    let signed = second.notary(&format!("{sign} --server http://127.0.0.1:1/"));
+    assert_eq!(signed.code(), 0, "{signed}");
+    let told = format!("targets {seen} is lost: the next version is built on {}", seen - 1);
+    assert!(signed.stderr().contains(&told), "{signed}");
+    manager.notary("proposal import acme/app ../signatures").done();
+    assert_eq!(version(&release.world, "targets.json"), seen + 1);
+    assert_eq!(repair(manager, ""), 0);
 }
 
 #[test]

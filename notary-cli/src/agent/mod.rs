@@ -153,6 +153,19 @@ impl<'a> Agent<'a> {
         self.drive().await
     }
 
+    /// The same for whoever publishes, where the repository may have lost the targets that it lists:
+    /// what is trusted then ends with the snapshot.
+    pub(crate) async fn refresh_to_publish(&mut self) -> Result<(), AgentError> {
+        match self.refresh().await {
+            Err(AgentError::Update(UpdateError::NotFound(_)))
+                if self.trusted()?.snapshot().is_some() =>
+            {
+                Ok(())
+            }
+            refreshed => refreshed,
+        }
+    }
+
     /// Looks up a target; `None` when no trusted role lists it.
     pub(crate) async fn find(&mut self, name: &str) -> Result<Option<Found>, AgentError> {
         self.updater.find(name)?;

@@ -8,10 +8,13 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use notary_schema::envelope::Envelope;
 use notary_schema::json;
 use notary_schema::name::{Gun, RoleName, Version};
+use notary_schema::role::Targets;
 use notary_schema::trusted::Expiry;
 use notary_schema::updater::remote_name;
 use notary_schema::wire::{NewSignatures, Proposal};
@@ -22,8 +25,9 @@ use url::Url;
 use crate::agent::roots::climb;
 use crate::agent::{Agent, AgentError, place_of};
 use crate::exit::Failure;
+use crate::publishing::earlier::Earlier;
 use crate::session::Session;
-use crate::trust_dir::{CollectionDir, files};
+use crate::trust_dir::{CollectionDir, MetadataDir, files};
 use crate::view::View;
 
 /// The longest file that is read.
@@ -66,7 +70,7 @@ impl Carried {
         view: &View,
         now: DateTime<Utc>,
     ) -> Result<Carried, Failure> {
-        let agent = session.refreshed(gun, now, Expiry::Reported).await?;
+        let agent = session.refreshed_to_publish(gun, now).await?;
         let roots = climb(&agent, MAX_ROOT_STEPS, now).await?;
         let trusted = view.trusted();
         let newest = trusted.root().version().get();
@@ -85,9 +89,10 @@ impl Carried {
         }
         let mut ways = Vec::new();
         for role in view.roles() {
-            let Some(file) = view.file(&role.name) else { continue };
+            let Some(file) = view.ground(&role.name) else { continue };
             add(remote_name(&role.name, Some(file.version())), file.bytes());
-            ways.extend(Some(role.path()).filter(|way| !way.is_empty()));
+            let is_listed = view.file(&role.name).is_some();
+            ways.extend(Some(role.path()).filter(|way| is_listed && !way.is_empty()));
         }
         Ok(Carried { collection: gun.clone(), proposal, metadata, ways })
     }
@@ -159,7 +164,7 @@ impl Carried {
         let http = session.http();
         let trusted = collection.trusted();
         let mut agent = Agent::new(trusted, base, None, http, now, Expiry::Reported);
-        agent.refresh().await.map_err(untrusted)?;
+        agent.refresh_to_publish().await.map_err(untrusted)?;
         for way in &self.ways {
             match agent.follow(way).await {
                 Err(error) if !error.is_of_one_file() => return Err(error.into()),
@@ -167,7 +172,29 @@ impl Carried {
                 _ => {}
             }
         }
-        Ok(Some(View::new(agent.trusted()?.clone())))
+        let view = View::new(agent.trusted()?.clone());
+        let earlier = self.earlier(session, &agent, &collection.trusted(), &view).await?;
+        Ok(Some(view.building_on(earlier)))
+    }
+
+    /// What its files are built on whose role has lost the listed one.
+    async fn earlier(
+        &self,
+        session: &Session,
+        agent: &Agent<'_>,
+        stored: &MetadataDir,
+        view: &View,
+    ) -> Result<BTreeMap<RoleName, Arc<Envelope<Targets>>>, Failure> {
+        let mut all = BTreeMap::new();
+        let roles = self.proposal.files.iter().map(|file| &file.name);
+        for role in roles.filter(|role| role.is_targets_role() && view.file(role).is_none()) {
+            let Some(known) = view.role(role) else { continue };
+            if let Some(earlier) = Earlier::find(agent, stored, role, &known.delegator).await? {
+                session.output.warn_once(&earlier);
+                all.insert(role.clone(), earlier.file);
+            }
+        }
+        Ok(all)
     }
 }
 

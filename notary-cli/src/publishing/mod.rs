@@ -11,6 +11,7 @@ pub(crate) mod asking;
 pub(crate) mod bins;
 pub(crate) mod delegated;
 pub(crate) mod delivery;
+pub(crate) mod earlier;
 pub(crate) mod in_flight;
 mod left_out;
 mod looking_back;

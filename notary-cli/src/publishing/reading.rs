@@ -10,13 +10,13 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use notary_schema::envelope::Envelope;
-use notary_schema::name::{Gun, RoleName, Version};
+use notary_schema::name::{Gun, RoleName};
 use notary_schema::online::Lifetimes;
 use notary_schema::role::Targets;
-use notary_schema::threshold;
-use notary_schema::updater::{Limits, UpdateError, local_name, remote_name};
+use notary_schema::updater::UpdateError;
 use notary_schema::wire::CollectionInfo;
 
+use super::earlier::Earlier;
 use super::revoked::revoked_keys;
 use crate::agent::{Agent, AgentError};
 use crate::exit::Failure;
@@ -166,9 +166,6 @@ impl Walk<'_> {
     }
 }
 
-/// How many versions before a lost one are asked for.
-const MAX_EARLIER: u64 = 64;
-
 impl Walk<'_> {
     /// Whether a role is changed for sure, or may be: a key that may be used signs it.
     fn is_meant(&self, role: &RoleName, delegator: &RoleName) -> Result<bool, Failure> {
@@ -177,43 +174,16 @@ impl Walk<'_> {
         Ok(is_ours || self.wanted.roles.contains(role))
     }
 
-    /// Looks for what the next version of a role can be built on whose listed file the server has lost:
-    /// the newest file that is stored here or there, signed as its delegator says.
+    /// Looks for what the next version of a role can be built on whose listed file the server has lost.
     async fn find_earlier(
         &mut self,
         role: &RoleName,
         delegator: &RoleName,
     ) -> Result<bool, Failure> {
-        let trusted = self.agent.trusted()?.clone();
-        let listed = trusted.snapshot().and_then(|file| file.signed().entry(role));
-        let (Ok(authority), Some(listed)) = (trusted.authority(role, delegator), listed) else {
-            return Ok(false);
-        };
-        let signed = |file: Arc<[u8]>| {
-            let file = Envelope::<Targets>::parse(file).ok()?;
-            let is_earlier = file.version() < listed.version;
-            (is_earlier && threshold::count(&file, authority).is_met()).then_some(file)
-        };
-        let here = self.stored.load(&local_name(role))?.and_then(|file| signed(file.into()));
-        let above = here.as_ref().map_or(0, |file| file.version().get());
-        let lowest = listed.version.get().saturating_sub(MAX_EARLIER).max(above + 1);
-        let mut found = None;
-        for number in (lowest..listed.version.get()).rev() {
-            let name = remote_name(role, Some(Version::new(number)?));
-            let there = self.agent.fetch(&name, Limits::default().targets_bytes).await?;
-            found = there.and_then(signed);
-            if found.is_some() {
-                break;
-            }
-        }
-        let Some(file) = found.or(here) else { return Ok(false) };
-        self.session.output.warn_once(format_args!(
-            "{role} {} is lost: the next version is built on {}; what was published in between is not \
-             in it",
-            listed.version,
-            file.version()
-        ));
-        self.earlier.insert(role.clone(), file.into());
+        let found = Earlier::find(&self.agent, &self.stored, role, delegator).await?;
+        let Some(earlier) = found else { return Ok(false) };
+        self.session.output.warn_once(&earlier);
+        self.earlier.insert(role.clone(), earlier.file);
         Ok(true)
     }
 
