@@ -18,7 +18,7 @@ use notary_schema::trusted::{Expiry, TrustedSet};
 use notary_schema::updater::{Limits, UpdateError, remote_name};
 
 use crate::agent::{Agent, AgentError};
-use crate::args::GlobalOptions;
+use crate::args::{GlobalOptions, SecondContent};
 use crate::exit::Failure;
 use crate::keyring::Keyring;
 use crate::keyring::memory::Content;
@@ -125,14 +125,14 @@ impl Session {
         &self,
         content: Content<'_>,
         other: &str,
-        said: bool,
+        said: SecondContent,
     ) -> Result<(), Failure> {
         let Content { role, version, sha256 } = content;
         let why = format!(
             "another content of {role} {version} was signed here, sha256 {other}: whoever has that \
              signature may publish it in place of this one, sha256 {sha256}"
         );
-        if said {
+        if said == SecondContent::Sign {
             self.output.warn(why);
             return Ok(());
         }

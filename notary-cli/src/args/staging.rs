@@ -37,6 +37,29 @@ pub(crate) struct ProposeArgs {
     pub(crate) second_content: bool,
 }
 
+impl ProposeArgs {
+    /// What is said of a second content.
+    pub(crate) fn second_content(&self) -> SecondContent {
+        SecondContent::of_flag(self.second_content)
+    }
+}
+
+/// What the command line says of another content of a version that was signed here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SecondContent {
+    /// Nothing: a person is asked.
+    Ask,
+    /// That it is signed, too.
+    Sign,
+}
+
+impl SecondContent {
+    /// What `--second-content` says.
+    pub(crate) fn of_flag(is_set: bool) -> SecondContent {
+        if is_set { SecondContent::Sign } else { SecondContent::Ask }
+    }
+}
+
 /// A reason that the server takes.
 fn reason(text: &str) -> Result<String, String> {
     let text = text.trim();

@@ -5,6 +5,7 @@ use notary_schema::name::{KeyId, RoleName};
 use notary_schema::wire::{NewSignature, NewSignatures};
 
 use super::Judged;
+use crate::args::SecondContent;
 use crate::changes::files::Changed;
 use crate::exit::Failure;
 use crate::keyring::memory::{Content, Memory};
@@ -22,8 +23,8 @@ pub(crate) struct Signer<'a> {
     pub(crate) available: &'a [KeyEntry],
     /// The roles that are signed; empty for all.
     pub(crate) roles: &'a [RoleName],
-    /// A second content of one version is signed, too.
-    pub(crate) second_content: bool,
+    /// What was said of a second content of one version.
+    pub(crate) second_content: SecondContent,
 }
 
 impl Judged<'_> {

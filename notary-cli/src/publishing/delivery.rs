@@ -21,7 +21,7 @@ use super::in_flight::InFlight;
 use super::plan::refused;
 use super::reading::Reading;
 use super::{Publisher, load, save};
-use crate::args::MAX_REASON_CHARACTERS;
+use crate::args::{MAX_REASON_CHARACTERS, SecondContent};
 use crate::exit::Failure;
 use crate::judging::{batch, judgeable, rules};
 use crate::keyring::KeyringError;
@@ -89,15 +89,16 @@ impl Publisher<'_> {
     /// Stores and sends signed files, unless it would be a second content of one version.
     async fn hand_in(&self, in_flight: &InFlight) -> Result<Sent, Failure> {
         let memory = Memory::load(self.collection)?;
+        let said = self.propose.second_content();
         for (role, version, sha256) in &in_flight.signed() {
             let content = Content { role, version: *version, sha256 };
             let Some(other) = memory.other(content) else { continue };
-            if memory.is_published(content) && !self.propose.second_content {
+            if memory.is_published(content) && said == SecondContent::Ask {
                 return Ok(Sent::Overtaken(self.lags_behind(role, *version)));
             }
             self.refuse_repeated(role, other).await?;
             // Asked before it leaves.
-            self.session.second_content(content, other, self.propose.second_content)?;
+            self.session.second_content(content, other, said)?;
         }
         in_flight.save(self.collection)?;
         self.send(in_flight).await

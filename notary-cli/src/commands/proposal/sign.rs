@@ -8,7 +8,7 @@ use notary_schema::wire::{
 use serde_json::json;
 
 use super::{carry, show, word};
-use crate::args::ProposalSignArgs;
+use crate::args::{ProposalSignArgs, SecondContent};
 use crate::exit::{Failure, Outcome};
 use crate::keyring::memory::Memory;
 use crate::proposed::progress::signers;
@@ -52,7 +52,7 @@ pub(super) fn confirmed(
 ) -> Result<Vec<NewSignatures>, Failure> {
     let keyring = session.keyring()?;
     let available = keyring.available(&args.key)?;
-    let (roles, second_content) = (&args.roles[..], args.second_content);
+    let (roles, second_content) = (&args.roles[..], SecondContent::of_flag(args.second_content));
     let (keyring, available) = (&keyring, &available[..]);
     let signer = Signer { session, keyring, available, roles, second_content };
     session.output.preview(text);
