@@ -8,14 +8,14 @@ use crate::session::Session;
 
 impl Report {
     /// What is going to change, for people.
-    pub(in crate::commands::revoke) fn preview(&self) -> String {
+    pub(in super::super) fn preview(&self) -> String {
         let mut text = self.differences();
         self.tell_left_behind(&mut text);
         text
     }
 
     /// What the key has signed, for people.
-    pub(in crate::commands::revoke) fn at_stake(&self) -> String {
+    pub(in super::super) fn at_stake(&self) -> String {
         let mut text = String::new();
         self.tell_signed(&mut text);
         text
