@@ -170,7 +170,7 @@ fn clients_that_refresh_all_the_time_notice_nothing_of_declared_delegations() {
         release.manager.file("delegations.yaml", format!("roles: {roles}\n"));
         poller.refreshed_again();
         release.manager.notary("delegation plan acme/app -f delegations.yaml").exits(7);
-        release.manager.notary("delegation apply acme/app -f delegations.yaml").done();
+        release.manager.notary("delegation apply acme/app -f delegations.yaml --yes").done();
         release.manager.notary("delegation plan acme/app -f delegations.yaml").done();
         poller.refreshed_again();
     }
