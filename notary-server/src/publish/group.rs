@@ -71,7 +71,6 @@ impl Publisher {
             }
         };
         let mut next = self.apply_all(&ground, std::mem::take(group)).await;
-        group.append(&mut next.later);
         let released = match (&ground.live, next.files.is_empty()) {
             (Some(live), true) => Ok(live.clone()),
             (None, true) => return Ok(()),
@@ -85,8 +84,9 @@ impl Publisher {
         let head = ground.live.as_ref().map(|live| live.head.clone());
         let mut next = Next::on(head);
         for mut waiting in group {
-            // Nothing can be judged on a first publish before it is signed.
-            if next.head.is_none() && !next.files.is_empty() {
+            // What goes ahead of a root is that of its own publish; and nothing can be judged on a
+            // first publish before it is signed.
+            if next.brings_root() {
                 next.later.push(waiting);
                 continue;
             }

@@ -26,7 +26,7 @@ pub(super) struct Next {
     /// The repository of somebody else that the first publish takes over.
     pub(super) adopted: Option<Adopted>,
     members: Vec<Member>,
-    /// Those who wait for the first publish.
+    /// Those who come behind a root: they wait for the next release.
     pub(super) later: Vec<Waiting>,
 }
 
@@ -34,6 +34,11 @@ impl Next {
     /// The head as it is, with nothing applied to it yet.
     pub(super) fn on(head: Option<Arc<Head>>) -> Next {
         Next { head, ..Next::default() }
+    }
+
+    /// Whether a root is among the files.
+    pub(super) fn brings_root(&self) -> bool {
+        self.files.iter().any(|file| matches!(file, RoleFile::Root(_)))
     }
 
     pub(super) fn add(&mut self, waiting: Waiting, judged: Judged) {
@@ -73,14 +78,15 @@ impl Next {
         tokens
     }
 
-    /// Answers the members, or puts them back into the group when the ground moved.
+    /// Answers the members, or puts them back into the group when the ground moved; behind them go
+    /// those who wait for the next release.
     pub(super) fn end(
         self,
         released: Result<Arc<Live>, Unfinished>,
         group: &mut Vec<Waiting>,
         now: DateTime<Utc>,
     ) -> Result<(), Moved> {
-        match released {
+        let ended = match released {
             Ok(live) => {
                 for Member { waiting, verdict, .. } in self.members {
                     let answered = answer(&waiting.request, &verdict, &waiting.sent, &live, now);
@@ -100,7 +106,9 @@ impl Next {
                 }
                 Err(Moved)
             }
-        }
+        };
+        group.extend(self.later);
+        ended
     }
 }
 

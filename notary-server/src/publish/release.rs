@@ -33,7 +33,7 @@ impl Publisher {
         next: &mut Next,
         now: DateTime<Utc>,
     ) -> Result<Arc<Live>, Unfinished> {
-        let brings_root = next.files.iter().any(|file| matches!(file, RoleFile::Root(_)));
+        let brings_root = next.brings_root();
         let ahead = match brings_root {
             true => {
                 let by = next.publishers();

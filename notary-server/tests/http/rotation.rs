@@ -6,10 +6,13 @@ use std::collections::BTreeSet;
 use chrono::TimeDelta;
 use notary_schema::key::Key;
 use serde_json::Value;
+use tokio::sync::oneshot;
 
-use crate::repo::Repo;
+use crate::repo::{Part, Repo};
 use crate::signer::TestKey;
-use crate::world::World;
+use crate::slow::until;
+use crate::store::{Gate, Held};
+use crate::world::{Answer, World};
 
 const OVERLAP: TimeDelta = TimeDelta::seconds(86_405);
 
@@ -130,6 +133,61 @@ async fn targets_that_both_keys_have_signed_is_there_before_the_root() {
         ["docs 2, snapshot 2, targets 2, timestamp 2", "root 2, snapshot 3, timestamp 3"];
     assert_eq!(commits(&world).await[1..], expected);
     world.read(&repo.gun, Some("docs/a")).await;
+    world.end().await;
+}
+
+/// Publishes while others of this collection do, and tells when it waits behind them.
+async fn publish_behind(
+    world: &World,
+    repo: &Repo,
+    parts: &[Part],
+    waits: impl FnOnce(),
+) -> Answer {
+    let Gate { came, go_on } = world.store.hold(Held::Judge);
+    let judged = async {
+        came.await.unwrap();
+        go_on.send(()).unwrap();
+        // It keeps one of them until it is judged and goes to wait.
+        let cores = std::thread::available_parallelism().unwrap().get();
+        let all = (0..cores).map(|_| world.service.publisher.core());
+        let all = futures_util::future::try_join_all(all).await.unwrap();
+        drop(all);
+        waits();
+    };
+    tokio::join!(world.publish(repo, parts), judged).0
+}
+
+#[actix_web::test]
+async fn targets_goes_ahead_of_its_root_whatever_waits_behind_it() {
+    let mut world = world().await;
+    let mut repo = world.collection("acme/app", &["docs"]).await;
+    let first = [repo.team("docs", 2, &["a"])];
+    let old = std::mem::replace(&mut repo.targets_key, TestKey::draw());
+    let by_both = repo.targets_by(2, &["a.txt"], &[&old, &repo.targets_key]);
+    let (with_root, by_new) = ([repo.root(2), by_both], [repo.targets(3, &["b.txt"])]);
+    let signer = world.signer.clone();
+    let held = signer.hold.lock().await;
+    let (root_waits, then) = oneshot::channel();
+    let second = async {
+        until("a slot", async || !world.store.slots_of_all().await.is_empty()).await;
+        publish_behind(&world, &repo, &with_root, || root_waits.send(()).unwrap()).await
+    };
+    let third = async {
+        then.await.unwrap();
+        publish_behind(&world, &repo, &by_new, || drop(held)).await
+    };
+    let answers = tokio::join!(world.publish(&repo, &first), second, third);
+    for answer in [answers.0, answers.1, answers.2] {
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+    let expected = [
+        "docs 2, snapshot 2, timestamp 2",
+        "snapshot 3, targets 2, timestamp 3",
+        "root 2, snapshot 4, timestamp 4",
+        "snapshot 5, targets 3, timestamp 5",
+    ];
+    assert_eq!(commits(&world).await[1..], expected);
+    world.read(&repo.gun, Some("b.txt")).await;
     world.end().await;
 }
 
