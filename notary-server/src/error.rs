@@ -55,6 +55,12 @@ pub enum ServiceError {
     /// A name is reserved, or a collection is there, with another policy than is asked for.
     #[error("{0} is taken with another `private`; leave it out, or change its policy afterwards")]
     ReservedOtherwise(Gun),
+    /// The changefeed is another one, or has no such event.
+    #[error(
+        "the changefeed has no such place: the database was set back to an older copy, and numbers \
+         repeat; read it anew from the start, with after=0 and without `feed`"
+    )]
+    FeedRestarted,
     /// No token of this id, as far as the caller may know.
     #[error("there is no token {0} within the caller's own grant")]
     UnknownToken(String),
@@ -232,6 +238,7 @@ impl ServiceError {
             ServiceError::Deleted(_) => (StatusCode::NOT_FOUND, "collection_deleted"),
             ServiceError::OnTombstone(_) => (StatusCode::CONFLICT, "collection_deleted"),
             ServiceError::ReservedOtherwise(_) => (StatusCode::CONFLICT, "reserved_otherwise"),
+            ServiceError::FeedRestarted => (StatusCode::CONFLICT, "feed_restarted"),
             ServiceError::UnknownToken(_) => (StatusCode::NOT_FOUND, "unknown_token"),
             ServiceError::TooManyTokens(_) => (StatusCode::FORBIDDEN, "too_many_tokens"),
             ServiceError::UnknownProposal(_) => (StatusCode::NOT_FOUND, "unknown_proposal"),

@@ -16,13 +16,13 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// Runs `notary log`.
 pub(crate) async fn run(session: &Session, args: LogArgs) -> Result<Outcome, Failure> {
-    let mut after = args.after;
+    let mut place = Place { after: args.after, feed: None };
     if args.follow {
-        return follow(session, &args.gun, after).await;
+        return follow(session, &args.gun, place).await;
     }
     let (mut events, mut text) = (Vec::new(), String::new());
     loop {
-        let (page, more) = page(session, &args.gun, &mut after).await?;
+        let (page, more) = page(session, &args.gun, &mut place).await?;
         text.extend(page.iter().map(line));
         events.extend(page);
         if !more {
@@ -35,11 +35,12 @@ pub(crate) async fn run(session: &Session, args: LogArgs) -> Result<Outcome, Fai
 
 /// Prints each event as it comes, until somebody ends the program. A server that is away for a while
 /// is waited for; that it was never there is an error.
-async fn follow(session: &Session, gun: &Gun, mut after: u64) -> Result<Outcome, Failure> {
+/// Where numbers begin to repeat, all is told anew.
+async fn follow(session: &Session, gun: &Gun, mut place: Place) -> Result<Outcome, Failure> {
     session.output.go_on_without_end();
     let mut was_there = false;
     loop {
-        let more = match page(session, gun, &mut after).await {
+        let more = match page(session, gun, &mut place).await {
             Ok((events, more)) => {
                 was_there = true;
                 for event in &events {
@@ -51,6 +52,11 @@ async fn follow(session: &Session, gun: &Gun, mut after: u64) -> Result<Outcome,
                 session.output.warn(format_args!("{failure}; still trying"));
                 false
             }
+            Err(failure) if place.is_gone(&failure) => {
+                session.output.warn(format_args!("{failure}; all events follow"));
+                place = Place::default();
+                true
+            }
             Err(failure) => return Err(failure),
         };
         if !more {
@@ -59,13 +65,32 @@ async fn follow(session: &Session, gun: &Gun, mut after: u64) -> Result<Outcome,
     }
 }
 
-/// The events after a number, which moves on behind them, and whether there are more.
+/// A place in a changefeed.
+#[derive(Default)]
+struct Place {
+    /// Behind this event.
+    after: u64,
+    /// Of this feed; not known before the first page.
+    feed: Option<String>,
+}
+
+impl Place {
+    /// Whether the server says that this feed has no such place, which has one at its start.
+    fn is_gone(&self, failure: &Failure) -> bool {
+        let is_start = self.after == 0 && self.feed.is_none();
+        !is_start && failure.problem().is_some_and(|problem| problem.code == "feed_restarted")
+    }
+}
+
+/// The events after a place, which moves on behind them, and whether there are more.
 async fn page(
     session: &Session,
     gun: &Gun,
-    after: &mut u64,
+    place: &mut Place,
 ) -> Result<(Vec<Event>, bool), Failure> {
-    let page = session.server()?.events(gun, *after).await?;
+    let Place { after, feed } = place;
+    let page = session.server()?.events(gun, *after, feed.as_deref()).await?;
+    *feed = Some(page.feed).filter(|feed| !feed.is_empty());
     let last = page.items.iter().map(|event| event.seq).max();
     let next = page.next.as_ref().and_then(|next| next.parse().ok());
     let before = *after;
@@ -83,6 +108,7 @@ fn line(event: &Event) -> String {
         EventKind::Policy => "policy",
         EventKind::Revoke => "revoke",
         EventKind::Unrevoke => "unrevoke",
+        EventKind::Restored => "restored",
     };
     let mut line = format!("{} {} {kind}", event.seq, time(event.at));
     let roles: Vec<_> =

@@ -61,7 +61,7 @@ impl Publisher<'_> {
     ) -> Result<BTreeMap<RoleName, Version>, Failure> {
         let (mut since, mut is_revoked, mut after) = (BTreeMap::new(), false, 0);
         while !revoked.is_empty() {
-            let page = self.session.server()?.events(self.gun, after).await?;
+            let page = self.session.server()?.events(self.gun, after, None).await?;
             for event in &page.items {
                 is_revoked |= event.kind == EventKind::Revoke
                     && event.revocation.as_ref().is_some_and(|it| revoked.contains(&it.keyid));

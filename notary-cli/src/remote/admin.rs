@@ -2,7 +2,7 @@
 
 use notary_schema::name::{Gun, KeyId};
 use notary_schema::wire::{
-    CollectionLife, CollectionPolicy, CollectionSummary, CreatedToken, Event, NewRevocation,
+    CollectionLife, CollectionPolicy, CollectionSummary, CreatedToken, EventPage, NewRevocation,
     NewToken, Page, PolicyChange, Revocation, TokenInfo,
 };
 use reqwest::Method;
@@ -22,9 +22,18 @@ impl Server<'_> {
     }
 
     /// What happened to a collection after an event, one page, the oldest first.
-    pub(crate) async fn events(&self, gun: &Gun, after: u64) -> Result<Page<Event>, RemoteError> {
+    /// Where a feed is named, it is refused once it is another one.
+    pub(crate) async fn events(
+        &self,
+        gun: &Gun,
+        after: u64,
+        feed: Option<&str>,
+    ) -> Result<EventPage, RemoteError> {
         let mut url = self.url(gun, "changefeed");
         url.query_pairs_mut().append_pair("after", &after.to_string());
+        if let Some(feed) = feed {
+            url.query_pairs_mut().append_pair("feed", feed);
+        }
         self.call(Method::GET, url, Body::Empty).await
     }
 

@@ -3,24 +3,25 @@
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use notary_schema::name::Gun;
-use notary_schema::wire::{Event, Page};
+use notary_schema::wire::EventPage;
 
-use super::problems::{Events, Lists};
-use super::{Readable, collection_path, json_of, page, readable_names};
+use super::problems::{AllEvents, Events};
+use super::{Readable, collection_path, json_of, page_of, readable_names};
 use crate::error::ServiceError;
 use crate::service::Service;
 use crate::store::EventQuery;
 
-/// GET `/v2/_trust/changefeed?after=&limit=`: the events of all collections that the caller may
+/// GET `/v2/_trust/changefeed?after=&feed=&limit=`: the events of all collections that the caller may
 /// read.
 #[utoipa::path(
     get, path = "/v2/_trust/changefeed",
     operation_id = "events",
     params(
         ("after" = Option<u64>, Query, description = "the last number of the page before"),
+        ("feed" = Option<String>, Query, description = "the feed of the page before"),
         ("limit" = Option<u32>, Query, minimum = 1),
     ),
-    responses((status = 200, body = Page<Event>), Lists),
+    responses((status = 200, body = EventPage), AllEvents),
     security((), ("token" = [])),
 )]
 pub async fn all(
@@ -30,10 +31,10 @@ pub async fn all(
     let readable = readable_names(&service, &request).await?;
     let is_public = readable.is_none();
     let query = EventQuery { readable, ..asked(&service, &request, None)? };
-    Ok(json_of(is_public, &service.store.events(query).await?))
+    Ok(json_of(is_public, &events(&service, query).await?))
 }
 
-/// GET `/v2/{gun}/_trust/changefeed?after=&limit=`: the events of one collection; those of a
+/// GET `/v2/{gun}/_trust/changefeed?after=&feed=&limit=`: the events of one collection; those of a
 /// tombstone, too.
 #[utoipa::path(
     get, path = "/v2/{gun}/_trust/changefeed",
@@ -41,9 +42,10 @@ pub async fn all(
     params(
         ("gun" = Gun, Path),
         ("after" = Option<u64>, Query, description = "the last number of the page before"),
+        ("feed" = Option<String>, Query, description = "the feed of the page before"),
         ("limit" = Option<u32>, Query, minimum = 1),
     ),
-    responses((status = 200, body = Page<Event>), Events),
+    responses((status = 200, body = EventPage), Events),
     security((), ("token" = [])),
 )]
 pub async fn of_collection(
@@ -54,7 +56,11 @@ pub async fn of_collection(
     let found = Readable::find(&service, &request, &gun).await?;
     let readable = readable_names(&service, &request).await.ok().flatten();
     let query = EventQuery { readable, ..asked(&service, &request, Some(gun))? };
-    Ok(json_of(found.is_public(), &service.store.events(query).await?))
+    Ok(json_of(found.is_public(), &events(&service, query).await?))
+}
+
+async fn events(service: &Service, query: EventQuery) -> Result<EventPage, ServiceError> {
+    service.store.events(query).await?.ok_or(ServiceError::FeedRestarted)
 }
 
 fn asked(
@@ -62,8 +68,8 @@ fn asked(
     request: &HttpRequest,
     of: Option<Gun>,
 ) -> Result<EventQuery, ServiceError> {
-    let (after, limit) = page(request, service.config.limits.page)?;
+    let (after, limit, feed) = page_of(request, service.config.limits.page, "feed")?;
     let refuse = || ServiceError::Malformed("after is the number of an event".into());
     let after = after.map_or(Some(0), |after| after.parse().ok().filter(|after| *after < 1 << 53));
-    Ok(EventQuery { of, readable: None, after: after.ok_or_else(refuse)?, limit })
+    Ok(EventQuery { of, readable: None, after: after.ok_or_else(refuse)?, feed, limit })
 }

@@ -149,18 +149,37 @@ pub(crate) fn no_query(request: &HttpRequest) -> Result<(), ServiceError> {
 
 /// `after` and `limit` of a list; a page never has more than `most` items.
 fn page(request: &HttpRequest, most: u32) -> Result<(Option<String>, u32), ServiceError> {
-    let (mut after, mut limit) = (None, most);
-    for (name, value) in query(request, &["after", "limit"])? {
+    let pairs = query(request, &["after", "limit"])?;
+    let (after, limit, _) = page_among(pairs, most)?;
+    Ok((after, limit))
+}
+
+/// The same with one more parameter.
+fn page_of(
+    request: &HttpRequest,
+    most: u32,
+    more: &str,
+) -> Result<(Option<String>, u32, Option<String>), ServiceError> {
+    page_among(query(request, &["after", "limit", more])?, most)
+}
+
+fn page_among(
+    pairs: Vec<(String, String)>,
+    most: u32,
+) -> Result<(Option<String>, u32, Option<String>), ServiceError> {
+    let (mut after, mut limit, mut more) = (None, most, None);
+    for (name, value) in pairs {
         match name.as_str() {
             "after" => after = Some(value),
-            _ => {
+            "limit" => {
                 let wanted = value.parse().ok().filter(|wanted: &u32| *wanted > 0);
                 let refuse = || ServiceError::Malformed("limit is a number from 1".into());
                 limit = wanted.ok_or_else(refuse)?.min(most);
             }
+            _ => more = Some(value),
         }
     }
-    Ok((after, limit))
+    Ok((after, limit, more))
 }
 
 /// A parameter that is `true` or `false`.

@@ -42,6 +42,7 @@ use notary_schema::online::{Lifetimes, SignerPolicy};
 use notary_schema::publish::Batch;
 use notary_schema::threshold::RevokedKeys;
 use notary_schema::wire::{PublishAnswer, PublishedRole, RootPin, SignerLimits};
+use ring::rand::{SecureRandom, SystemRandom};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, oneshot};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
@@ -84,6 +85,8 @@ pub struct Publisher {
     /// who publish.
     looks: Semaphore,
     rooms: Mutex<HashMap<Gun, Weak<Room>>>,
+    /// The id of the changefeed from when this process finds that the database was set back.
+    next_feed: String,
     /// What the signer said last of itself; see [`Publisher::note_limits`].
     signer_policy: RwLock<SignerPolicy>,
 }
@@ -146,12 +149,15 @@ impl Publisher {
         (limits, lifetimes, longest_age): (Limits, Lifetimes, Duration),
         parts: Parts,
     ) -> Publisher {
+        let mut id = [0; 16];
+        SystemRandom::new().fill(&mut id).expect("the system gives random bytes");
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Publisher {
             places: Semaphore::new(limits.queue),
             checks: Arc::new(Semaphore::new(cores)),
             looks: Semaphore::new(1),
             rooms: Mutex::default(),
+            next_feed: hex::encode(id),
             signer_policy: RwLock::new(SignerPolicy {
                 snapshot_max_seconds: u64::MAX,
                 timestamp_max_seconds: u64::MAX,

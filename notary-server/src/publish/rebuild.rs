@@ -17,7 +17,7 @@ use super::recovery::{forgotten, plan_over};
 use super::remembered::Remembered;
 use super::{Publisher, Unfinished};
 use crate::served::Live;
-use crate::store::{Joining, Prepared, RoleFile};
+use crate::store::{Joining, NewFeed, Prepared, RoleFile};
 
 /// A slot with a new plan.
 #[derive(Debug)]
@@ -45,6 +45,10 @@ impl Publisher {
         let planned = planned_snapshot(prepared.plan());
         let listed = planned.as_ref().or(head.map(|head| head.snapshot.signed()));
         let lost = memory.beyond(listed);
+        let is_restored = head.is_some_and(|head| {
+            !lost.is_empty() || memory.is_ahead(head, prepared.plan(), planned.as_ref())
+        });
+        let restored = is_restored.then(|| NewFeed { id: self.next_feed.clone(), now });
         let has_files = !prepared.files().is_empty() || !joining.files.is_empty();
         let is_set_back = head.is_some() && !lost.is_empty() && has_files;
         let (files, joining) = match head.filter(|_| !lost.is_empty()) {
@@ -61,7 +65,7 @@ impl Publisher {
         if joining.files.is_empty() {
             known.spare_snapshot(prepared, &mut next, now);
         }
-        let rebuilt = self.store.rebuild(prepared, next, joining).await?;
+        let rebuilt = self.store.rebuild(prepared, next, joining, restored).await?;
         let rebuilt = rebuilt.ok_or(Unfinished::Moved)?;
         if !lost.is_empty() {
             let gun = &collection.gun;

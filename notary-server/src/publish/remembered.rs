@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use notary_schema::envelope::Envelope;
 use notary_schema::name::{RoleName, Version};
 use notary_schema::online::{
-    Exhausted, OnlineRole, PlannedSnapshot, Versions, accept_answer, floors,
+    Exhausted, OnlineRole, Plan, PlannedSnapshot, Versions, accept_answer, floors,
 };
 use notary_schema::publish::Head;
 use notary_schema::role::{FileMeta, Role, Root, Snapshot, Timestamp};
@@ -64,6 +64,22 @@ impl Remembered {
     pub(super) fn beyond(&self, listed: Option<&Snapshot>) -> BTreeMap<RoleName, FileMeta> {
         let last = self.snapshot.as_ref();
         last.map_or_else(BTreeMap::new, |last| floors(last.signed(), listed))
+    }
+
+    /// Whether something was signed that neither a head nor the slot on it knows of: the database was
+    /// set back. What the slot plans may have been signed for it.
+    pub(super) fn is_ahead(&self, head: &Head, plan: &Plan, planned: Option<&Snapshot>) -> bool {
+        let snapshot = self.snapshot.as_ref().is_some_and(|last| {
+            let known = planned.unwrap_or(head.snapshot.signed());
+            (last.version(), last.expires()) != (known.version, known.expires)
+                && last.version() >= known.version
+        });
+        let timestamp = self.timestamp.as_ref().is_some_and(|last| {
+            let known = &plan.timestamp;
+            (last.version(), last.expires()) != (known.version, known.expires)
+                && last.version() >= known.version
+        });
+        snapshot || timestamp
     }
 
     /// Whether the last snapshot is the planned one, and can be used.

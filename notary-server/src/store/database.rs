@@ -11,15 +11,15 @@ use notary_schema::name::{Gun, KeyId, RoleName, Version};
 use notary_schema::online::{Lifetimes, Plan};
 use notary_schema::publish::Head;
 use notary_schema::role::Targets;
-use notary_schema::wire::{CollectionSummary, Event, Page, RootPin, SignerKey};
+use notary_schema::wire::{CollectionSummary, EventPage, RootPin, SignerKey};
 
 use super::connections::Database;
 use super::{
     Claim, Collection, CollectionId, Committed, EventQuery, FileBytes, Incomplete, Joining,
-    NewPolicy, NewProposal, NewReservation, NewRevocation, NewSlot, OnlineKey, Pause, Prepared,
-    Proposal, Proposed, ProposedFile, ProposedSignature, Reserved, Revocation, Revoked, RevokedKey,
-    Standing, State, Store, StoreError, StoreResult, Token, Unfinished, commit, dialect, events,
-    names, online_keys, proposals, queries, revocations, slots, tokens,
+    NewFeed, NewPolicy, NewProposal, NewReservation, NewRevocation, NewSlot, OnlineKey, Pause,
+    Prepared, Proposal, Proposed, ProposedFile, ProposedSignature, Reserved, Revocation, Revoked,
+    RevokedKey, Standing, State, Store, StoreError, StoreResult, Token, Unfinished, commit,
+    dialect, events, names, online_keys, proposals, queries, revocations, slots, tokens,
 };
 use crate::grant::{Glob, Grant};
 use crate::panics::blocking;
@@ -59,7 +59,7 @@ impl Store for Database {
         self.write(move |connection| names::bury(connection, &gun, &by, now)).await
     }
 
-    async fn events(&self, query: EventQuery) -> StoreResult<Page<Event>> {
+    async fn events(&self, query: EventQuery) -> StoreResult<Option<EventPage>> {
         self.read(move |connection| events::page(connection, &query)).await
     }
 
@@ -176,9 +176,17 @@ impl Store for Database {
         prepared: &Prepared,
         plan: Plan,
         joining: Joining,
+        restored: Option<NewFeed>,
     ) -> StoreResult<Option<Prepared>> {
         let prepared = prepared.clone();
-        self.write(move |connection| slots::rebuild(connection, &prepared, plan, joining)).await
+        self.write(move |connection| {
+            let rebuilt = slots::rebuild(connection, &prepared, plan, joining)?;
+            if let (Some(_), Some(feed)) = (&rebuilt, restored) {
+                events::restart(connection, prepared.collection().id, &feed)?;
+            }
+            Ok(rebuilt)
+        })
+        .await
     }
 
     async fn pause(&self, prepared: &Prepared, pause: Pause) -> StoreResult<bool> {

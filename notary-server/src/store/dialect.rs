@@ -178,8 +178,8 @@ mod tests {
         INSERT INTO slot_files (collection_id, role, version, bytes) VALUES (1, 'docs', 1, 'x');";
 
     fn all_events(connection: &mut Connection) -> Vec<(u64, usize)> {
-        let query = EventQuery { of: None, readable: None, after: 0, limit: 10 };
-        let page = events::page(connection, &query).unwrap();
+        let query = EventQuery { of: None, readable: None, after: 0, feed: None, limit: 10 };
+        let page = events::page(connection, &query).unwrap().unwrap();
         page.items.iter().map(|event| (event.seq, event.roles.len())).collect()
     }
 

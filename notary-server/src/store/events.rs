@@ -5,12 +5,12 @@ use diesel::connection::DefaultLoadingMode;
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
 use notary_schema::name::Gun;
-use notary_schema::wire::{Event, EventFile, EventKind, EventRevocation, Page};
+use notary_schema::wire::{Event, EventFile, EventKind, EventPage, EventRevocation};
 
 use super::dialect::Connection;
 use super::queries::{column, number, time, word, written};
 use super::rows::{EventRow, collections, events, feed};
-use super::{CollectionId, StoreResult};
+use super::{CollectionId, NewFeed, StoreResult};
 use crate::grant::Glob;
 
 /// Most bytes of a page, unless one event alone has more: a publish may bring 20,000 files.
@@ -57,6 +57,19 @@ pub(super) fn record_revocation(
     number_and_note(connection, row)
 }
 
+/// Gives the feed another id, and notes that a collection was found behind.
+pub(super) fn restart(
+    connection: &mut Connection,
+    id: CollectionId,
+    feed: &NewFeed,
+) -> StoreResult<()> {
+    diesel::update(feed::table.find(1)).set(feed::feed_id.eq(&feed.id)).execute(connection)?;
+    let seq = record(connection, id, EventKind::Restored, &[], &[], feed.now)?;
+    let row = collections::table.find(id.0);
+    diesel::update(row).set(collections::seq.eq(seq)).execute(connection)?;
+    Ok(())
+}
+
 /// The row of the feed is locked from here on, so numbers are in the order of commits.
 fn number_and_note(connection: &mut Connection, row: EventRow) -> StoreResult<i64> {
     let seq: i64 = diesel::update(feed::table.find(1))
@@ -76,11 +89,22 @@ pub struct EventQuery {
     pub readable: Option<Glob>,
     /// After this number.
     pub after: u64,
+    /// Of the feed of this id alone.
+    pub feed: Option<String>,
     /// How many at most, at least 1.
     pub limit: u32,
 }
 
-pub(super) fn page(connection: &mut Connection, query: &EventQuery) -> StoreResult<Page<Event>> {
+pub(super) fn page(
+    connection: &mut Connection,
+    query: &EventQuery,
+) -> StoreResult<Option<EventPage>> {
+    let (feed, last): (String, i64) =
+        feed::table.find(1).select((feed::feed_id, feed::last_seq)).first(connection)?;
+    let is_other = query.feed.as_ref().is_some_and(|wanted| *wanted != feed);
+    if is_other || number(query.after) > last {
+        return Ok(None);
+    }
     let all = query.of.is_none();
     let gun = query.of.as_ref().map_or("", Gun::as_str);
     let rows = events::table
@@ -101,11 +125,11 @@ pub(super) fn page(connection: &mut Connection, query: &EventQuery) -> StoreResu
         let is_full = items.len() == query.limit as usize || bytes > MAX_PAGE_BYTES;
         if let Some(Event { seq, .. }) = items.last().filter(|_| is_full) {
             let next = Some(seq.to_string());
-            return Ok(Page { items, next });
+            return Ok(Some(EventPage { feed, items, next }));
         }
         items.push(event(row, &gun)?);
     }
-    Ok(Page { items, next: None })
+    Ok(Some(EventPage { feed, items, next: None }))
 }
 
 fn event(row: EventRow, gun: &str) -> StoreResult<Event> {

@@ -35,7 +35,7 @@ use notary_schema::name::{Gun, KeyId, RoleName, Version};
 use notary_schema::online::{Lifetimes, Plan};
 use notary_schema::publish::Head;
 use notary_schema::role::Targets;
-use notary_schema::wire::{CollectionSummary, Event, Page, RootPin, SignerKey};
+use notary_schema::wire::{CollectionSummary, EventPage, RootPin, SignerKey};
 
 use crate::grant::{Glob, Grant};
 use crate::signer_client::Release;
@@ -48,9 +48,9 @@ pub use proposals::{
 };
 pub use revocations::{NewRevocation, Revocation, RevokedKey};
 pub use types::{
-    Claim, Collection, CollectionId, Committed, Incomplete, Joining, NewPolicy, NewReservation,
-    NewSlot, OnlineKey, Pause, Prepared, Purpose, Reserved, Revoked, Standing, State, Token,
-    Unfinished,
+    Claim, Collection, CollectionId, Committed, Incomplete, Joining, NewFeed, NewPolicy,
+    NewReservation, NewSlot, OnlineKey, Pause, Prepared, Purpose, Reserved, Revoked, Standing,
+    State, Token, Unfinished,
 };
 
 /// Why the store did not answer.
@@ -237,6 +237,7 @@ pub trait Store: Send + Sync {
         prepared: &Prepared,
         plan: Plan,
         joining: Joining,
+        restored: Option<NewFeed>,
     ) -> StoreResult<Option<Prepared>>;
 
     /// Notes why the signer refuses a slot; `false` when somebody else went on.
@@ -330,7 +331,8 @@ pub trait Store: Send + Sync {
     // ---- the changefeed
 
     /// Events in commit order. A page of events that name very many files has fewer than it may.
-    async fn events(&self, query: EventQuery) -> StoreResult<Page<Event>>;
+    /// `None` where the feed that is asked for is another one, or has no such number.
+    async fn events(&self, query: EventQuery) -> StoreResult<Option<EventPage>>;
 
     // ---- tokens
 

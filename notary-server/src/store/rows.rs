@@ -94,6 +94,7 @@ diesel::table! {
     feed (id) {
         id -> Integer,
         last_seq -> BigInt,
+        feed_id -> Text,
     }
 }
 

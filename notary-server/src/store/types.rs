@@ -146,6 +146,15 @@ pub struct Joining {
     pub leaving: Vec<(RoleName, Version)>,
 }
 
+/// The changefeed starts anew, since the database was found to be set back.
+#[derive(Debug, Clone)]
+pub struct NewFeed {
+    /// Its id from now on.
+    pub id: String,
+    /// When.
+    pub now: DateTime<Utc>,
+}
+
 /// A public key that the signer answered.
 #[derive(Debug, Clone)]
 pub struct OnlineKey {

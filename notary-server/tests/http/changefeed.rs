@@ -1,11 +1,14 @@
 //! The changefeed: every commit, in order, without gaps, with what it brought and by whom.
 
 use chrono::TimeDelta;
-use notary_schema::wire::{Event, EventKind, GrantLevel, Page};
+use notary_schema::online::OnlineRole;
+use notary_schema::wire::{Event, EventKind, EventPage, GrantLevel};
 
+use crate::repo::Repo;
+use crate::signer::Fault;
 use crate::world::World;
 
-async fn page(world: &World, query: &str) -> Page<Event> {
+async fn page(world: &World, query: &str) -> EventPage {
     let answer = world.get_as(&format!("/v2/_trust/changefeed{query}"), &world.admin).await;
     assert_eq!(answer.status, 200, "{answer:?}");
     serde_json::from_slice(&answer.bytes).unwrap()
@@ -109,5 +112,96 @@ async fn a_tombstones_events_can_be_followed_to_its_end() {
         assert_eq!(answer.outcome(), (404, "unknown_collection".into()));
     }
     world.post("/v2/acme/app/_trust/undelete", &world.admin).await;
+    world.end().await;
+}
+
+/// Three collections, of which two are published to after the database was copied; then the server
+/// starts with the copy. Also the repositories, and the feed as it was.
+async fn set_back() -> (World, Repo, EventPage) {
+    let mut world = World::start().await;
+    let app = world.collection("acme/app", &["docs", "code"]).await;
+    let lib = world.collection("acme/lib", &["docs"]).await;
+    world.collection("acme/none", &[]).await;
+    let copy = world.copy_of_database();
+    for repo in [&app, &lib] {
+        assert_eq!(world.publish(repo, &[repo.team("docs", 2, &["x"])]).await.status, 200);
+    }
+    let before = page(&world, "").await;
+    world.restart_with(copy).await;
+    (world, app, before)
+}
+
+async fn outcome(world: &World, query: &str) -> (u16, String) {
+    world.get(&format!("/v2/_trust/changefeed{query}")).await.outcome()
+}
+
+fn restarted() -> (u16, String) {
+    (409, "feed_restarted".into())
+}
+
+#[actix_web::test]
+async fn numbers_that_are_given_again_are_of_another_feed() {
+    let (world, _, before) = set_back().await;
+    let old = &before.feed;
+    assert_eq!(before.items.len(), 5);
+    assert_eq!(outcome(&world, "?after=3").await.0, 200);
+    assert_eq!(outcome(&world, "?after=4").await, restarted(), "there is no event 4 any more");
+    assert_eq!(world.survey().await, 2);
+    let now = page(&world, "").await;
+    assert_ne!(now.feed, *old);
+    let mut found: Vec<_> =
+        now.items[3..].iter().map(|it| (it.kind, it.collection.as_str())).collect();
+    found.sort_by_key(|(kind, gun)| (*kind == EventKind::Refresh, *gun));
+    use EventKind::{Refresh, Restored};
+    let each = |kind| [(kind, "acme/app"), (kind, "acme/lib")];
+    assert_eq!(found, [each(Restored), each(Refresh)].concat());
+    for after in [0, 3, 5, 7] {
+        let of = |feed: &str| format!("?after={after}&feed={feed}");
+        assert_eq!(outcome(&world, &of(old)).await, restarted(), "{after}");
+        assert_eq!(outcome(&world, &of(&now.feed)).await.0, 200, "{after}");
+        assert_eq!(outcome(&world, &format!("?after={after}")).await.0, 200, "{after}");
+    }
+    assert_eq!(outcome(&world, &format!("?after=8&feed={}", now.feed)).await, restarted());
+    let of_one = world.get(&format!("/v2/acme/none/_trust/changefeed?feed={old}")).await;
+    assert_eq!(
+        of_one.outcome(),
+        restarted(),
+        "a collection that lost nothing has new numbers, too"
+    );
+    assert_eq!((world.survey().await, page(&world, "").await.feed), (0, now.feed));
+}
+
+#[actix_web::test]
+async fn a_publish_that_finds_the_database_set_back_restarts_the_feed() {
+    let (world, app, before) = set_back().await;
+    assert_eq!(world.publish(&app, &[app.team("code", 2, &["x"])]).await.status, 200);
+    let now = page(&world, "").await;
+    assert_ne!(now.feed, before.feed);
+    let kinds: Vec<_> = now.items[3..].iter().map(|event| event.kind).collect();
+    assert_eq!(kinds, [EventKind::Restored, EventKind::Refresh, EventKind::Publish]);
+    assert_eq!((world.survey().await, page(&world, "").await.feed), (1, now.feed), "one restart");
+}
+
+#[actix_web::test]
+async fn lost_refreshes_restart_the_feed_and_releases_that_come_late_do_not() {
+    let mut world = World::start().await;
+    let repo = world.collection("acme/app", &["docs"]).await;
+    let feed = page(&world, "").await.feed;
+    for role in [OnlineRole::Snapshot, OnlineRole::Timestamp] {
+        world.signer.fail(role, &[Fault::AnswerLost]);
+        let version = if role == OnlineRole::Snapshot { 2 } else { 3 };
+        let docs = [repo.team("docs", version, &["x"])];
+        assert_eq!(world.publish(&repo, &docs).await.status, 503);
+        world.pass(TimeDelta::days(15));
+        assert_eq!(world.roll_all().await, 1, "with new dates");
+    }
+    assert_eq!(page(&world, "").await.feed, feed);
+    let copy = world.copy_of_database();
+    world.pass(TimeDelta::seconds(60_000));
+    assert_eq!(world.refresh_all().await, 1);
+    world.restart_with(copy).await;
+    world.pass(TimeDelta::seconds(1));
+    assert_eq!(world.survey().await, 1);
+    assert_ne!(page(&world, "").await.feed, feed);
     world.end().await;
 }

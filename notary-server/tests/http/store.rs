@@ -12,14 +12,14 @@ use notary_schema::name::{Gun, KeyId, RoleName, Version};
 use notary_schema::online::{Lifetimes, Plan};
 use notary_schema::publish::Head;
 use notary_schema::role::Targets;
-use notary_schema::wire::{CollectionSummary, Event, Page, RootPin, SignerKey};
+use notary_schema::wire::{CollectionSummary, EventPage, RootPin, SignerKey};
 use notary_server::grant::{Glob, Grant};
 use notary_server::signer_client::Release;
 use notary_server::store::{
     Claim, Collection, CollectionId, Committed, Database, EventQuery, FileBytes, Incomplete,
-    Joining, NewPolicy, NewProposal, NewReservation, NewRevocation, NewSlot, OnlineKey, Pause,
-    Prepared, Proposal, Proposed, ProposedFile, ProposedSignature, Reserved, Revocation, Revoked,
-    RevokedKey, Standing, State, Store, StoreError, StoreResult, Token, Unfinished,
+    Joining, NewFeed, NewPolicy, NewProposal, NewReservation, NewRevocation, NewSlot, OnlineKey,
+    Pause, Prepared, Proposal, Proposed, ProposedFile, ProposedSignature, Reserved, Revocation,
+    Revoked, RevokedKey, Standing, State, Store, StoreError, StoreResult, Token, Unfinished,
 };
 use tokio::sync::oneshot;
 
@@ -131,7 +131,7 @@ impl Store for FaultyStore {
     async fn bury(&self, gun: &Gun, by: &str, now: DateTime<Utc>) -> StoreResult<Option<Standing>> {
         self.inner.bury(gun, by, now).await
     }
-    async fn events(&self, query: EventQuery) -> StoreResult<Page<Event>> {
+    async fn events(&self, query: EventQuery) -> StoreResult<Option<EventPage>> {
         self.inner.events(query).await
     }
     async fn is_public(&self, gun: &Gun) -> StoreResult<bool> {
@@ -220,11 +220,12 @@ impl Store for FaultyStore {
         prepared: &Prepared,
         plan: Plan,
         joining: Joining,
+        restored: Option<NewFeed>,
     ) -> StoreResult<Option<Prepared>> {
         if !joining.files.is_empty() {
             self.pass(Held::Join).await;
         }
-        self.inner.rebuild(prepared, plan, joining).await
+        self.inner.rebuild(prepared, plan, joining, restored).await
     }
     async fn pause(&self, prepared: &Prepared, pause: Pause) -> StoreResult<bool> {
         self.inner.pause(prepared, pause).await

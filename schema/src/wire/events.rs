@@ -5,6 +5,21 @@ use serde::{Deserialize, Serialize};
 
 use crate::name::{Gun, KeyId, RoleName, Version};
 
+/// A page of events.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct EventPage {
+    /// The id of the feed. It changes when the database was set back, since numbers repeat then; sent
+    /// with `after`, it is refused from then on.
+    #[serde(default)]
+    pub feed: String,
+    /// The events of this page.
+    pub items: Vec<Event>,
+    /// Where the next page starts: the `after` of the next request; absent on the last page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
 /// One event. Events are numbered in commit order, without gaps over the whole server.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -48,6 +63,9 @@ pub enum EventKind {
     Revoke,
     /// A key that was revoked is good again.
     Unrevoke,
+    /// The database was found to be set back to an older copy: what came after that copy is lost, and
+    /// numbers up to this one may have told of something else.
+    Restored,
 }
 
 /// The key of an event.
