@@ -90,7 +90,10 @@ pub enum ServiceError {
         by: String,
     },
     /// A collection has too many open proposals.
-    #[error("{0} proposals are open already; cancel those that nobody will sign")]
+    #[error(
+        "{0} proposals are open already; cancel those that nobody will sign: one that a key of its \
+         roles has signed takes the place of the oldest that none has"
+    )]
     TooManyProposals(u64),
     /// No metadata that was searched lists such a key.
     #[error(

@@ -2,7 +2,8 @@
 //!
 //! One role has one open proposal. Everybody who may publish the role may make it, also without a key:
 //! a release manager asks those who have one. So what nobody has signed who may must keep nobody from
-//! proposing who has, or a token alone would keep the keys of a role from it for a month.
+//! proposing who has, or a token alone would keep the keys of a role from it for a month. The same
+//! holds for the places of a collection.
 
 use std::collections::BTreeSet;
 
@@ -15,11 +16,12 @@ use crate::error::ServiceError;
 use crate::panics::blocking;
 use crate::publish::Publisher;
 use crate::served::Live;
-use crate::store::{NewProposal, Proposal, Proposed};
+use crate::store::{NewProposal, Proposal, Proposed, ProposedFile};
 
 impl Publisher {
     /// Stores a proposal whose signatures claim these roles, in the place of those that claim none of
-    /// the roles in which they meet; answers its id.
+    /// the roles in which they meet, and where there are too many, of the oldest that claims none at
+    /// all; answers its id.
     ///
     /// # Errors
     /// [`ServiceError::RoleProposed`], [`ServiceError::TooManyProposals`].
@@ -32,7 +34,7 @@ impl Publisher {
     ) -> Result<String, ServiceError> {
         // Each may be signed between two looks at it.
         for _ in 0..new.most.saturating_mul(2) {
-            match self.store.propose(live.collection.id, new.clone(), now).await? {
+            let other = match self.store.propose(live.collection.id, new.clone(), now).await? {
                 Proposed::As(id) => {
                     let gun = &live.collection.gun;
                     for Proposal { id: proposal, .. } in &new.over {
@@ -40,15 +42,17 @@ impl Publisher {
                     }
                     return Ok(id);
                 }
-                Proposed::TooMany(most) => return Err(ServiceError::TooManyProposals(most)),
-                Proposed::RoleTaken { role, by } => {
-                    let Some(other) = self.makes_way(live, &by, &new, claims).await? else {
-                        return Err(ServiceError::RoleProposed { role, by });
-                    };
-                    new.over.retain(|before| before.id != by);
-                    new.over.push(other);
+                Proposed::TooMany(open) => {
+                    let other = self.makes_room(live, &open, claims).await?;
+                    other.ok_or(ServiceError::TooManyProposals(new.most))?
                 }
-            }
+                Proposed::RoleTaken { role, by } => {
+                    let other = self.makes_way(live, &by, &new, claims).await?;
+                    other.ok_or(ServiceError::RoleProposed { role, by })?
+                }
+            };
+            new.over.retain(|before| before.id != other.id);
+            new.over.push(other);
         }
         Err(ServiceError::Busy("others sign proposals of the same roles"))
     }
@@ -70,11 +74,36 @@ impl Publisher {
         if !contested.is_subset(claims) {
             return Ok(None);
         }
-        let (head, named) = (live.head.clone(), named_of(&other));
-        let held = blocking(move || {
-            Ok::<_, ServiceError>(claimed(&head, &batch_of(files.iter(), &named)?))
-        });
-        let is_free = held.await??.is_disjoint(&contested);
-        Ok(is_free.then_some(other))
+        let held = claims_of(live, &other, files).await?;
+        Ok(held.is_disjoint(&contested).then_some(other))
     }
+
+    /// The first of these open proposals that claims no role, for one that claims some.
+    async fn makes_room(
+        &self,
+        live: &Live,
+        open: &[String],
+        claims: &BTreeSet<RoleName>,
+    ) -> Result<Option<Proposal>, ServiceError> {
+        for id in open.iter().filter(|_| !claims.is_empty()) {
+            let found = self.store.proposal(live.collection.id, id).await?;
+            let Some((other, files)) = found else { continue };
+            if claims_of(live, &other, files).await?.is_empty() {
+                return Ok(Some(other));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// The roles that the signatures of a proposal claim.
+async fn claims_of(
+    live: &Live,
+    proposal: &Proposal,
+    files: Vec<ProposedFile>,
+) -> Result<BTreeSet<RoleName>, ServiceError> {
+    let (head, named) = (live.head.clone(), named_of(proposal));
+    let read =
+        blocking(move || Ok::<_, ServiceError>(claimed(&head, &batch_of(files.iter(), &named)?)));
+    read.await?
 }

@@ -131,7 +131,7 @@ pub(super) fn create(
         }
     }
     if open.len() as u64 >= new.most {
-        return Ok(Proposed::TooMany(new.most));
+        return Ok(Proposed::TooMany(open.into_iter().map(|other| other.id).collect()));
     }
     let kept = usize::try_from(new.most).unwrap_or(usize::MAX);
     for id in ended.iter().rev().skip(kept) {

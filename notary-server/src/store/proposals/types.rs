@@ -139,6 +139,6 @@ pub enum Proposed {
         /// The id of the other one.
         by: String,
     },
-    /// There are so many open ones already.
-    TooMany(u64),
+    /// There are so many open ones already: their ids, the oldest first.
+    TooMany(Vec<String>),
 }

@@ -83,3 +83,40 @@ async fn a_holder_of_root_takes_every_role_below_that_nobody_has_signed() {
     }
     world.end().await;
 }
+
+fn full() -> (u16, String) {
+    (403, "too_many_proposals".into())
+}
+
+#[actix_web::test]
+async fn proposals_that_nobody_has_signed_fill_no_place_that_a_writer_needs() {
+    let mut world = World::start_with(|config| config.limits.proposals = 2).await;
+    let ceremony = Ceremony::start(&mut world).await;
+    let [x, _] = &ceremony.writers;
+    let publisher = world.token(GrantLevel::Publish, "acme/*", &[]).await;
+    let targets = propose_with(&world, &publisher, &[ceremony.targets(3, &[])]).await;
+    world.pass(TimeDelta::seconds(1));
+    let root = propose(&world, &[ceremony.root(3, &[])]).await;
+    let unsigned = [ceremony.docs(2, "new", &[])];
+    assert_eq!(propose_as(&world, &publisher, "?reason=r", &unsigned).await.outcome(), full());
+    let docs = propose_with(&world, &publisher, &[ceremony.docs(2, "new", &[x])]).await;
+    assert_eq!(show(&world, &targets).await["displaced_by"], docs, "the oldest one");
+    assert_eq!(state(&world, &root).await, "open");
+    world.end().await;
+}
+
+#[actix_web::test]
+async fn a_proposal_that_a_writer_has_signed_keeps_its_place() {
+    let mut world = World::start_with(|config| config.limits.proposals = 1).await;
+    let ceremony = Ceremony::start(&mut world).await;
+    let ([a, ..], [x, _]) = (&ceremony.holders, &ceremony.writers);
+    let docs = propose(&world, &[ceremony.docs(2, "new", &[])]).await;
+    assert_eq!(sign(&world, &docs, "docs", x).await.status, 200);
+    let root = [ceremony.root(3, &[a])];
+    let refused = propose_as(&world, &world.admin, "?reason=r", &root).await;
+    assert_eq!(refused.outcome(), full());
+    revoked(&world, &x.key).await;
+    let root = propose(&world, &root).await;
+    assert_eq!(show(&world, &docs).await["displaced_by"], root);
+    world.end().await;
+}
