@@ -28,6 +28,7 @@ scripts! {
     declared
     delegated_keys
     delegations
+    displaced
     doctor
     exporting
     first_root

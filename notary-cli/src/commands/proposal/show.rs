@@ -21,8 +21,17 @@ pub(super) async fn show(session: &Session, args: ProposalArgs) -> Result<Outcom
     let mut proposed = ground::fetch(session, gun, args.id.as_deref()).await?;
     let proposal = &proposed.proposal;
     if proposal.summary.state != ProposalState::Open {
-        let text = head(proposal) + &unsignable("it is not open any more");
-        session.output.result(&spelled(gun, proposal, None, Some("it is not open")), &text)?;
+        let why = match &proposal.summary.displaced_by {
+            Some(by) => format!(
+                "{by} took its place, which somebody has signed who may; look at that one with \
+                 `notary proposal show {gun} {by}`, and once it is closed make what is still wanted \
+                 again with `notary proposal rebase {gun} {id}`",
+                id = proposal.summary.id,
+            ),
+            None => "it is not open any more".to_owned(),
+        };
+        let text = head(proposal) + &unsignable(&why);
+        session.output.result(&spelled(gun, proposal, None, Some(&why)), &text)?;
         return Ok(Outcome::Done);
     }
     let view = ground::read(session, gun, &mut proposed, now).await?;
