@@ -137,7 +137,7 @@ async fn targets_that_both_keys_have_signed_is_there_before_the_root() {
 }
 
 /// Publishes while others of this collection do, and tells when it waits behind them.
-async fn publish_behind(
+pub async fn publish_behind(
     world: &World,
     repo: &Repo,
     parts: &[Part],

@@ -5,9 +5,12 @@ use notary_schema::name::{KeyId, RoleName};
 use notary_schema::online::OnlineRole::{self, Snapshot, Timestamp};
 use notary_server::StopPoint;
 use notary_server::store::Store;
+use tokio::sync::oneshot;
 
 use crate::repo::Repo;
+use crate::rotation::publish_behind;
 use crate::signer::Fault::{self, AnswerLost, Lost, Refused, Unsigned};
+use crate::slow::until;
 use crate::store::CommitFault;
 use crate::world::World;
 
@@ -204,6 +207,38 @@ async fn a_new_root_joins_the_slot_whose_key_is_retired() {
     assert_eq!(refused.status, 422, "only a good root joins");
     let answer = world.publish(&repo, &[repo.root(2)]).await;
     assert_eq!(answer.status, 200, "{answer:?}");
+    both_are_published(&mut world, &repo).await;
+    world.end().await;
+}
+
+#[actix_web::test]
+async fn of_roots_that_wait_together_each_joins_the_slot_or_what_comes_of_it() {
+    let mut world = World::start().await;
+    let mut repo = world.collection("acme/app", &["docs", "code"]).await;
+    let rotated = world.post("/v2/acme/app/_trust/keys/timestamp?rotate=true", &world.admin).await;
+    let key = serde_json::from_value(rotated.json()["key"].clone()).unwrap();
+    world.signer.retire_key(repo.timestamp_keys[0].id());
+    let docs = [repo.team("docs", 2, &["second"])];
+    repo.timestamp_keys = vec![key];
+    let root = [repo.root(2)];
+    let signer = world.signer.clone();
+    let held = signer.hold.lock().await;
+    let (one_waits, then) = oneshot::channel();
+    let one = async {
+        until("a slot", async || !world.store.slots_of_all().await.is_empty()).await;
+        publish_behind(&world, &repo, &root, || one_waits.send(()).unwrap()).await
+    };
+    let other = async {
+        then.await.unwrap();
+        publish_behind(&world, &repo, &root, || drop(held)).await
+    };
+    let answers = tokio::join!(world.publish(&repo, &docs), one, other);
+    assert_eq!(answers.0.outcome(), (503, "release_waits".into()));
+    let published = [answers.1, answers.2].map(|answer| {
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.json()["roles"][0]["published"].clone()
+    });
+    assert_eq!(published, [true, false], "the second one is a repeat");
     both_are_published(&mut world, &repo).await;
     world.end().await;
 }
