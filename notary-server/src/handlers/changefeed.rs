@@ -5,11 +5,11 @@ use actix_web::{HttpRequest, HttpResponse};
 use notary_schema::name::Gun;
 use notary_schema::wire::EventPage;
 
-use super::problems::{AllEvents, Events};
+use super::problems;
 use super::{Readable, collection_path, json_of, page_of, readable_names};
 use crate::error::ServiceError;
 use crate::service::Service;
-use crate::store::EventQuery;
+use crate::store::{EventQuery, Events};
 
 /// GET `/v2/_trust/changefeed?after=&feed=&limit=`: the events of all collections that the caller may
 /// read.
@@ -21,7 +21,7 @@ use crate::store::EventQuery;
         ("feed" = Option<String>, Query, description = "the feed of the page before"),
         ("limit" = Option<u32>, Query, minimum = 1),
     ),
-    responses((status = 200, body = EventPage), AllEvents),
+    responses((status = 200, body = EventPage), problems::AllEvents),
     security((), ("token" = [])),
 )]
 pub async fn all(
@@ -45,7 +45,7 @@ pub async fn all(
         ("feed" = Option<String>, Query, description = "the feed of the page before"),
         ("limit" = Option<u32>, Query, minimum = 1),
     ),
-    responses((status = 200, body = EventPage), Events),
+    responses((status = 200, body = EventPage), problems::Events),
     security((), ("token" = [])),
 )]
 pub async fn of_collection(
@@ -60,7 +60,10 @@ pub async fn of_collection(
 }
 
 async fn events(service: &Service, query: EventQuery) -> Result<EventPage, ServiceError> {
-    service.store.events(query).await?.ok_or(ServiceError::FeedRestarted)
+    match service.store.events(query).await? {
+        Events::After(page) => Ok(page),
+        Events::OtherFeed | Events::NoSuchPlace => Err(ServiceError::FeedRestarted),
+    }
 }
 
 fn asked(

@@ -11,11 +11,11 @@ use notary_schema::name::{Gun, KeyId, RoleName, Version};
 use notary_schema::online::{Lifetimes, Plan};
 use notary_schema::publish::Head;
 use notary_schema::role::Targets;
-use notary_schema::wire::{CollectionSummary, EventPage, RootPin, SignerKey};
+use notary_schema::wire::{CollectionSummary, RootPin, SignerKey};
 
 use super::connections::Database;
 use super::{
-    Claim, Collection, CollectionId, Committed, EventQuery, FileBytes, Incomplete, Joining,
+    Claim, Collection, CollectionId, Committed, EventQuery, Events, FileBytes, Incomplete, Joining,
     NewFeed, NewPolicy, NewProposal, NewReservation, NewRevocation, NewSlot, OnlineKey, Pause,
     Prepared, Proposal, Proposed, ProposedFile, ProposedSignature, Reserved, Revocation, Revoked,
     RevokedKey, Standing, State, Store, StoreError, StoreResult, Token, Unfinished, commit,
@@ -59,7 +59,7 @@ impl Store for Database {
         self.write(move |connection| names::bury(connection, &gun, &by, now)).await
     }
 
-    async fn events(&self, query: EventQuery) -> StoreResult<Option<EventPage>> {
+    async fn events(&self, query: EventQuery) -> StoreResult<Events> {
         self.read(move |connection| events::page(connection, &query)).await
     }
 

@@ -179,7 +179,10 @@ mod tests {
 
     fn all_events(connection: &mut Connection) -> Vec<(u64, usize)> {
         let query = EventQuery { of: None, readable: None, after: 0, feed: None, limit: 10 };
-        let page = events::page(connection, &query).unwrap().unwrap();
+        let page = match events::page(connection, &query).unwrap() {
+            events::Events::After(page) => page,
+            other => panic!("{other:?}"),
+        };
         page.items.iter().map(|event| (event.seq, event.roles.len())).collect()
     }
 

@@ -95,41 +95,58 @@ pub struct EventQuery {
     pub limit: u32,
 }
 
-pub(super) fn page(
-    connection: &mut Connection,
-    query: &EventQuery,
-) -> StoreResult<Option<EventPage>> {
-    let (feed, last): (String, i64) =
-        feed::table.find(1).select((feed::feed_id, feed::last_seq)).first(connection)?;
-    let is_other = query.feed.as_ref().is_some_and(|wanted| *wanted != feed);
-    if is_other || number(query.after) > last {
-        return Ok(None);
+/// What there is at a place of the changefeed.
+#[derive(Debug, Clone)]
+pub enum Events {
+    /// The events after it.
+    After(EventPage),
+    /// The feed is another one than the one that was named.
+    OtherFeed,
+    /// No event with its number, nor a later one, among those that are asked for and may be read.
+    NoSuchPlace,
+}
+
+/// Reads from the event at the place on, not behind it: whether there is one, of those that the
+/// caller may read, is all that the answer to a number depends on (decision 0006). The newest number
+/// of the server would tell when others publish.
+pub(super) fn page(connection: &mut Connection, query: &EventQuery) -> StoreResult<Events> {
+    let feed: String = feed::table.find(1).select(feed::feed_id).first(connection)?;
+    if query.feed.as_ref().is_some_and(|wanted| *wanted != feed) {
+        return Ok(Events::OtherFeed);
     }
     let all = query.of.is_none();
     let gun = query.of.as_ref().map_or("", Gun::as_str);
     let rows = events::table
         .inner_join(collections::table)
-        .filter(events::seq.gt(number(query.after)))
+        .filter(events::seq.ge(number(query.after)))
         .filter(collections::gun.eq(gun).or(all.into_sql::<Bool>()))
         .filter(collections::is_public.or(query.readable.is_some().into_sql::<Bool>()))
         .order(events::seq.asc())
         .select((EventRow::as_select(), collections::gun, collections::is_public))
         .load_iter::<(EventRow, String, bool), DefaultLoadingMode>(connection)?;
     let (mut items, mut bytes) = (Vec::new(), 0);
+    let mut is_place = query.after == 0;
     for row in rows {
         let (row, gun, is_public) = row?;
         if !is_public && !query.readable.as_ref().is_some_and(|glob| glob.matches(&gun)) {
+            continue;
+        }
+        is_place = true;
+        if row.seq == number(query.after) {
             continue;
         }
         bytes += row.roles.len();
         let is_full = items.len() == query.limit as usize || bytes > MAX_PAGE_BYTES;
         if let Some(Event { seq, .. }) = items.last().filter(|_| is_full) {
             let next = Some(seq.to_string());
-            return Ok(Some(EventPage { feed, items, next }));
+            return Ok(Events::After(EventPage { feed, items, next }));
         }
         items.push(event(row, &gun)?);
     }
-    Ok(Some(EventPage { feed, items, next: None }))
+    match is_place {
+        true => Ok(Events::After(EventPage { feed, items, next: None })),
+        false => Ok(Events::NoSuchPlace),
+    }
 }
 
 fn event(row: EventRow, gun: &str) -> StoreResult<Event> {

@@ -35,12 +35,12 @@ use notary_schema::name::{Gun, KeyId, RoleName, Version};
 use notary_schema::online::{Lifetimes, Plan};
 use notary_schema::publish::Head;
 use notary_schema::role::Targets;
-use notary_schema::wire::{CollectionSummary, EventPage, RootPin, SignerKey};
+use notary_schema::wire::{CollectionSummary, RootPin, SignerKey};
 
 use crate::grant::{Glob, Grant};
 use crate::signer_client::Release;
 pub use connections::Database;
-pub use events::EventQuery;
+pub use events::{EventQuery, Events};
 pub use files::{FileBytes, RoleFile, is_kept_open};
 pub use lock::ServeLock;
 pub use proposals::{
@@ -331,8 +331,7 @@ pub trait Store: Send + Sync {
     // ---- the changefeed
 
     /// Events in commit order. A page of events that name very many files has fewer than it may.
-    /// `None` where the feed that is asked for is another one, or has no such number.
-    async fn events(&self, query: EventQuery) -> StoreResult<Option<EventPage>>;
+    async fn events(&self, query: EventQuery) -> StoreResult<Events>;
 
     // ---- tokens
 

@@ -160,6 +160,53 @@ async fn lists_show_what_the_caller_may_read() {
 }
 
 #[actix_web::test]
+async fn numbers_of_the_changefeed_do_not_tell_when_others_publish() {
+    let mut world = World::start().await;
+    world.agent_token = Some(world.admin.clone());
+    world.collection("acme/public", &[]).await;
+    world.private_collection("acme/hidden", &[]).await;
+    let other = world.private_collection("other/hidden", &["docs"]).await;
+    let reader = world.token(GrantLevel::Read, "acme/*", &[]).await;
+    let asked = ["/v2/_trust/changefeed", "/v2/acme/public/_trust/changefeed"];
+    let seen = async |path: &str, token: Option<&str>| {
+        let mut seen = Vec::new();
+        for after in 0..6 {
+            let path = format!("{path}?limit=1&after={after}");
+            let answer = match token {
+                Some(token) => world.get_as(&path, token).await,
+                None => world.get(&path).await,
+            };
+            seen.push(face(&answer, "other/hidden"));
+        }
+        seen
+    };
+    let all = async || {
+        let mut all = Vec::new();
+        for path in asked {
+            all.push([seen(path, None).await, seen(path, Some(&reader)).await]);
+        }
+        all
+    };
+    let before = all().await;
+    let known = |seen: &[String]| seen.iter().filter(|face| face.starts_with("200")).count();
+    assert_eq!(
+        before[0].each_ref().map(|seen| known(seen)),
+        [2, 3],
+        "0 and the events that it reads"
+    );
+    assert_eq!(
+        before[1].each_ref().map(|seen| known(seen)),
+        [2, 2],
+        "0 and that of the collection"
+    );
+    assert_eq!(known(&seen(asked[0], Some(&world.admin)).await), 4);
+    assert_eq!(world.publish(&other, &[other.team("docs", 2, &["x"])]).await.status, 200);
+    assert_eq!(all().await, before);
+    assert_eq!(known(&seen(asked[0], Some(&world.admin)).await), 5);
+    world.end().await;
+}
+
+#[actix_web::test]
 async fn a_token_is_looked_up_once_and_revoked_at_once() {
     let mut world = World::start().await;
     world.agent_token = Some(world.admin.clone());

@@ -12,14 +12,15 @@ use notary_schema::name::{Gun, KeyId, RoleName, Version};
 use notary_schema::online::{Lifetimes, Plan};
 use notary_schema::publish::Head;
 use notary_schema::role::Targets;
-use notary_schema::wire::{CollectionSummary, EventPage, RootPin, SignerKey};
+use notary_schema::wire::{CollectionSummary, RootPin, SignerKey};
 use notary_server::grant::{Glob, Grant};
 use notary_server::signer_client::Release;
 use notary_server::store::{
-    Claim, Collection, CollectionId, Committed, Database, EventQuery, FileBytes, Incomplete,
-    Joining, NewFeed, NewPolicy, NewProposal, NewReservation, NewRevocation, NewSlot, OnlineKey,
-    Pause, Prepared, Proposal, Proposed, ProposedFile, ProposedSignature, Reserved, Revocation,
-    Revoked, RevokedKey, Standing, State, Store, StoreError, StoreResult, Token, Unfinished,
+    Claim, Collection, CollectionId, Committed, Database, EventQuery, Events, FileBytes,
+    Incomplete, Joining, NewFeed, NewPolicy, NewProposal, NewReservation, NewRevocation, NewSlot,
+    OnlineKey, Pause, Prepared, Proposal, Proposed, ProposedFile, ProposedSignature, Reserved,
+    Revocation, Revoked, RevokedKey, Standing, State, Store, StoreError, StoreResult, Token,
+    Unfinished,
 };
 use tokio::sync::oneshot;
 
@@ -131,7 +132,7 @@ impl Store for FaultyStore {
     async fn bury(&self, gun: &Gun, by: &str, now: DateTime<Utc>) -> StoreResult<Option<Standing>> {
         self.inner.bury(gun, by, now).await
     }
-    async fn events(&self, query: EventQuery) -> StoreResult<Option<EventPage>> {
+    async fn events(&self, query: EventQuery) -> StoreResult<Events> {
         self.inner.events(query).await
     }
     async fn is_public(&self, gun: &Gun) -> StoreResult<bool> {
