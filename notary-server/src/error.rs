@@ -55,12 +55,25 @@ pub enum ServiceError {
     /// A name is reserved, or a collection is there, with another policy than is asked for.
     #[error("{0} is taken with another `private`; leave it out, or change its policy afterwards")]
     ReservedOtherwise(Gun),
-    /// The changefeed is another one, or has no such event.
+    /// The changefeed is another one than the one that was named.
     #[error(
-        "the changefeed has no such place: the database was set back to an older copy, and numbers \
+        "the changefeed is another one: the database was set back to an older copy, and numbers \
          repeat; read it anew from the start, with after=0 and without `feed`"
     )]
     FeedRestarted,
+    /// The changefeed that was not named has no such event, for this caller.
+    #[error(
+        "there is no event {0} to be read here, nor a later one: it was not given yet, or the \
+         database was set back to an older copy; read from the start, with after=0, and send the \
+         `feed` of each page along"
+    )]
+    UnknownPlace(u64),
+    /// The changefeed that was named has no such event, for this caller.
+    #[error(
+        "there is no event {0} to be read here, nor a later one, in this changefeed; `after` is \
+         the last number of the page before, or 0"
+    )]
+    UnknownEvent(u64),
     /// No token of this id, as far as the caller may know.
     #[error("there is no token {0} within the caller's own grant")]
     UnknownToken(String),
@@ -241,7 +254,10 @@ impl ServiceError {
             ServiceError::Deleted(_) => (StatusCode::NOT_FOUND, "collection_deleted"),
             ServiceError::OnTombstone(_) => (StatusCode::CONFLICT, "collection_deleted"),
             ServiceError::ReservedOtherwise(_) => (StatusCode::CONFLICT, "reserved_otherwise"),
-            ServiceError::FeedRestarted => (StatusCode::CONFLICT, "feed_restarted"),
+            ServiceError::FeedRestarted | ServiceError::UnknownPlace(_) => {
+                (StatusCode::CONFLICT, "feed_restarted")
+            }
+            ServiceError::UnknownEvent(_) => (StatusCode::CONFLICT, "unknown_event"),
             ServiceError::UnknownToken(_) => (StatusCode::NOT_FOUND, "unknown_token"),
             ServiceError::TooManyTokens(_) => (StatusCode::FORBIDDEN, "too_many_tokens"),
             ServiceError::UnknownProposal(_) => (StatusCode::NOT_FOUND, "unknown_proposal"),

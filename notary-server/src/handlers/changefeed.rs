@@ -11,6 +11,9 @@ use crate::error::ServiceError;
 use crate::service::Service;
 use crate::store::{EventQuery, Events};
 
+/// The length of a feed's id.
+const FEED_ID_DIGITS: usize = 32;
+
 /// GET `/v2/_trust/changefeed?after=&feed=&limit=`: the events of all collections that the caller may
 /// read.
 #[utoipa::path(
@@ -60,9 +63,12 @@ pub async fn of_collection(
 }
 
 async fn events(service: &Service, query: EventQuery) -> Result<EventPage, ServiceError> {
+    let (after, is_named) = (query.after, query.feed.is_some());
     match service.store.events(query).await? {
         Events::After(page) => Ok(page),
-        Events::OtherFeed | Events::NoSuchPlace => Err(ServiceError::FeedRestarted),
+        Events::OtherFeed => Err(ServiceError::FeedRestarted),
+        Events::NoSuchPlace if is_named => Err(ServiceError::UnknownEvent(after)),
+        Events::NoSuchPlace => Err(ServiceError::UnknownPlace(after)),
     }
 }
 
@@ -72,7 +78,13 @@ fn asked(
     of: Option<Gun>,
 ) -> Result<EventQuery, ServiceError> {
     let (after, limit, feed) = page_of(request, service.config.limits.page, "feed")?;
-    let refuse = || ServiceError::Malformed("after is the number of an event".into());
+    let malformed = |text: &str| ServiceError::Malformed(text.into());
     let after = after.map_or(Some(0), |after| after.parse().ok().filter(|after| *after < 1 << 53));
-    Ok(EventQuery { of, readable: None, after: after.ok_or_else(refuse)?, feed, limit })
+    let after = after.ok_or_else(|| malformed("after is the number of an event"))?;
+    let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    let is_id = |feed: &String| feed.len() == FEED_ID_DIGITS && feed.bytes().all(is_digit);
+    if !feed.as_ref().is_none_or(is_id) {
+        return Err(malformed("feed is the `feed` of the page before, 32 hexadecimal digits"));
+    }
+    Ok(EventQuery { of, readable: None, after, feed, limit })
 }

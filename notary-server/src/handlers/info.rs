@@ -97,7 +97,7 @@ fn lost_file((role, listed): (&RoleName, &FileMeta)) -> LostFile {
 
 /// The roles of `role=`; `None` where all are wanted.
 fn wanted_roles(request: &HttpRequest) -> Result<Option<BTreeSet<RoleName>>, ServiceError> {
-    let named = query(request, &["role"])?;
+    let named = query(request, &[], &["role"])?;
     if named.len() > MAX_NAMED_ROLES {
         let text = format!("more than {MAX_NAMED_ROLES} roles are named; ask for some at a time");
         return Err(ServiceError::Malformed(text));

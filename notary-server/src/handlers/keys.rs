@@ -105,7 +105,7 @@ struct Asked {
 impl Asked {
     fn read(request: &HttpRequest) -> Result<Asked, ServiceError> {
         let mut asked = Asked::default();
-        for (name, value) in query(request, &["rotate", "private", "replace"])? {
+        for (name, value) in query(request, &["rotate", "private", "replace"], &[])? {
             match name.as_str() {
                 "rotate" => asked.rotate = boolean(&name, &value)?,
                 "private" => asked.private = Some(boolean(&name, &value)?),

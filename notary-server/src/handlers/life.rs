@@ -31,7 +31,7 @@ pub async fn delete(
     let now = service.now();
     let (gun, _) = collection_path(&request)?;
     let permit = service.gate.permit(request.headers(), &gun, Wanted::Admin, now).await?;
-    let parameters = query(&request, &["confirm"])?;
+    let parameters = query(&request, &["confirm"], &[])?;
     if !matches!(&parameters[..], [(_, confirmed)] if confirmed == gun.as_str()) {
         let text = format!("to delete the collection, name it once more: ?confirm={gun}");
         return Err(ServiceError::Malformed(text));

@@ -126,30 +126,44 @@ fn collection_path(request: &HttpRequest) -> Result<(Gun, &str), ServiceError> {
     Ok((gun, rest))
 }
 
-/// The parameters of a query, all of which must be known.
-fn query(request: &HttpRequest, known: &[&str]) -> Result<Vec<(String, String)>, ServiceError> {
+/// The parameters of a query, in their order: those that stand there once at most, and those that
+/// each make a list.
+fn query(
+    request: &HttpRequest,
+    once: &[&str],
+    lists: &[&str],
+) -> Result<Vec<(String, String)>, ServiceError> {
     let pairs: Vec<(String, String)> =
         form_urlencoded::parse(request.query_string().as_bytes()).into_owned().collect();
-    let Some((name, _)) = pairs.iter().find(|(name, _)| !known.contains(&name.as_str())) else {
-        return Ok(pairs);
-    };
-    let name: String = name.chars().take(80).collect();
-    let known = match known {
-        [] => "there is none".to_owned(),
-        known => format!("known are: {}", known.join(", ")),
-    };
-    Err(ServiceError::Malformed(format!("the parameter {name:?} is not known here; {known}")))
+    let known = [once, lists].concat();
+    if let Some((name, _)) = pairs.iter().find(|(name, _)| !known.contains(&name.as_str())) {
+        let name: String = name.chars().take(80).collect();
+        let known = match &known[..] {
+            [] => "there is none".to_owned(),
+            known => format!("known are: {}", known.join(", ")),
+        };
+        let text = format!("the parameter {name:?} is not known here; {known}");
+        return Err(ServiceError::Malformed(text));
+    }
+    let times = |once: &str| pairs.iter().filter(|(name, _)| name == once).count();
+    match once.iter().find(|once| times(once) > 1) {
+        Some(name) => {
+            let text = format!("the parameter {name} stands there more than once; leave one");
+            Err(ServiceError::Malformed(text))
+        }
+        None => Ok(pairs),
+    }
 }
 
 /// Refuses a query where there is no parameter: a mistyped one would be ignored, and caches would
 /// keep one file under any number of names.
 pub(crate) fn no_query(request: &HttpRequest) -> Result<(), ServiceError> {
-    query(request, &[]).map(drop)
+    query(request, &[], &[]).map(drop)
 }
 
 /// `after` and `limit` of a list; a page never has more than `most` items.
 fn page(request: &HttpRequest, most: u32) -> Result<(Option<String>, u32), ServiceError> {
-    let pairs = query(request, &["after", "limit"])?;
+    let pairs = query(request, &["after", "limit"], &[])?;
     let (after, limit, _) = page_among(pairs, most)?;
     Ok((after, limit))
 }
@@ -160,7 +174,7 @@ fn page_of(
     most: u32,
     more: &str,
 ) -> Result<(Option<String>, u32, Option<String>), ServiceError> {
-    page_among(query(request, &["after", "limit", more])?, most)
+    page_among(query(request, &["after", "limit", more], &[])?, most)
 }
 
 fn page_among(
@@ -172,9 +186,10 @@ fn page_among(
         match name.as_str() {
             "after" => after = Some(value),
             "limit" => {
-                let wanted = value.parse().ok().filter(|wanted: &u32| *wanted > 0);
-                let refuse = || ServiceError::Malformed("limit is a number from 1".into());
-                limit = wanted.ok_or_else(refuse)?.min(most);
+                let text = format!("limit is a number from 1; a page has at most {most}");
+                let wanted = value.parse().ok().filter(|wanted: &u64| *wanted > 0);
+                let wanted = wanted.ok_or(ServiceError::Malformed(text))?;
+                limit = u32::try_from(wanted).map_or(most, |wanted| wanted.min(most));
             }
             _ => more = Some(value),
         }

@@ -20,8 +20,8 @@ const GRANT: &[Codes] = &[(403, &["forbidden"])];
 const COLLECTION: &[Codes] = &[(404, &["unknown_collection", "unknown_path"])];
 const TOMBSTONE: &[Codes] = &[(404, &["collection_deleted"])];
 const ON_TOMBSTONE: &[Codes] = &[(409, &["collection_deleted"])];
-/// A place in a changefeed that is gone.
-const RESTARTED: &[Codes] = &[(409, &["feed_restarted"])];
+/// A place that a changefeed does not have.
+const PLACE: &[Codes] = &[(409, &["feed_restarted", "unknown_event"])];
 /// A body that is too long or too slow.
 const BODY: &[Codes] = &[(408, &["body_timeout", "timeout"]), (413, &["too_large"])];
 /// A signer that is needed: away, or unwilling.
@@ -101,11 +101,11 @@ refusals! {
     /// Lists of what the caller may read.
     Lists: ANY, TOKEN;
     /// The events of all collections that the caller may read.
-    AllEvents: ANY, TOKEN, RESTARTED;
+    AllEvents: ANY, TOKEN, PLACE;
     /// What is told of one collection.
     Collection: ANY, TOKEN, COLLECTION, TOMBSTONE;
     /// The events of one collection or tombstone.
-    Events: ANY, TOKEN, COLLECTION, RESTARTED;
+    Events: ANY, TOKEN, COLLECTION, PLACE;
     /// Files.
     Files: ANY, TOKEN, COLLECTION, TOMBSTONE, &[(404, &["lost_in_restore", "unknown_file"])];
     /// The list of tokens.

@@ -197,8 +197,7 @@ fn wish_of(request: &HttpRequest, now: DateTime<Utc>) -> Result<(Wish, Named), S
     let malformed = |text: String| Err(ServiceError::Malformed(text));
     let mut named = Named::default();
     let (mut reason, mut lapses_at) = (String::new(), None);
-    let known = ["reason", "lapses_at", "pending", "orphan", "compromised"];
-    for (parameter, value) in query(request, &known)? {
+    for (parameter, value) in query(request, &["reason", "lapses_at"], &Named::LISTS)? {
         match parameter.as_str() {
             "reason" => reason = value.trim().to_owned(),
             "lapses_at" => match DateTime::parse_from_rfc3339(&value) {

@@ -99,10 +99,12 @@ pub(super) fn batch(
 }
 
 impl Named {
+    /// The parameters that each name any number of roles.
+    pub(super) const LISTS: [&str; 3] = ["pending", "orphan", "compromised"];
+
     fn read(request: &HttpRequest) -> Result<Named, ServiceError> {
         let mut named = Named::default();
-        let known = ["pending", "orphan", "compromised", "replace", "adopt"];
-        for (parameter, value) in query(request, &known)? {
+        for (parameter, value) in query(request, &["replace", "adopt"], &Named::LISTS)? {
             match parameter.as_str() {
                 "replace" => named.replaces = Some(sha256(value)?),
                 "adopt" => named.adopt = boolean(&parameter, &value)?,

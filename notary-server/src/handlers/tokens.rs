@@ -121,7 +121,7 @@ pub async fn revoke(
     id: Path<String>,
 ) -> Result<HttpResponse, ServiceError> {
     let mut which = Revoked::Alone;
-    for (name, value) in query(&request, &["cascade"])? {
+    for (name, value) in query(&request, &["cascade"], &[])? {
         which = if boolean(&name, &value)? { Revoked::AndMade } else { Revoked::Alone };
     }
     let token = named(&service, &request, id.into_inner()).await?;

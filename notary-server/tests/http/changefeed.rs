@@ -88,12 +88,51 @@ async fn pages_follow_one_another_without_gaps() {
         (&of_one["items"][0]["seq"], of_one["items"].as_array().unwrap().len()),
         (&2.into(), 1)
     );
-    for bad in ["?after=x", "?after=-1", "?after=9007199254740992", "?limit=0", "?limit=x", "?a=1"]
-    {
-        let answer = world.get(&format!("/v2/_trust/changefeed{bad}")).await;
-        assert_eq!(answer.outcome(), (400, "malformed_request".into()), "{bad}");
+    assert_eq!(page(&world, "?limit=4000000000000").await.items.len(), 3);
+    world.end().await;
+}
+
+#[actix_web::test]
+async fn a_mistyped_place_is_told_from_one_that_is_gone() {
+    let mut world = World::start().await;
+    world.collection("acme/app", &[]).await;
+    let feed = page(&world, "").await.feed;
+    let refusal = async |query: &str| {
+        let answer = world.get(&format!("/v2/_trust/changefeed{query}")).await;
+        let (status, code) = answer.outcome();
+        (status, code, answer.json()["detail"].as_str().unwrap().to_owned())
+    };
+    let short = format!("?feed={}", &feed[1..]);
+    let loud = format!("?feed={}", "A".repeat(feed.len()));
+    for (bad, named) in [
+        ("?after=x", "after is the number"),
+        ("?after=", "after is the number"),
+        ("?after=-1", "after is the number"),
+        ("?after=9007199254740992", "after is the number"),
+        ("?limit=0", "limit is a number from 1; a page has at most 1000"),
+        ("?limit=x", "limit is a number from 1; a page has at most 1000"),
+        ("?feed=", "feed is the `feed` of the page before"),
+        (&short, "feed is the `feed` of the page before"),
+        (&loud, "feed is the `feed` of the page before"),
+        ("?a=1", "\"a\" is not known here"),
+        ("?after=0&after=0", "the parameter after stands there more than once"),
+        ("?limit=1&after=0&limit=2", "the parameter limit stands there more than once"),
+    ] {
+        let (status, code, detail) = refusal(bad).await;
+        assert_eq!((status, code.as_str()), (400, "malformed_request"), "{bad}");
+        assert!(detail.contains(named), "{bad}: {detail}");
     }
-    assert_eq!(page(&world, "?limit=4000000000").await.items.len(), 3);
+    let other = "0".repeat(feed.len());
+    for (query, expected, says) in [
+        (format!("?after=2&feed={feed}"), "unknown_event", "there is no event 2"),
+        ("?after=2".into(), "feed_restarted", "it was not given yet, or the database was set back"),
+        (format!("?after=1&feed={other}"), "feed_restarted", "the changefeed is another one"),
+    ] {
+        let (status, code, detail) = refusal(&query).await;
+        assert_eq!((status, code.as_str()), (409, expected), "{query}");
+        assert!(detail.contains(says), "{query}: {detail}");
+    }
+    assert_eq!(outcome(&world, &format!("?after=1&feed={feed}")).await.0, 200);
     world.end().await;
 }
 
@@ -161,7 +200,8 @@ async fn numbers_that_are_given_again_are_of_another_feed() {
         assert_eq!(outcome(&world, &of(&now.feed)).await.0, 200, "{after}");
         assert_eq!(outcome(&world, &format!("?after={after}")).await.0, 200, "{after}");
     }
-    assert_eq!(outcome(&world, &format!("?after=8&feed={}", now.feed)).await, restarted());
+    let unknown = outcome(&world, &format!("?after=8&feed={}", now.feed)).await;
+    assert_eq!(unknown, (409, "unknown_event".into()), "nobody was set back");
     let of_one = world.get(&format!("/v2/acme/none/_trust/changefeed?feed={old}")).await;
     assert_eq!(
         of_one.outcome(),

@@ -272,3 +272,32 @@ async fn health_tells_a_signer_that_is_away_from_one_that_allows_too_little() {
     assert!(answer.status == 503 && found.contains("lifetimes.timestamp_seconds"), "{found}");
     world.end().await;
 }
+
+#[actix_web::test]
+async fn a_parameter_that_is_no_list_stands_in_a_query_once() {
+    let mut world = World::start().await;
+    world.collection("acme/app", &["docs", "code"]).await;
+    for (method, path, name) in [
+        ("GET", "/v2/_trust/collections?after=a&after=b", "after"),
+        ("GET", "/v2/_trust/tokens?limit=1&limit=1", "limit"),
+        ("POST", "/v2/acme/app/_trust/keys/snapshot?rotate=true&rotate=false", "rotate"),
+        ("POST", "/v2/acme/app/_trust/tuf/?adopt=true&adopt=true", "adopt"),
+        ("POST", "/v2/acme/app/_trust/proposals?reason=a&reason=b", "reason"),
+        ("DELETE", "/v2/acme/app/_trust/tuf/?confirm=acme/app&confirm=acme/app", "confirm"),
+        ("DELETE", "/v2/_trust/tokens/self?cascade=false&cascade=true", "cascade"),
+    ] {
+        let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
+        let answer = world.request(method, path, |it| it.bearer_auth(&world.admin)).await;
+        assert_eq!(answer.outcome(), (400, "malformed_request".into()), "{path}");
+        let expected = format!("the parameter {name} stands there more than once; leave one");
+        assert_eq!(answer.json()["detail"], expected, "{path}");
+    }
+    let roles = async |query: &str| {
+        let told = world.get(&format!("/v2/acme/app/_trust/{query}")).await.json();
+        let roles = told["roles"].as_array().unwrap().clone();
+        ["docs", "code"].map(|role| roles.iter().any(|told| told["name"] == role))
+    };
+    assert_eq!(roles("?role=docs").await, [true, false]);
+    assert_eq!(roles("?role=docs&role=code").await, [true, true]);
+    world.end().await;
+}
