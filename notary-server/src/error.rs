@@ -16,6 +16,7 @@ use notary_schema::name::{Gun, RoleName};
 use notary_schema::online::{Exhausted, LifetimeRefusal};
 use notary_schema::publish::Refusal;
 use notary_schema::publish::proposal::ProposalRefusal;
+use notary_schema::reason::ReasonError;
 use notary_schema::role::FileMeta;
 use notary_schema::wire::ProposalState;
 use serde_json::{Map, Value, json};
@@ -218,6 +219,12 @@ pub enum ServiceError {
     /// Nothing that the caller can act on.
     #[error("{0}")]
     Internal(String),
+}
+
+impl From<ReasonError> for ServiceError {
+    fn from(error: ReasonError) -> ServiceError {
+        ServiceError::Malformed(error.to_string())
+    }
 }
 
 impl From<Ending> for ServiceError {

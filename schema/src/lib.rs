@@ -16,6 +16,7 @@
 //! - [`publish`]: every rule of what may be published
 //! - [`revocation`]: what becomes of a collection when a key is revoked
 //! - [`online`]: the next snapshot and timestamp, and what a signer may sign
+//! - [`reason`]: what people write for people
 //! - [`wire`]: the bodies that the programs exchange
 //!
 //! A file is trusted when enough distinct keys of its role have signed the canonical form of what
@@ -60,6 +61,7 @@ pub mod online;
 pub mod openapi;
 pub mod path;
 pub mod publish;
+pub mod reason;
 pub mod revocation;
 pub mod role;
 mod texts;

@@ -4,11 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use notary_schema::name::{Gun, RoleName, Version};
+use notary_schema::reason::{Reason, ReasonError};
 
 use super::When;
-
-/// The longest reason of a proposal.
-pub(crate) const MAX_REASON_CHARACTERS: usize = 500;
 
 /// How a publish is signed.
 #[derive(Debug, Clone, Default, Args)]
@@ -60,14 +58,8 @@ impl SecondContent {
     }
 }
 
-/// A reason that the server takes.
-fn reason(text: &str) -> Result<String, String> {
-    let text = text.trim();
-    let is_plain = !text.is_empty() && !text.chars().any(char::is_control);
-    match is_plain && text.chars().count() <= MAX_REASON_CHARACTERS {
-        true => Ok(text.to_owned()),
-        false => Err(format!("a reason is one line of up to {MAX_REASON_CHARACTERS} characters")),
-    }
+fn reason(text: &str) -> Result<String, ReasonError> {
+    Reason::parse(text).map(String::from)
 }
 
 /// How a command stages.

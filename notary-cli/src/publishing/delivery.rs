@@ -14,6 +14,7 @@ use notary_schema::envelope::Envelope;
 use notary_schema::name::{KeyId, RoleName, Version};
 use notary_schema::publish::proposal::{NoProposal, check_proposal, is_met};
 use notary_schema::publish::{Demand, check_unsigned, demands};
+use notary_schema::reason::MAX_REASON_CHARACTERS;
 use notary_schema::role::Targets;
 use notary_schema::wire::{Proposal, ProposalState, ProposalSummary, PublishAnswer};
 
@@ -21,11 +22,12 @@ use super::in_flight::InFlight;
 use super::plan::refused;
 use super::reading::Reading;
 use super::{Publisher, load, save};
-use crate::args::{MAX_REASON_CHARACTERS, SecondContent};
+use crate::args::SecondContent;
 use crate::exit::Failure;
 use crate::judging::{batch, judgeable, rules};
 use crate::keyring::KeyringError;
 use crate::keyring::memory::{Content, Memory};
+use crate::output::one_line;
 use crate::remote::{Exempt, RemoteError};
 use crate::staged::Base;
 
@@ -169,7 +171,7 @@ impl Publisher<'_> {
 
     /// What is told to those who have to sign.
     fn reason(&self, why: String) -> String {
-        let reason = self.propose.reason.clone().unwrap_or(why);
+        let reason = self.propose.reason.clone().unwrap_or_else(|| one_line(&why));
         reason.chars().take(MAX_REASON_CHARACTERS).collect()
     }
 

@@ -8,6 +8,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use chrono::{DateTime, Utc};
 use notary_schema::name::Gun;
 use notary_schema::publish::proposal::ProposalRefusal;
+use notary_schema::reason::Reason;
 use notary_schema::wire::{NewSignatures, Page, Proposal, ProposalSummary, SignedProposal};
 use ring::rand::{SecureRandom, SystemRandom};
 use tokio::time::timeout;
@@ -26,8 +27,6 @@ use crate::publish::{Named, Wish};
 use crate::service::Service;
 use crate::store::ProposedSignature;
 
-/// Longest reason, in characters.
-const REASON_CHARACTERS: usize = 500;
 /// Random bytes of an id, after its time.
 const ID_BYTES: usize = 4;
 
@@ -199,7 +198,7 @@ fn wish_of(request: &HttpRequest, now: DateTime<Utc>) -> Result<(Wish, Named), S
     let (mut reason, mut lapses_at) = (String::new(), None);
     for (parameter, value) in query(request, &["reason", "lapses_at"], &Named::LISTS)? {
         match parameter.as_str() {
-            "reason" => reason = value.trim().to_owned(),
+            "reason" => reason = value,
             "lapses_at" => match DateTime::parse_from_rfc3339(&value) {
                 Ok(time) => lapses_at = Some(time.with_timezone(&Utc)),
                 Err(_) => {
@@ -209,12 +208,7 @@ fn wish_of(request: &HttpRequest, now: DateTime<Utc>) -> Result<(Wish, Named), S
             list => named.add(list, &value)?,
         }
     }
-    let length = reason.chars().count();
-    if length == 0 || length > REASON_CHARACTERS || reason.chars().any(char::is_control) {
-        return malformed(format!(
-            "reason says on one line of at most {REASON_CHARACTERS} characters why it is proposed"
-        ));
-    }
+    let reason = Reason::parse(&reason)?.into();
     match lapses_at {
         Some(time) if time <= now => malformed(format!("lapses_at {time} has passed")),
         _ => Ok((Wish { id: draw_id(now), reason, lapses_at }, named)),

@@ -10,6 +10,7 @@ use notary_schema::key::{Key, PublicKey};
 use notary_schema::name::{Gun, KeyId, RoleName};
 use notary_schema::online::OnlineRole;
 use notary_schema::publish::Head;
+use notary_schema::reason::{Reason, is_steering};
 use notary_schema::wire;
 use notary_schema::wire::{NewRevocation, Page};
 
@@ -22,9 +23,6 @@ use crate::error::ServiceError;
 use crate::served::Live;
 use crate::service::Service;
 use crate::store::{self, Revocation, RevokedKey};
-
-/// Longest reason, in bytes.
-const REASON_BYTES: usize = 500;
 
 /// GET `/v2/{gun}/_trust/revocations?after=&limit=`: the revoked keys of a collection, by their ids.
 #[utoipa::path(
@@ -77,12 +75,7 @@ pub async fn create(
     no_query(&request)?;
     let permit = service.gate.permit(request.headers(), &gun, Wanted::Admin, now).await?;
     let NewRevocation { keyid, key, reason } = document(&service, &request, payload).await?;
-    let reason = reason.trim().to_owned();
-    if reason.is_empty() || reason.len() > REASON_BYTES || reason.chars().any(char::is_control) {
-        return Err(ServiceError::Malformed(format!(
-            "reason says on one line of at most {REASON_BYTES} bytes why the key is revoked"
-        )));
-    }
+    let reason = Reason::parse(&reason)?.into();
     let live = live(&service, &gun).await?;
     let key = wanted_key(&service, &live, keyid, key).await?;
     let Some(public) = key.public().cloned() else {
@@ -148,6 +141,9 @@ async fn wanted_key(
 ) -> Result<Key, ServiceError> {
     match (keyid, key) {
         (None, None) => Err(ServiceError::Malformed("the body: it has no key and no keyid".into())),
+        (Some(keyid), _) if keyid.as_str().is_empty() => {
+            Err(ServiceError::Malformed("the body: its keyid is empty".into()))
+        }
         (Some(keyid), Some(key)) if keyid != *key.id() => Err(ServiceError::Malformed(format!(
             "the body: the key has the id {}, not {}",
             key.id(),
@@ -165,7 +161,8 @@ async fn wanted_key(
 
 /// As much of an id as a sentence may hold.
 fn shown(id: &str) -> String {
-    id.chars().filter(|character| !character.is_control()).take(80).collect()
+    let plain = |c: char| if is_steering(c) { c.escape_unicode().to_string() } else { c.into() };
+    id.chars().take(80).map(plain).collect()
 }
 
 /// What is told of revocations beside what is stored.

@@ -41,7 +41,7 @@ pub struct NewRevocation {
     /// The key object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<Key>,
-    /// Why, on one line of 1 to 500 bytes, for everybody who may read the collection.
+    /// Why, on one line of 1 to 500 characters, for everybody who may read the collection.
     #[cfg_attr(feature = "openapi", schema(min_length = 1, max_length = 500))]
     pub reason: String,
 }

@@ -181,6 +181,7 @@ async fn what_is_no_request_for_a_proposal_is_refused() {
         ("?reason=", 400),
         ("?reason=%20%20", 400),
         ("?reason=a%0Ab", 400),
+        ("?reason=a%E2%80%AEb", 400),
         (&format!("?reason={long}"), 400),
         ("?reason=because&replace=00", 400),
         ("?reason=because&pending=", 400),

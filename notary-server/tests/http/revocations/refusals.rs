@@ -123,13 +123,18 @@ async fn what_is_no_key_and_no_reason_is_refused_by_name() {
     let (key, other) = (&repo.key_of("docs").key, &repo.root_key.key);
     let foreign = json!({"keytype": "x", "keyval": {"public": "00"}, "scheme": "y"});
     let broken = json!({"keytype": "ed25519", "keyval": {"public": "00"}, "scheme": "ed25519"});
-    let long = "é".repeat(250);
+    let long = "é".repeat(500);
     let malformed = (400, "malformed_request".to_owned());
     let unknown_type = (422, "unknown_key_type".to_owned());
     for (what, body, expected) in [
         ("no key", json!({"reason": "x"}), malformed.clone()),
         ("no reason", json!({"keyid": key.id()}), malformed.clone()),
         ("a blank reason", json!({"keyid": key.id(), "reason": " "}), malformed.clone()),
+        (
+            "text turned around",
+            json!({"keyid": key.id(), "reason": "a\u{202e}b"}),
+            malformed.clone(),
+        ),
         ("two lines", json!({"keyid": key.id(), "reason": "a\nb"}), malformed.clone()),
         (
             "a reason too long",
@@ -142,7 +147,7 @@ async fn what_is_no_key_and_no_reason_is_refused_by_name() {
         ("not a key", json!({"key": {}, "reason": "x"}), malformed.clone()),
         ("a key of another kind", json!({"key": foreign, "reason": "x"}), unknown_type.clone()),
         ("half a key", json!({"key": broken, "reason": "x"}), unknown_type),
-        ("an id of nothing", json!({"keyid": "", "reason": "x"}), (404, "unknown_key".to_owned())),
+        ("an id of nothing", json!({"keyid": "", "reason": "x"}), malformed.clone()),
         ("too long an id", json!({"keyid": "a".repeat(257), "reason": "x"}), malformed.clone()),
         ("a good one", json!({"keyid": key.id(), "reason": long}), (201, String::new())),
     ] {
@@ -151,6 +156,11 @@ async fn what_is_no_key_and_no_reason_is_refused_by_name() {
     let (query, body) = (format!("{REVOCATIONS}?x=1"), json!({"keyid": key.id(), "reason": "x"}));
     let answer = world.send_json(Method::POST, &query, &world.admin, &body).await;
     assert_eq!(answer.outcome(), malformed);
+    let body = json!({"keyid": "\u{1}\u{202e}", "reason": "x"});
+    let answer = post(&world, &world.admin, &body).await;
+    assert_eq!(answer.outcome(), (404, "unknown_key".into()));
+    let detail = answer.json()["detail"].as_str().unwrap().to_owned();
+    assert!(detail.contains(r"lists \u{1}\u{202e};"), "{detail}");
     for path in [other.id().as_str(), "x", &"a".repeat(300)] {
         let path = format!("{REVOCATIONS}/{path}");
         let answer = world.delete(&path, &world.admin).await;
