@@ -66,7 +66,7 @@ impl Foreign {
 
     /// Who holds their root key signs the root that goes around.
     fn sign(&self) {
-        let path = self.manager.directory().join("adopting.root.json");
+        let path = self.manager.directory().join("acme-app.adopting-root.json");
         let file = fs::read(&path).expect("it was written before it was refused");
         let root = Envelope::<Root>::parse(file).expect("a root");
         let key = HandKey::of("root");
@@ -99,7 +99,7 @@ fn a_foreign_repository_goes_on_here_and_its_clients_follow() {
     assert_eq!(python.ask_again(&foreign.question(foreign.mirror.url()), &kept), all());
 
     let missing = foreign.adopt().exits(6);
-    assert!(missing.contains("have adopting.root.json signed"), "{missing}");
+    assert!(missing.contains("have acme-app.adopting-root.json signed"), "{missing}");
     let ours = foreign.world.metadata_url("acme/app");
     let http = foreign.world.http(None);
     assert_eq!(http.get("/v2/acme/app/_trust/tuf/timestamp.json").status, 404);
@@ -203,11 +203,16 @@ fn what_is_not_verified_there_is_not_adopted() {
     put("timestamp.json", b"{}");
     refused("timestamp");
     foreign.write();
-    fs::write(foreign.manager.directory().join("adopting.root.json"), foreign.repository.root(3))
-        .expect("a file");
+    fs::write(
+        foreign.manager.directory().join("acme-app.adopting-root.json"),
+        foreign.repository.root(3),
+    )
+    .expect("a file");
     foreign.adopt().fails(3, "it is root 3, theirs 3");
-    fs::remove_file(foreign.manager.directory().join("adopting.root.json")).expect("it is there");
-    foreign.manager.notary("adopt acme/app --from ../nowhere --root root").exits(2);
+    fs::remove_file(foreign.manager.directory().join("acme-app.adopting-root.json"))
+        .expect("it is there");
+    let nowhere = foreign.manager.notary("adopt acme/app --from ../nowhere --root root");
+    nowhere.fails(5, "there is no directory ../nowhere");
     let elsewhere = foreign.world.person("other", "publish --collection acme/**");
     elsewhere.file("root", foreign.repository.root(2));
     elsewhere.notary("adopt acme/app --from ../theirs --root root").refused("admin");

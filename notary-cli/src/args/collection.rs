@@ -47,9 +47,10 @@ pub(crate) struct AdoptArgs {
     /// A root of theirs that you trust; clients that trust it follow
     #[arg(long, value_name = "FILE")]
     pub(crate) root: PathBuf,
-    /// Where the new root is kept until enough of their root keys have signed it
-    #[arg(long, value_name = "FILE", default_value = "adopting.root.json")]
-    pub(crate) new_root: PathBuf,
+    /// Where the new root is kept until enough of their root keys have signed it [default: the name of
+    /// the collection, `.adopting-root.json`]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) new_root: Option<PathBuf>,
     /// Only who has a token that allows it may read the collection
     #[arg(long)]
     pub(crate) private: bool,

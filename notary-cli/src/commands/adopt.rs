@@ -27,7 +27,6 @@ use crate::exit::{Failure, Outcome};
 use crate::keyring::{Purpose, listed};
 use crate::remote::Reservation;
 use crate::session::Session;
-use crate::settings::parse_url;
 use crate::trust_dir::{MetadataDir, files};
 
 /// The online keys of the new collection.
@@ -40,26 +39,35 @@ pub(crate) async fn run(session: &Session, args: AdoptArgs) -> Result<Outcome, F
     let (gun, now) = (&args.gun, session.now());
     let pinned = std::fs::read(&args.root);
     let pinned = pinned.map_err(|error| Failure::file("read", &args.root, error))?;
+    let pinned = TrustedSet::new(pinned, now, Expiry::Reported).map_err(|error| {
+        let file = args.root.display();
+        Failure::Refused(format!(
+            "{file} is no root to trust: {error}; --root names a root.json of theirs"
+        ))
+    })?;
+    let pinned = pinned.root();
+    let new_root = args.new_root.clone();
+    let new_root = new_root.unwrap_or_else(|| files::named_after(gun, "adopting-root.json"));
     let (collection, _lock) = session.locked(gun).await?;
-    let whole = read(session, &args.from, &pinned, now).await?;
+    let whole = read(session, &args.from, pinned, now).await?;
     let reservation = Reservation { private: args.private, replace: None };
     let mut online = OnlineKeys::new();
     for role in OnlineRole::BOTH {
         online.push((role, session.server()?.online_key(gun, role, &reservation).await?.key));
     }
-    let root = next_root(session, &args, &whole, &online, now)?;
+    let root = next_root(session, &args, &new_root, &whole, &online, now)?;
     let files = files_of(&whole, &root);
     judge(&files, &online, now).map_err(|refusal| match refusal {
         Refusal::Threshold(missing) => Failure::SignaturesMissing(format!(
             "{missing}; nothing was sent: have {} signed by more of their root keys, and say the \
              same again",
-            args.new_root.display()
+            new_root.display()
         )),
         refusal => refusal.into(),
     })?;
     let answer = session.server()?.adopt(gun, &files).await?;
     answer.warnings.iter().for_each(|warning| session.output.warn(warning));
-    session.pin(&collection, &pinned)?;
+    session.pin(&collection, pinned.bytes())?;
     session.refreshed(gun, now, Expiry::Reported).await?;
     report(session, gun, &whole, &root, (answer.snapshot, answer.timestamp))
 }
@@ -68,20 +76,18 @@ pub(crate) async fn run(session: &Session, args: AdoptArgs) -> Result<Outcome, F
 async fn read(
     session: &Session,
     from: &str,
-    pinned: &[u8],
+    pinned: &Envelope<Root>,
     now: DateTime<Utc>,
 ) -> Result<Whole, Failure> {
     let here = tempfile::tempdir();
     let action = "make a temporary directory";
     let here = here.map_err(|error| Failure::System { action, error })?;
     let metadata = MetadataDir::new(here.path().to_owned());
-    metadata.save(&local_name(&RoleName::ROOT), pinned)?;
+    metadata.save(&local_name(&RoleName::ROOT), pinned.bytes())?;
     let http = session.http();
     let mut agent = Agent::new(metadata, place(from)?, None, http, now, Expiry::Reported);
     agent.refresh().await?;
     let whole = read_whole(&mut agent, &session.output, now).await?;
-    let pinned = TrustedSet::new(pinned.to_vec(), now, Expiry::Reported)?;
-    let pinned = pinned.root();
     let at = usize::try_from(pinned.version().get() - 1).unwrap_or(usize::MAX);
     let same =
         whole.roots.files.get(at).and_then(|root| Envelope::<Root>::parse(root.clone()).ok());
@@ -103,7 +109,11 @@ async fn read(
 /// A URL, or a directory.
 fn place(from: &str) -> Result<Url, Failure> {
     if !Path::new(from).is_dir() {
-        return parse_url(from).map_err(Failure::from);
+        return Url::parse(from).map_err(|_| {
+            Failure::NotFound(format!(
+                "there is no directory {from}; a repository elsewhere is named by its URL, with https://"
+            ))
+        });
     }
     let path = std::fs::canonicalize(from);
     let path = path.map_err(|error| Failure::file("read", Path::new(from), error))?;
@@ -116,13 +126,14 @@ fn place(from: &str) -> Result<Url, Failure> {
 fn next_root(
     session: &Session,
     args: &AdoptArgs,
+    new_root: &Path,
     whole: &Whole,
     online: &OnlineKeys,
     now: DateTime<Utc>,
 ) -> Result<Envelope<Root>, Failure> {
     let before = whole.trusted.root();
-    let (document, signatures) = match files::read(&args.new_root)? {
-        Some(there) => opened(&args.new_root, there, before, online)?,
+    let (document, signatures) = match files::read(new_root)? {
+        Some(there) => opened(new_root, there, before, online)?,
         None => (draft(before, online, now)?, Vec::new()),
     };
     let keyring = session.keyring()?;
@@ -141,7 +152,7 @@ fn next_root(
     let own = parsed(keyring.sign_with(&document, Purpose::Root, &keys)?);
     let signatures: Vec<_> = signatures.into_iter().chain(signatures_of(&own)).collect();
     let file = document.with_signatures(&signatures);
-    files::write(&args.new_root, &file)?;
+    files::write(new_root, &file)?;
     Ok(parsed(file))
 }
 

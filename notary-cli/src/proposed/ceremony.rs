@@ -52,7 +52,7 @@ impl FirstRoot<'_> {
         let (demands, id) = (judged.told(), proposed.proposal.summary.id.clone());
         let file = match self.output {
             Some(output) => output.clone(),
-            None => PathBuf::from(format!("{}.first-root", self.gun.as_str().replace('/', "-"))),
+            None => files::named_after(self.gun, "first-root"),
         };
         let carried = Carried::first(self.gun, proposed.proposal.clone());
         files::write(&file, &serde_json::to_vec_pretty(&carried).expect("it is JSON"))?;

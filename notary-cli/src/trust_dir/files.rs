@@ -4,6 +4,7 @@ use std::fs::TryLockError;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use notary_schema::name::Gun;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tempfile::{Builder, NamedTempFile};
@@ -29,6 +30,12 @@ pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, S
     let value = serde_json::from_slice(&bytes)
         .map_err(|error| StateError::Corrupt { path: path.to_owned(), why: error.to_string() })?;
     Ok(Some(value))
+}
+
+/// Where a file is written that belongs to a collection, unless somebody says otherwise: beside who says
+/// the command, `acme-app.KIND` of `acme/app`.
+pub(crate) fn named_after(gun: &Gun, kind: &str) -> PathBuf {
+    PathBuf::from(format!("{}.{kind}", gun.as_str().replace('/', "-")))
 }
 
 /// Replaces a file at once or not at all, durably: a temporary file beside it is written and synced,
