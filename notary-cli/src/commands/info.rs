@@ -5,7 +5,7 @@ mod waiting;
 use std::fmt::Write;
 
 use chrono::{DateTime, Utc};
-use notary_schema::name::{Gun, KeyId};
+use notary_schema::name::{Gun, KeyId, RoleName};
 use notary_schema::wire::{BinsInfo, CollectionInfo, FileInfo, LostFile, RoleInfo};
 use serde::Serialize;
 use serde_json::json;
@@ -140,7 +140,10 @@ fn lost(info: &CollectionInfo) -> Vec<String> {
         let sha256 = lost.sha256.as_ref().map_or(String::new(), |it| format!(", sha256 {it}"));
         format!("LOST: {} {}{}; {next}\n", lost.name, lost.version, one_line(&sha256))
     };
-    let root = info.lost_root.then(|| format!("LOST: a root after that one; {next}\n"));
+    let root = info.roles.iter().find(|role| role.name == RoleName::ROOT);
+    let there = root.and_then(|root| root.file.as_ref()).map(|file| file.version);
+    let after = there.map_or(String::new(), |version| format!(" after root {version}"));
+    let root = info.lost_root.then(|| format!("LOST: a root{after}; {next}\n"));
     info.lost.iter().map(file).chain(root).collect()
 }
 

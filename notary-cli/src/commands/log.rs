@@ -122,5 +122,12 @@ fn line(event: &Event) -> String {
     if let Some(by) = &event.by {
         line += &format!(" (by {})", one_line(by));
     }
+    if event.kind == EventKind::Restored {
+        line += &format!(
+            ": the database was set back; `notary info {gun}` names what is lost, whoever has it \
+             brings it back with `notary repair {gun}`",
+            gun = event.collection
+        );
+    }
     line + "\n"
 }

@@ -78,7 +78,7 @@ pub(super) async fn sign_file(
     });
     session.output.result(&value, &format!("wrote {}\n", output.display()))?;
     session.output.message(format_args!(
-        "`notary proposal import {gun} {}` sends the signatures",
+        "give {} to whoever collects the signatures: `notary proposal import {gun} FILE` sends them",
         output.display()
     ));
     Ok(Outcome::Done)
