@@ -13,6 +13,9 @@ pub(crate) enum KeyCommand {
         /// A name for people
         #[arg(long, value_name = "LABEL")]
         name: Option<String>,
+        /// Where to write its public part, which others name it by
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
     },
     /// List the keys of the trust directory
     List,

@@ -27,8 +27,11 @@ impl From<Algorithm> for keys::Algorithm {
 /// Runs `notary key …`.
 pub(crate) fn run(session: &Session, command: KeyCommand) -> Result<Outcome, Failure> {
     match command {
-        KeyCommand::Generate { algorithm, name } => {
+        KeyCommand::Generate { algorithm, name, output } => {
             let entry = session.keyring()?.create(algorithm.into(), name, Purpose::Any)?;
+            if let Some(output) = output {
+                hand_out(session, &entry, &output)?;
+            }
             session.output.result(&entry, &format!("{}\n", entry.keyid))?;
         }
         KeyCommand::List => {
@@ -55,6 +58,22 @@ pub(crate) fn run(session: &Session, command: KeyCommand) -> Result<Outcome, Fai
         KeyCommand::Remove { id } => remove(session, &id)?,
     }
     Ok(Outcome::Done)
+}
+
+/// Writes the public part of a key that was made just now, which stays where that fails.
+fn hand_out(session: &Session, entry: &KeyEntry, output: &Path) -> Result<(), Failure> {
+    let (keyid, file) = (&entry.keyid, output.display());
+    let written = files::write(output, &public_pem(entry));
+    let written = written.map_err(|error| error.in_directory_of("--output"));
+    Ok(written.inspect_err(|_| {
+        session.output.message(format_args!(
+            "the key is made; `notary key export {keyid} --public -o {file}` writes its public part"
+        ));
+    })?)
+}
+
+fn public_pem(entry: &KeyEntry) -> Vec<u8> {
+    entry.key.public().map(|public| public.to_pem().into_bytes()).unwrap_or_default()
 }
 
 /// A key that metadata still lists is removed only by somebody who has heard what that means.
@@ -97,7 +116,7 @@ fn export(session: &Session, id: &str, public: bool, output: Option<&Path>) -> R
     let keyring = session.keyring()?;
     let entry = keyring.entry(id)?;
     let pem = match public {
-        true => entry.key.public().map(|public| public.to_pem().into_bytes()).unwrap_or_default(),
+        true => public_pem(&entry),
         false => keyring.pem(&entry.keyid)?,
     };
     let Some(output) = output else {
