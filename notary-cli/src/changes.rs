@@ -3,7 +3,7 @@
 
 pub(crate) mod files;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde_json::Value;
@@ -43,6 +43,34 @@ impl Change {
             (None, None) => String::new(),
         }
     }
+
+    /// Whether it is no more than another date.
+    fn is_date(&self) -> bool {
+        self.what == "expires"
+    }
+
+    /// What differs in the delegation to a bin.
+    fn of_bin(&self) -> Option<String> {
+        let (Some(old), Some(new)) = (&self.old, &self.new) else { return None };
+        let is_bin = self.what == "delegation" && new["path_hash_prefixes"].is_array();
+        is_bin.then(|| difference(old, new))
+    }
+}
+
+/// The changes, each on a line; bins whose delegations change alike, such as those that get another key,
+/// on one line together.
+pub(crate) fn lines(changes: &[Change]) -> impl Iterator<Item = String> {
+    let alike =
+        changes.chunk_by(|one, next| one.of_bin().is_some_and(|it| Some(it) == next.of_bin()));
+    alike.map(|alike| match alike {
+        [first, .., last] => {
+            let name = |change: &Change| change.name.clone().unwrap_or_default();
+            let (count, bins) = (alike.len(), format!("{} to {}", name(first), name(last)));
+            let difference = first.of_bin().unwrap_or_default();
+            one_line(&format!("~ delegations of {count} bins {bins}: {difference}")) + "\n"
+        }
+        alike => alike.iter().map(Change::line).collect(),
+    })
 }
 
 /// The members that differ; all of it where it is no object.
@@ -119,13 +147,14 @@ fn delegations(delegations: &Value) -> Vec<Part> {
 
 /// The delegations that both have, in the order of this one: it is their priority.
 fn order(document: &Value, other: &Value) -> Option<Part> {
-    fn names(document: &Value) -> Vec<&Value> {
+    fn names(document: &Value) -> impl Iterator<Item = &str> {
         let roles = document["delegations"]["roles"].as_array();
-        roles.into_iter().flatten().map(|role| &role["name"]).collect()
+        roles.into_iter().flatten().filter_map(|role| role["name"].as_str())
     }
-    let others = names(other);
+    // There may be 16,384 bins.
+    let others: BTreeSet<&str> = names(other).collect();
     let common: Vec<Value> =
-        names(document).into_iter().filter(|name| others.contains(name)).cloned().collect();
+        names(document).filter(|name| others.contains(name)).map(Value::from).collect();
     let what = "order of delegations".to_owned();
     (!common.is_empty()).then_some(((what, None), Value::Array(common)))
 }
@@ -165,6 +194,28 @@ mod tests {
             ]
         );
         assert_eq!(lines(&old, &old), Vec::<String>::new());
+    }
+
+    #[test]
+    fn bins_whose_delegations_change_alike_are_told_together() {
+        let role = |name: &str, hash: &str, key: &str| json!({"name": name, "keyids": [key], "path_hash_prefixes": [hash]});
+        let with = |roles: [Value; 5]| json!({"delegations": {"keys": {}, "roles": roles}});
+        let team = |key: &str| json!({"name": "b-3", "keyids": [key], "paths": ["*"]});
+        let bins = |key| [role("b-0", "0", key), role("b-1", "1", key), role("b-2", "2", key)];
+        let all = |key, last| {
+            let [first, second, third] = bins(key);
+            with([first, second, third, team(key), last])
+        };
+        let (old, new) = (all("k", role("b-4", "4", "k")), all("l", role("b-4", "5", "l")));
+        let told: Vec<String> = super::lines(&between(&old, &new)).collect();
+        assert_eq!(
+            told,
+            [
+                "~ delegations of 3 bins b-0 to b-2: keyids [\"k\"] -> [\"l\"]\n",
+                "~ delegation b-3: keyids [\"k\"] -> [\"l\"]\n",
+                "~ delegation b-4: keyids [\"k\"] -> [\"l\"], path_hash_prefixes [\"4\"] -> [\"5\"]\n",
+            ]
+        );
     }
 
     #[test]
