@@ -18,7 +18,7 @@ pub(crate) enum ProposalCommand {
     /// missing
     Show(ProposalArgs),
     /// Sign a proposal after it was shown; the last signature that is needed publishes it. Without an
-    /// ID, of several the only one that waits for the keys here
+    /// ID, of several the only one that waits for a key here
     Sign(ProposalSignArgs),
     /// Write a proposal, with the metadata of its collection, for a holder without a network
     Export(ProposalExportArgs),
@@ -34,7 +34,7 @@ pub(crate) enum ProposalCommand {
 pub(crate) struct ProposalArgs {
     /// The collection
     pub(crate) gun: Gun,
-    /// The proposal [default: the only one that is open]
+    /// The proposal: its id, or the beginning of it [default: the only one that is open]
     #[arg(value_parser = id)]
     pub(crate) id: Option<String>,
 }
@@ -43,7 +43,7 @@ pub(crate) struct ProposalArgs {
 pub(crate) struct OneProposalArgs {
     /// The collection
     pub(crate) gun: Gun,
-    /// The proposal
+    /// The proposal: its id, or the beginning of it
     #[arg(value_parser = id)]
     pub(crate) id: String,
 }
@@ -52,7 +52,7 @@ pub(crate) struct OneProposalArgs {
 pub(crate) struct ProposalExportArgs {
     /// The collection
     pub(crate) gun: Gun,
-    /// The proposal
+    /// The proposal: its id, or the beginning of it
     #[arg(value_parser = id)]
     pub(crate) id: String,
     /// Where to write it

@@ -11,6 +11,12 @@ use crate::exit::{Failure, Outcome};
 use crate::output::{joined, one_line, time};
 use crate::session::Session;
 
+/// What a proposal is about, on one line: its files, and why it was made.
+pub(crate) fn about(proposal: &ProposalSummary) -> String {
+    let roles = proposal.roles.iter().map(|role| format!("{} {}", role.name, role.version));
+    one_line(&format!("{}: {}", roles.collect::<Vec<_>>().join(", "), proposal.reason))
+}
+
 /// Shows a proposal that was made just now.
 pub(crate) fn made(session: &Session, gun: &Gun, proposal: &Proposal) -> Result<Outcome, Failure> {
     let value = json!({

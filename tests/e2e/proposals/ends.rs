@@ -82,11 +82,83 @@ fn of_several_the_only_one_is_signed_that_waits_for_these_keys() {
     let root = id_of(&ceremony.anna.notary("rotate acme/app timestamp --json"));
     let sign = |person: &Person| person.notary("proposal sign acme/app --yes");
     // Carl has signed neither.
-    sign(&ceremony.carl).fails(2, "several proposals of acme/app are open");
+    let several = sign(&ceremony.carl).exits(2);
+    for told in [
+        "2 proposals of acme/app wait for a key here".to_owned(),
+        "`notary proposal sign acme/app ID`".to_owned(),
+        format!("{docs} (docs 1: changes of docs)"),
+        format!("{root} (root 3: other signers for timestamp in place of those of now)"),
+    ] {
+        assert!(several.contains(&told), "{told}: {several}");
+    }
     sign(&ceremony.anna).done();
     assert_eq!((&*ceremony.state(&docs), &*ceremony.state(&root)), ("published", "open"));
     sign(&ceremony.carl).done();
     assert_eq!(ceremony.state(&root), "published");
+}
+
+#[test]
+fn what_is_open_and_waits_for_others_is_not_chosen() {
+    let ceremony = Ceremony::start();
+    let docs = ceremony.propose(&ceremony.ben, "one");
+    let root = id_of(&ceremony.anna.notary("rotate acme/app timestamp --json"));
+    let sign =
+        |person: &Person, more| person.notary(&format!("proposal sign acme/app --yes{more}"));
+    sign(&ceremony.anna, "").done();
+    let docs_again = ceremony.propose(&ceremony.anna, "two");
+    // Anna has signed both.
+    let none = "none of the 2 open proposals of acme/app waits for a key here";
+    sign(&ceremony.anna, "").fails(2, none);
+    // Of those that wait for carl, one has such a file.
+    sign(&ceremony.carl, " --role docs").done();
+    assert_eq!((&*ceremony.state(&docs_again), &*ceremony.state(&root)), ("published", "open"));
+    assert_eq!(ceremony.state(&docs), "published");
+}
+
+#[test]
+fn an_id_is_said_by_as_much_as_no_other_begins_with() {
+    let ceremony = Ceremony::start();
+    let docs = ceremony.propose(&ceremony.ben, "one");
+    let root = id_of(&ceremony.anna.notary("rotate acme/app timestamp --json"));
+    let common = |other: &str| root.bytes().zip(other.bytes()).take_while(|(a, b)| a == b).count();
+    let all = ceremony.anna.notary("proposal list acme/app --json").json();
+    let ids =
+        all["proposals"].as_array().expect("a list").iter().filter_map(|one| one["id"].as_str());
+    let most = ids.filter(|id| *id != root).map(common).max().expect("others");
+    let (start, several) = (&root[..=most], &root[..common(&docs)]);
+    for command in [
+        "show acme/app ID",
+        "sign acme/app ID --yes",
+        "export acme/app ID -o carried",
+        "rebase acme/app ID --yes",
+        "cancel acme/app ID --yes",
+    ] {
+        let say =
+            |id: &str| ceremony.anna.notary(&format!("proposal {}", command.replace("ID", id)));
+        let refused = say(several).exits(2);
+        for told in [
+            format!("{several} begins the ids of "),
+            format!("{docs} (docs 1: changes of docs)"),
+            format!("{root} (root 3: other signers for timestamp in place of those of now)"),
+        ] {
+            assert!(refused.contains(&told), "{command}: {told}: {refused}");
+        }
+        say("f").fails(5, "no proposal of acme/app has an id that begins with f");
+        let outcome = say(start);
+        let mut told = outcome.to_string();
+        match command {
+            "rebase acme/app ID --yes" => drop(outcome.exits(2)),
+            "sign acme/app ID --yes" => drop(outcome.exits(MISSING)),
+            "export acme/app ID -o carried" => {
+                outcome.done();
+                let carried = ceremony.anna.directory().join("carried");
+                told = std::fs::read_to_string(carried).expect("it was written");
+            }
+            _ => drop(outcome.done()),
+        }
+        assert!(told.contains(&root), "{command}: {told}");
+    }
+    assert_eq!((&*ceremony.state(&docs), &*ceremony.state(&root)), ("open", "cancelled"));
 }
 
 #[test]

@@ -28,7 +28,8 @@ pub(super) async fn export(
     let ProposalExportArgs { gun, id, output } = &args;
     let (_, _lock) = session.locked(gun).await?;
     let now = session.now();
-    let mut proposed = ground::fetch(session, gun, Some(id)).await?;
+    let mut proposed = ground::find(session, gun, Some(id)).await?;
+    let id = proposed.proposal.summary.id.clone();
     if let Some(outcome) = ended(session, gun, &proposed.proposal.summary)? {
         return Ok(outcome);
     }
@@ -103,7 +104,7 @@ pub(super) async fn import(
         return late(session, gun, &carried, &pinned);
     }
     let now = session.now();
-    let mut proposed = ground::fetch(session, gun, Some(&carried.proposal)).await?;
+    let mut proposed = ground::fetch(session, gun, &carried.proposal).await?;
     if let Some(outcome) = ended(session, gun, &proposed.proposal.summary)? {
         return Ok(outcome);
     }

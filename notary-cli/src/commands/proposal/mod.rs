@@ -14,6 +14,8 @@ use serde_json::json;
 use crate::args::{OneProposalArgs, ProposalCommand};
 use crate::exit::{Failure, Outcome};
 use crate::output::{one_line, time};
+use crate::proposed::ground;
+use crate::proposed::progress::about;
 use crate::session::Session;
 
 /// Runs `notary proposal …`.
@@ -34,14 +36,12 @@ async fn list(session: &Session, gun: &Gun) -> Result<Outcome, Failure> {
     let proposals = session.server()?.proposals(gun).await?;
     let mut text = String::new();
     for proposal in &proposals {
-        let ProposalSummary { id, state, reason, roles, lapses_at, .. } = proposal;
-        let roles = roles.iter().map(|role| format!("{} {}", role.name, role.version));
+        let ProposalSummary { id, state, lapses_at, .. } = proposal;
         let until = match state {
             ProposalState::Open => format!(" until {}", time(*lapses_at)),
             _ => String::new(),
         };
-        let (id, roles) = (one_line(id), roles.collect::<Vec<_>>().join(", "));
-        writeln!(text, "{id} {}{until}: {roles}: {}", word(*state), one_line(reason))
+        writeln!(text, "{} {}{until}: {}", one_line(id), word(*state), about(proposal))
             .expect("a String takes all");
     }
     if proposals.is_empty() {
@@ -53,7 +53,8 @@ async fn list(session: &Session, gun: &Gun) -> Result<Outcome, Failure> {
 
 /// Runs `notary proposal cancel`.
 async fn cancel(session: &Session, args: OneProposalArgs) -> Result<Outcome, Failure> {
-    let OneProposalArgs { gun, id } = &args;
+    let gun = &args.gun;
+    let id = &ground::id(session, gun, &args.id).await?;
     session.insist(
         &format!("cancel the proposal {id} of {gun}"),
         "a signature that was given cannot be taken back: whoever has the files with enough of them \

@@ -30,7 +30,7 @@ pub(super) async fn rebase(
 ) -> Result<Outcome, Failure> {
     let gun = &args.proposal.gun;
     let (collection, _lock) = session.locked(gun).await?;
-    let proposed = ground::fetch(session, gun, Some(&args.proposal.id)).await?;
+    let proposed = ground::find(session, gun, Some(&args.proposal.id)).await?;
     let summary = &proposed.proposal.summary;
     let id = &summary.id;
     match summary.state {

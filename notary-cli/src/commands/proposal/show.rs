@@ -18,7 +18,7 @@ pub(super) async fn show(session: &Session, args: ProposalArgs) -> Result<Outcom
     let gun = &args.gun;
     let (_, _lock) = session.locked(gun).await?;
     let now = session.now();
-    let mut proposed = ground::fetch(session, gun, args.id.as_deref()).await?;
+    let mut proposed = ground::find(session, gun, args.id.as_deref()).await?;
     let proposal = &proposed.proposal;
     if proposal.summary.state != ProposalState::Open {
         let why = match &proposal.summary.displaced_by {

@@ -25,10 +25,10 @@ pub(super) async fn sign(session: &Session, args: ProposalSignArgs) -> Result<Ou
     let (collection, _lock) = session.locked(gun).await?;
     let now = session.now();
     let mut proposed = match &args.proposal.id {
-        Some(id) => ground::fetch(session, gun, Some(id)).await?,
+        Some(id) => ground::find(session, gun, Some(id)).await?,
         None => {
             let keys = session.keyring()?.available(&args.key)?;
-            ground::fetch_signable(session, gun, &keys, &args.roles, now).await?
+            ground::find_signable(session, gun, &keys, &args.roles, now).await?
         }
     };
     if let Some(outcome) = ended(session, gun, &proposed.proposal.summary)? {
