@@ -14,7 +14,7 @@ use notary_schema::updater::{Limits, remote_name};
 use notary_schema::wire::EventKind;
 
 use super::Publisher;
-use super::revocation::{Collected, Wish};
+use super::revocation::{Course, Known, Task};
 use crate::exit::Failure;
 
 impl Publisher<'_> {
@@ -22,36 +22,36 @@ impl Publisher<'_> {
     /// looked back at anyhow.
     pub(crate) async fn look_back_at_left_out(
         &self,
-        wish: &Wish,
-        collected: &mut Collected,
-    ) -> Result<(), Failure> {
-        let has_file = collected.with_file();
+        task: &Task,
+        mut course: Course,
+    ) -> Result<Course, Failure> {
+        let has_file = course.known.with_file();
         let mut waiting = Vec::new();
-        for (delegator, first) in self.published_since(&wish.before).await? {
+        for (delegator, first) in self.published_since(&task.before).await? {
             let before = first.get().checked_sub(1).and_then(|before| Version::new(before).ok());
             if let Some(before) = before {
-                let listed = self.listed_by(&delegator, before, &wish.revoked, &has_file).await?;
+                let listed = self.listed_by(&delegator, before, &task.revoked, &has_file).await?;
                 waiting.extend(listed);
             }
         }
         while let Some((role, signers)) = waiting.pop() {
             let is_known = |all: &BTreeMap<_, _>| all.contains_key(&role);
-            if is_known(&collected.histories) || is_known(&collected.left_out) {
+            if is_known(&course.known.histories) || is_known(&course.known.left_out) {
                 continue;
             }
-            if collected.current(&role).is_none() {
-                self.read_stored(role.clone(), collected).await?;
+            if course.known.current(&role).is_none() {
+                course.known = self.with_stored(role.clone(), course.known).await?;
             }
-            let Some(file) = collected.current(&role) else { continue };
+            let Some(file) = course.known.current(&role) else { continue };
             // What nobody delegates to any more has taken along what it delegates to.
-            if !collected.files.contains_key(&role) {
-                waiting.extend(signers_listing(file.signed(), &wish.revoked, &has_file));
+            if !course.known.files.contains_key(&role) {
+                waiting.extend(signers_listing(file.signed(), &task.revoked, &has_file));
             }
-            let signers = as_judged(&role, signers, collected);
-            let history = self.history(&role, signers, wish, collected).await?;
-            collected.left_out.insert(role, history);
+            let signers = as_judged(&role, signers, &course.known);
+            let history = self.history(&role, signers, task, &course).await?;
+            course.known.left_out.insert(role, history);
         }
-        Ok(())
+        Ok(course)
     }
 
     /// The first version of each role that came after one of these keys was revoked.
@@ -108,9 +108,9 @@ impl Publisher<'_> {
 }
 
 /// A threshold that was lowered when the key went counts for what is there, as it did then.
-fn as_judged(role: &RoleName, mut signers: Signers, collected: &Collected) -> Signers {
-    let root = collected.present().root.signed();
-    let below = collected.files.values().filter_map(|file| file.signed().authority(role));
+fn as_judged(role: &RoleName, mut signers: Signers, known: &Known) -> Signers {
+    let root = known.present().root.signed();
+    let below = known.files.values().filter_map(|file| file.signed().authority(role));
     let above = (*role == RoleName::TARGETS).then(|| root.authority(role)).flatten();
     let now = below.chain(above).map(|authority| authority.role.threshold);
     signers.role.threshold = now.fold(signers.role.threshold, Ord::min);

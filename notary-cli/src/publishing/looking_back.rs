@@ -10,7 +10,7 @@ use notary_schema::role::Targets;
 use notary_schema::updater::{Limits, remote_name};
 
 use super::Publisher;
-use super::revocation::{Collected, Wish};
+use super::revocation::{Course, Known, Task};
 use crate::exit::Failure;
 
 impl Publisher<'_> {
@@ -18,30 +18,30 @@ impl Publisher<'_> {
     pub(super) async fn look_at(
         &self,
         open: Open,
-        wish: &Wish,
-        collected: &mut Collected,
-    ) -> Result<(), Failure> {
+        task: &Task,
+        mut course: Course,
+    ) -> Result<Course, Failure> {
         for role in open.files {
-            self.read_stored(role, collected).await?;
+            course.known = self.with_stored(role, course.known).await?;
         }
         for (role, signers) in open.histories {
-            let history = self.history(&role, signers, wish, collected).await?;
-            collected.histories.insert(role, history);
+            let history = self.history(&role, signers, task, &course).await?;
+            course.known.histories.insert(role, history);
         }
-        Ok(())
+        Ok(course)
     }
 
-    /// Reads the listed file of a role that clients do not read now.
-    pub(super) async fn read_stored(
+    /// With the listed file of a role that clients do not read now.
+    pub(super) async fn with_stored(
         &self,
         role: RoleName,
-        collected: &mut Collected,
-    ) -> Result<(), Failure> {
-        match self.stored(&role, collected).await? {
-            Some(file) => drop(collected.others.insert(role, file)),
-            None => drop(collected.unread.insert(role)),
+        mut known: Known,
+    ) -> Result<Known, Failure> {
+        match self.stored(&role, &known).await? {
+            Some(file) => drop(known.others.insert(role, file)),
+            None => drop(known.unread.insert(role)),
         }
-        Ok(())
+        Ok(known)
     }
 
     /// The listed file of a role that clients do not read now; the snapshot vouches for it. `None` where
@@ -49,9 +49,9 @@ impl Publisher<'_> {
     async fn stored(
         &self,
         role: &RoleName,
-        collected: &Collected,
+        known: &Known,
     ) -> Result<Option<Arc<Envelope<Targets>>>, Failure> {
-        let Some(entry) = collected.present().snapshot.entry(role) else { return Ok(None) };
+        let Some(entry) = known.present().snapshot.entry(role) else { return Ok(None) };
         let agent = self.session.agent(self.gun, self.session.now())?;
         let name = remote_name(role, Some(entry.version));
         let found = agent.fetch(&name, Limits::default().targets_bytes).await?;
@@ -65,17 +65,17 @@ impl Publisher<'_> {
         &self,
         role: &RoleName,
         signers: Signers,
-        wish: &Wish,
-        collected: &Collected,
+        task: &Task,
+        course: &Course,
     ) -> Result<History, Failure> {
-        let keep = match wish.choices.content.get(role) {
+        let keep = match course.choices.content.get(role) {
             Some(Content::Of(version)) => Some(*version),
             _ => None,
         };
-        let mut history = History::new(role.clone(), signers, wish.revoked.clone(), keep);
-        let current = collected.current(role).expect("the plan asks for roles that have a file");
+        let mut history = History::new(role.clone(), signers, task.revoked.clone(), keep);
+        let current = course.known.current(role).expect("the plan asks for roles that have a file");
         let newest = current.version().get();
-        let oldest = newest.saturating_sub(wish.max_versions.saturating_sub(1)).max(1);
+        let oldest = newest.saturating_sub(task.max_versions.saturating_sub(1)).max(1);
         let what = format!("looking back over {role}");
         let mut progress = self.session.output.files(newest - oldest + 1, &what);
         history.add(current.clone());

@@ -16,7 +16,7 @@ use notary_schema::revocation::{
 use notary_schema::role::{Authority, Root, Targets};
 use notary_schema::threshold;
 use notary_schema::updater::Roles;
-use notary_schema::wire::Proposal;
+use notary_schema::wire::{Proposal, Revocation};
 
 use super::Publisher;
 use super::delivery::{Delivered, Outgoing, Sent};
@@ -27,22 +27,41 @@ use crate::exit::Failure;
 use crate::keyring::{Purpose, listed};
 use crate::view::View;
 
-/// What a person wants.
-pub(crate) struct Wish {
-    /// The keys.
-    pub(crate) revoked: Revoked,
-    /// Those that an earlier command has revoked.
+/// What a command revokes, and how far it goes.
+pub(crate) struct Task {
+    /// The keys that it names, as the server revoked them.
+    pub(crate) revocations: Vec<Revocation>,
+    /// Those of them that an earlier command has revoked.
     pub(crate) before: Vec<KeyId>,
-    /// What was decided.
-    pub(crate) choices: Choices,
+    /// The keys, beside all that count for nothing.
+    pub(crate) revoked: Revoked,
     /// Whether roles without a good version become empty.
     pub(crate) empty: bool,
     /// Most versions of a role that are looked back over.
     pub(crate) max_versions: u64,
 }
 
+/// How far a task is. Each step takes it, and gives it back with what it has found out.
+pub(crate) struct Course {
+    /// What is known of the collection.
+    pub(crate) known: Known,
+    /// What was decided, on the command line and since.
+    pub(crate) choices: Choices,
+    /// The roles of which somebody was asked what they say from now on.
+    pub(crate) asked: BTreeSet<RoleName>,
+}
+
+impl Course {
+    /// With what a person has decided that a role says: its versions are looked at with that in mind.
+    pub(crate) fn decided(mut self, role: RoleName, content: Content) -> Course {
+        self.known.histories.remove(&role);
+        self.choices.content.insert(role, content);
+        self
+    }
+}
+
 /// A whole collection, as it is now.
-pub(crate) struct Collected {
+pub(crate) struct Known {
     /// Top-level roles and lifetimes.
     pub(crate) reading: Reading,
     /// The current files that delegations lead to.
@@ -54,7 +73,7 @@ pub(crate) struct Collected {
     pub(super) left_out: BTreeMap<RoleName, History>,
 }
 
-impl Collected {
+impl Known {
     /// The current file of a role, also of one that nobody delegates to.
     pub(crate) fn current(&self, role: &RoleName) -> Option<&Arc<Envelope<Targets>>> {
         self.files.get(role).or_else(|| self.others.get(role))
@@ -69,12 +88,6 @@ impl Collected {
     pub(super) fn with_file(&self) -> BTreeSet<RoleName> {
         let entries = self.present().snapshot.meta.iter();
         entries.filter_map(|(name, _)| RoleName::of_file(name)).collect()
-    }
-
-    /// A person has decided what a role says: its versions are looked at with that in mind.
-    pub(crate) fn decide(&mut self, role: RoleName, content: Content, wish: &mut Wish) {
-        self.histories.remove(&role);
-        wish.choices.content.insert(role, content);
     }
 
     /// For [`plan`].
@@ -109,12 +122,6 @@ pub(crate) struct NoPlan {
     pub(crate) failure: Failure,
 }
 
-impl From<Failure> for NoPlan {
-    fn from(failure: Failure) -> NoPlan {
-        NoPlan { undecided: None, failure }
-    }
-}
-
 impl From<NoPlan> for Failure {
     fn from(no_plan: NoPlan) -> Failure {
         no_plan.failure
@@ -129,7 +136,7 @@ impl Publisher<'_> {
     }
 
     /// Reads every role of the collection.
-    pub(crate) async fn collect(&self) -> Result<Collected, Failure> {
+    pub(crate) async fn collect(&self) -> Result<Known, Failure> {
         let (session, gun) = (self.session, self.gun);
         let mut agent = session.refreshed_to_publish(gun, session.now()).await?;
         // Below targets that are lost, nothing is known.
@@ -150,61 +157,65 @@ impl Publisher<'_> {
         let reading = Reading { view, lifetimes };
         let (others, unread) = Default::default();
         let (histories, left_out) = Default::default();
-        Ok(Collected { reading, files, others, unread, histories, left_out })
+        Ok(Known { reading, files, others, unread, histories, left_out })
     }
 
     /// What is to be published; all that it takes is looked at.
     pub(crate) async fn plan_without(
         &self,
-        wish: &mut Wish,
-        collected: &mut Collected,
-    ) -> Result<Plan, NoPlan> {
+        task: &Task,
+        mut course: Course,
+    ) -> Result<(Course, Result<Plan, NoPlan>), Failure> {
         loop {
             let now = self.session.now();
             let date = |seconds| When::or_after(self.expires, seconds, now);
-            let lifetimes = &collected.reading.lifetimes;
+            let lifetimes = &course.known.reading.lifetimes;
             let dates = Dates {
                 root: date(lifetimes.root_seconds),
                 targets: date(lifetimes.targets_seconds),
             };
-            match plan(collected.present(), &wish.revoked, &wish.choices, dates) {
-                Ok(plan) => return Ok(plan),
-                Err(Problem::Open(open)) => self.look_at(open, wish, collected).await?,
-                Err(Problem::NoGoodVersion { role, .. }) if wish.empty => {
-                    wish.choices.content.insert(role, Content::Empty);
+            match plan(course.known.present(), &task.revoked, &course.choices, dates) {
+                Ok(plan) => return Ok((course, Ok(plan))),
+                Err(Problem::Open(open)) => course = self.look_at(open, task, course).await?,
+                Err(Problem::NoGoodVersion { role, .. }) if task.empty => {
+                    course.choices.content.insert(role, Content::Empty);
                 }
-                Err(problem) => {
-                    let undecided = match &problem {
-                        Problem::NoGoodVersion { role, current, .. } => {
-                            Some((role.clone(), *current))
-                        }
-                        _ => None,
-                    };
-                    return Err(NoPlan { undecided, failure: self.explained(problem) });
-                }
+                Err(problem) => return Ok((course, Err(self.no_plan(problem)))),
             }
         }
     }
 
-    /// A key of the signer for each online role that loses its own.
-    pub(crate) async fn online_keys(&self, plan: &Plan, wish: &mut Wish) -> Result<(), Failure> {
+    fn no_plan(&self, problem: Problem) -> NoPlan {
+        let undecided = match &problem {
+            Problem::NoGoodVersion { role, current, .. } => Some((role.clone(), *current)),
+            _ => None,
+        };
+        NoPlan { undecided, failure: self.explained(problem) }
+    }
+
+    /// With a key of the signer for each online role that loses its own.
+    pub(crate) async fn with_online_keys(
+        &self,
+        plan: &Plan,
+        mut course: Course,
+    ) -> Result<Course, Failure> {
         for role in OnlineRole::BOTH {
             if plan.keyless.contains(&role.name()) {
                 let next = self.session.server()?.next_online_key(self.gun, role).await?;
-                wish.choices.online.insert(role.name(), next.key);
+                course.choices.online.insert(role.name(), next.key);
             }
         }
-        Ok(())
+        Ok(course)
     }
 
     /// Signs what is planned, and publishes or proposes it.
     pub(crate) async fn publish_without(
         &self,
         plan: &Plan,
-        wish: &Wish,
-        collected: &Collected,
+        task: &Task,
+        known: &Known,
     ) -> Result<Became, Failure> {
-        let before = collected.reading.view.trusted().root();
+        let before = known.reading.view.trusted().root();
         let mut next =
             Outgoing { why: "without a key that is revoked".into(), ..Outgoing::default() };
         next.exempt.orphan = plan.orphans.clone();
@@ -215,12 +226,12 @@ impl Publisher<'_> {
         if let Some(root) = &plan.root {
             let new: Envelope<Root> =
                 Envelope::parse(root.with_signatures(&[])).expect("we wrote it");
-            next.exempt.compromised = compromised(before.signed(), new.signed(), &next, wish);
+            next.exempt.compromised = compromised(before.signed(), new.signed(), &next, task);
             let authorities = [before.signed(), new.signed()]
                 .map(|root| root.authority(&RoleName::ROOT).expect("a top-level role"));
             self.sign_part(root, &RoleName::ROOT, &authorities, &mut next)?;
         }
-        let answer = match self.deliver(next, &collected.reading, self.session.now()).await? {
+        let answer = match self.deliver(next, &known.reading, self.session.now()).await? {
             Sent::Overtaken(error) => return Ok(Became::Overtaken(error)),
             Sent::Taken(Delivered::Proposed(proposal)) => return Ok(Became::Proposed(proposal)),
             Sent::Taken(Delivered::Published(answer)) => answer,
@@ -295,9 +306,9 @@ impl Publisher<'_> {
 
 /// The roles whose keys a root replaces at once. Of targets it does so only where too few keys are left
 /// that the root before trusts, too: otherwise both have a targets in common.
-fn compromised(before: &Root, after: &Root, next: &Outgoing, wish: &Wish) -> BTreeSet<RoleName> {
+fn compromised(before: &Root, after: &Root, next: &Outgoing, task: &Task) -> BTreeSet<RoleName> {
     let authority = before.authority(&RoleName::TARGETS).expect("a top-level role");
-    let left = threshold::reachable_without(authority, &wish.revoked.all);
+    let left = threshold::reachable_without(authority, &task.revoked.all);
     let is_sent = next.files.iter().any(|(role, _)| *role == RoleName::TARGETS);
     let has_overlap = !is_sent || left >= authority.role.threshold.get() as usize;
     let replaced = |role: &RoleName| before.role_keys(role) != after.role_keys(role);

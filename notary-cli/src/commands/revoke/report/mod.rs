@@ -6,18 +6,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use notary_schema::envelope::Envelope;
+use notary_schema::key::Key;
 use notary_schema::name::{Gun, KeyId, RoleName, Version};
 use notary_schema::revocation::{History, Left, Origin, Plan, RolePlan, Standing, listings};
-use notary_schema::role::{Root, TargetFile, Targets};
+use notary_schema::role::{Authority, Root, TargetFile, Targets};
 use notary_schema::wire::{Proposal, ProposalSummary, Revocation};
 use serde::Serialize;
 
-use super::names;
 use crate::args::RevokeArgs;
 use crate::changes::{self, Change};
 use crate::exit::{Failure, Outcome};
 use crate::proposed::progress;
-use crate::publishing::revocation::{Collected, Wish};
+use crate::publishing::revocation::{Known, Task};
 use crate::session::Session;
 
 /// Why a role is left that may have to do with the key.
@@ -128,16 +128,10 @@ struct Missing {
 
 impl Report {
     /// What a plan says.
-    pub(super) fn new(
-        gun: &Gun,
-        revoked: &[Revocation],
-        wish: &Wish,
-        collected: &Collected,
-        plan: &Plan,
-    ) -> Report {
-        let after = Contents::of(collected, plan);
-        let histories = || collected.histories();
-        let listed = listings(collected.present(), &wish.revoked).into_iter();
+    pub(super) fn new(gun: &Gun, task: &Task, known: &Known, plan: &Plan) -> Report {
+        let after = Contents::of(known, plan);
+        let histories = || known.histories();
+        let listed = listings(known.present(), &task.revoked).into_iter();
         let listed = listed.map(|(delegator, role, keyids)| Listed { delegator, role, keyids });
         let signers = plan.changed.iter().map(|changed| NewSigners {
             delegator: changed.delegator.clone(),
@@ -149,14 +143,14 @@ impl Report {
         Report {
             collection: gun.clone(),
             dry_run: false,
-            revocations: revoked.to_vec(),
+            revocations: task.revocations.clone(),
             listed: listed.collect(),
             signers: signers.collect(),
-            roles: plan.roles.iter().map(|part| next_version(part, collected)).collect(),
+            roles: plan.roles.iter().map(|part| next_version(part, known)).collect(),
             root_version: root_version(plan),
             new_online_keys: plan.keyless.iter().cloned().collect(),
             left_behind: plan.orphans.iter().cloned().collect(),
-            left: left(plan, collected),
+            left: left(plan, known),
             signed_versions: histories().flat_map(signed_versions).collect(),
             signed_targets: histories().flat_map(|history| after.signed_targets(history)).collect(),
             more_signed_targets: histories().map(|history| history.more_targets).sum(),
@@ -211,9 +205,9 @@ fn root_version(plan: &Plan) -> Option<Version> {
     Some(root.version())
 }
 
-fn next_version(part: &RolePlan, collected: &Collected) -> NextVersion {
+fn next_version(part: &RolePlan, known: &Known) -> NextVersion {
     let planned = document(part);
-    let before = collected.current(&part.role).map(|file| file.document()).unwrap_or_default();
+    let before = known.current(&part.role).map(|file| file.document()).unwrap_or_default();
     // As the version, the date is always another one.
     let mut after = planned.document();
     after["expires"] = before["expires"].clone();
@@ -246,8 +240,8 @@ fn signed_versions(history: &History) -> impl Iterator<Item = SignedVersion> {
     })
 }
 
-fn left(plan: &Plan, collected: &Collected) -> Vec<LeftRole> {
-    let snapshot = collected.present().snapshot;
+fn left(plan: &Plan, known: &Known) -> Vec<LeftRole> {
+    let snapshot = known.present().snapshot;
     let left = plan.left.iter().map(|(role, left)| LeftRole {
         role: role.clone(),
         version: snapshot.entry(role).map(|entry| entry.version),
@@ -271,8 +265,8 @@ fn missing(history: &History) -> impl Iterator<Item = Missing> {
 struct Contents(BTreeMap<RoleName, Arc<Envelope<Targets>>>);
 
 impl Contents {
-    fn of(collected: &Collected, plan: &Plan) -> Contents {
-        let mut files = collected.files.clone();
+    fn of(known: &Known, plan: &Plan) -> Contents {
+        let mut files = known.files.clone();
         files.extend(plan.roles.iter().map(|part| (part.role.clone(), Arc::new(document(part)))));
         files.retain(|role, _| !plan.orphans.contains(role));
         Contents(files)
@@ -304,4 +298,16 @@ impl Contents {
             still_listed: self.0.values().any(|file| names(file.signed(), &planted.key)),
         })
     }
+}
+
+/// Whether a role names a key.
+fn names(file: &Targets, key: &Key) -> bool {
+    let Some(delegations) = &file.delegations else { return false };
+    let lists = |authority: Authority<'_>| {
+        let keys = authority.role.keyids.iter().filter_map(|id| authority.keys.get(id));
+        keys.into_iter().any(|listed| listed.public() == key.public())
+    };
+    let first = delegations.succinct().map(|succinct| succinct.bins.name(0));
+    let mut roles = delegations.listed().iter().map(|role| &role.name).chain(&first);
+    roles.any(|role| delegations.authority(role).is_some_and(lists))
 }
