@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::Config;
+use crate::config::{CONFIG_VARIABLE, Config, DEFAULT_PATH};
 use crate::service::Service;
 use crate::signer_client::HttpSigner;
 use crate::startup::serve;
@@ -71,7 +71,7 @@ enum Command {
 #[derive(Debug, Args)]
 struct ConfigFile {
     /// The configuration file
-    #[arg(long = "config", value_name = "FILE")]
+    #[arg(long = "config", value_name = "FILE", env = CONFIG_VARIABLE, default_value = DEFAULT_PATH)]
     path: PathBuf,
 }
 

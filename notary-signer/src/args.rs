@@ -7,7 +7,7 @@ use clap::{ArgGroup, Args, Parser, Subcommand};
 use notary_schema::name::{Gun, Incarnation, KeyId, Version};
 use notary_schema::online::OnlineRole;
 
-use crate::config::DEFAULT_PATH;
+use crate::config::{CONFIG_VARIABLE, DEFAULT_PATH};
 
 /// Holds the online keys of TUF collections and signs snapshot and timestamp, within limits.
 #[derive(Debug, Parser)]
@@ -48,7 +48,7 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 pub(crate) struct ConfigFile {
     /// The configuration
-    #[arg(long = "config", value_name = "FILE", default_value = DEFAULT_PATH)]
+    #[arg(long = "config", value_name = "FILE", env = CONFIG_VARIABLE, default_value = DEFAULT_PATH)]
     pub(crate) path: PathBuf,
 }
 

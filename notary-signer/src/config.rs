@@ -12,15 +12,29 @@ use zeroize::Zeroizing;
 
 use crate::keys::Algorithm;
 
-/// The file that is read where a command names none.
+/// The file that is read where neither a command nor the environment names one.
 pub const DEFAULT_PATH: &str = "/etc/notary/signer.toml";
+/// Names the file for commands that do not.
+pub const CONFIG_VARIABLE: &str = "NOTARY_SIGNER_CONFIG";
 /// Holds the passphrase of the key store where no file does.
 pub const PASSPHRASE_VARIABLE: &str = "NOTARY_SIGNER_PASSPHRASE";
 
 /// Why the service is not told properly what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// The file cannot be read.
+    /// There is no configuration that can be read.
+    #[error(
+        "cannot read the configuration {}: {source}; --config or {CONFIG_VARIABLE} names another \
+         file",
+        path.display()
+    )]
+    Absent {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file that the configuration names cannot be read.
     #[error("cannot read {}: {source}", path.display())]
     Read {
         /// The file.
@@ -203,8 +217,8 @@ impl Config {
     /// # Errors
     /// A file that cannot be read, or with a key that is missing, unknown or out of range.
     pub fn load(path: &Path) -> Result<Config, ConfigError> {
-        let read = |source| ConfigError::Read { path: path.to_owned(), source };
-        let text = fs::read_to_string(path).map_err(read)?;
+        let absent = |source| ConfigError::Absent { path: path.to_owned(), source };
+        let text = fs::read_to_string(path).map_err(absent)?;
         let refuse = |problem: String| ConfigError::Parse { path: path.to_owned(), problem };
         let mut config: Config =
             toml::from_str(&text).map_err(|error| refuse(error.to_string()))?;

@@ -125,6 +125,8 @@ fn exit_code(error: &CommandError) -> u8 {
 fn config_code(error: &ConfigError) -> u8 {
     match error {
         ConfigError::Parse { .. } => exit::USAGE,
-        ConfigError::Read { .. } | ConfigError::NoPassphrase => exit::LOCAL_STATE,
+        ConfigError::Absent { .. } | ConfigError::Read { .. } | ConfigError::NoPassphrase => {
+            exit::LOCAL_STATE
+        }
     }
 }

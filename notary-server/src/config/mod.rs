@@ -22,11 +22,19 @@ pub use limits::Limits;
 pub use peers::{SignerConfig, TlsConfig};
 pub use running::{CacheConfig, LogConfig, LogFormat, RefreshConfig};
 
+/// The file that is read where neither a command nor the environment names one.
+pub const DEFAULT_PATH: &str = "/etc/notary/server.toml";
+/// Names the file for commands that do not.
+pub const CONFIG_VARIABLE: &str = "NOTARY_SERVER_CONFIG";
+
 /// A file that is no configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("cannot read the configuration {path}: {error}")]
+    #[error(
+        "cannot read the configuration {path}: {error}; --config or {CONFIG_VARIABLE} names another \
+         file"
+    )]
     Read {
         /// The file.
         path: PathBuf,
@@ -62,6 +70,7 @@ pub struct Config {
     #[serde(default)]
     pub allow_plain_http: bool,
     /// The database.
+    #[serde(default = "default_database")]
     pub database: PathBuf,
     /// The server's own certificate; without it, plain HTTP.
     pub tls: Option<TlsConfig>,
@@ -86,6 +95,10 @@ pub struct Config {
 
 fn default_listen() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 7480))
+}
+
+fn default_database() -> PathBuf {
+    PathBuf::from("/var/lib/notary/server.sqlite")
 }
 
 impl Config {

@@ -256,6 +256,19 @@ fn a_configuration_that_is_not_understood_is_a_mistake_of_use() {
     fs::write(directory.path().join("signer.toml"), "lisen = 1\n").unwrap();
     assert!(fails(&run(&["serve", "--config", "signer.toml"]), 2).contains("lisen"));
     assert!(fails(&run(&["serve", "--config", "none.toml"]), 8).contains("none.toml"));
+    let named = |file: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_notary-signer"));
+        command.current_dir(directory.path()).args(["key", "list"]);
+        command.env("NOTARY_SIGNER_CONFIG", file).output().unwrap()
+    };
+    assert!(fails(&named("signer.toml"), 2).contains("lisen"));
+    let absent = fails(&named("none.toml"), 8);
+    for word in ["none.toml", "--config", "NOTARY_SIGNER_CONFIG"] {
+        assert!(absent.contains(word), "{absent}");
+    }
+    let help = stdout(&run(&["key", "list", "--help"]));
+    let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(help.contains("[default: /etc/notary/signer.toml]"), "{help}");
     fails(&run(&["serve", "--bogus"]), 2);
     assert!(stdout(&run(&["--help"])).contains("Looks at configuration"));
 }

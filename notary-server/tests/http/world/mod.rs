@@ -87,6 +87,7 @@ impl World {
         let file = directory.path().join("server.toml");
         std::fs::write(&file, include_str!("../../../../config/server.toml")).unwrap();
         let mut config = Config::load(&file).unwrap();
+        config.database = directory.path().join("server.sqlite");
         config.listen = ([127, 0, 0, 1], 0).into();
         edit(&mut config);
         let clock = Arc::new(AtomicI64::new(START));
