@@ -1,7 +1,10 @@
-//! The command line: `serve`, `check`, `fsck`, `migrate`, `token`.
+//! The command line: `serve`, `check`, `fsck`, `backup`, `restore`, `migrate`, `token`.
 
+mod backup;
 mod check;
+mod copied;
 pub mod fsck;
+mod restore;
 mod token;
 
 use std::path::{Path, PathBuf};
@@ -57,6 +60,31 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Write a copy of the database, and verify it; also beside a running server
+    Backup {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// A new file, or the directory for a file that is named after the time
+        #[arg(value_name = "FILE|DIR")]
+        to: PathBuf,
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// Put a copy in the place of the database, after it was verified; the server must be stopped
+    Restore {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// What `backup` wrote
+        #[arg(value_name = "FILE")]
+        from: PathBuf,
+        /// Also where there is a database: that is kept beside
+        #[arg(long)]
+        replace: bool,
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+    },
     /// Create the database, or bring its tables up to date
     Migrate {
         #[command(flatten)]
@@ -95,6 +123,16 @@ pub(crate) fn run(parts: Parts) -> ExitCode {
             Ok(code) => return code,
             Err(error) => Err(error),
         },
+        Command::Backup { config, to, json } => {
+            match block_on(backup::run(&config, &to, json, (parts.clock)())) {
+                Ok(code) => return code,
+                Err(error) => Err(error),
+            }
+        }
+        Command::Restore { config, from, replace, json } => {
+            let wish = restore::Wish { from, replace };
+            block_on(restore::run(&config, &wish, json, (parts.clock)()))
+        }
         Command::Migrate { config } => migrate(&config),
         Command::Token(command) => block_on(token::run(command, (parts.clock)())),
     };

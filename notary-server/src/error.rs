@@ -302,6 +302,7 @@ impl ServiceError {
                 | StoreError::Open { .. }
                 | StoreError::Locked(_)
                 | StoreError::Lock { .. }
+                | StoreError::File { .. }
                 | StoreError::NotMigrated
                 | StoreError::Migration(_)
                 | StoreError::Database(_)

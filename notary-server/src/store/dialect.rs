@@ -30,9 +30,23 @@ pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
     connect(path)
 }
 
+/// Opens a database that exists and is not written: a copy, which has no log beside it and gets none.
+pub(super) fn open_as_it_is(path: &Path) -> Result<Connection, StoreError> {
+    if !path.is_file() {
+        return Err(StoreError::NoDatabase(path.to_owned()));
+    }
+    let mut connection = establish(path)?;
+    connection.batch_execute(&format!("PRAGMA busy_timeout = {BUSY_MILLISECONDS}"))?;
+    Ok(connection)
+}
+
+fn establish(path: &Path) -> Result<Connection, StoreError> {
+    SqliteConnection::establish(&path.to_string_lossy())
+        .map_err(|error| StoreError::Open { path: path.to_owned(), reason: error.to_string() })
+}
+
 fn connect(path: &Path) -> Result<Connection, StoreError> {
-    let mut connection = SqliteConnection::establish(&path.to_string_lossy())
-        .map_err(|error| StoreError::Open { path: path.to_owned(), reason: error.to_string() })?;
+    let mut connection = establish(path)?;
     // FULL: an acknowledged commit survives a power cut. With NORMAL a cut would put the signer's
     // memory ahead of this database. WAL: readers never wait for the writer.
     connection.batch_execute(&format!(
@@ -81,6 +95,26 @@ pub(super) fn write_tx<T>(
         Some(payload) => resume_unwind(payload),
         None => ended,
     }
+}
+
+/// What stands beside the file of a database that is open.
+pub(super) const LOGS: [&str; 2] = ["-wal", "-shm"];
+
+/// Writes what the database holds at one commit into a file that is empty. Writers do not wait.
+pub(super) fn copy(connection: &mut Connection, to: &Path) -> Result<(), StoreError> {
+    let copied = diesel::sql_query("VACUUM INTO ?");
+    copied.bind::<diesel::sql_types::Text, _>(to.to_string_lossy()).execute(connection)?;
+    Ok(())
+}
+
+/// Takes into the file of a database what is in the log beside it, which goes.
+pub(super) fn close_log(path: &Path) -> Result<(), StoreError> {
+    Ok(open_as_it_is(path)?.batch_execute("PRAGMA journal_mode = DELETE")?)
+}
+
+/// Gives the changefeed an id that nobody has seen.
+pub(super) fn draw_feed(connection: &mut Connection) -> Result<(), StoreError> {
+    Ok(connection.batch_execute("UPDATE feed SET feed_id = lower(hex(randomblob(16)))")?)
 }
 
 /// What the database finds wrong with its own pages, indexes and references: not more than

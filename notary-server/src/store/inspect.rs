@@ -102,6 +102,13 @@ impl Inspector {
         Ok(Inspector { connection })
     }
 
+    /// Opens a copy, and leaves it one file.
+    pub fn open_copy(path: &Path) -> StoreResult<Inspector> {
+        let mut connection = dialect::open_as_it_is(path)?;
+        dialect::require_current(&mut connection)?;
+        Ok(Inspector { connection })
+    }
+
     /// Looks at the database at one commit: whatever a server does meanwhile is not seen.
     pub fn look<T>(
         &mut self,

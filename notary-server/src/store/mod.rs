@@ -1,12 +1,14 @@
 //! What outlives the process: collections, files, the release slot, events, tokens.
 //!
-//! [`Store`] is the seam; [`Database`] keeps it over SQL (`database`), through `connections`. `rows`
+//! [`Store`] is the seam; [`Database`] keeps it over SQL (`database`), through `connections`;
+//! [`copies`] are what `backup` and `restore` make of it, [`inspect`] is for `fsck`. `rows`
 //! holds the tables; `names`, `queries`, `online_keys`, `slots`, `commit`, `proposals`, `revocations`,
 //! `events` and `tokens` what is asked of them; `dialect` what differs between databases. Rows are
 //! parsed into the types of `notary_schema` here and nowhere else.
 
 mod commit;
 mod connections;
+pub mod copies;
 mod database;
 mod dialect;
 mod events;
@@ -77,6 +79,14 @@ pub enum StoreError {
     #[error("cannot lock {path}: {error}")]
     Lock {
         /// The lock file.
+        path: PathBuf,
+        /// The system's words.
+        error: std::io::Error,
+    },
+    /// A copy cannot be written, or not be put in its place.
+    #[error("cannot write {path}: {error}")]
+    File {
+        /// The file or directory.
         path: PathBuf,
         /// The system's words.
         error: std::io::Error,

@@ -16,7 +16,7 @@ const TIMESTAMP: &str = "/v2/acme/app/_trust/tuf/timestamp.json";
 
 /// A world with all that a database can hold: two collections, a team, a second root, a tombstone,
 /// a reservation, a proposal, and a release that waits for the signer.
-async fn busy_world() -> World {
+pub async fn busy_world() -> World {
     let mut world = World::start().await;
     let app = world.collection("acme/app", &["docs"]).await;
     assert_eq!(world.publish(&app, &[app.team("docs", 2, &["second"])]).await.status, 200);
@@ -41,7 +41,7 @@ async fn heal(world: World) {
 }
 
 /// A copy of the database, damaged by this statement.
-fn damaged(world: &World, name: &str, statement: &str) -> PathBuf {
+pub fn damaged(world: &World, name: &str, statement: &str) -> PathBuf {
     let copy = world.database().with_file_name(format!("{name}.sqlite"));
     let open =
         |path: &std::path::Path| SqliteConnection::establish(path.to_str().unwrap()).unwrap();

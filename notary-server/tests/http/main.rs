@@ -6,6 +6,7 @@
 
 mod adopting;
 mod changefeed;
+mod copies;
 mod documented;
 mod fsck;
 mod grants;
