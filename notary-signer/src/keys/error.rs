@@ -1,6 +1,7 @@
 //! What can go wrong with a key, and with the place that holds it.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use notary_schema::name::KeyId;
 
@@ -74,7 +75,74 @@ pub enum KeyError {
     /// A signature came back that its public key does not verify. Nothing is signed with it.
     #[error("a signature by the key {0} does not verify: its store answered wrongly")]
     SignatureDoesNotVerify(KeyId),
+    /// A backend did not do what it was asked.
+    #[error("{backend} {trouble}")]
+    Backend {
+        /// The backend, by its name in the configuration or by its kind.
+        backend: String,
+        /// Why.
+        trouble: Trouble,
+    },
     /// The system's random source or the arithmetic of a key failed.
     #[error("{0} failed: try again, and check the machine if it stays so")]
     Crypto(&'static str),
+}
+
+/// Why a backend did not do what it was asked. The texts go on from the backend's name, and say
+/// nothing secret: they stand in logs and in `/readyz`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Trouble {
+    /// No connection, no token in the slot, a program that does not start or has ended.
+    #[error("is not reached: {0}")]
+    Unreachable(String),
+    /// No answer in the whole time that a call may take.
+    #[error("did not answer within {} ms", .0.as_millis())]
+    TimedOut(Duration),
+    /// It asks for fewer calls.
+    #[error("has too much to do: {0}")]
+    Throttled(String),
+    /// More calls wait for it than are let wait.
+    #[error("is asked more than it can do: {0} calls wait already")]
+    Queue(usize),
+    /// A refused PIN, credentials that are missing or expired, a permission that is not given.
+    #[error("does not let us in: {0}")]
+    NotLetIn(String),
+    /// There is no such key in it.
+    #[error("has no key {0}")]
+    NoSuchKey(String),
+    /// It has the key and will not use it: disabled, about to be deleted, not for signing.
+    #[error("does not sign with {0}")]
+    KeyUnusable(String),
+    /// It does not have what was asked for: an algorithm, keys by name.
+    #[error("cannot do that: {0}")]
+    NotSupported(String),
+    /// What it answered is not what was asked.
+    #[error("answered wrongly: {0}")]
+    WrongAnswer(String),
+    /// It failed often and is left alone for a while.
+    #[error("is left alone for a while, since it {0}")]
+    LeftAlone(Box<Trouble>),
+}
+
+impl Trouble {
+    /// Whether the same call may well succeed a moment later, and cannot have had an effect.
+    pub fn passes(&self) -> bool {
+        matches!(self, Trouble::Unreachable(_) | Trouble::Throttled(_))
+    }
+
+    /// Whether it is about the backend as a whole, not about one key or one call.
+    pub fn is_sickness(&self) -> bool {
+        match self {
+            Trouble::Unreachable(_)
+            | Trouble::TimedOut(_)
+            | Trouble::Throttled(_)
+            | Trouble::NotLetIn(_)
+            | Trouble::WrongAnswer(_)
+            | Trouble::LeftAlone(_) => true,
+            Trouble::Queue(_)
+            | Trouble::NoSuchKey(_)
+            | Trouble::KeyUnusable(_)
+            | Trouble::NotSupported(_) => false,
+        }
+    }
 }

@@ -6,10 +6,12 @@
 //! - [`private`]: a private key in the memory of this process
 //! - [`mod@file`]: a private key in an encrypted file, for people
 //! - [`software`]: private keys sealed under one store key, for the service
+//! - [`bounded`]: any of these places, within bounds of time and number
 //!
 //! Whatever made a signature, it leaves this module only through one function, which verifies it.
 
 mod algorithm;
+pub mod bounded;
 mod error;
 pub mod file;
 pub mod private;
@@ -18,7 +20,7 @@ pub mod software;
 mod store;
 
 pub use algorithm::Algorithm;
-pub use error::KeyError;
+pub use error::{KeyError, Trouble};
 pub use reference::{Backend, KeyRef};
 pub use store::{KeyHandle, KeyStore, StoredKey};
 

@@ -18,7 +18,7 @@ use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
 use super::private::PrivateKey;
-use super::{Algorithm, KeyError, KeyHandle, KeyStore, StoredKey};
+use super::{Algorithm, KeyError, KeyHandle, KeyStore, StoredKey, Trouble};
 
 /// Rounds of PBKDF2-HMAC-SHA256 for a new store: about 0.1 s, once at start.
 pub const ROUNDS: u32 = 600_000;
@@ -120,6 +120,15 @@ impl KeyStore for SoftwareStore {
         // RSA takes seconds.
         let made = tokio::task::spawn_blocking(generate).await;
         made.map_err(|_| KeyError::Crypto("making a key"))?
+    }
+
+    async fn attach(&self, _: &str, _: &str) -> Result<StoredKey, KeyError> {
+        let trouble = Trouble::NotSupported("its keys have no names; let it make one".to_owned());
+        Err(KeyError::Backend { backend: "software".to_owned(), trouble })
+    }
+
+    async fn check(&self) -> Result<(), KeyError> {
+        Ok(()) // it was opened, and there is nothing outside this process that could be away
     }
 
     async fn public(&self, handle: &KeyHandle) -> Result<PublicKey, KeyError> {

@@ -54,14 +54,22 @@ impl StoredKey {
 ///
 /// All calls may run at the same time, from any thread, and none of them blocks its thread for
 /// long: a store whose library blocks, or that computes for long, moves that to a blocking thread.
-/// A store retries only what cannot have had an effect, and never a refused PIN or passphrase; it
-/// bounds the time of each call. No call deletes a key.
+/// A store never repeats a refused PIN or passphrase by itself. How many calls run at once, how long
+/// they take and what is tried again is [`Bounded`](super::bounded::Bounded)'s. No call deletes a
+/// key.
 #[async_trait]
 pub trait KeyStore: Send + Sync {
     /// Makes a key. When it returns, the handle is all that is needed to sign, after a restart
     /// too; the key counts as made once the caller has stored the handle. A caller that lost it
     /// in between leaves an unused key behind at most.
     async fn create(&self, algorithm: Algorithm, purpose: &str) -> Result<StoredKey, KeyError>;
+
+    /// A key that somebody made in the place, by the name that it has there.
+    async fn attach(&self, name: &str, purpose: &str) -> Result<StoredKey, KeyError>;
+
+    /// Whether the place is there and lets us in: what start-up and `/readyz` ask. Signs nothing
+    /// and makes nothing.
+    async fn check(&self) -> Result<(), KeyError>;
 
     /// The public key that belongs to a handle, asked from where the private one is: the proof
     /// that the handle still works.
@@ -97,6 +105,12 @@ mod tests {
     #[async_trait]
     impl KeyStore for Liar {
         async fn create(&self, _: Algorithm, _: &str) -> Result<StoredKey, KeyError> {
+            unreachable!("not asked")
+        }
+        async fn attach(&self, _: &str, _: &str) -> Result<StoredKey, KeyError> {
+            unreachable!("not asked")
+        }
+        async fn check(&self) -> Result<(), KeyError> {
             unreachable!("not asked")
         }
         async fn public(&self, _: &KeyHandle) -> Result<PublicKey, KeyError> {

@@ -1,0 +1,412 @@
+//! A place of keys within bounds: so many calls at once, so many waiting, so much time for each,
+//! and a pause after failures. What an outage of a backend costs is decided here, once for all
+//! backends.
+//!
+//! - A call waits for its turn, is tried, and is tried again after a pause where
+//!   [`Trouble::passes`], all of it within [`Bounds::total`]. Making a key is tried once: an answer
+//!   that was lost may have made one.
+//! - After [`Bounds::failures`] calls in a row that ended in a [sickness](Trouble::is_sickness), the
+//!   place is left alone for [`Bounds::pause`]; then one call goes through, and its end decides.
+
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use notary_schema::key::PublicKey;
+use ring::rand::{SecureRandom, SystemRandom};
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::{Algorithm, KeyError, KeyHandle, KeyStore, StoredKey, Trouble};
+
+/// How much of a backend is used at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// Calls at once.
+    pub at_once: usize,
+    /// Calls that wait for their turn; a further one fails with [`Trouble::Queue`].
+    pub waiting: usize,
+    /// The time of one call: waiting for its turn and every attempt.
+    pub total: Duration,
+    /// Attempts of one call.
+    pub attempts: u32,
+    /// The pause before the second attempt at most; each further one may be twice as long.
+    pub first_pause: Duration,
+    /// Failed calls in a row after which the backend is left alone.
+    pub failures: u32,
+    /// For how long.
+    pub pause: Duration,
+}
+
+impl Default for Bounds {
+    fn default() -> Bounds {
+        Bounds {
+            at_once: 16,
+            waiting: 256,
+            total: Duration::from_secs(10),
+            attempts: 4,
+            first_pause: Duration::from_millis(100),
+            failures: 5,
+            pause: Duration::from_secs(5),
+        }
+    }
+}
+
+/// A place of keys within [`Bounds`].
+pub struct Bounded {
+    name: String,
+    store: Arc<dyn KeyStore>,
+    bounds: Bounds,
+    /// The calls that run and those that wait.
+    places: Semaphore,
+    /// The calls that run.
+    turns: Semaphore,
+    circuit: Mutex<Circuit>,
+}
+
+#[derive(Default)]
+struct Circuit {
+    /// Failed calls in a row.
+    failures: u32,
+    /// The last failure, until a call succeeds.
+    trouble: Option<Trouble>,
+    /// When the next call may go through, while the backend is left alone.
+    closed_until: Option<Instant>,
+}
+
+impl Bounded {
+    /// `name` is what people call the backend, in errors and in `/readyz`.
+    pub fn new(name: &str, store: Arc<dyn KeyStore>, bounds: Bounds) -> Bounded {
+        Bounded {
+            name: name.to_owned(),
+            store,
+            places: Semaphore::new(bounds.at_once + bounds.waiting),
+            turns: Semaphore::new(bounds.at_once),
+            bounds,
+            circuit: Mutex::default(),
+        }
+    }
+
+    /// The name that it was given.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What the last call failed with, where that is about the backend as a whole.
+    pub fn sickness(&self) -> Option<Trouble> {
+        self.circuit().trouble.clone()
+    }
+
+    /// Runs a call, within the bounds; `again` says whether it may be tried more than once.
+    async fn call<T, F>(&self, again: bool, call: impl Fn() -> F) -> Result<T, KeyError>
+    where
+        F: Future<Output = Result<T, KeyError>>,
+    {
+        let deadline = Instant::now() + self.bounds.total;
+        let queue = |_| self.error(Trouble::Queue(self.bounds.waiting));
+        let _place = self.places.try_acquire().map_err(queue)?;
+        self.admit()?;
+        let done = match timeout_at(deadline, self.attempts(again, call)).await {
+            Ok(done) => done,
+            Err(_) => Err(self.error(Trouble::TimedOut(self.bounds.total))),
+        };
+        self.learn(done.as_ref().err());
+        done
+    }
+
+    async fn attempts<T, F>(&self, again: bool, call: impl Fn() -> F) -> Result<T, KeyError>
+    where
+        F: Future<Output = Result<T, KeyError>>,
+    {
+        let mut pause = self.bounds.first_pause;
+        let mut attempts = if again { self.bounds.attempts } else { 1 };
+        loop {
+            let turn = self.turn().await?;
+            let error = match call().await {
+                Ok(value) => return Ok(value),
+                Err(error) => error,
+            };
+            drop(turn); // a pause keeps nobody else waiting
+            attempts = attempts.saturating_sub(1);
+            let passes = matches!(&error, KeyError::Backend { trouble, .. } if trouble.passes());
+            if !passes || attempts == 0 {
+                return Err(error);
+            }
+            sleep(part_of(pause)).await;
+            pause *= 2;
+        }
+    }
+
+    async fn turn(&self) -> Result<SemaphorePermit<'_>, KeyError> {
+        let turn = self.turns.acquire().await;
+        turn.map_err(|_| KeyError::Crypto("waiting for a backend"))
+    }
+
+    /// Lets a call through unless the backend is left alone. After the pause one call is let
+    /// through, and the others are held off for another pause, until that one has ended.
+    fn admit(&self) -> Result<(), KeyError> {
+        let mut circuit = self.circuit();
+        let now = Instant::now();
+        match (circuit.closed_until, &circuit.trouble) {
+            (Some(until), Some(trouble)) if now < until => {
+                Err(self.error(Trouble::LeftAlone(Box::new(trouble.clone()))))
+            }
+            (Some(_), _) => {
+                circuit.closed_until = Some(now + self.bounds.pause);
+                Ok(())
+            }
+            (None, _) => Ok(()),
+        }
+    }
+
+    fn learn(&self, error: Option<&KeyError>) {
+        let sickness = match error {
+            Some(KeyError::Backend { trouble, .. }) if trouble.is_sickness() => Some(trouble),
+            _ => None,
+        };
+        let mut circuit = self.circuit();
+        let Some(trouble) = sickness else {
+            // An answer about one key is an answer, too.
+            *circuit = Circuit::default();
+            return;
+        };
+        circuit.failures = circuit.failures.saturating_add(1);
+        circuit.trouble = Some(trouble.clone());
+        if circuit.failures >= self.bounds.failures {
+            circuit.closed_until = Some(Instant::now() + self.bounds.pause);
+        }
+    }
+
+    fn circuit(&self) -> MutexGuard<'_, Circuit> {
+        // Nothing panics while it is held, and every state of it is a good one.
+        self.circuit.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn error(&self, trouble: Trouble) -> KeyError {
+        KeyError::Backend { backend: self.name.clone(), trouble }
+    }
+}
+
+/// Between half of a pause and all of it, so that those who failed together come back one by one.
+fn part_of(pause: Duration) -> Duration {
+    let mut byte = [0];
+    // Without randomness the pause is as long as it may be.
+    let part = SystemRandom::new().fill(&mut byte).map_or(255, |()| u32::from(byte[0]));
+    pause / 2 + pause * part / 510
+}
+
+#[async_trait]
+impl KeyStore for Bounded {
+    async fn create(&self, algorithm: Algorithm, purpose: &str) -> Result<StoredKey, KeyError> {
+        self.call(false, || self.store.create(algorithm, purpose)).await
+    }
+
+    async fn attach(&self, name: &str, purpose: &str) -> Result<StoredKey, KeyError> {
+        self.call(true, || self.store.attach(name, purpose)).await
+    }
+
+    async fn check(&self) -> Result<(), KeyError> {
+        self.call(true, || self.store.check()).await
+    }
+
+    async fn public(&self, handle: &KeyHandle) -> Result<PublicKey, KeyError> {
+        self.call(true, || self.store.public(handle)).await
+    }
+
+    async fn sign(&self, handle: &KeyHandle, message: &[u8]) -> Result<Vec<u8>, KeyError> {
+        self.call(true, || self.store.sign(handle, message)).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use futures_util::future::join_all;
+
+    use super::*;
+
+    const BOUNDS: Bounds = Bounds {
+        at_once: 2,
+        waiting: 3,
+        total: Duration::from_secs(10),
+        attempts: 3,
+        first_pause: Duration::from_millis(100),
+        failures: 2,
+        pause: Duration::from_secs(60),
+    };
+
+    /// Answers what it was told to, one after the other, and success from then on.
+    #[derive(Default)]
+    struct Moody {
+        answers: Mutex<VecDeque<Answer>>,
+        calls: Mutex<Calls>,
+    }
+
+    enum Answer {
+        Trouble(Trouble),
+        /// Takes so long.
+        After(Duration),
+    }
+
+    #[derive(Default)]
+    struct Calls {
+        all: usize,
+        now: usize,
+        most: usize,
+    }
+
+    impl Moody {
+        async fn answer(&self) -> Result<(), KeyError> {
+            {
+                let mut calls = self.calls.lock().unwrap();
+                calls.all += 1;
+                calls.now += 1;
+                calls.most = calls.most.max(calls.now);
+            }
+            let answer = self.answers.lock().unwrap().pop_front();
+            let done = match answer {
+                Some(Answer::Trouble(trouble)) => {
+                    Err(KeyError::Backend { backend: "moody".into(), trouble })
+                }
+                Some(Answer::After(time)) => {
+                    sleep(time).await;
+                    Ok(())
+                }
+                None => Ok(()),
+            };
+            self.calls.lock().unwrap().now -= 1;
+            done
+        }
+
+        fn calls(&self) -> usize {
+            self.calls.lock().unwrap().all
+        }
+    }
+
+    #[async_trait]
+    impl KeyStore for Moody {
+        async fn create(&self, _: Algorithm, _: &str) -> Result<StoredKey, KeyError> {
+            self.answer().await?;
+            unreachable!("no test lets it make a key")
+        }
+        async fn attach(&self, _: &str, _: &str) -> Result<StoredKey, KeyError> {
+            unreachable!("not asked")
+        }
+        async fn check(&self) -> Result<(), KeyError> {
+            self.answer().await
+        }
+        async fn public(&self, _: &KeyHandle) -> Result<PublicKey, KeyError> {
+            unreachable!("not asked")
+        }
+        async fn sign(&self, _: &KeyHandle, _: &[u8]) -> Result<Vec<u8>, KeyError> {
+            self.answer().await.map(|()| Vec::new())
+        }
+    }
+
+    fn bounded(answers: impl IntoIterator<Item = Answer>) -> (Arc<Moody>, Bounded) {
+        let answers = Mutex::new(answers.into_iter().collect());
+        let moody = Arc::new(Moody { answers, ..Moody::default() });
+        (moody.clone(), Bounded::new("moody", moody, BOUNDS))
+    }
+
+    fn away() -> Answer {
+        Answer::Trouble(Trouble::Unreachable("nobody listens".into()))
+    }
+
+    fn trouble<T>(done: Result<T, KeyError>) -> Trouble {
+        match done {
+            Err(KeyError::Backend { trouble, .. }) => trouble,
+            Err(other) => panic!("{other}"),
+            Ok(_) => panic!("it succeeded"),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_passes_is_tried_again_and_what_does_not_is_not() {
+        let (moody, bounded) = bounded([away(), away()]);
+        bounded.check().await.unwrap();
+        assert_eq!(moody.calls(), 3);
+
+        for lasting in [
+            Trouble::NotLetIn("PIN incorrect".into()),
+            Trouble::KeyUnusable("k: disabled".into()),
+            Trouble::NoSuchKey("k".into()),
+            Trouble::WrongAnswer("junk".into()),
+        ] {
+            let (moody, bounded) = self::bounded([Answer::Trouble(lasting.clone())]);
+            assert_eq!(trouble(bounded.check().await), lasting);
+            assert_eq!(moody.calls(), 1, "{lasting}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_the_last_attempt_the_failure_is_told() {
+        let (moody, bounded) = bounded([away(), away(), away(), away()]);
+        assert_eq!(trouble(bounded.check().await), Trouble::Unreachable("nobody listens".into()));
+        assert_eq!(moody.calls(), 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn making_a_key_is_tried_once() {
+        let (moody, bounded) = bounded([away()]);
+        trouble(bounded.create(Algorithm::Ed25519, "p").await);
+        assert_eq!(moody.calls(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_ends_after_its_whole_time_whatever_it_does() {
+        let (_, bounded) = bounded([Answer::After(Duration::from_secs(3_600))]);
+        let start = Instant::now();
+        assert_eq!(trouble(bounded.check().await), Trouble::TimedOut(BOUNDS.total));
+        assert_eq!(start.elapsed(), BOUNDS.total);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_backend_that_fails_often_is_left_alone_for_a_pause_and_then_asked_once() {
+        let (moody, bounded) = bounded((0..9).map(|_| away()));
+        for _ in 0..BOUNDS.failures {
+            trouble(bounded.check().await);
+        }
+        assert!(matches!(trouble(bounded.check().await), Trouble::LeftAlone(_)));
+        assert_eq!(moody.calls(), 6, "it was asked while it was left alone");
+        assert!(bounded.sickness().is_some());
+
+        sleep(BOUNDS.pause).await;
+        let (trial, other) = tokio::join!(bounded.check(), bounded.check());
+        assert!(matches!(trouble(trial), Trouble::Unreachable(_)));
+        assert!(
+            matches!(trouble(other), Trouble::LeftAlone(_)),
+            "a second one went with the trial"
+        );
+        assert_eq!(moody.calls(), 9);
+
+        sleep(BOUNDS.pause).await;
+        bounded.check().await.unwrap();
+        assert_eq!(bounded.sickness(), None);
+        bounded.check().await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn failures_about_one_key_do_not_make_a_backend_sick() {
+        let unusable = || Answer::Trouble(Trouble::KeyUnusable("k: disabled".into()));
+        let (_, bounded) = bounded((0..3).map(|_| unusable()));
+        for _ in 0..3 {
+            assert!(matches!(trouble(bounded.check().await), Trouble::KeyUnusable(_)));
+        }
+        bounded.check().await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn so_many_run_so_many_wait_and_one_more_is_told_so() {
+        let slow = || Answer::After(Duration::from_secs(1));
+        let (moody, bounded) = bounded((0..5).map(|_| slow()));
+        let done = join_all((0..6).map(|_| bounded.check())).await;
+        assert_eq!(done.iter().filter(|done| done.is_ok()).count(), 5);
+        let refused = done.into_iter().find_map(Result::err).unwrap();
+        assert_eq!(refused.to_string(), "moody is asked more than it can do: 3 calls wait already");
+        assert_eq!(moody.calls.lock().unwrap().most, BOUNDS.at_once);
+        bounded.check().await.unwrap();
+    }
+}
