@@ -6,6 +6,7 @@
 //! - [`private`]: a private key in the memory of this process
 //! - [`mod@file`]: a private key in an encrypted file, for people
 //! - [`software`]: private keys sealed under one store key, for the service
+//! - [`exec`]: private keys behind a program, for clouds and vaults
 //! - [`bounded`]: any of these places, within bounds of time and number
 //!
 //! Whatever made a signature, it leaves this module only through one function, which verifies it.
@@ -13,7 +14,9 @@
 mod algorithm;
 pub mod bounded;
 mod error;
+pub mod exec;
 pub mod file;
+mod named;
 pub mod private;
 mod reference;
 pub mod software;

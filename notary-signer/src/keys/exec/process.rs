@@ -1,0 +1,207 @@
+//! A signing program while it runs: requests go to its stdin, answers come from its stdout, and what
+//! it says on stderr goes to the log.
+//!
+//! Threads and pipes, no runtime: whoever asks may be on any thread, and a program that does not
+//! read keeps nobody's event loop.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use tokio::sync::oneshot;
+
+use super::super::Trouble;
+use super::Program;
+use super::protocol::{Answer, Call, MAX_LINE_BYTES};
+
+/// Requests that wait for the program to read them; its pipe holds some more.
+const UNREAD: usize = 64;
+/// Nothing of ours that is secret is in the environment of the program.
+const OUR_VARIABLES: &str = "NOTARY_";
+
+/// A program that runs, or did.
+pub(super) struct Process {
+    child: Mutex<Child>,
+    lines: SyncSender<Vec<u8>>,
+    waiting: Arc<Mutex<Waiting>>,
+    next: AtomicU64,
+}
+
+type Sender = oneshot::Sender<Result<Answer, Trouble>>;
+
+enum Waiting {
+    /// Who waits for which answer.
+    For(HashMap<u64, Sender>),
+    /// It gives no answers any more.
+    Ended(Trouble),
+}
+
+impl Process {
+    /// Starts the program.
+    pub(super) fn start(program: &Program) -> Result<Process, Trouble> {
+        let ours = |(name, _): &(OsString, OsString)| {
+            name.as_encoded_bytes().starts_with(OUR_VARIABLES.as_bytes())
+        };
+        let mut command = Command::new(&program.path);
+        command.args(&program.arguments);
+        for (name, _) in std::env::vars_os().filter(ours) {
+            command.env_remove(name);
+        }
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let unreachable = |error: io::Error| Trouble::Unreachable(error.to_string());
+        let mut child = command.spawn().map_err(unreachable)?;
+        let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
+        let (stdin, stdout) = stdin.zip(stdout).expect("they were asked for");
+        let stderr = child.stderr.take().expect("it was asked for");
+
+        let waiting = Arc::new(Mutex::new(Waiting::For(HashMap::new())));
+        let (lines, unread) = sync_channel(UNREAD);
+        let answered = waiting.clone();
+        thread::spawn(move || write_lines(stdin, unread));
+        thread::spawn(move || read_answers(stdout, &answered));
+        let path = program.path.display().to_string();
+        thread::spawn(move || log_lines(stderr, &path));
+        Ok(Process { child: Mutex::new(child), lines, waiting, next: AtomicU64::new(1) })
+    }
+
+    /// Whether it still answers.
+    pub(super) fn runs(&self) -> bool {
+        matches!(*lock(&self.waiting), Waiting::For(_))
+    }
+
+    /// The answer to a call, however long it takes.
+    pub(super) async fn ask(&self, call: &Call) -> Result<Answer, Trouble> {
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let (sender, answer) = oneshot::channel();
+        match &mut *lock(&self.waiting) {
+            Waiting::For(waiting) => waiting.insert(id, sender),
+            Waiting::Ended(trouble) => return Err(trouble.clone()),
+        };
+        // Whoever gives up waiting is not kept in mind.
+        let _forget = Forget { waiting: &self.waiting, id };
+        match self.lines.try_send(call.line(id)) {
+            Ok(()) => {}
+            Err(TrySendError::Full(_)) => {
+                return Err(Trouble::Throttled(format!("{UNREAD} requests are not read yet")));
+            }
+            Err(TrySendError::Disconnected(_)) => {
+                return Err(Trouble::Unreachable("the program reads nothing any more".to_owned()));
+            }
+        }
+        let ended = || Trouble::Unreachable("the program ended".to_owned());
+        answer.await.map_err(|_| ended())?.and_then(Answer::accepted)
+    }
+}
+
+#[cfg(test)]
+impl Process {
+    /// How many calls wait for an answer.
+    pub(super) fn waiting(&self) -> usize {
+        match &*lock(&self.waiting) {
+            Waiting::For(waiting) => waiting.len(),
+            Waiting::Ended(_) => 0,
+        }
+    }
+}
+
+impl Drop for Process {
+    /// No program of ours outlives us: it is killed, and its threads end with its pipes.
+    fn drop(&mut self) {
+        let mut child = lock(&self.child);
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+}
+
+struct Forget<'a> {
+    waiting: &'a Mutex<Waiting>,
+    id: u64,
+}
+
+impl Drop for Forget<'_> {
+    fn drop(&mut self) {
+        if let Waiting::For(waiting) = &mut *lock(self.waiting) {
+            waiting.remove(&self.id);
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing panics while one is held.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write_lines(mut stdin: ChildStdin, unread: Receiver<Vec<u8>>) {
+    for line in unread {
+        if stdin.write_all(&line).and_then(|()| stdin.flush()).is_err() {
+            return; // whoever waits hears it from the other pipe
+        }
+    }
+}
+
+fn read_answers(stdout: ChildStdout, waiting: &Mutex<Waiting>) {
+    let mut lines = BoundedLines::new(stdout);
+    let end = loop {
+        let line = match lines.next() {
+            Ok(Some(line)) => line,
+            Ok(None) => break Trouble::Unreachable("the program ended".to_owned()),
+            Err(error) => break Trouble::WrongAnswer(error.to_string()),
+        };
+        let answer: Answer = match serde_json::from_slice(&line) {
+            Ok(answer) => answer,
+            Err(error) => break Trouble::WrongAnswer(format!("a line is no answer: {error}")),
+        };
+        if let Waiting::For(waiting) = &mut *lock(waiting)
+            && let Some(sender) = waiting.remove(&answer.id)
+        {
+            let _ = sender.send(Ok(answer));
+        }
+    };
+    // After junk nobody knows which answer is whose: this process is done with.
+    let before = std::mem::replace(&mut *lock(waiting), Waiting::Ended(end.clone()));
+    if let Waiting::For(waiting) = before {
+        for sender in waiting.into_values() {
+            let _ = sender.send(Err(end.clone()));
+        }
+    }
+}
+
+fn log_lines(stderr: ChildStderr, program: &str) {
+    let mut lines = BoundedLines::new(stderr);
+    while let Ok(Some(line)) = lines.next() {
+        let line = String::from_utf8_lossy(&line);
+        tracing::warn!(program, "{}", line.trim_end());
+    }
+    // A pipe that nobody reads would stop the program.
+    let _ = io::copy(&mut lines.reader, &mut io::sink());
+}
+
+/// Lines of at most [`MAX_LINE_BYTES`].
+struct BoundedLines<R> {
+    reader: BufReader<R>,
+}
+
+impl<R: Read> BoundedLines<R> {
+    fn new(reader: R) -> BoundedLines<R> {
+        BoundedLines { reader: BufReader::new(reader) }
+    }
+
+    fn next(&mut self) -> io::Result<Option<Vec<u8>>> {
+        let mut line = Vec::new();
+        let limit = MAX_LINE_BYTES as u64 + 1;
+        (&mut self.reader).take(limit).read_until(b'\n', &mut line)?;
+        match line.len() {
+            0 => Ok(None),
+            long if long > MAX_LINE_BYTES => {
+                let problem = format!("a line is longer than {MAX_LINE_BYTES} bytes");
+                Err(io::Error::new(io::ErrorKind::InvalidData, problem))
+            }
+            _ => Ok(Some(line)),
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! A shell script stands for the program: what it answers is written down, but for the id.
+
+use std::fs;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use tempfile::TempDir;
+
+use super::super::private::PrivateKey;
+use super::*;
+
+/// A script that answers each line by these cases of the shell, with `$id` set.
+fn program(cases: &str) -> (TempDir, Program) {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("program.sh");
+    let script = format!(
+        r#"while read -r line; do
+             id=${{line#*\"id\":}}; id=${{id%%,*}}
+             case "$line" in {cases} esac
+           done"#
+    );
+    fs::write(&path, script).unwrap();
+    let arguments = vec![path.display().to_string()];
+    (directory, Program { path: "sh".into(), arguments })
+}
+
+fn store(cases: &str) -> (TempDir, ExecStore) {
+    let (directory, program) = program(cases);
+    (directory, ExecStore::new("vault", program))
+}
+
+fn trouble<T>(done: Result<T, KeyError>) -> Trouble {
+    match done {
+        Err(KeyError::Backend { backend, trouble }) => {
+            assert_eq!(backend, "vault");
+            trouble
+        }
+        Err(other) => panic!("{other}"),
+        Ok(_) => panic!("it succeeded"),
+    }
+}
+
+#[tokio::test]
+async fn a_key_is_attached_by_name_and_signs() {
+    let key = PrivateKey::generate(Algorithm::EcdsaP256).unwrap();
+    let other = PrivateKey::generate(Algorithm::EcdsaP256).unwrap();
+    let pem = key.public().to_pem().replace('\n', "\\\\n");
+    let [good, bad] = [&key, &other].map(|key| STANDARD.encode(key.sign(b"message").unwrap()));
+    let (_directory, store) = store(&format!(
+        r#"*describe*release*) printf '%b\n' '{{"id":'$id',"public":"{pem}"}}' ;;
+           *sign*good*) echo '{{"id":'$id',"signature":"{good}"}}' ;;
+           *sign*) echo '{{"id":'$id',"signature":"{bad}"}}' ;;
+           *) echo '{{"id":'$id',"error":{{"code":"no_such_key","message":"k"}}}}' ;;"#
+    ));
+    let attached = store.attach("release", "good").await.unwrap();
+    assert_eq!(attached.public, *key.public());
+    assert_eq!(store.public(&attached.handle).await.unwrap(), *key.public());
+    let signature = attached.sign(&store, b"message").await.unwrap();
+    assert!(key.public().verifies(b"message", &signature));
+    assert_eq!(trouble(store.attach("nobody", "good").await), Trouble::NoSuchKey("k".into()));
+
+    // The program gets the digest, so only what was asked for can verify.
+    let lying = store.attach("release", "bad").await.unwrap();
+    let refused = lying.sign(&store, b"message").await.unwrap_err();
+    assert!(matches!(refused, KeyError::SignatureDoesNotVerify(_)), "{refused}");
+}
+
+#[tokio::test]
+async fn what_the_program_says_went_wrong_is_told_as_it_is() {
+    for (code, expected) in [
+        ("unreachable", Trouble::Unreachable("why".into())),
+        ("throttled", Trouble::Throttled("why".into())),
+        ("not_let_in", Trouble::NotLetIn("why".into())),
+        ("no_such_key", Trouble::NoSuchKey("why".into())),
+        ("key_unusable", Trouble::KeyUnusable("why".into())),
+        ("not_supported", Trouble::NotSupported("why".into())),
+    ] {
+        let (_directory, store) = store(&format!(
+            r#"*) echo '{{"id":'$id',"error":{{"code":"{code}","message":"why"}}}}' ;;"#
+        ));
+        assert_eq!(trouble(store.check().await), expected);
+        assert_eq!(trouble(store.check().await), expected, "it was not asked again");
+    }
+}
+
+#[tokio::test]
+async fn junk_ends_the_program_and_the_next_call_starts_another() {
+    let long = format!("head -c {} /dev/zero | tr '\\0' x; echo", protocol::MAX_LINE_BYTES + 1);
+    for (junk, expected) in [
+        ("echo junk", "a line is no answer"),
+        ("echo '{\"signature\":\"\"}'", "missing field `id`"),
+        (&long, "a line is longer"),
+        ("exit 3", "the program ended"),
+    ] {
+        let directory = TempDir::new().unwrap();
+        let once = directory.path().join("once").display().to_string();
+        let (_directory, store) = store(&format!(
+            r#"*) if mkdir {once} 2>&-; then {junk}; else echo '{{"id":'$id'}}'; fi ;;"#
+        ));
+        let refused = trouble(store.check().await).to_string();
+        assert!(refused.contains(expected), "{refused}");
+        store.check().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn an_answer_without_what_was_asked_for_is_named() {
+    let (_directory, store) = store(r#"*) echo '{"id":'$id',"public":"x"}' ;;"#);
+    let refused = trouble(store.attach("k", "p").await).to_string();
+    assert!(refused.contains("\"public\" is no key"), "{refused}");
+    let refused = trouble(store.create(Algorithm::Ed25519, "p").await).to_string();
+    assert!(refused.contains("no \"key\""), "{refused}");
+}
+
+#[tokio::test]
+async fn answers_may_come_in_another_order() {
+    // Keeps the first request until the second has come.
+    let (_directory, store) = store(
+        r#"*) read -r second; other=${second#*\"id\":}; other=${other%%,*}
+              echo '{"id":'${other%\}}'}'; echo '{"id":'$id',"error":{"code":"throttled"}}' ;;"#,
+    );
+    let describe = store.ask(Call::Describe { key: "first".into() });
+    let (first, second) = tokio::join!(describe, store.check());
+    assert!(matches!(trouble(first), Trouble::Throttled(_)));
+    second.unwrap();
+}
+
+#[tokio::test]
+async fn a_program_that_does_not_start_is_named() {
+    let program = Program { path: "/nowhere/vault".into(), arguments: Vec::new() };
+    let refused = trouble(ExecStore::new("vault", program).check().await);
+    assert!(matches!(refused, Trouble::Unreachable(_)), "{refused}");
+}
+
+#[tokio::test]
+async fn who_gives_up_waiting_leaves_nothing_behind_and_stops_nobody() {
+    let (_directory, store) = store(r#"*describe*) ;; *) echo '{"id":'$id'}' ;;"#);
+    let never = tokio::time::timeout(Duration::from_millis(50), store.describe("k")).await;
+    assert!(never.is_err(), "it was answered");
+    store.check().await.unwrap();
+    let process = store.process().unwrap();
+    assert_eq!(process.waiting(), 0);
+}
+
+#[tokio::test]
+async fn a_dropped_store_leaves_no_program_behind() {
+    let directory = TempDir::new().unwrap();
+    let pid = directory.path().join("pid");
+    let (_directory, store) =
+        store(&format!(r#"*) echo $$ >{}; echo '{{"id":'$id'}}' ;;"#, pid.display()));
+    store.check().await.unwrap();
+    let pid = fs::read_to_string(&pid).unwrap();
+    let process = format!("/proc/{}", pid.trim());
+    assert!(fs::exists(&process).unwrap());
+    drop(store);
+    assert!(!fs::exists(&process).unwrap(), "it still runs");
+}
+
+#[tokio::test]
+async fn the_program_sees_no_variable_of_ours() {
+    const SECRET: &str = "NOTARY_SIGNER_PASSPHRASE";
+    if std::env::var_os(SECRET).is_none() {
+        // The environment of a process is set where it starts: the same test again, with a secret.
+        let mut again = std::process::Command::new(std::env::current_exe().unwrap());
+        again.env(SECRET, "correct horse").env("OTHER_VARIABLE", "stays");
+        again.args(["--exact", "keys::exec::tests::the_program_sees_no_variable_of_ours"]);
+        let done = again.output().unwrap();
+        let said = String::from_utf8_lossy(&done.stdout);
+        assert!(done.status.success() && said.contains("1 passed"), "{said}");
+        return;
+    }
+    let (_directory, store) = store(
+        r#"*) seen="$OTHER_VARIABLE $(env | grep -c ^NOTARY_)"
+              echo '{"id":'$id',"error":{"code":"throttled","message":"'$seen'"}}' ;;"#,
+    );
+    assert_eq!(trouble(store.check().await), Trouble::Throttled("stays 0".into()));
+}
