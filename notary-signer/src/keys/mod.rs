@@ -6,6 +6,7 @@
 //! - [`private`]: a private key in the memory of this process
 //! - [`mod@file`]: a private key in an encrypted file, for people
 //! - [`software`]: private keys sealed under one store key, for the service
+//! - [`pkcs11`]: private keys in a token, an HSM for one
 //! - [`exec`]: private keys behind a program, for clouds and vaults
 //! - [`bounded`]: any of these places, within bounds of time and number
 //!
@@ -17,6 +18,7 @@ mod error;
 pub mod exec;
 pub mod file;
 mod named;
+pub mod pkcs11;
 pub mod private;
 mod reference;
 pub mod software;

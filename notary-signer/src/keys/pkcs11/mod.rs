@@ -1,0 +1,120 @@
+//! Keys in a token behind PKCS#11: an HSM, a smart card, SoftHSM. Private keys are made in the token
+//! and never leave it.
+//!
+//! PKCS#11 blocks, so every call runs on a blocking thread, with a session of its own out of a fixed
+//! number ([`session`]). What is signed is always hashed here: ECDSA and RSA-PSS over a digest are
+//! what every token has, with or without hashing of its own ([`objects`]).
+
+mod locator;
+mod objects;
+mod session;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use cryptoki::session::Session;
+use notary_schema::key::PublicKey;
+use secrecy::SecretString;
+use tokio::sync::Semaphore;
+
+pub use self::locator::Locator;
+use self::session::Sessions;
+use super::named::NamedKey;
+use super::{Algorithm, KeyError, KeyHandle, KeyStore, StoredKey, Trouble};
+
+/// A token, and how to get in.
+#[derive(Debug, Clone)]
+pub struct Token {
+    /// The library of its maker.
+    pub module: PathBuf,
+    /// Its label.
+    pub label: String,
+    /// The PIN of its user.
+    pub pin: SecretString,
+    /// Sessions at once; many tokens have few.
+    pub sessions: usize,
+}
+
+/// Keys in a [`Token`].
+pub struct Pkcs11Store {
+    name: String,
+    sessions: Arc<Sessions>,
+    free: Arc<Semaphore>,
+}
+
+impl Pkcs11Store {
+    /// `name` is what people call it in errors. The token is not looked at yet.
+    pub fn new(name: &str, token: Token) -> Pkcs11Store {
+        let free = Arc::new(Semaphore::new(token.sessions));
+        Pkcs11Store { name: name.to_owned(), sessions: Arc::new(Sessions::new(token)), free }
+    }
+
+    /// Runs work with a session, on a blocking thread. A token that hangs keeps the session that
+    /// hangs, so it never takes more threads than it has sessions.
+    async fn with_session<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Session) -> Result<T, Trouble> + Send + 'static,
+    ) -> Result<T, KeyError> {
+        let free = self.free.clone().acquire_owned().await;
+        let free = free.map_err(|_| KeyError::Crypto("waiting for a token"))?;
+        let sessions = self.sessions.clone();
+        let done = tokio::task::spawn_blocking(move || {
+            let _free = free;
+            sessions.run(work)
+        });
+        let done = done.await.map_err(|_| KeyError::Crypto("asking a token"))?;
+        done.map_err(|trouble| KeyError::Backend { backend: self.name.clone(), trouble })
+    }
+}
+
+#[async_trait]
+impl KeyStore for Pkcs11Store {
+    async fn create(&self, algorithm: Algorithm, purpose: &str) -> Result<StoredKey, KeyError> {
+        let label = purpose.to_owned();
+        let made = self.with_session(move |session| objects::create(session, algorithm, &label));
+        let (locator, public) = made.await?;
+        Ok(NamedKey { name: locator.to_string(), public }.stored(purpose))
+    }
+
+    async fn attach(&self, name: &str, purpose: &str) -> Result<StoredKey, KeyError> {
+        let refuse = |problem| KeyError::Backend {
+            backend: self.name.clone(),
+            trouble: Trouble::NoSuchKey(format!("{name:?}: {problem}")),
+        };
+        let locator: Locator = name.parse().map_err(refuse)?;
+        let find = move |session: &Session| objects::describe(session, &locator);
+        let (locator, public) = self.with_session(find).await?;
+        Ok(NamedKey { name: locator.to_string(), public }.stored(purpose))
+    }
+
+    async fn check(&self) -> Result<(), KeyError> {
+        self.with_session(session::check).await
+    }
+
+    async fn public(&self, handle: &KeyHandle) -> Result<PublicKey, KeyError> {
+        let (locator, _) = self.locate(handle)?;
+        let find = move |session: &Session| objects::describe(session, &locator);
+        Ok(self.with_session(find).await?.1)
+    }
+
+    async fn sign(&self, handle: &KeyHandle, message: &[u8]) -> Result<Vec<u8>, KeyError> {
+        let (locator, public) = self.locate(handle)?;
+        let to_sign = objects::Request::new(&public, message);
+        self.with_session(move |session| objects::sign(session, &locator, &to_sign)).await
+    }
+}
+
+impl Pkcs11Store {
+    fn locate(&self, handle: &KeyHandle) -> Result<(Locator, PublicKey), KeyError> {
+        let NamedKey { name, public } = NamedKey::of(handle)?;
+        let locator = name.parse().map_err(|problem| KeyError::NotAPrivateKey {
+            input: format!("the stored key for {}", handle.purpose),
+            problem,
+        })?;
+        Ok((locator, public))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,195 @@
+//! Sessions with a token: opened when they are needed, logged in once, kept, and given up together
+//! when the token forgets them.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
+use cryptoki::error::{Error, RvError};
+use cryptoki::session::{Session, SessionState, UserType};
+use cryptoki::slot::Slot;
+
+use super::super::Trouble;
+use super::Token;
+
+/// The sessions of one token.
+pub(super) struct Sessions {
+    token: Token,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    idle: Vec<Session>,
+    /// Counts how often all sessions were given up: one that was in use then does not come back.
+    life: u64,
+    /// A PIN that was refused once is not tried again: three tries lock most tokens for good.
+    pin_refused: Option<Trouble>,
+}
+
+impl Sessions {
+    pub(super) fn new(token: Token) -> Sessions {
+        Sessions { token, state: Mutex::default() }
+    }
+
+    /// Runs work with a session that is logged in. Blocks.
+    pub(super) fn run<T>(
+        &self,
+        work: impl FnOnce(&Session) -> Result<T, Trouble>,
+    ) -> Result<T, Trouble> {
+        let (life, idle) = {
+            let mut state = self.state();
+            if let Some(trouble) = &state.pin_refused {
+                return Err(trouble.clone());
+            }
+            (state.life, state.idle.pop())
+        };
+        let session = match idle {
+            Some(session) => session,
+            None => self.open()?,
+        };
+        let done = work(&session);
+        let mut state = self.state();
+        match &done {
+            // The others are lost, too: the handles of sessions and objects die with the login.
+            Err(Trouble::Unreachable(_)) if state.life == life => {
+                state.life += 1;
+                state.idle.clear();
+            }
+            _ if state.life == life => state.idle.push(session),
+            _ => {}
+        }
+        done
+    }
+
+    fn open(&self) -> Result<Session, Trouble> {
+        let module = module(&self.token.module)?;
+        let slot = self.slot(&module)?;
+        let info = module.get_token_info(slot).map_err(trouble)?;
+        if info.user_pin_locked() {
+            return Err(Trouble::NotLetIn("the PIN is locked".to_owned()));
+        }
+        if info.user_pin_final_try() {
+            let problem = "one try is left before the PIN locks: log in once by hand";
+            return Err(Trouble::NotLetIn(problem.to_owned()));
+        }
+        let session = module.open_rw_session(slot).map_err(trouble)?;
+        // One login at a time: a second one would try a refused PIN again.
+        let mut state = self.state();
+        if let Some(trouble) = &state.pin_refused {
+            return Err(trouble.clone());
+        }
+        match session.login(UserType::User, Some(&self.token.pin)) {
+            // The login is the token's, not the session's.
+            Ok(()) | Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => Ok(session),
+            Err(error) => {
+                let trouble = trouble(error);
+                if let Trouble::NotLetIn(_) = trouble {
+                    state.pin_refused = Some(trouble.clone());
+                }
+                Err(trouble)
+            }
+        }
+    }
+
+    fn slot(&self, module: &Pkcs11) -> Result<Slot, Trouble> {
+        let mut found = Vec::new();
+        let mut labels = Vec::new();
+        for slot in module.get_slots_with_initialized_token().map_err(trouble)? {
+            let info = module.get_token_info(slot).map_err(trouble)?;
+            if info.label() == self.token.label {
+                found.push(slot);
+            }
+            labels.push(format!("{:?}", info.label()));
+        }
+        match found[..] {
+            [slot] => Ok(slot),
+            [] => Err(Trouble::Unreachable(format!(
+                "there is no token {:?}; there is: {}",
+                self.token.label,
+                if labels.is_empty() { "none".to_owned() } else { labels.join(", ") },
+            ))),
+            _ => Err(Trouble::NotSupported(format!(
+                "there are {} tokens {:?}: give each another label",
+                found.len(),
+                self.token.label
+            ))),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+impl Sessions {
+    /// Ends the login, which is that of all sessions.
+    pub(super) fn log_out(&self) {
+        self.state().idle.last().expect("a session is idle").logout().unwrap();
+    }
+
+    pub(super) fn idle(&self) -> usize {
+        self.state().idle.len()
+    }
+}
+
+/// Whether the token still knows the session, and the login. Without it private keys are not there,
+/// and nothing else says why.
+pub(super) fn check(session: &Session) -> Result<(), Trouble> {
+    match session.get_session_info().map_err(trouble)?.session_state() {
+        SessionState::RwUser | SessionState::RoUser => Ok(()),
+        _ => Err(Trouble::Unreachable("the token has forgotten the login".to_owned())),
+    }
+}
+
+/// The library of this path. A process can start each only once, and no library can be relied on to
+/// start again after its end: they stay until the process ends.
+fn module(path: &Path) -> Result<Pkcs11, Trouble> {
+    static MODULES: Mutex<BTreeMap<PathBuf, Pkcs11>> = Mutex::new(BTreeMap::new());
+    let mut modules = MODULES.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(module) = modules.get(path) {
+        return Ok(module.clone());
+    }
+    let unreachable = |error: Error| {
+        Trouble::Unreachable(format!("{} cannot be loaded: {error}", path.display()))
+    };
+    let module = Pkcs11::new(path).map_err(unreachable)?;
+    match module.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)) {
+        Ok(()) | Err(Error::Pkcs11(RvError::CryptokiAlreadyInitialized, _)) => {}
+        Err(error) => return Err(unreachable(error)),
+    }
+    modules.insert(path.to_owned(), module.clone());
+    Ok(module)
+}
+
+/// What a failed call says about the token.
+pub(super) fn trouble(error: Error) -> Trouble {
+    let text = error.to_string();
+    let Error::Pkcs11(code, _) = error else { return Trouble::WrongAnswer(text) };
+    match code {
+        RvError::PinIncorrect
+        | RvError::PinInvalid
+        | RvError::PinLenRange
+        | RvError::PinExpired
+        | RvError::PinLocked
+        | RvError::UserPinNotInitialized => Trouble::NotLetIn(text),
+        RvError::MechanismInvalid
+        | RvError::MechanismParamInvalid
+        | RvError::FunctionNotSupported
+        | RvError::CurveNotSupported
+        | RvError::DomainParamsInvalid
+        | RvError::KeySizeRange
+        | RvError::TokenWriteProtected => Trouble::NotSupported(text),
+        RvError::KeyFunctionNotPermitted | RvError::KeyTypeInconsistent => {
+            Trouble::KeyUnusable(text)
+        }
+        RvError::HostMemory | RvError::DeviceMemory | RvError::SessionCount => {
+            Trouble::Throttled(text)
+        }
+        // Sessions and handles that are gone, a token that was pulled out, errors of the device:
+        // what helps is to begin anew.
+        _ => Trouble::Unreachable(text),
+    }
+}

@@ -1,0 +1,202 @@
+//! SoftHSM2, from the distribution, stands for the token. It finds its tokens by a variable of the
+//! environment, so each test runs in a process of its own.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use cryptoki::object::{Attribute, AttributeType, ObjectClass};
+use tempfile::TempDir;
+
+use super::*;
+
+const CONFIG: &str = "SOFTHSM2_CONF";
+const PIN: &str = "4567";
+const LABEL: &str = "notary test";
+
+fn module() -> PathBuf {
+    let found = ["/usr/lib/softhsm/libsofthsm2.so", "/usr/lib64/softhsm/libsofthsm2.so"]
+        .into_iter()
+        .find(|path| Path::new(path).exists());
+    PathBuf::from(found.expect("SoftHSM2 is not installed: tests/setup installs it"))
+}
+
+/// Runs a test of this module again with a token of its own, and says whether this is that run.
+fn with_a_token(name: &str) -> bool {
+    if std::env::var_os(CONFIG).is_some() {
+        return true;
+    }
+    let directory = TempDir::new().unwrap();
+    let (config, tokens) =
+        (directory.path().join("softhsm2.conf"), directory.path().join("tokens"));
+    fs::create_dir(&tokens).unwrap();
+    let text = format!("directories.tokendir = {}\nobjectstore.backend = file\n", tokens.display());
+    fs::write(&config, text).unwrap();
+    new_token(&config, LABEL);
+    let test = format!("keys::pkcs11::tests::{name}");
+    let mut again = Command::new(std::env::current_exe().unwrap());
+    let done = again.args(["--exact", &test, "--nocapture"]).env(CONFIG, &config).output().unwrap();
+    let said = String::from_utf8_lossy(&done.stdout) + String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success() && said.contains("1 passed"), "{said}");
+    false
+}
+
+fn new_token(config: &Path, label: &str) {
+    let arguments =
+        ["--init-token", "--free", "--label", label, "--pin", PIN, "--so-pin", "7654321"];
+    let made = Command::new("softhsm2-util").args(arguments).env(CONFIG, config).output().unwrap();
+    assert!(made.status.success(), "{made:?}");
+}
+
+fn token() -> Token {
+    Token { module: module(), label: LABEL.into(), pin: PIN.into(), sessions: 3 }
+}
+
+fn store() -> Pkcs11Store {
+    Pkcs11Store::new("hsm", token())
+}
+
+fn trouble<T>(done: Result<T, KeyError>) -> Trouble {
+    match done {
+        Err(KeyError::Backend { backend, trouble }) => {
+            assert_eq!(backend, "hsm");
+            trouble
+        }
+        Err(other) => panic!("{other}"),
+        Ok(_) => panic!("it succeeded"),
+    }
+}
+
+#[tokio::test]
+async fn a_new_key_signs_also_through_another_store() {
+    if !with_a_token("a_new_key_signs_also_through_another_store") {
+        return;
+    }
+    let store = store();
+    store.check().await.unwrap();
+    for algorithm in Algorithm::ALL {
+        let key = store.create(algorithm, "acme/app 17 timestamp").await.unwrap();
+        let again = self::store();
+        assert_eq!(again.public(&key.handle).await.unwrap(), key.public, "{algorithm}");
+        let long = vec![b'x'; 100_000];
+        let signature = key.sign(&again, &long).await.unwrap();
+        assert!(key.public.verifies(&long, &signature), "{algorithm}");
+    }
+}
+
+#[tokio::test]
+async fn a_new_key_does_not_leave_the_token() {
+    if !with_a_token("a_new_key_does_not_leave_the_token") {
+        return;
+    }
+    let store = store();
+    store.create(Algorithm::EcdsaP256, "p").await.unwrap();
+    let read = store.with_session(|session| {
+        let private = [Attribute::Class(ObjectClass::PRIVATE_KEY)];
+        let [key] = session.find_objects(&private).unwrap()[..] else { panic!("not one key") };
+        let wanted = [AttributeType::Sensitive, AttributeType::Extractable];
+        let attributes = session.get_attributes(key, &wanted).unwrap();
+        assert_eq!(attributes, [Attribute::Sensitive(true), Attribute::Extractable(false)]);
+        let value = session.get_attributes(key, &[AttributeType::Value]);
+        Ok(value.map_or(0, |attributes| attributes.len()))
+    });
+    assert_eq!(read.await.unwrap(), 0, "the token gave the private key away");
+}
+
+#[tokio::test]
+async fn a_key_of_somebody_is_attached_by_label_or_id() {
+    if !with_a_token("a_key_of_somebody_is_attached_by_label_or_id") {
+        return;
+    }
+    let store = store();
+    let first = store.create(Algorithm::EcdsaP256, "release").await.unwrap();
+    let attached = store.attach("release", "acme/app 17 timestamp").await.unwrap();
+    assert_eq!(attached.public, first.public);
+    assert!(attached.sign(&store, b"m").await.is_ok());
+
+    // The same label again: only the id is one key's.
+    let second = store.create(Algorithm::EcdsaP256, "release").await.unwrap();
+    assert!(matches!(trouble(store.attach("release", "p").await), Trouble::NotSupported(_)));
+    let name = NamedKey::of(&second.handle).unwrap().name;
+    assert_eq!(store.attach(&name, "p").await.unwrap().public, second.public);
+    let (_, id) = name.split_once(';').unwrap();
+    assert_eq!(store.attach(id, "p").await.unwrap().public, second.public);
+    assert!(attached.sign(&store, b"m").await.is_ok(), "the first one is not found any more");
+
+    for nobody in ["object=nobody", "id=%00", "nobody", "slot=1"] {
+        assert!(matches!(trouble(store.attach(nobody, "p").await), Trouble::NoSuchKey(_)));
+    }
+}
+
+#[tokio::test]
+async fn a_refused_pin_is_tried_once() {
+    if !with_a_token("a_refused_pin_is_tried_once") {
+        return;
+    }
+    let wrong = Pkcs11Store::new("hsm", Token { pin: "9999".into(), ..token() });
+    let refused = trouble(wrong.check().await);
+    assert!(matches!(&refused, Trouble::NotLetIn(text) if text.contains("PIN")), "{refused}");
+    // Logged in by now, the token would take any session: only memory of the refusal keeps it out.
+    let right = store();
+    right.check().await.unwrap();
+    assert_eq!(trouble(wrong.check().await), refused);
+    let both = tokio::join!(wrong.check(), wrong.check());
+    assert_eq!((trouble(both.0), trouble(both.1)), (refused.clone(), refused));
+    right.check().await.unwrap();
+}
+
+#[tokio::test]
+async fn lost_sessions_are_opened_again() {
+    if !with_a_token("lost_sessions_are_opened_again") {
+        return;
+    }
+    let store = store();
+    let key = store.create(Algorithm::EcdsaP256, "p").await.unwrap();
+    for _ in 0..2 {
+        tokio::try_join!(store.check(), store.check(), key.sign(&store, b"m")).unwrap();
+        store.sessions.log_out();
+        assert!(matches!(trouble(key.sign(&store, b"m").await), Trouble::Unreachable(_)));
+        assert_eq!(store.sessions.idle(), 0, "what the token forgot is kept");
+        assert!(key.sign(&store, b"m").await.is_ok());
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_named() {
+    if !with_a_token("what_is_not_there_is_named") {
+        return;
+    }
+    let other = Pkcs11Store::new("hsm", Token { label: "other".into(), ..token() });
+    let refused = trouble(other.check().await).to_string();
+    assert!(refused.contains("\"other\"") && refused.contains("\"notary test\""), "{refused}");
+    let nowhere = Token { module: "/nowhere/libhsm.so".into(), ..token() };
+    let refused = trouble(Pkcs11Store::new("hsm", nowhere).check().await).to_string();
+    assert!(refused.contains("/nowhere/libhsm.so"), "{refused}");
+}
+
+#[tokio::test]
+async fn of_two_tokens_with_one_label_none_is_taken() {
+    if !with_a_token("of_two_tokens_with_one_label_none_is_taken") {
+        return;
+    }
+    let config = PathBuf::from(std::env::var_os(CONFIG).unwrap());
+    new_token(&config, "other");
+    new_token(&config, LABEL);
+    let refused = trouble(store().check().await).to_string();
+    assert!(refused.contains("2 tokens"), "{refused}");
+    Pkcs11Store::new("hsm", Token { label: "other".into(), ..token() }).check().await.unwrap();
+}
+
+#[tokio::test]
+async fn many_calls_share_the_sessions() {
+    if !with_a_token("many_calls_share_the_sessions") {
+        return;
+    }
+    let store = store();
+    let key = store.create(Algorithm::EcdsaP256, "p").await.unwrap();
+    let calls = (0..50).map(|_| key.sign(&store, b"m"));
+    for done in futures_util::future::join_all(calls).await {
+        assert!(done.is_ok(), "{done:?}");
+    }
+    assert!(store.sessions.idle() <= 3, "there are {} sessions", store.sessions.idle());
+}
