@@ -7,12 +7,15 @@
 //! - [`mod@file`]: a private key in an encrypted file, for people
 //! - [`software`]: private keys sealed under one store key, for the service
 //! - [`pkcs11`]: private keys in a token, an HSM for one
+//! - `aws_kms`: private keys in AWS KMS, with the feature `aws-kms`
 //! - [`exec`]: private keys behind a program, for clouds and vaults
 //! - [`bounded`]: any of these places, within bounds of time and number
 //!
 //! Whatever made a signature, it leaves this module only through one function, which verifies it.
 
 mod algorithm;
+#[cfg(feature = "aws-kms")]
+pub mod aws_kms;
 pub mod bounded;
 mod error;
 pub mod exec;
@@ -23,6 +26,8 @@ pub mod private;
 mod reference;
 pub mod software;
 mod store;
+#[cfg(test)]
+mod testing;
 
 pub use algorithm::Algorithm;
 pub use error::{KeyError, Trouble};

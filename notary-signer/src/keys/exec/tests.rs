@@ -1,5 +1,6 @@
 //! A shell script stands for the program: what it answers is written down, but for the id.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use tempfile::TempDir;
 
 use super::super::private::PrivateKey;
+use super::super::testing::is_run_with;
 use super::*;
 
 /// A script that answers each line by these cases of the shell, with `$id` set.
@@ -159,15 +161,11 @@ async fn a_dropped_store_leaves_no_program_behind() {
 
 #[tokio::test]
 async fn the_program_sees_no_variable_of_ours() {
-    const SECRET: &str = "NOTARY_SIGNER_PASSPHRASE";
-    if std::env::var_os(SECRET).is_none() {
-        // The environment of a process is set where it starts: the same test again, with a secret.
-        let mut again = std::process::Command::new(std::env::current_exe().unwrap());
-        again.env(SECRET, "correct horse").env("OTHER_VARIABLE", "stays");
-        again.args(["--exact", "keys::exec::tests::the_program_sees_no_variable_of_ours"]);
-        let done = again.output().unwrap();
-        let said = String::from_utf8_lossy(&done.stdout);
-        assert!(done.status.success() && said.contains("1 passed"), "{said}");
+    let variables = [
+        ("NOTARY_SIGNER_PASSPHRASE", OsStr::new("correct horse")),
+        ("OTHER_VARIABLE", OsStr::new("stays")),
+    ];
+    if !is_run_with("keys::exec::tests::the_program_sees_no_variable_of_ours", &variables) {
         return;
     }
     let (_directory, store) = store(

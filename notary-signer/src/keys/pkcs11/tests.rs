@@ -8,6 +8,7 @@ use std::process::Command;
 use cryptoki::object::{Attribute, AttributeType, ObjectClass};
 use tempfile::TempDir;
 
+use super::super::testing::is_run_with;
 use super::*;
 
 const CONFIG: &str = "SOFTHSM2_CONF";
@@ -33,12 +34,7 @@ fn with_a_token(name: &str) -> bool {
     let text = format!("directories.tokendir = {}\nobjectstore.backend = file\n", tokens.display());
     fs::write(&config, text).unwrap();
     new_token(&config, LABEL);
-    let test = format!("keys::pkcs11::tests::{name}");
-    let mut again = Command::new(std::env::current_exe().unwrap());
-    let done = again.args(["--exact", &test, "--nocapture"]).env(CONFIG, &config).output().unwrap();
-    let said = String::from_utf8_lossy(&done.stdout) + String::from_utf8_lossy(&done.stderr);
-    assert!(done.status.success() && said.contains("1 passed"), "{said}");
-    false
+    is_run_with(&format!("keys::pkcs11::tests::{name}"), &[(CONFIG, config.as_os_str())])
 }
 
 fn new_token(config: &Path, label: &str) {

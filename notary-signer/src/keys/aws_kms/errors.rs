@@ -1,0 +1,76 @@
+//! What a failed call of KMS says: about the network, the account, or the key.
+
+use aws_sdk_kms::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+
+use super::super::Trouble;
+
+pub(super) const ACCESS_DENIED: &str = "AccessDeniedException";
+
+/// `what` is the key that the call was about.
+pub(super) fn trouble<E>(what: &str, error: &SdkError<E>) -> Trouble
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    match error {
+        SdkError::ServiceError(refused) if refused.raw().status().is_server_error() => {
+            Trouble::Unreachable(whole(error))
+        }
+        SdkError::ServiceError(_) => {
+            let message = error.message().unwrap_or("no reason is given");
+            of_code(what, error.code().unwrap_or("no code"), message)
+        }
+        SdkError::ConstructionFailure(_) => Trouble::NotSupported(whole(error)),
+        SdkError::ResponseError(_) => Trouble::WrongAnswer(whole(error)),
+        // Credentials are looked for while a call is sent: none of them is no connection, either.
+        SdkError::DispatchFailure(failure) if failure.is_io() || failure.is_timeout() => {
+            Trouble::Unreachable(whole(error))
+        }
+        SdkError::DispatchFailure(_) if whole(error).contains("credential") => {
+            Trouble::NotLetIn(whole(error))
+        }
+        _ => Trouble::Unreachable(whole(error)),
+    }
+}
+
+fn of_code(what: &str, code: &str, message: &str) -> Trouble {
+    let about_key = format!("{what}: {code}: {message}");
+    let about_account = format!("{code}: {message}");
+    match code {
+        "ThrottlingException"
+        | "Throttling"
+        | "TooManyRequestsException"
+        | "RequestLimitExceeded"
+        | "LimitExceededException" => Trouble::Throttled(about_account),
+        "NotFoundException" | "InvalidArnException" => Trouble::NoSuchKey(about_key),
+        "DisabledException"
+        | "KMSInvalidStateException"
+        | "InvalidKeyUsageException"
+        | "KeyUnavailableException" => Trouble::KeyUnusable(about_key),
+        // A right on one key, as often as one of the whole account.
+        ACCESS_DENIED => Trouble::NotLetIn(about_key),
+        "ExpiredTokenException"
+        | "ExpiredToken"
+        | "UnrecognizedClientException"
+        | "InvalidClientTokenId"
+        | "InvalidSignatureException"
+        | "IncompleteSignature"
+        | "MissingAuthenticationToken"
+        | "MissingAuthenticationTokenException"
+        | "RequestExpired" => Trouble::NotLetIn(about_account),
+        "UnsupportedOperationException" | "ValidationException" => Trouble::NotSupported(about_key),
+        "KMSInternalException"
+        | "DependencyTimeoutException"
+        | "InternalFailure"
+        | "InternalServerError"
+        | "ServiceUnavailable"
+        | "ServiceUnavailableException" => Trouble::Unreachable(about_account),
+        _ => Trouble::WrongAnswer(about_key),
+    }
+}
+
+/// An error with everything below it, on one line.
+fn whole(error: &(impl std::error::Error + 'static)) -> String {
+    let whole = DisplayErrorContext(error).to_string();
+    // The text goes on with a dump of every type, which says nothing more.
+    whole.split(" (").next().unwrap_or(&whole).to_owned()
+}
