@@ -1,11 +1,7 @@
 //! What a token may do, and which grants are within which.
 
-mod glob;
-
-use notary_schema::name::RoleName;
+use notary_schema::name::{Glob, GlobError, RoleName};
 use notary_schema::wire::GrantLevel;
-
-pub use glob::{Glob, GlobError};
 
 /// What a token may do.
 #[derive(Debug, Clone, PartialEq, Eq)]

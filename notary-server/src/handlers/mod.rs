@@ -22,7 +22,7 @@ use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use actix_web::web::{BytesMut, Payload};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 use futures_util::TryStreamExt;
-use notary_schema::name::{Gun, RoleName, Version};
+use notary_schema::name::{Glob, Gun, RoleName, Version};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
@@ -30,7 +30,6 @@ use url::form_urlencoded;
 
 use crate::auth::Reader;
 use crate::error::ServiceError;
-use crate::grant::Glob;
 use crate::served::Live;
 use crate::service::Service;
 use crate::store::{Collection, State};

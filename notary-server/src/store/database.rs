@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use notary_schema::envelope::Envelope;
 use notary_schema::key::Key;
-use notary_schema::name::{Gun, KeyId, RoleName, Version};
+use notary_schema::name::{Glob, Gun, KeyId, RoleName, Version};
 use notary_schema::online::{Lifetimes, Plan};
 use notary_schema::publish::Head;
 use notary_schema::role::Targets;
@@ -21,7 +21,7 @@ use super::{
     RevokedKey, Standing, State, Store, StoreError, StoreResult, Token, Unfinished, commit,
     dialect, events, names, online_keys, proposals, queries, revocations, slots, tokens,
 };
-use crate::grant::{Glob, Grant};
+use crate::grant::Grant;
 use crate::panics::blocking;
 use crate::signer_client::Release;
 

@@ -4,14 +4,13 @@ use chrono::{DateTime, Utc};
 use diesel::connection::DefaultLoadingMode;
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
-use notary_schema::name::Gun;
+use notary_schema::name::{Glob, Gun};
 use notary_schema::wire::{Event, EventFile, EventKind, EventPage, EventRevocation};
 
 use super::dialect::Connection;
 use super::queries::{column, number, time, word, written};
 use super::rows::{EventRow, collections, events, feed};
 use super::{CollectionId, NewFeed, StoreResult};
-use crate::grant::Glob;
 
 /// Most bytes of a page, unless one event alone has more: a publish may bring 20,000 files.
 const MAX_PAGE_BYTES: usize = 8 << 20;

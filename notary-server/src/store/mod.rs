@@ -33,13 +33,13 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use notary_schema::envelope::Envelope;
 use notary_schema::key::Key;
-use notary_schema::name::{Gun, KeyId, RoleName, Version};
+use notary_schema::name::{Glob, Gun, KeyId, RoleName, Version};
 use notary_schema::online::{Lifetimes, Plan};
 use notary_schema::publish::Head;
 use notary_schema::role::Targets;
 use notary_schema::wire::{CollectionSummary, RootPin, SignerKey};
 
-use crate::grant::{Glob, Grant};
+use crate::grant::Grant;
 use crate::signer_client::Release;
 pub use connections::Database;
 pub use events::{EventQuery, Events};

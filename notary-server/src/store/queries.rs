@@ -9,7 +9,7 @@ use diesel::connection::{Connection as _, DefaultLoadingMode};
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
 use notary_schema::envelope::Envelope;
-use notary_schema::name::{Gun, RoleName, Version};
+use notary_schema::name::{Glob, Gun, RoleName, Version};
 use notary_schema::online::{Lifetimes, OnlineRole};
 use notary_schema::publish::{Head, StoredFile};
 use notary_schema::role::{Expires, Role, Targets};
@@ -21,7 +21,6 @@ use super::{
     Collection, CollectionId, FileBytes, Incomplete, State, StoreError, StoreResult, names,
     revocations,
 };
-use crate::grant::Glob;
 
 /// The column of a collection that has no lifetimes of its own.
 const NO_LIFETIMES: &str = "{}";

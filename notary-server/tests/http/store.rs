@@ -8,12 +8,12 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use notary_schema::envelope::Envelope;
 use notary_schema::key::Key;
-use notary_schema::name::{Gun, KeyId, RoleName, Version};
+use notary_schema::name::{Glob, Gun, KeyId, RoleName, Version};
 use notary_schema::online::{Lifetimes, Plan};
 use notary_schema::publish::Head;
 use notary_schema::role::Targets;
 use notary_schema::wire::{CollectionSummary, RootPin, SignerKey};
-use notary_server::grant::{Glob, Grant};
+use notary_server::grant::Grant;
 use notary_server::signer_client::Release;
 use notary_server::store::{
     Claim, Collection, CollectionId, Committed, Database, EventQuery, Events, FileBytes,

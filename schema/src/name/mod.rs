@@ -7,12 +7,14 @@
 //! program reads, all must.
 
 mod collection;
+mod glob;
 mod key_id;
 mod role;
 mod target;
 mod version;
 
 pub use collection::{Gun, Incarnation, MAX_GUN_BYTES};
+pub use glob::{Glob, GlobError, MAX_GLOB_BYTES};
 pub use key_id::{KeyId, MAX_KEY_ID_BYTES};
 pub use role::{MAX_FOREIGN_ROLE_BYTES, MAX_ROLE_BYTES, RoleName};
 pub use target::{MAX_TARGET_PATH_BYTES, TargetPath};

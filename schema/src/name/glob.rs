@@ -1,12 +1,13 @@
-//! Patterns of names, and which of them are within which.
+//! Patterns of names, and which of them are within which: what a token or a key store is for.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Longest glob, in bytes.
-const MAX_GLOB_BYTES: usize = 1024;
+pub const MAX_GLOB_BYTES: usize = 1024;
 
 /// A pattern of names: `*` stands for any text within a segment, `**` also across `/`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Glob(String);
 
 /// A text that is no pattern.
@@ -22,6 +23,13 @@ enum Symbol {
     Within,
     /// `**`
     Across,
+}
+
+impl TryFrom<String> for Glob {
+    type Error = GlobError;
+    fn try_from(text: String) -> Result<Glob, GlobError> {
+        Glob::parse(&text)
+    }
 }
 
 impl Glob {
