@@ -9,9 +9,13 @@ use std::path::Path;
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use diesel::sqlite::SqliteConnection;
 use notary_schema::name::KeyId;
+use notary_schema::wire::SignerKey;
 use serde::Serialize;
 
+use crate::backends::Backends;
+use crate::config::backends::SOFTWARE;
 use crate::config::{Config, ConfigError, TlsConfig};
+use crate::keys::KeyStore;
 use crate::keys::software::SoftwareStore;
 use crate::pki::PkiError;
 use crate::startup::StartError;
@@ -165,9 +169,8 @@ fn check_secret(path: &Path) -> Option<Finding> {
     (mode & 0o077 != 0).then(|| Finding::warning("secret", others))
 }
 
-/// The key store, and every key in it. The error is what keeps it from being looked at.
+/// Every backend, and every key. The error is what keeps them from being looked at.
 fn check_keys(config: &Config) -> Result<Vec<Finding>, Finding> {
-    let passphrase = config.passphrase().map_err(|error| Finding::wrong("passphrase", error))?;
     let database = Database::open(&config.database).map_err(|error| match error {
         StoreError::NotThere(_) | StoreError::NotMigrated(_) => Finding::warning("database", error),
         _ => Finding::wrong("database", error),
@@ -177,44 +180,88 @@ fn check_keys(config: &Config) -> Result<Vec<Finding>, Finding> {
     };
     let (header, held) =
         database.transaction(load).map_err(|error| Finding::wrong("database", error))?;
-    let header = header.ok_or_else(|| Finding::wrong("key store", "it was never made"))?;
-    let store = SoftwareStore::open(&passphrase, &header)
-        .map_err(|error| Finding::wrong("key store", error))?;
-
-    let runtime = tokio::runtime::Builder::new_current_thread().build();
-    let runtime = runtime.map_err(|error| Finding::wrong("keys", error))?;
-    let fails = |held: &HeldKey| {
-        let signed = runtime.block_on(held.stored.sign(&store, CHECK_MESSAGE));
-        signed.err().map(|error| Finding::wrong("key", format!("{}: {error}", held.key.keyid)))
+    let mut findings = Vec::new();
+    let software = match header {
+        None if config.fills_software_store() => {
+            return Err(Finding::wrong("software store", "it was never made"));
+        }
+        None => None,
+        Some(header) => {
+            let wrong = |problem: String| Finding::wrong("software store", problem);
+            let passphrase = config.passphrase().map_err(|error| wrong(error.to_string()))?;
+            let store = SoftwareStore::open(&passphrase, &header);
+            let store = store.map_err(|error| wrong(error.to_string()))?;
+            findings.push(Finding::ok("software store", "the passphrase opens it"));
+            Some(store)
+        }
     };
-    let broken: Vec<Finding> = held.iter().filter_map(fails).collect();
-    let can_sign = format!("{} of {} can sign", held.len() - broken.len(), held.len());
-    let all = if broken.is_empty() { Finding::ok } else { Finding::wrong };
-    let mut findings = vec![Finding::ok("key store", "the passphrase opens it")];
-    findings.push(all("keys", can_sign));
-    findings.extend(broken);
+    let backends =
+        Backends::new(config, software).map_err(|error| Finding::wrong("backend", error))?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Finding::wrong("keys", error))?;
+    findings.extend(runtime.block_on(check_backends(&backends, &held)));
     Ok(findings)
 }
 
+/// Asks every backend whether it is there, and every key for a signature.
+async fn check_backends(backends: &Backends, held: &[HeldKey]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for place in backends.places().filter(|place| place.name() != SOFTWARE) {
+        findings.push(match place.check().await {
+            Ok(()) => Finding::ok("backend", format!("{} is there and lets us in", place.name())),
+            Err(error) => Finding::wrong("backend", error),
+        });
+    }
+    let mut broken = Vec::new();
+    for HeldKey { key, stored, backend } in held {
+        let signed = match backends.place(backend) {
+            Ok(place) => stored.sign(place, CHECK_MESSAGE).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = signed {
+            broken.push(Finding::wrong("key", format!("{}: {error}", key.keyid)));
+        }
+    }
+    let can_sign = format!("{} of {} can sign", held.len() - broken.len(), held.len());
+    let all = if broken.is_empty() { Finding::ok } else { Finding::wrong };
+    findings.push(all("keys", can_sign));
+    findings.extend(broken);
+    findings
+}
+
 // ---- keys and memory
+
+/// A key as `key list --json` shows it.
+#[derive(Serialize)]
+struct ListedKey {
+    #[serde(flatten)]
+    key: SignerKey,
+    backend: String,
+}
+
+impl From<HeldKey> for ListedKey {
+    fn from(HeldKey { key, backend, .. }: HeldKey) -> ListedKey {
+        ListedKey { key, backend }
+    }
+}
 
 /// Every key of the signer.
 pub(crate) fn list_keys(config: &Config, json: bool) -> Result<Output, CommandError> {
     let held = Database::open(&config.database)?.transaction(keys::all)?;
     if json {
-        let items: Vec<_> = held.into_iter().map(|held| held.key).collect();
+        let items: Vec<_> = held.into_iter().map(ListedKey::from).collect();
         return Ok(Output::json(&serde_json::json!({ "items": items }), true));
     }
-    let line = |held: HeldKey| {
-        let key = held.key;
+    let line = |HeldKey { key, backend, .. }: HeldKey| {
         format!(
-            "{} {:<8} {} {} {} {}",
+            "{} {:<8} {} {} {} {} {}",
             key.keyid,
             state_text(key.state),
             key.collection,
             key.incarnation,
             role_text(key.role),
             time_text(key.created_at),
+            backend,
         )
     };
     Ok(Output::lines(held.into_iter().map(line), true))

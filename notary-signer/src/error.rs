@@ -35,6 +35,17 @@ pub(crate) enum Refusal {
         /// The limit.
         max: usize,
     },
+    /// The configuration attaches a key that is somebody's.
+    #[error(
+        "the key {keyid} in {backend:?} is in use already: let `attach` in the signer's \
+         configuration name another one"
+    )]
+    KeyTaken {
+        /// The key.
+        keyid: KeyId,
+        /// Where it is.
+        backend: String,
+    },
     /// The request cannot be read.
     #[error("the request is not readable: {0}")]
     Malformed(String),
@@ -67,7 +78,9 @@ impl Refusal {
                 | SignRefusal::OtherSnapshot => StatusCode::CONFLICT,
             },
             Refusal::UnknownKey(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            Refusal::RetiredKey(_) | Refusal::TooManyKeys { .. } => StatusCode::CONFLICT,
+            Refusal::RetiredKey(_) | Refusal::TooManyKeys { .. } | Refusal::KeyTaken { .. } => {
+                StatusCode::CONFLICT
+            }
             Refusal::Malformed(_) => StatusCode::BAD_REQUEST,
             Refusal::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Refusal::NoSuchPath => StatusCode::NOT_FOUND,
@@ -81,6 +94,7 @@ impl Refusal {
             Refusal::UnknownKey(_) => refusal_code::UNKNOWN_KEY,
             Refusal::RetiredKey(_) => refusal_code::RETIRED_KEY,
             Refusal::TooManyKeys { .. } => "too_many_keys",
+            Refusal::KeyTaken { .. } => "key_taken",
             Refusal::Malformed(_) => "malformed",
             Refusal::TooLarge { .. } => "too_large",
             Refusal::NoSuchPath => "not_found",
@@ -96,6 +110,10 @@ pub(crate) enum Failure {
     Refused(Refusal),
     /// Too much is going on; it may be repeated as it is.
     Busy,
+    /// The place of a key does not do its work.
+    Backend(KeyError),
+    /// Places of keys that are sick, for who asks whether the signer is ready.
+    NotReady(Vec<String>),
     /// Something failed. What became of the request is not known.
     Broken(Broken),
 }
@@ -131,6 +149,8 @@ impl Failure {
         match self {
             Failure::Refused(refusal) => refusal.code(),
             Failure::Busy => "busy",
+            Failure::Backend(_) => "backend_unavailable",
+            Failure::NotReady(_) => "not_ready",
             Failure::Broken(_) => "failed",
         }
     }
@@ -143,7 +163,7 @@ impl Failure {
             more.insert("recorded".to_owned(), Value::Bool(false));
         }
         let mut response = HttpResponse::build(status);
-        if let Failure::Busy = self {
+        if status == StatusCode::SERVICE_UNAVAILABLE {
             response.insert_header(("Retry-After", "1"));
         }
         response.content_type(PROBLEM_JSON).json(Problem {
@@ -162,6 +182,13 @@ impl fmt::Display for Failure {
         match self {
             Failure::Refused(refusal) => refusal.fmt(f),
             Failure::Busy => f.write_str("the signer has too much to do: repeat the request"),
+            Failure::Backend(KeyError::Backend { backend, .. }) => write!(
+                f,
+                "the backend {backend:?} of the signer does not do its work: the signer's log and \
+                 /readyz say why; repeat the request with the same bytes"
+            ),
+            Failure::Backend(_) => f.write_str("a backend of the signer does not do its work"),
+            Failure::NotReady(sick) => f.write_str(&sick.join("; ")),
             // Paths and addresses of the signer's host are for its own log.
             Failure::Broken(_) => f.write_str(
                 "the signer failed, and whether the request took effect is not known: repeat it \
@@ -175,7 +202,9 @@ impl ResponseError for Failure {
     fn status_code(&self) -> StatusCode {
         match self {
             Failure::Refused(refusal) => refusal.status(),
-            Failure::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            Failure::Busy | Failure::Backend(_) | Failure::NotReady(_) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Failure::Broken(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -201,6 +230,9 @@ impl From<diesel::result::Error> for Failure {
 
 impl From<KeyError> for Failure {
     fn from(error: KeyError) -> Failure {
-        Failure::Broken(error.into())
+        match error {
+            KeyError::Backend { .. } => Failure::Backend(error),
+            error => Failure::Broken(error.into()),
+        }
     }
 }

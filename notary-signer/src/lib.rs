@@ -5,6 +5,7 @@
 //!
 //! - `config`, `startup`: from `signer.toml` to a listener with mutual TLS (`tls`)
 //! - `routes`: every call on one screen; bounded bodies; one form of error (`error`, `panics`)
+//! - `backends`: where the keys are
 //! - `sign`: judge, sign, verify, record, answer
 //! - `online_keys`: pending, active, retiring, retired
 //! - `store`: the only place with SQL: keys, memory, audit
@@ -14,6 +15,8 @@ pub mod keys;
 
 #[cfg(feature = "service")]
 mod args;
+#[cfg(feature = "service")]
+mod backends;
 #[cfg(feature = "service")]
 mod commands;
 #[cfg(feature = "service")]

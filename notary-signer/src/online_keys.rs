@@ -47,14 +47,19 @@ impl Signer {
         if let Some(held) = self.database.run(find).await? {
             return Ok(held.key);
         }
-        let stored = self.keys.create(self.algorithm, &keys::purpose(&owner)).await?;
-        let insert = move |connection: &mut SqliteConnection| -> Result<_, StoreError> {
+        let (backend, stored) =
+            self.backends.new_key(&collection, role, &keys::purpose(&owner)).await?;
+        let backend = backend.to_owned();
+        let insert = move |connection: &mut SqliteConnection| -> Result<_, Failure> {
+            if let Some(taken) = keys::by_id(connection, &stored.id())? {
+                return Err(Refusal::KeyTaken { keyid: taken.key.keyid, backend }.into());
+            }
             key_states::give_up(connection, &owner, &except)?;
-            let held = keys::insert(connection, &owner, stored, caller.at)?;
+            let held = keys::insert(connection, &owner, &backend, stored, caller.at)?;
             audit::append(connection, &caller, &Subject::of_key(&held), "created")?;
             Ok(held.key)
         };
-        Ok(self.database.run(insert).await?)
+        self.database.run(insert).await
     }
 
     /// A page of the keys of a collection, retired ones included.

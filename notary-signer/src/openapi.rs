@@ -11,15 +11,18 @@ use utoipa::OpenApi;
 use crate::routes;
 
 /// Any call: a request that cannot be read, a signer that is busy or fails.
-const ANY: &[Codes] = &[(400, &["malformed"]), (500, &["failed"]), (503, &["busy"])];
+const ANY: &[Codes] =
+    &[(400, &["malformed"]), (500, &["failed"]), (503, &["busy", "backend_unavailable"])];
 /// A body that is too long.
 const BODY: &[Codes] = &[(413, &["too_large"])];
 
 refusals! {
     /// Calls that change nothing.
     Reading: ANY;
+    /// Asking whether it can work.
+    Readiness: ANY, &[(503, &["not_ready"])];
     /// Making a key.
-    Keys: ANY, BODY, &[(409, &["too_many_keys"])];
+    Keys: ANY, BODY, &[(409, &["too_many_keys", "key_taken"])];
     /// Signing.
     Signing: ANY, BODY, &[
         (409, &["version_used", "would_lower", "version_jump", "other_snapshot", "retired_key"]),
@@ -41,6 +44,7 @@ refusals! {
         routes::last_signed,
         routes::sign,
         routes::policy,
+        routes::ready,
         routes::health,
     ),
     components(schemas(Problem))

@@ -41,6 +41,7 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .service(resource("/v1/memory").route(get().to(last_signed)))
         .service(resource("/v1/sign").route(post().to(sign)))
         .service(resource("/v1/policy").route(get().to(policy)))
+        .service(resource("/readyz").route(get().to(ready)))
         .service(resource("/healthz").route(get().to(health)));
 }
 
@@ -166,6 +167,20 @@ async fn health(signer: Data<Signer>) -> Result<HttpResponse, Failure> {
     Ok(HttpResponse::Ok().json(serde_json::json!({ "status": "ok" })))
 }
 
+/// Whether the signer can sign: its database answers, and no place of keys is sick.
+#[cfg_attr(test, utoipa::path(
+    get, path = "/readyz", responses((status = 200, body = Object), openapi::Readiness),
+))]
+async fn ready(signer: Data<Signer>) -> Result<HttpResponse, Failure> {
+    signer.database.run(store::probe).await?;
+    let sick = signer.backends.sickness();
+    let sick: Vec<String> = sick.map(|(name, trouble)| format!("{name} {trouble}")).collect();
+    match sick.is_empty() {
+        true => Ok(HttpResponse::Ok().json(serde_json::json!({ "status": "ready" }))),
+        false => Err(Failure::NotReady(sick)),
+    }
+}
+
 /// Runs work on even when its client hangs up: half a record must not be left to chance.
 async fn to_the_end<T: 'static>(
     work: impl Future<Output = Result<T, Failure>> + 'static,
@@ -276,11 +291,21 @@ pub(crate) async fn answer_failures<B: MessageBody>(
             &foreign
         }
     };
-    if let Failure::Broken(broken) = failure {
-        tracing::error!(request_id = id, "{} failed: {broken}", caller.action);
+    match failure {
+        Failure::Broken(broken) => {
+            tracing::error!(request_id = id, "{} failed: {broken}", caller.action);
+        }
+        Failure::Backend(error) => {
+            tracing::error!(request_id = id, "{} failed: {error}", caller.action);
+        }
+        Failure::Refused(_) | Failure::Busy | Failure::NotReady(_) => {}
     }
     let outcome = failure.code();
     let mut answer = failure.response(&id);
+    // Probes come all the time, and what they are told is in the log.
+    if let Failure::NotReady(_) = failure {
+        return Ok(response.into_response(answer).map_into_right_body());
+    }
     // RFC 9110, 15.5.6: a 405 names the methods that the path takes.
     if let Some(methods) = response.headers().get(ALLOW) {
         answer.headers_mut().insert(ALLOW, methods.clone());

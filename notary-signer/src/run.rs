@@ -124,7 +124,7 @@ fn exit_code(error: &CommandError) -> u8 {
 
 fn config_code(error: &ConfigError) -> u8 {
     match error {
-        ConfigError::Parse { .. } => exit::USAGE,
+        ConfigError::Parse { .. } | ConfigError::NotInThisBuild(_) => exit::USAGE,
         ConfigError::Absent { .. } | ConfigError::Read { .. } | ConfigError::NoPassphrase => {
             exit::LOCAL_STATE
         }

@@ -19,8 +19,8 @@ use notary_schema::role::Role;
 use notary_schema::wire::{KeyState, SignRequest, SignerMemory};
 use tokio::sync::{Mutex, MutexGuard, Semaphore};
 
+use crate::backends::Backends;
 use crate::error::{Broken, Failure, Refusal};
-use crate::keys::{Algorithm, KeyStore};
 use crate::store::audit::{self, Caller, Subject};
 use crate::store::{Collection, Database, Owner, StoreError, key_states, keys, memory};
 use crate::{Parts, StopPoint};
@@ -31,13 +31,11 @@ const TURNS: usize = 256;
 /// The signer: keys, memory, and the rules between them.
 pub(crate) struct Signer {
     /// Where the private keys are.
-    pub(crate) keys: Arc<dyn KeyStore>,
+    pub(crate) backends: Backends,
     /// Where everything else is.
     pub(crate) database: Arc<Database>,
     /// What is signed at most.
     pub(crate) policy: SignerPolicy,
-    /// The algorithm of new keys.
-    pub(crate) algorithm: Algorithm,
     /// Most keys of one life of a collection.
     pub(crate) keys_per_collection: usize,
     /// Clock and stop points.
@@ -193,13 +191,14 @@ impl Signer {
             let key = key.ok_or_else(|| Refusal::UnknownKey(keyid.clone()))?;
             match key.key.state {
                 KeyState::Retired => Err(Refusal::RetiredKey(keyid.clone())),
-                KeyState::Pending | KeyState::Active | KeyState::Retiring => Ok(&key.stored),
+                KeyState::Pending | KeyState::Active | KeyState::Retiring => Ok(key),
             }
         };
         let keys = keyids.iter().map(usable).collect::<Result<Vec<_>, _>>()?;
         let mut signatures = Vec::with_capacity(keys.len());
         for (keyid, key) in keyids.iter().zip(keys) {
-            signatures.push((keyid.clone(), key.sign(&*self.keys, message).await?));
+            let place = self.backends.place(&key.backend)?;
+            signatures.push((keyid.clone(), key.stored.sign(place, message).await?));
         }
         Ok(signatures)
     }

@@ -13,14 +13,14 @@ use actix_web::rt::net::TcpStream;
 use actix_web::rt::signal::unix::{Signal, SignalKind, signal};
 use actix_web::web::Data;
 use actix_web::{App, HttpServer};
-use secrecy::SecretString;
 use tokio::sync::Semaphore;
 use tracing_actix_web::TracingLogger;
 
 use crate::Parts;
+use crate::backends::Backends;
 use crate::config::{Config, ConfigError, LogFormat};
-use crate::keys::KeyError;
 use crate::keys::software::SoftwareStore;
+use crate::keys::{KeyError, KeyStore};
 use crate::panics::answer_panics;
 use crate::routes::{Intake, admit, answer_failures, routes};
 use crate::sign::{Signer, Turns, memory_cache};
@@ -70,22 +70,21 @@ impl Service {
 
     fn build(config: &Config, parts: Parts) -> Result<Service, Cause> {
         let tls = tls::server_config(&config.tls)?;
-        let passphrase = config.passphrase()?;
         let lock = MemoryLock::take(&config.database)?;
         let database = Arc::new(Database::create(&config.database, &lock)?);
-        let keys = Arc::new(open_key_store(&database, &passphrase)?);
+        let backends = Backends::new(config, open_software_store(config, &database)?)?;
         let workers = std::thread::available_parallelism().map_or(1, usize::from);
         let signer = Data::new(Signer {
-            keys,
+            backends,
             database,
             policy: config.policy.policy(),
-            algorithm: config.store.algorithm,
             keys_per_collection: config.limits.keys_per_collection,
             parts,
             turns: Turns::new(),
             cores: Semaphore::new(workers),
             remembered: memory_cache(config.limits.cache_bytes),
         });
+        actix_web::rt::spawn(look_at_backends(signer.clone().into_inner()));
         let intake = Data::new(Intake::new(&config.limits));
 
         let listen = |source| Cause::Listen { address: config.listen, source };
@@ -146,14 +145,30 @@ impl Service {
     }
 }
 
-/// The store of the private keys; made where there is none yet.
-fn open_key_store(database: &Database, passphrase: &SecretString) -> Result<SoftwareStore, Cause> {
-    if let Some(header) = database.transaction(store::load_header)? {
-        return Ok(SoftwareStore::open(passphrase, &header)?);
+/// Asks every backend whether it is there: one that is not stops nobody whose keys are elsewhere, and
+/// may come back, so the service starts, and says so.
+async fn look_at_backends(signer: Arc<Signer>) {
+    for place in signer.backends.places() {
+        if let Err(error) = place.check().await {
+            tracing::error!("{error}");
+        }
     }
-    let (keys, header) = SoftwareStore::create(passphrase)?;
+}
+
+/// The software store; made where there is none yet and new keys may go into it.
+fn open_software_store(
+    config: &Config,
+    database: &Database,
+) -> Result<Option<SoftwareStore>, Cause> {
+    if let Some(header) = database.transaction(store::load_header)? {
+        return Ok(Some(SoftwareStore::open(&config.passphrase()?, &header)?));
+    }
+    if !config.fills_software_store() {
+        return Ok(None);
+    }
+    let (keys, header) = SoftwareStore::create(&config.passphrase()?)?;
     database.transaction(|connection| store::save_header(connection, &header))?;
-    Ok(keys)
+    Ok(Some(keys))
 }
 
 /// Serves until SIGTERM or SIGINT. `address_file` gets the address once the service listens.

@@ -19,6 +19,8 @@ pub(crate) struct HeldKey {
     pub(crate) key: SignerKey,
     /// The public key and the handle of the private one.
     pub(crate) stored: StoredKey,
+    /// The place of the private one, by its name in the configuration.
+    pub(crate) backend: String,
 }
 
 impl HeldKey {
@@ -40,6 +42,7 @@ pub(crate) fn purpose(owner: &Owner) -> String {
 pub(crate) fn insert(
     connection: &mut SqliteConnection,
     owner: &Owner,
+    backend: &str,
     stored: StoredKey,
     now: DateTime<Utc>,
 ) -> Result<HeldKey, StoreError> {
@@ -52,6 +55,7 @@ pub(crate) fn insert(
             online_keys::role.eq(role_text(owner.role)),
             online_keys::state.eq(state_text(KeyState::Pending)),
             online_keys::public_key.eq(stored.public.to_spki()),
+            online_keys::backend.eq(backend),
             online_keys::handle.eq(&stored.handle.opaque),
             online_keys::created_at.eq(time_text(now)),
         ))
@@ -153,6 +157,7 @@ struct Row {
     public_key: Vec<u8>,
     handle: Vec<u8>,
     created_at: String,
+    backend: String,
 }
 
 impl Row {
@@ -182,6 +187,7 @@ impl Row {
                 created_at: time_of(&self.created_at)?,
             },
             stored: StoredKey { public, handle },
+            backend: self.backend,
         })
     }
 }
@@ -205,7 +211,7 @@ pub(super) mod tests {
         let handle = KeyHandle { purpose: purpose(&owner), opaque: vec![1] };
         let stored = StoredKey { public, handle };
         let insert = |connection: &mut SqliteConnection| {
-            insert(connection, &owner, stored, DateTime::UNIX_EPOCH)
+            insert(connection, &owner, "software", stored, DateTime::UNIX_EPOCH)
         };
         scratch.database.transaction(insert).unwrap().key.keyid
     }

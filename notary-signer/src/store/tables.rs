@@ -28,6 +28,7 @@ diesel::table! {
         public_key -> Binary,
         handle -> Binary,
         created_at -> Text,
+        backend -> Text,
     }
 }
 

@@ -157,7 +157,7 @@ async fn check_looks_at_everything_and_changes_nothing() {
     let wrong = check();
     fails(&wrong, 1);
     let wrong = String::from_utf8(wrong.stdout).unwrap();
-    assert!(wrong.contains("wrong   key store: "), "{wrong}");
+    assert!(wrong.contains("wrong   software store: "), "{wrong}");
 }
 
 #[tokio::test]

@@ -1,6 +1,9 @@
 //! `signer.toml`: what the service is told. A key that is not known stops the start, so that a
 //! misspelt limit never passes for a set one. `config/signer.toml` explains every key.
 
+pub mod backends;
+
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -10,6 +13,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
 
+use self::backends::{BackendConfig, KeyRule};
 use crate::keys::Algorithm;
 
 /// The file that is read where neither a command nor the environment names one.
@@ -50,9 +54,12 @@ pub enum ConfigError {
         /// Where and what.
         problem: String,
     },
+    /// A backend of a kind that was left out of this build.
+    #[error("[backends.{0}]: this build has no backend of its kind")]
+    NotInThisBuild(String),
     /// No passphrase.
     #[error(
-        "no passphrase for the key store: set store.passphrase_file, or the environment variable \
+        "no passphrase for the software store: set store.passphrase_file, or the environment variable \
          {PASSPHRASE_VARIABLE}"
     )]
     NoPassphrase,
@@ -70,9 +77,15 @@ pub struct Config {
     pub database: PathBuf,
     /// Mutual TLS, always.
     pub tls: TlsConfig,
-    /// Where the private keys are.
+    /// The software store.
     #[serde(default)]
     pub store: StoreConfig,
+    /// Other places of keys, by the names that the rules below and the database have for them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub backends: BTreeMap<String, BackendConfig>,
+    /// Which new keys go where: the first rule that fits. What none fits goes into the software store.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<KeyRule>,
     /// What is signed at most.
     #[serde(default)]
     pub policy: PolicyConfig,
@@ -96,13 +109,13 @@ pub struct TlsConfig {
     pub client_ca: PathBuf,
 }
 
-/// The key store.
+/// The software store: keys sealed in the database.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct StoreConfig {
     /// The file with the passphrase; its last line end does not count.
     pub passphrase_file: Option<PathBuf>,
-    /// The algorithm of new online keys.
+    /// The algorithm of new keys in it.
     #[serde(serialize_with = "write_algorithm", deserialize_with = "read_algorithm")]
     pub algorithm: Algorithm,
 }
@@ -226,6 +239,7 @@ impl Config {
         let directory = path.parent().unwrap_or(Path::new(""));
         let TlsConfig { certificate, key, client_ca } = &mut config.tls;
         let passphrase = config.store.passphrase_file.as_mut();
+        config.backends.values_mut().for_each(|backend| backend.locate(directory));
         let paths = [certificate, key, client_ca, &mut config.database];
         for path in paths.into_iter().chain(passphrase) {
             *path = directory.join(&*path);
@@ -252,27 +266,39 @@ impl Config {
         ];
         match at_least_one.iter().find(|(_, value)| *value == 0) {
             Some((name, _)) => Err(format!("{name} is 0, which would refuse everything")),
-            None => Ok(()),
+            None => backends::check(&self.backends, &self.keys),
         }
     }
 
-    /// The passphrase of the key store, from its file or else from the environment.
+    /// Whether new keys may go into the software store.
+    pub fn fills_software_store(&self) -> bool {
+        !self.keys.iter().any(KeyRule::takes_all)
+            || self.keys.iter().any(|rule| rule.backend == backends::SOFTWARE)
+    }
+
+    /// The passphrase of the software store, from its file or else from the environment.
     ///
     /// # Errors
     /// [`ConfigError::Read`], [`ConfigError::NoPassphrase`].
     pub fn passphrase(&self) -> Result<SecretString, ConfigError> {
         match &self.store.passphrase_file {
-            Some(path) => {
-                let read = |source| ConfigError::Read { path: path.clone(), source };
-                let text = Zeroizing::new(fs::read_to_string(path).map_err(read)?);
-                let line = text.strip_suffix('\n').unwrap_or(&text);
-                Ok(SecretString::from(line.strip_suffix('\r').unwrap_or(line)))
-            }
+            Some(path) => read_secret(path),
             None => std::env::var(PASSPHRASE_VARIABLE)
                 .map(SecretString::from)
                 .map_err(|_| ConfigError::NoPassphrase),
         }
     }
+}
+
+/// A secret in a file; the last line end does not count.
+///
+/// # Errors
+/// [`ConfigError::Read`].
+pub(crate) fn read_secret(path: &Path) -> Result<SecretString, ConfigError> {
+    let read = |source| ConfigError::Read { path: path.to_owned(), source };
+    let text = Zeroizing::new(fs::read_to_string(path).map_err(read)?);
+    let line = text.strip_suffix('\n').unwrap_or(&text);
+    Ok(SecretString::from(line.strip_suffix('\r').unwrap_or(line)))
 }
 
 fn default_listen() -> SocketAddr {
@@ -332,6 +358,60 @@ mod tests {
                 let above = SHIPPED.lines().nth(line - 1).unwrap();
                 assert!(above.starts_with("# "), "{section}.{key} is not explained");
             }
+        }
+    }
+
+    #[test]
+    fn the_examples_in_the_shipped_file_can_be_used() {
+        let bare = |line: &str| match line.strip_prefix('#') {
+            Some(example) if !example.starts_with(' ') => format!("{example}\n"),
+            _ => format!("{line}\n"),
+        };
+        let config = load(&SHIPPED.lines().map(bare).collect::<String>()).unwrap();
+        let kinds: Vec<_> = config.backends.keys().collect();
+        assert_eq!(kinds, ["cloud", "hsm", "vault"]);
+        assert_eq!(config.keys.len(), 2);
+    }
+
+    #[test]
+    fn a_backend_or_rule_that_cannot_be_meant_is_refused_by_name() {
+        let vault = "[backends.vault]\nkind = 'exec'\nprogram = 'vault'\n";
+        let cloud = "[backends.cloud]\nkind = 'aws-kms'\n";
+        let rule = |rest: &str| format!("[[keys]]\ncollections = 'acme/*'\n{rest}");
+        let good = rule("backend = 'vault'\n");
+        assert!(load(&format!("{LEAST}{vault}{good}")).is_ok());
+        for (text, named) in [
+            ("[backends.x]\nkind = 'floppy'\n".to_owned(), "floppy"),
+            (format!("{vault}at_onec = 3\n"), "at_onec"),
+            (format!("{vault}at_once = 0\n"), "backends.vault.at_once is 0"),
+            (format!("{vault}total_seconds = 0\n"), "backends.vault.total_seconds is 0"),
+            (vault.replace("vault]", "software]"), "\"software\" is no name"),
+            (rule("backend = 'nowhere'\n"), "no [backends.nowhere]"),
+            (rule("backend = 'software'\nattach = 'k'\n"), "have no names"),
+            (format!("{vault}{good}attach = 'k'\n"), "one role of one collection"),
+            (format!("{vault}{good}role = 'targets'\n"), "targets"),
+            (format!("{cloud}{}", rule("backend = 'cloud'\nalgorithm = 'ed25519'\n")), "4,096"),
+            ("[[keys]]\ncollections = ''\nbackend = 'software'\n".to_owned(), "pattern"),
+        ] {
+            let refused = load(&format!("{LEAST}{text}")).unwrap_err().to_string();
+            assert!(refused.contains(named), "{text}: {refused}");
+        }
+        let small = "backend = 'cloud'\nrole = 'timestamp'\nalgorithm = 'ed25519'\n";
+        assert!(load(&format!("{LEAST}{cloud}{}", rule(small))).is_ok());
+        let one = "[[keys]]\ncollections = 'acme/app'\nrole = 'timestamp'\nbackend = 'vault'\n";
+        assert!(load(&format!("{LEAST}{vault}{one}attach = 'k'\n")).is_ok());
+    }
+
+    #[test]
+    fn the_software_store_is_left_out_where_no_key_goes_there() {
+        let vault = "[backends.vault]\nkind = 'exec'\nprogram = 'vault'\n";
+        for (collections, rest, fills) in
+            [("acme/**", "", true), ("**", "role = 'timestamp'\n", true), ("**", "", false)]
+        {
+            let rule =
+                format!("[[keys]]\ncollections = '{collections}'\nbackend = 'vault'\n{rest}");
+            let config = load(&format!("{LEAST}{vault}{rule}")).unwrap();
+            assert_eq!(config.fills_software_store(), fills, "{rule}");
         }
     }
 

@@ -1,0 +1,118 @@
+//! The places of the keys of this signer, and which of them a new key goes to.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use notary_schema::name::Gun;
+use notary_schema::online::OnlineRole;
+
+use crate::config::backends::{BackendConfig, KeyRule, SOFTWARE};
+use crate::config::{Config, ConfigError, read_secret};
+use crate::keys::bounded::{Bounded, Bounds};
+use crate::keys::exec::{ExecStore, Program};
+use crate::keys::pkcs11::{Pkcs11Store, Token};
+use crate::keys::software::SoftwareStore;
+use crate::keys::{Algorithm, KeyError, KeyStore, StoredKey, Trouble};
+
+/// Every place that is configured, by its name.
+pub(crate) struct Backends {
+    places: BTreeMap<String, Bounded>,
+    rules: Vec<KeyRule>,
+    software_algorithm: Algorithm,
+}
+
+impl Backends {
+    /// The configured places and, where it is open, the software store. Nothing is asked yet.
+    ///
+    /// # Errors
+    /// A file of a secret that cannot be read, a kind that this build does not have.
+    pub(crate) fn new(
+        config: &Config,
+        software: Option<SoftwareStore>,
+    ) -> Result<Backends, ConfigError> {
+        let mut places = BTreeMap::new();
+        if let Some(software) = software {
+            let bounds = Bounds { at_once: config.limits.requests.max(1), ..Bounds::default() };
+            places.insert(SOFTWARE.to_owned(), Bounded::new(SOFTWARE, Arc::new(software), bounds));
+        }
+        for (name, backend) in &config.backends {
+            let store = open(name, backend)?;
+            places.insert(name.clone(), Bounded::new(name, store, backend.bounds()));
+        }
+        let software_algorithm = config.store.algorithm;
+        Ok(Backends { places, rules: config.keys.clone(), software_algorithm })
+    }
+
+    /// A place by its name.
+    ///
+    /// # Errors
+    /// A name that the configuration does not have any more.
+    pub(crate) fn place(&self, name: &str) -> Result<&Bounded, KeyError> {
+        self.places.get(name).ok_or_else(|| {
+            let trouble = Trouble::NotSupported("it is not configured on this signer".to_owned());
+            KeyError::Backend { backend: name.to_owned(), trouble }
+        })
+    }
+
+    /// A key for a role, in the place that the rules name: made there, or one that was there.
+    pub(crate) async fn new_key(
+        &self,
+        gun: &Gun,
+        role: OnlineRole,
+        purpose: &str,
+    ) -> Result<(&str, StoredKey), KeyError> {
+        let rule = self.rules.iter().find(|rule| rule.fits(gun, role));
+        let place = self.place(rule.map_or(SOFTWARE, |rule| &rule.backend))?;
+        let key = match rule.and_then(|rule| rule.attach.as_deref()) {
+            Some(name) => place.attach(name, purpose).await?,
+            None => {
+                let algorithm = rule.and_then(|rule| rule.algorithm);
+                let algorithm = algorithm.unwrap_or_else(|| self.usual_algorithm(place.name()));
+                place.create(algorithm, purpose).await?
+            }
+        };
+        Ok((place.name(), key))
+    }
+
+    /// The places, each with what the last call failed with, where that is about the whole place.
+    pub(crate) fn sickness(&self) -> impl Iterator<Item = (&str, Trouble)> {
+        self.places.values().filter_map(|place| Some((place.name(), place.sickness()?)))
+    }
+
+    /// Every place, in the order of their names.
+    pub(crate) fn places(&self) -> impl Iterator<Item = &Bounded> {
+        self.places.values()
+    }
+
+    /// P-256 is what every kind of backend has.
+    fn usual_algorithm(&self, backend: &str) -> Algorithm {
+        if backend == SOFTWARE { self.software_algorithm } else { Algorithm::EcdsaP256 }
+    }
+}
+
+fn open(name: &str, backend: &BackendConfig) -> Result<Arc<dyn KeyStore>, ConfigError> {
+    Ok(match backend {
+        BackendConfig::Pkcs11(token) => Arc::new(Pkcs11Store::new(
+            name,
+            Token {
+                module: token.module.clone(),
+                label: token.token.clone(),
+                pin: read_secret(&token.pin_file)?,
+                sessions: token.at_once,
+            },
+        )),
+        #[cfg(feature = "aws-kms")]
+        BackendConfig::AwsKms(kms) => {
+            use crate::keys::aws_kms::{Account, AwsKmsStore};
+            let (region, profile) = (kms.region.clone(), kms.profile.clone());
+            let endpoint_url = kms.endpoint_url.clone();
+            Arc::new(AwsKmsStore::new(name, Account { region, profile, endpoint_url }))
+        }
+        #[cfg(not(feature = "aws-kms"))]
+        BackendConfig::AwsKms(_) => return Err(ConfigError::NotInThisBuild(name.to_owned())),
+        BackendConfig::Exec(program) => Arc::new(ExecStore::new(
+            name,
+            Program { path: program.program.clone(), arguments: program.arguments.clone() },
+        )),
+    })
+}
