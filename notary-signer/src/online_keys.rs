@@ -44,7 +44,7 @@ impl Signer {
             }
             Ok(found)
         };
-        if let Some(held) = self.database.run(find).await? {
+        if let Some(held) = self.database.change(find).await? {
             return Ok(held.key);
         }
         let (backend, stored) =
@@ -59,7 +59,7 @@ impl Signer {
             audit::append(connection, &caller, &Subject::of_key(&held), "created")?;
             Ok(held.key)
         };
-        self.database.run(insert).await
+        self.database.change(insert).await
     }
 
     /// A page of the keys of a collection, retired ones included.
@@ -79,7 +79,7 @@ impl Signer {
             audit::append(connection, &caller, &subject, "answered")?;
             Ok((held, more))
         };
-        let (held, more) = self.database.run(read).await?;
+        let (held, more) = self.database.change(read).await?;
         let items: Vec<SignerKey> = held.into_iter().map(|held| held.key).collect();
         let next = items.last().filter(|_| more).map(|last| last.keyid.to_string());
         Ok(Page { items, next })

@@ -19,7 +19,8 @@ pub enum StopPoint {
 pub struct Parts {
     /// The time of now; read once for each request.
     pub clock: Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>,
-    /// Called at each stop point, on a thread that may block.
+    /// Called at each stop point: before the record on a thread that may block, after it on one that
+    /// serves requests.
     pub stop: Arc<dyn Fn(StopPoint) + Send + Sync>,
 }
 

@@ -163,7 +163,7 @@ async fn policy(signer: Data<Signer>) -> Json<SignerLimits> {
     get, path = "/healthz", responses((status = 200, body = Object), openapi::Reading),
 ))]
 async fn health(signer: Data<Signer>) -> Result<HttpResponse, Failure> {
-    signer.database.run(store::probe).await?;
+    signer.database.read(store::probe).await?;
     Ok(HttpResponse::Ok().json(serde_json::json!({ "status": "ok" })))
 }
 
@@ -172,7 +172,7 @@ async fn health(signer: Data<Signer>) -> Result<HttpResponse, Failure> {
     get, path = "/readyz", responses((status = 200, body = Object), openapi::Readiness),
 ))]
 async fn ready(signer: Data<Signer>) -> Result<HttpResponse, Failure> {
-    signer.database.run(store::probe).await?;
+    signer.database.read(store::probe).await?;
     let sick = signer.backends.sickness();
     let sick: Vec<String> = sick.map(|(name, trouble)| format!("{name} {trouble}")).collect();
     match sick.is_empty() {
@@ -313,7 +313,7 @@ pub(crate) async fn answer_failures<B: MessageBody>(
     let append = move |connection: &mut SqliteConnection| {
         audit::append(connection, &caller, &subject, outcome)
     };
-    if let Err(error) = signer.database.run(append).await {
+    if let Err(error) = signer.database.change(append).await {
         tracing::error!(request_id = id, "cannot write the audit: {error}");
         answer = Failure::from(error).response(&id);
     }

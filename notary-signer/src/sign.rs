@@ -22,7 +22,7 @@ use tokio::sync::{Mutex, MutexGuard, Semaphore};
 use crate::backends::Backends;
 use crate::error::{Broken, Failure, Refusal};
 use crate::store::audit::{self, Caller, Subject};
-use crate::store::{Collection, Database, Owner, StoreError, key_states, keys, memory};
+use crate::store::{Collection, Owner, SharedDatabase, StoreError, key_states, keys, memory};
 use crate::{Parts, StopPoint};
 
 /// How many collections can be worked on at once; more than there are threads to work.
@@ -33,7 +33,7 @@ pub(crate) struct Signer {
     /// Where the private keys are.
     pub(crate) backends: Backends,
     /// Where everything else is.
-    pub(crate) database: Arc<Database>,
+    pub(crate) database: SharedDatabase,
     /// What is signed at most.
     pub(crate) policy: SignerPolicy,
     /// Most keys of one life of a collection.
@@ -112,9 +112,14 @@ impl Signer {
                 let signed = signed.get().as_bytes();
                 let signatures = self.signatures(&owner, &keyids, signed).await?;
                 let file = envelope::assemble(signed, &signatures);
-                let record = Record { caller, owner, keyids, version, file, memory };
-                let signer = self.clone();
-                self.on_a_core(move || signer.record(record)).await
+                let stop = self.parts.stop.clone();
+                let read_back = move || {
+                    let succession = succeed(&memory, role, file)?;
+                    stop(StopPoint::BeforeRecord);
+                    Ok(succession)
+                };
+                let succession = self.on_a_core(read_back).await?;
+                self.record(caller, owner, Signed { keyids, version, succession }).await
             }
         }
     }
@@ -137,7 +142,7 @@ impl Signer {
         }
         let wanted = collection.clone();
         let load = move |connection: &mut SqliteConnection| memory::load(connection, &wanted);
-        let loaded = Arc::new(self.database.run(load).await?);
+        let loaded = Arc::new(self.database.read(load).await?);
         self.remembered.insert(collection.clone(), loaded.clone());
         Ok(loaded)
     }
@@ -160,7 +165,7 @@ impl Signer {
             audit::append(connection, &caller, &subject, "answered")?;
             Ok(answer)
         };
-        Ok(self.database.run(read).await?)
+        Ok(self.database.change(read).await?)
     }
 
     async fn repeat(
@@ -173,7 +178,7 @@ impl Signer {
         let append = move |connection: &mut SqliteConnection| {
             audit::append(connection, &caller, &subject, "repeated")
         };
-        self.database.run(append).await?;
+        self.database.change(append).await?;
         Ok(file)
     }
 
@@ -185,7 +190,8 @@ impl Signer {
         message: &[u8],
     ) -> Result<Vec<(KeyId, Vec<u8>)>, Failure> {
         let wanted = owner.clone();
-        let held = self.database.run(move |connection| keys::of_role(connection, &wanted)).await?;
+        let load = move |connection: &mut SqliteConnection| keys::of_role(connection, &wanted);
+        let held = self.database.read(load).await?;
         let usable = |keyid: &KeyId| {
             let key = held.iter().find(|held| held.key.keyid == *keyid);
             let key = key.ok_or_else(|| Refusal::UnknownKey(keyid.clone()))?;
@@ -205,44 +211,42 @@ impl Signer {
 
     /// Makes a signed file the one that counts: memory, states of the keys and audit line in one
     /// transaction.
-    fn record(&self, record: Record) -> Result<Arc<[u8]>, Failure> {
-        let Record { caller, owner, keyids, version, file, memory } = record;
-        let Succession { memory, last, file } = succeed(&memory, owner.role, file)?;
-        let subject = Subject {
-            sha256: Some(sha256_hex(&file)),
-            version: Some(version),
-            keyids,
-            ..Subject::of(&owner)
-        };
-        (self.parts.stop)(StopPoint::BeforeRecord);
-        // Not known until the transaction is through, and still not if that fails.
-        self.remembered.invalidate(&owner.collection);
-        self.database.transaction(|connection| {
-            for keyid in &subject.keyids {
+    async fn record(
+        &self,
+        caller: Caller,
+        owner: Owner,
+        signed: Signed,
+    ) -> Result<Arc<[u8]>, Failure> {
+        let Signed { keyids, version, succession } = signed;
+        let Succession { memory, last, file } = succession;
+        let (collection, recorded) = (owner.collection.clone(), file.clone());
+        let record = move |connection: &mut SqliteConnection| -> Result<(), Failure> {
+            for keyid in &keyids {
                 // An operator may have retired it since it signed.
                 if !key_states::has_signed(connection, &owner, keyid)? {
-                    return Err(Failure::from(Refusal::RetiredKey(keyid.clone())));
+                    return Err(Refusal::RetiredKey(keyid.clone()).into());
                 }
             }
-            memory::remember(connection, &owner, last, (version, &file), caller.at)?;
+            memory::remember(connection, &owner, last, (version, &recorded), caller.at)?;
+            let sha256 = Some(sha256_hex(&recorded));
+            let subject = Subject { sha256, version: Some(version), keyids, ..Subject::of(&owner) };
             Ok(audit::append(connection, &caller, &subject, "signed")?)
-        })?;
+        };
+        // Not known until the transaction is through, and still not if that fails.
+        self.remembered.invalidate(&collection);
+        self.database.change(record).await?;
         // From here on the file is the one that counts, whether or not anybody hears of it.
         (self.parts.stop)(StopPoint::AfterRecord);
-        self.remembered.insert(owner.collection, Arc::new(memory));
+        self.remembered.insert(collection, Arc::new(memory));
         Ok(file)
     }
 }
 
-/// Everything that one record needs.
-struct Record {
-    caller: Caller,
-    owner: Owner,
+/// A document with its signatures, which nobody may hear of before it is recorded.
+struct Signed {
     keyids: Vec<KeyId>,
     version: Version,
-    file: Vec<u8>,
-    /// What the document was judged by.
-    memory: Arc<Memory>,
+    succession: Succession,
 }
 
 /// A signed file that takes the place of the one before.

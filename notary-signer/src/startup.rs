@@ -24,7 +24,7 @@ use crate::keys::{KeyError, KeyStore};
 use crate::panics::answer_panics;
 use crate::routes::{Intake, admit, answer_failures, routes};
 use crate::sign::{Signer, Turns, memory_cache};
-use crate::store::{self, Database, MemoryLock, StoreError};
+use crate::store::{self, Database, MemoryLock, SharedDatabase, StoreError};
 use crate::tls::{self, ClientIdentity, TlsError};
 
 /// Why the service does not start, or does not run on.
@@ -56,7 +56,6 @@ pub(crate) enum Cause {
 pub struct Service {
     server: Server,
     address: SocketAddr,
-    lock: MemoryLock,
 }
 
 impl Service {
@@ -71,8 +70,8 @@ impl Service {
     fn build(config: &Config, parts: Parts) -> Result<Service, Cause> {
         let tls = tls::server_config(&config.tls)?;
         let lock = MemoryLock::take(&config.database)?;
-        let database = Arc::new(Database::create(&config.database, &lock)?);
-        let backends = Backends::new(config, open_software_store(config, &database)?)?;
+        let backends = Backends::new(config, open_software_store(config, &lock)?)?;
+        let database = SharedDatabase::create(&config.database, lock)?;
         let workers = std::thread::available_parallelism().map_or(1, usize::from);
         let signer = Data::new(Signer {
             backends,
@@ -119,7 +118,7 @@ impl Service {
             .bind_rustls_0_23(config.listen, tls)
             .map_err(listen)?;
         let address = *server.addrs().first().expect("it was bound");
-        Ok(Service { server: server.run(), address, lock })
+        Ok(Service { server: server.run(), address })
     }
 
     /// Where the service listens.
@@ -137,11 +136,7 @@ impl Service {
     /// # Errors
     /// When the listener or a worker fails.
     pub async fn run(self) -> Result<(), StartError> {
-        let Service { server, lock, .. } = self;
-        let ended = server.await;
-        // Nobody may take the memory before the last request ended.
-        drop(lock);
-        ended.map_err(|error| StartError(Cause::Run(error)))
+        self.server.await.map_err(|error| StartError(Cause::Run(error)))
     }
 }
 
@@ -156,10 +151,8 @@ async fn look_at_backends(signer: Arc<Signer>) {
 }
 
 /// The software store; made where there is none yet and new keys may go into it.
-fn open_software_store(
-    config: &Config,
-    database: &Database,
-) -> Result<Option<SoftwareStore>, Cause> {
+fn open_software_store(config: &Config, lock: &MemoryLock) -> Result<Option<SoftwareStore>, Cause> {
+    let database = Database::create(&config.database, lock)?;
     if let Some(header) = database.transaction(store::load_header)? {
         return Ok(Some(SoftwareStore::open(&config.passphrase()?, &header)?));
     }

@@ -1,12 +1,13 @@
 //! The signer's database: the only place with SQL.
 //!
-//! SQLite with a write-ahead log, one connection, and `synchronous=FULL`: what a transaction wrote
-//! is on the disk when it returns. With less, a power cut could make the signer forget a version
+//! SQLite with a write-ahead log, one writer, and `synchronous=FULL`: what a transaction wrote is on
+//! the disk when it returns. With less, a power cut could make the signer forget a version
 //! that the server already serves, and sign it a second time.
 //!
 //! - [`keys`]: the online keys; [`key_states`]: where they are in their life
 //! - [`memory`]: what was signed last
 //! - [`audit`]: who asked for what
+//! - [`shared`]: changes of many requests in one transaction
 //! - [`lock`]: one signer for one memory
 //! - [`tables`]: the columns
 
@@ -15,6 +16,7 @@ pub(crate) mod key_states;
 pub(crate) mod keys;
 mod lock;
 pub(crate) mod memory;
+mod shared;
 pub(crate) mod tables;
 
 use std::fmt;
@@ -22,7 +24,7 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
@@ -35,6 +37,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::keys::software::StoreHeader;
 pub(crate) use lock::MemoryLock;
+pub(crate) use shared::SharedDatabase;
 use tables::store_header;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../schema/migrations/signer-sqlite");
@@ -121,6 +124,12 @@ pub(crate) enum StoreError {
         /// What stands there, shortened.
         found: String,
     },
+    /// A change was made, but the transaction that it is part of may not be on the disk.
+    #[error("the database failed, and whether the change is on the disk is not known: {0}")]
+    Uncommitted(String),
+    /// The change was not made.
+    #[error("the database did not begin with the change: it is busy, or does not open")]
+    NotBegun,
     /// Something panicked while it used the connection.
     #[error("the database connection is in an unknown state: restart the signer")]
     Poisoned,
@@ -132,8 +141,9 @@ impl StoreError {
     }
 }
 
-/// The open database.
+/// An open database.
 pub(crate) struct Database {
+    path: PathBuf,
     connection: Mutex<SqliteConnection>,
 }
 
@@ -148,7 +158,7 @@ impl Database {
         create_private(path)?;
         let mut connection = connect(path)?;
         migrate(&mut connection).map_err(|problem| migration(path, problem))?;
-        Ok(Database { connection: Mutex::new(connection) })
+        Ok(Database { path: path.to_owned(), connection: Mutex::new(connection) })
     }
 
     /// Opens the database for a command of an operator, beside a running service.
@@ -165,7 +175,7 @@ impl Database {
         if pending.map_err(|problem| migration(path, problem))? {
             return Err(StoreError::NotMigrated(path.to_owned()));
         }
-        Ok(Database { connection: Mutex::new(connection) })
+        Ok(Database { path: path.to_owned(), connection: Mutex::new(connection) })
     }
 
     /// Runs one transaction: all of it is on the disk when this returns `Ok`, and on an error that
@@ -186,23 +196,20 @@ impl Database {
         connection.immediate_transaction(work)
     }
 
-    /// [`Database::transaction`] away from the threads that serve requests.
-    ///
-    /// # Errors
-    /// Those of [`Database::transaction`].
-    pub(crate) async fn run<T, E>(
-        self: &Arc<Self>,
-        work: impl FnOnce(&mut SqliteConnection) -> Result<T, E> + Send + 'static,
-    ) -> Result<T, E>
+    /// Runs one transaction that only reads, and waits for no writer. It blocks the thread.
+    fn read<T, E>(&self, work: impl FnOnce(&mut SqliteConnection) -> Result<T, E>) -> Result<T, E>
     where
-        T: Send + 'static,
-        E: From<StoreError> + From<diesel::result::Error> + Send + 'static,
+        E: From<StoreError> + From<diesel::result::Error>,
     {
-        let database = self.clone();
-        let span = tracing::Span::current();
-        let work = move || span.in_scope(|| database.transaction(work));
-        let done = tokio::task::spawn_blocking(work).await;
-        done.map_err(|_| StoreError::Poisoned)?
+        let mut connection = self.connection.lock().map_err(|_| StoreError::Poisoned)?;
+        connection.transaction(work)
+    }
+
+    /// Puts a new connection in the place of one whose state is not known.
+    fn reconnect(&self) -> Result<(), StoreError> {
+        let connection = connect(&self.path)?;
+        *self.connection.lock().map_err(|_| StoreError::Poisoned)? = connection;
+        Ok(())
     }
 }
 
