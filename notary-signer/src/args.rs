@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use clap::builder::NonEmptyStringValueParser;
-use clap::{ArgGroup, Args, Parser, Subcommand};
+use clap::{ArgGroup, Args, Parser, Subcommand, value_parser};
 use notary_schema::name::{Gun, Incarnation, KeyId, Version};
 use notary_schema::online::OnlineRole;
 
 use crate::config::{CONFIG_VARIABLE, DEFAULT_PATH};
+use crate::store::audit_lines::Head;
 
 /// Holds the online keys of TUF collections and signs snapshot and timestamp, within limits.
 #[derive(Debug, Parser)]
@@ -43,6 +44,9 @@ pub(crate) enum Command {
     /// What was signed last
     #[command(subcommand)]
     Memory(MemoryCommand),
+    /// Who asked for what
+    #[command(subcommand)]
+    Audit(AuditCommand),
 }
 
 #[derive(Debug, Args)]
@@ -129,6 +133,48 @@ pub(crate) enum MemoryCommand {
     },
 }
 
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    /// The newest lines
+    Tail(Tail),
+    /// Follows the chain of all lines, and holds what is remembered against it; exit 1 where it breaks
+    Verify {
+        /// An end of the chain that was noted before, as `verify` and the log name it
+        #[arg(long = "noted", value_name = "NUMBER:HASH", value_parser = parse_noted)]
+        noted: Vec<Head>,
+        #[command(flatten)]
+        config: ConfigFile,
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Moves old lines to files now; the service does so each minute
+    Seal {
+        #[command(flatten)]
+        config: ConfigFile,
+        #[command(flatten)]
+        form: Form,
+    },
+}
+
+/// Which lines are shown.
+#[derive(Debug, Args)]
+pub(crate) struct Tail {
+    /// How many
+    #[arg(short = 'n', long, default_value_t = 20, value_parser = value_parser!(u32).range(1..=100_000))]
+    pub(crate) lines: u32,
+    /// Those of a collection
+    #[arg(long)]
+    pub(crate) gun: Option<Gun>,
+    /// Goes on with each further line until it is stopped
+    #[arg(long)]
+    pub(crate) follow: bool,
+    #[command(flatten)]
+    pub(crate) config: ConfigFile,
+    /// One JSON document for each line
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
 /// What a memory is to be set to.
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("what").required(true).multiple(true))]
@@ -176,6 +222,16 @@ fn parse_forget(text: &str) -> Result<(OnlineRole, Version), String> {
         _ => return Err("write snapshot=VERSION or timestamp=VERSION".to_owned()),
     };
     Ok((role, Version::parse(version).map_err(|error| error.to_string())?))
+}
+
+fn parse_noted(text: &str) -> Result<Head, String> {
+    let (seq, hash) = text.split_once(':').ok_or("write NUMBER:HASH")?;
+    let seq = seq.parse().map_err(|error| format!("{seq:?}: {error}"))?;
+    let is_digest = hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if !is_digest {
+        return Err(format!("{hash:?} is no SHA-256 in hexadecimal"));
+    }
+    Ok(Head { seq, hash: hash.to_ascii_lowercase() })
 }
 
 #[cfg(test)]

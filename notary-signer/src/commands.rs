@@ -1,8 +1,10 @@
 //! What an operator does on the signer's host, beside a running service or without one.
 
+pub(crate) mod audit;
 pub(crate) mod memory;
 
 use std::fs;
+use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -18,8 +20,9 @@ use crate::config::{Config, ConfigError, TlsConfig};
 use crate::keys::KeyStore;
 use crate::keys::software::SoftwareStore;
 use crate::pki::PkiError;
+use crate::sealing::SealError;
 use crate::startup::StartError;
-use crate::store::audit::{self, Caller, Subject};
+use crate::store::audit::{Caller, Subject, append};
 use crate::store::keys::{self, HeldKey};
 use crate::store::tables::{role_text, state_text};
 use crate::store::{self, Database, StoreError, key_states};
@@ -45,6 +48,10 @@ pub(crate) enum CommandError {
     UnknownKey(KeyId),
     #[error(transparent)]
     Memory(#[from] memory::MemoryError),
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    #[error("cannot print: {0}")]
+    Print(io::Error),
     #[error("the key {keyid} is {state} already")]
     Unchanged { keyid: KeyId, state: &'static str },
 }
@@ -132,6 +139,10 @@ pub(crate) fn check(path: &Path, now: DateTime<Utc>, json: bool) -> Output {
             findings
         }
     };
+    report(&findings, json)
+}
+
+fn report(findings: &[Finding], json: bool) -> Output {
     let good = findings.iter().all(|finding| finding.status != Status::Wrong);
     if json {
         return Output::json(&serde_json::json!({ "ok": good, "findings": findings }), good);
@@ -297,7 +308,7 @@ pub(crate) fn change_key(
             return Err(CommandError::Unchanged { keyid: keyid.clone(), state });
         }
         let caller = Caller::operator(action, now);
-        audit::append(connection, &caller, &Subject::of_key(&held), "changed")?;
+        append(connection, &caller, &Subject::of_key(&held), "changed")?;
         keys::by_id(connection, keyid)?.ok_or_else(unknown)
     })?;
     let (keyid, state) = (held.key.keyid, state_text(held.key.state));

@@ -9,6 +9,8 @@
 //! - `sign`: judge, sign, verify, record, answer
 //! - `online_keys`: pending, active, retiring, retired
 //! - `store`: the only place with SQL: keys, memory, audit
+//! - `metrics`: what monitoring sees
+//! - `sealing`: old lines of the audit go to files
 //! - `args`, `run`, `commands`, `pki`: what an operator does on the signer's host
 
 pub mod keys;
@@ -24,6 +26,8 @@ pub mod config;
 #[cfg(feature = "service")]
 mod error;
 #[cfg(feature = "service")]
+mod metrics;
+#[cfg(feature = "service")]
 mod online_keys;
 #[cfg(all(test, feature = "service"))]
 mod openapi;
@@ -37,6 +41,8 @@ pub mod pki;
 mod routes;
 #[cfg(feature = "service")]
 mod run;
+#[cfg(feature = "service")]
+mod sealing;
 #[cfg(feature = "service")]
 mod sign;
 #[cfg(feature = "service")]

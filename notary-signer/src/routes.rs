@@ -2,7 +2,7 @@
 //! one form of error, one audit line.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -25,6 +25,7 @@ use tracing_actix_web::RequestId;
 
 use crate::config::Limits;
 use crate::error::{Broken, Failure, Refusal};
+use crate::metrics::Metrics;
 use crate::online_keys::MAX_PAGE;
 #[cfg(test)]
 use crate::openapi;
@@ -192,7 +193,9 @@ async fn to_the_end<T: 'static>(
 /// Where bodies come in: so many bytes each, so many at once, so long.
 pub(crate) struct Intake {
     requests: Arc<Semaphore>,
+    max_requests: usize,
     places: Arc<Semaphore>,
+    max_bodies: usize,
     body_bytes: usize,
     wait: Duration,
 }
@@ -213,12 +216,22 @@ impl Body {
 
 impl Intake {
     pub(crate) fn new(limits: &Limits) -> Intake {
+        let max_requests = limits.requests.min(Semaphore::MAX_PERMITS);
+        let max_bodies = limits.bodies_at_once.min(Semaphore::MAX_PERMITS);
         Intake {
-            requests: Arc::new(Semaphore::new(limits.requests.min(Semaphore::MAX_PERMITS))),
-            places: Arc::new(Semaphore::new(limits.bodies_at_once.min(Semaphore::MAX_PERMITS))),
+            requests: Arc::new(Semaphore::new(max_requests)),
+            max_requests,
+            places: Arc::new(Semaphore::new(max_bodies)),
+            max_bodies,
             body_bytes: limits.body_bytes,
             wait: Duration::from_secs(limits.body_seconds),
         }
+    }
+
+    /// How many requests are being answered, and how many bodies are held.
+    pub(crate) fn at_once(&self) -> (usize, usize) {
+        let taken = |all: usize, of: &Semaphore| all - of.available_permits().min(all);
+        (taken(self.max_requests, &self.requests), taken(self.max_bodies, &self.places))
     }
 
     async fn read(&self, mut payload: Payload) -> Result<Body, Failure> {
@@ -266,15 +279,20 @@ pub(crate) fn request_id(request: &HttpRequest) -> String {
     request.extensions().get::<RequestId>().map(ToString::to_string).unwrap_or_default()
 }
 
-/// Gives every failed request, also those that no handler saw, its log line, its audit line and an
-/// answer of one form.
+/// Counts every request, and gives every failed one, also those that no handler saw, its log line,
+/// its audit line and an answer of one form.
 pub(crate) async fn answer_failures<B: MessageBody>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, actix_web::Error> {
+    let came = Instant::now();
     let response = next.call(request).await?;
+    let metrics = response.request().app_data::<Data<Metrics>>().expect("set at start").clone();
+    let path = response.request().match_pattern().unwrap_or_else(|| "other".to_owned());
+    let call = format!("{} {path}", response.request().method());
     let status = response.status();
     if status.is_success() {
+        metrics.count(call, "ok", came.elapsed());
         return Ok(response.map_into_left_body());
     }
     let signer = response.request().app_data::<Data<Signer>>().expect("set at start").clone();
@@ -317,5 +335,6 @@ pub(crate) async fn answer_failures<B: MessageBody>(
         tracing::error!(request_id = id, "cannot write the audit: {error}");
         answer = Failure::from(error).response(&id);
     }
+    metrics.count(call, outcome, came.elapsed());
     Ok(response.into_response(answer).map_into_right_body())
 }

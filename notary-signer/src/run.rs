@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::Parts;
-use crate::args::{Command, CommandLine, KeyCommand, MemoryCommand, PkiCommand};
+use crate::args::{AuditCommand, Command, CommandLine, KeyCommand, MemoryCommand, PkiCommand};
 use crate::commands::memory::MemoryError;
 use crate::commands::{self, Change, CommandError, Output};
 use crate::config::{Config, ConfigError};
@@ -81,6 +81,17 @@ fn execute(command: Command, parts: Parts) -> Result<Output, CommandError> {
         Command::Memory(MemoryCommand::Set { wish, config, form }) => {
             commands::memory::set(&Config::load(&config.path)?, &wish, form.json, now)
         }
+        Command::Audit(AuditCommand::Tail(wish)) => {
+            let config = Config::load(&wish.config.path)?;
+            commands::audit::tail(&config, &wish, &mut std::io::stdout().lock())?;
+            Ok(Output::default())
+        }
+        Command::Audit(AuditCommand::Verify { noted, config, form }) => {
+            commands::audit::verify(&Config::load(&config.path)?, &noted, form.json)
+        }
+        Command::Audit(AuditCommand::Seal { config, form }) => {
+            commands::audit::seal(&Config::load(&config.path)?, now, form.json)
+        }
     }
 }
 
@@ -107,7 +118,8 @@ fn exit_code(error: &CommandError) -> u8 {
         },
         CommandError::Config(error) => config_code(error),
         CommandError::Pki(PkiError::Name(_) | PkiError::Certificate(_)) => exit::USAGE,
-        CommandError::Pki(_) | CommandError::Store(_) => exit::LOCAL_STATE,
+        CommandError::Pki(_) | CommandError::Store(_) | CommandError::Seal(_) => exit::LOCAL_STATE,
+        CommandError::Print(_) => exit::REFUSED,
         CommandError::UnknownKey(_) => exit::NOT_FOUND,
         CommandError::Unchanged { .. } => exit::REFUSED,
         CommandError::Memory(error) => match error {

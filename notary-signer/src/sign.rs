@@ -230,7 +230,7 @@ impl Signer {
             memory::remember(connection, &owner, last, (version, &recorded), caller.at)?;
             let sha256 = Some(sha256_hex(&recorded));
             let subject = Subject { sha256, version: Some(version), keyids, ..Subject::of(&owner) };
-            Ok(audit::append(connection, &caller, &subject, "signed")?)
+            Ok(audit::append(connection, &caller, &subject, audit::SIGNED)?)
         };
         // Not known until the transaction is through, and still not if that fails.
         self.remembered.invalidate(&collection);

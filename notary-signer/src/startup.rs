@@ -11,6 +11,7 @@ use actix_web::dev::{Server, ServerHandle};
 use actix_web::middleware::from_fn;
 use actix_web::rt::net::TcpStream;
 use actix_web::rt::signal::unix::{Signal, SignalKind, signal};
+use actix_web::rt::task::JoinHandle;
 use actix_web::web::Data;
 use actix_web::{App, HttpServer};
 use tokio::sync::Semaphore;
@@ -21,11 +22,16 @@ use crate::backends::Backends;
 use crate::config::{Config, ConfigError, LogFormat};
 use crate::keys::software::SoftwareStore;
 use crate::keys::{KeyError, KeyStore};
+use crate::metrics::{self, Metrics};
 use crate::panics::answer_panics;
 use crate::routes::{Intake, admit, answer_failures, routes};
+use crate::sealing;
 use crate::sign::{Signer, Turns, memory_cache};
 use crate::store::{self, Database, MemoryLock, SharedDatabase, StoreError};
 use crate::tls::{self, ClientIdentity, TlsError};
+
+/// How often old lines of the audit are looked for.
+const SEAL_EVERY: Duration = Duration::from_secs(60);
 
 /// Why the service does not start, or does not run on.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +62,8 @@ pub(crate) enum Cause {
 pub struct Service {
     server: Server,
     address: SocketAddr,
+    metrics: Option<(Server, SocketAddr)>,
+    sealing: JoinHandle<()>,
 }
 
 impl Service {
@@ -73,6 +81,7 @@ impl Service {
         let backends = Backends::new(config, open_software_store(config, &lock)?)?;
         let database = SharedDatabase::create(&config.database, lock)?;
         let workers = std::thread::available_parallelism().map_or(1, usize::from);
+        let sealing_parts = parts.clone();
         let signer = Data::new(Signer {
             backends,
             database,
@@ -85,6 +94,14 @@ impl Service {
         });
         actix_web::rt::spawn(look_at_backends(signer.clone().into_inner()));
         let intake = Data::new(Intake::new(&config.limits));
+        let counted = Data::new(Metrics::new());
+        let files = metrics::Files { database: config.database.clone(), tls: config.tls.clone() };
+        let listen = |address| {
+            let (metrics, signer, intake) = (counted.clone(), signer.clone(), intake.clone());
+            metrics::server(address, metrics, signer, intake, files)
+                .map_err(|source| Cause::Listen { address, source })
+        };
+        let metrics = config.metrics.listen.map(listen).transpose()?;
 
         let listen = |source| Cause::Listen { address: config.listen, source };
         let header = Duration::from_secs(config.limits.header_seconds);
@@ -92,6 +109,7 @@ impl Service {
             App::new()
                 .app_data(signer.clone())
                 .app_data(intake.clone())
+                .app_data(counted.clone())
                 .configure(routes)
                 .wrap(from_fn(admit))
                 .wrap(from_fn(answer_failures))
@@ -118,12 +136,18 @@ impl Service {
             .bind_rustls_0_23(config.listen, tls)
             .map_err(listen)?;
         let address = *server.addrs().first().expect("it was bound");
-        Ok(Service { server: server.run(), address })
+        let sealing = actix_web::rt::spawn(keep_sealing(config.clone(), sealing_parts));
+        Ok(Service { server: server.run(), address, metrics, sealing })
     }
 
     /// Where the service listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where `/metrics` is answered.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics.as_ref().map(|(_, address)| *address)
     }
 
     /// Stops the service from elsewhere.
@@ -136,7 +160,34 @@ impl Service {
     /// # Errors
     /// When the listener or a worker fails.
     pub async fn run(self) -> Result<(), StartError> {
-        self.server.await.map_err(|error| StartError(Cause::Run(error)))
+        let Service { server, metrics, sealing, .. } = self;
+        let metrics = metrics.map(|(server, _)| {
+            let handle = server.handle();
+            actix_web::rt::spawn(server);
+            handle
+        });
+        let ended = server.await;
+        if let Some(metrics) = metrics {
+            metrics.stop(false).await;
+        }
+        sealing.abort();
+        ended.map_err(|error| StartError(Cause::Run(error)))
+    }
+}
+
+/// Seals old lines of the audit, now and then.
+async fn keep_sealing(config: Config, parts: Parts) {
+    let mut again = actix_web::rt::time::interval(SEAL_EVERY);
+    loop {
+        again.tick().await;
+        let (config, now) = (config.clone(), (parts.clock)());
+        let sealed = actix_web::rt::task::spawn_blocking(move || sealing::seal(&config, now)).await;
+        match sealed {
+            Ok(Ok(made)) => made.iter().for_each(|made| tracing::info!(made.file, "sealed")),
+            Ok(Err(error)) => tracing::error!("the audit is not sealed: {error}"),
+            // A panic, which the log has.
+            Err(_) => {}
+        }
     }
 }
 

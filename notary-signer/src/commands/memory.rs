@@ -222,6 +222,7 @@ fn record(
     now: DateTime<Utc>,
 ) -> Result<Vec<Changed>, StoreError> {
     let caller = Caller::operator(memory::SET, now);
+    let act = memory::Set { by: caller.who.clone(), reason: reason.to_owned() };
     let (versions_before, versions) = (last.versions(), next.versions());
     let mut changed = Vec::new();
     for (role, version) in versions {
@@ -230,7 +231,7 @@ fn record(
             continue;
         }
         let owner = Owner { collection: collection.clone(), role };
-        memory::set(connection, &owner, (version, file), now)?;
+        memory::set(connection, &owner, (version, file), &act, now)?;
         let before = versions_before.get(&role).copied();
         let sha256 = sha256_hex(file);
         let subject = Subject {

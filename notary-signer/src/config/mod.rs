@@ -86,12 +86,18 @@ pub struct Config {
     /// Which new keys go where: the first rule that fits. What none fits goes into the software store.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<KeyRule>,
+    /// Where old lines of the audit go.
+    #[serde(default)]
+    pub audit: AuditConfig,
     /// What is signed at most.
     #[serde(default)]
     pub policy: PolicyConfig,
     /// Bounds of time and memory.
     #[serde(default)]
     pub limits: Limits,
+    /// What monitoring sees.
+    #[serde(default)]
+    pub metrics: MetricsConfig,
     /// What is logged.
     #[serde(default)]
     pub log: LogConfig,
@@ -123,6 +129,25 @@ pub struct StoreConfig {
 impl Default for StoreConfig {
     fn default() -> StoreConfig {
         StoreConfig { passphrase_file: None, algorithm: Algorithm::Ed25519 }
+    }
+}
+
+/// Where old lines of the audit go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AuditConfig {
+    /// The directory of the segments; made where there is none.
+    pub directory: PathBuf,
+    /// How many lines a segment has. The database keeps at least so many, and twice as many at most.
+    pub segment_lines: u32,
+}
+
+impl Default for AuditConfig {
+    fn default() -> AuditConfig {
+        AuditConfig {
+            directory: PathBuf::from("/var/lib/notary/signer-audit"),
+            segment_lines: 50_000,
+        }
     }
 }
 
@@ -198,6 +223,14 @@ impl Default for Limits {
     }
 }
 
+/// What monitoring sees.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MetricsConfig {
+    /// Where `/metrics` listens, in plain HTTP; port 0 takes a free one. Nowhere without this.
+    pub listen: Option<SocketAddr>,
+}
+
 /// The log, on stderr.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -240,7 +273,8 @@ impl Config {
         let TlsConfig { certificate, key, client_ca } = &mut config.tls;
         let passphrase = config.store.passphrase_file.as_mut();
         config.backends.values_mut().for_each(|backend| backend.locate(directory));
-        let paths = [certificate, key, client_ca, &mut config.database];
+        let paths =
+            [certificate, key, client_ca, &mut config.database, &mut config.audit.directory];
         for path in paths.into_iter().chain(passphrase) {
             *path = directory.join(&*path);
         }
@@ -252,6 +286,7 @@ impl Config {
         let Limits { body_bytes, bodies_at_once, body_seconds, keys_per_collection, .. } =
             self.limits;
         let at_least_one = [
+            ("audit.segment_lines", self.audit.segment_lines.into()),
             ("policy.max_step", self.policy.max_step),
             ("policy.snapshot_max_seconds", self.policy.snapshot_max_seconds),
             ("policy.timestamp_max_seconds", self.policy.timestamp_max_seconds),

@@ -1,14 +1,21 @@
 //! The audit: one line for each request and each act of an operator. Lines of requests that changed
 //! something are part of the same transaction as the change.
+//!
+//! The newest lines stand in the table, older ones in [segments](super::segments); what a line is,
+//! and what binds it to the one before, in [lines](super::audit_lines).
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use notary_schema::name::{KeyId, Version};
 use notary_schema::online::OnlineRole;
 
+use super::audit_lines::{self, Chained, Line};
 use super::keys::HeldKey;
 use super::tables::{audit, role_text, time_text};
 use super::{Collection, Owner, StoreError};
+
+/// The outcome of a request that made the answered file the one that counts.
+pub(crate) const SIGNED: &str = "signed";
 
 /// Longest text that a caller can leave in a column, in characters.
 const MAX_TEXT: usize = 300;
@@ -79,48 +86,55 @@ pub(crate) fn append(
     subject: &Subject,
     outcome: &str,
 ) -> Result<(), StoreError> {
-    let short = |text: &str| text.chars().take(MAX_TEXT).collect::<String>();
-    let keyids: Vec<&str> = subject.keyids.iter().map(KeyId::as_str).collect();
-    let keyids = (!keyids.is_empty()).then(|| keyids.join(" "));
-    let collection = subject.collection.as_ref();
-    let number = |version: Version| version.get().cast_signed();
-    let version = subject.version.map(number);
-    let (version_before, sha256_before) = subject.before.clone().unzip();
-    let version_before = version_before.map(number);
-    diesel::insert_into(audit::table)
-        .values((
-            audit::at.eq(time_text(caller.at)),
-            audit::who.eq(short(&caller.who)),
-            audit::action.eq(short(&caller.action)),
-            audit::request_id.eq(&caller.request_id),
-            audit::collection.eq(collection.map(|collection| collection.gun.as_str())),
-            audit::incarnation.eq(collection.map(|collection| collection.incarnation.as_str())),
-            audit::role.eq(subject.role.map(role_text)),
-            audit::keyids.eq(keyids.as_deref().map(short)),
-            audit::version.eq(version),
-            audit::sha256.eq(&subject.sha256),
-            audit::outcome.eq(outcome),
-            audit::reason.eq(subject.reason.as_deref().map(short)),
-            audit::version_before.eq(version_before),
-            audit::sha256_before.eq(&sha256_before),
-        ))
-        .execute(connection)?;
+    let head = audit_lines::head(connection)?;
+    let line = line(head.seq + 1, caller, subject, outcome);
+    let chained = Chained { line, previous: head.hash };
+    let hash = chained.hash();
+    let line = chained.line;
+    diesel::insert_into(audit::table).values((&line, audit::hash.eq(&hash))).execute(connection)?;
     tracing::info!(
         target: "audit",
-        request_id = caller.request_id,
-        who = caller.who,
-        collection = collection.map(|collection| collection.gun.as_str()),
-        incarnation = collection.map(|collection| collection.incarnation.as_str()),
-        role = subject.role.map(role_text),
-        version,
-        sha256 = subject.sha256,
-        reason = subject.reason,
-        version_before,
-        sha256_before,
+        seq = line.seq,
+        request_id = line.request_id,
+        who = line.who,
+        collection = line.collection,
+        incarnation = line.incarnation,
+        role = line.role,
+        version = line.version,
+        sha256 = line.sha256,
+        reason = line.reason,
+        version_before = line.version_before,
+        sha256_before = line.sha256_before,
         outcome,
-        "{}", caller.action
+        hash,
+        "{}", line.action
     );
     Ok(())
+}
+
+fn line(seq: i64, caller: &Caller, subject: &Subject, outcome: &str) -> Line {
+    let short = |text: &str| text.chars().take(MAX_TEXT).collect::<String>();
+    let keyids: Vec<&str> = subject.keyids.iter().map(KeyId::as_str).collect();
+    let number = |version: Version| version.get().cast_signed();
+    let collection = subject.collection.as_ref();
+    let (version_before, sha256_before) = subject.before.clone().unzip();
+    Line {
+        seq,
+        at: time_text(caller.at),
+        who: short(&caller.who),
+        action: short(&caller.action),
+        request_id: caller.request_id.clone(),
+        collection: collection.map(|collection| collection.gun.to_string()),
+        incarnation: collection.map(|collection| collection.incarnation.to_string()),
+        role: subject.role.map(|role| role_text(role).to_owned()),
+        keyids: (!keyids.is_empty()).then(|| short(&keyids.join(" "))),
+        version: subject.version.map(number),
+        sha256: subject.sha256.clone(),
+        outcome: outcome.to_owned(),
+        reason: subject.reason.as_deref().map(short),
+        version_before: version_before.map(number),
+        sha256_before,
+    }
 }
 
 #[cfg(test)]

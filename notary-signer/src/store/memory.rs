@@ -11,7 +11,7 @@ use notary_schema::online::{Memory, OnlineRole};
 use notary_schema::role::Role;
 use notary_schema::wire::RememberedFile;
 
-use super::tables::{audit, memory, role_of, role_text, time_of, time_text};
+use super::tables::{memory, role_of, role_text, time_of, time_text};
 use super::{Collection, Owner, StoreError};
 
 /// The files that were signed last, as they are stored.
@@ -70,6 +70,8 @@ pub(crate) fn remember(
         memory::sha256.eq(sha256_hex(file)),
         memory::signed_at.eq(time_text(now)),
         memory::file.eq(file),
+        memory::set_by.eq(None::<String>),
+        memory::set_reason.eq(None::<String>),
     );
     let changed = match last {
         None => diesel::insert_into(memory::table)
@@ -98,6 +100,7 @@ pub(crate) fn set(
     connection: &mut SqliteConnection,
     owner: &Owner,
     (version, file): (Version, &[u8]),
+    act: &Set,
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
     let row = memory::table
@@ -105,7 +108,10 @@ pub(crate) fn set(
         .filter(memory::incarnation.eq(owner.collection.incarnation.as_str()))
         .filter(memory::role.eq(role_text(owner.role)));
     diesel::delete(row).execute(connection)?;
-    remember(connection, owner, None, (version, file), now)
+    remember(connection, owner, None, (version, file), now)?;
+    let by = (memory::set_by.eq(&act.by), memory::set_reason.eq(&act.reason));
+    diesel::update(row).set(by).execute(connection)?;
+    Ok(())
 }
 
 /// One remembered file, for people.
@@ -142,7 +148,8 @@ pub(crate) fn lives(
     connection: &mut SqliteConnection,
     gun: &Gun,
 ) -> Result<Vec<Remembered>, StoreError> {
-    let rows: Vec<(String, String, i64, String, String)> = memory::table
+    type Row = (String, String, i64, String, String, Option<String>, Option<String>);
+    let rows: Vec<Row> = memory::table
         .filter(memory::collection.eq(gun.as_str()))
         .order((memory::incarnation, memory::role))
         .select((
@@ -151,37 +158,42 @@ pub(crate) fn lives(
             memory::version,
             memory::sha256,
             memory::signed_at,
+            memory::set_by,
+            memory::set_reason,
         ))
         .load(connection)?;
     rows.into_iter()
-        .map(|(incarnation, role, version, sha256, signed_at)| {
+        .map(|(incarnation, role, version, sha256, signed_at, by, reason)| {
             Ok(Remembered {
-                set: set_by(connection, &role, &sha256)?,
                 incarnation: Incarnation::parse(&incarnation)
                     .map_err(|_| StoreError::damaged("incarnation", &incarnation))?,
                 role: role_of(&role)?,
                 version: version_of(version)?,
                 sha256,
                 signed_at: time_of(&signed_at)?,
+                set: by.map(|by| Set { by, reason: reason.unwrap_or_default() }),
             })
         })
         .collect()
 }
 
-fn set_by(
+/// How many files are remembered, and their bytes.
+pub(crate) fn size(connection: &mut SqliteConnection) -> Result<(i64, i64), StoreError> {
+    use diesel::dsl::{count_star, sql};
+    use diesel::sql_types::BigInt;
+    let bytes = sql::<BigInt>("coalesce(sum(length(file)), 0)");
+    Ok(memory::table.select((count_star(), bytes)).first(connection)?)
+}
+
+/// A role of one life of a collection, in the words of the database: collection, life, role.
+pub(crate) type Place = (String, String, String);
+
+/// The digest of every file that is remembered.
+pub(crate) fn digests(
     connection: &mut SqliteConnection,
-    role: &str,
-    sha256: &str,
-) -> Result<Option<Set>, StoreError> {
-    let act: Option<(String, Option<String>)> = audit::table
-        .filter(audit::action.eq(SET))
-        .filter(audit::role.eq(role))
-        .filter(audit::sha256.eq(sha256))
-        .order(audit::seq.desc())
-        .select((audit::who, audit::reason))
-        .first(connection)
-        .optional()?;
-    Ok(act.map(|(by, reason)| Set { by, reason: reason.unwrap_or_default() }))
+) -> Result<Vec<(Place, String)>, StoreError> {
+    let place = (memory::collection, memory::incarnation, memory::role);
+    Ok(memory::table.select((place, memory::sha256)).load(connection)?)
 }
 
 fn read<T: Role>(remembered: RememberedFile) -> Result<Envelope<T>, StoreError> {

@@ -6,16 +6,18 @@
 //!
 //! - [`keys`]: the online keys; [`key_states`]: where they are in their life
 //! - [`memory`]: what was signed last
-//! - [`audit`]: who asked for what
+//! - [`audit`]: who asked for what; [`audit_lines`]: the chain of its lines; [`segments`]: old lines
 //! - [`shared`]: changes of many requests in one transaction
 //! - [`lock`]: one signer for one memory
 //! - [`tables`]: the columns
 
 pub(crate) mod audit;
+pub(crate) mod audit_lines;
 pub(crate) mod key_states;
 pub(crate) mod keys;
 mod lock;
 pub(crate) mod memory;
+pub(crate) mod segments;
 mod shared;
 pub(crate) mod tables;
 
@@ -158,6 +160,7 @@ impl Database {
         create_private(path)?;
         let mut connection = connect(path)?;
         migrate(&mut connection).map_err(|problem| migration(path, problem))?;
+        connection.immediate_transaction(audit_lines::chain_old)?;
         Ok(Database { path: path.to_owned(), connection: Mutex::new(connection) })
     }
 
@@ -197,7 +200,13 @@ impl Database {
     }
 
     /// Runs one transaction that only reads, and waits for no writer. It blocks the thread.
-    fn read<T, E>(&self, work: impl FnOnce(&mut SqliteConnection) -> Result<T, E>) -> Result<T, E>
+    ///
+    /// # Errors
+    /// Those of `work`.
+    pub(crate) fn read<T, E>(
+        &self,
+        work: impl FnOnce(&mut SqliteConnection) -> Result<T, E>,
+    ) -> Result<T, E>
     where
         E: From<StoreError> + From<diesel::result::Error>,
     {
@@ -347,6 +356,33 @@ pub(crate) mod tests {
         assert!(load_header(&mut connection).is_err(), "the tables are still there");
         migrate(&mut connection).unwrap();
         assert_eq!(load_header(&mut connection).unwrap(), None);
+    }
+
+    /// Lines that were written before there was a chain are bound to each other once, and for good.
+    #[test]
+    fn the_lines_of_an_older_program_get_their_place_in_the_chain() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("signer.sqlite");
+        let mut connection = connect(&path).unwrap();
+        migrate(&mut connection).unwrap();
+        connection.revert_last_migration(MIGRATIONS).unwrap();
+        let line = "INSERT INTO audit (at, who, action, outcome) VALUES ('t', 'w', 'a', 'o');";
+        connection.batch_execute(&line.repeat(3)).unwrap();
+        let lock = MemoryLock::take(&path).unwrap();
+        let database = Database::create(&path, &lock).unwrap();
+        let walk = |connection: &mut SqliteConnection| -> Result<i64, StoreError> {
+            let mut head = audit_lines::Head::default();
+            for stored in audit_lines::from(connection, 1, 10)? {
+                head.follow_stored(stored).unwrap();
+            }
+            assert_eq!(head, audit_lines::head(connection)?);
+            Ok(head.seq)
+        };
+        assert_eq!(database.read(walk).unwrap(), 3);
+        let change = "UPDATE audit SET hash = 'x' WHERE seq = 2";
+        assert!(connection.batch_execute(change).unwrap_err().to_string().contains("appended"));
+        drop(Database::create(&path, &lock).unwrap());
+        assert_eq!(database.read(walk).unwrap(), 3);
     }
 
     #[test]

@@ -24,11 +24,13 @@ const MAX_GROUP: usize = 128;
 /// Makes a change in a savepoint of its own.
 type Change = Box<dyn FnOnce(&mut SqliteConnection) -> Made + Send>;
 
+type Tell = Box<dyn FnOnce(Result<(), &str>) + Send>;
+
 /// A change that was made, or was undone.
 struct Made {
     /// Tells the caller, once it is known what became of the transaction; the text says why it may
     /// not be on the disk.
-    tell: Box<dyn FnOnce(Result<(), &str>) + Send>,
+    tell: Tell,
     /// The transaction is over: its savepoint could not be left. A full disk does that.
     is_over: bool,
 }
@@ -38,7 +40,13 @@ pub(crate) struct SharedDatabase {
     /// Always there until the value is dropped.
     writer: Option<Writer>,
     reader: Arc<Database>,
-    commits: Arc<AtomicU64>,
+    counts: Arc<Counts>,
+}
+
+#[derive(Default)]
+struct Counts {
+    changes: AtomicU64,
+    commits: AtomicU64,
 }
 
 struct Writer {
@@ -56,16 +64,16 @@ impl SharedDatabase {
         let database = Database::create(path, &lock)?;
         let reader = Arc::new(Database::open(path)?);
         let (changes, asked) = mpsc::channel();
-        let commits = Arc::new(AtomicU64::new(0));
-        let count = commits.clone();
+        let counts = Arc::new(Counts::default());
+        let counted = counts.clone();
         let work = move || {
-            write(&database, &asked, &count);
+            write(&database, &asked, &counted);
             drop(database);
             drop(lock);
         };
         let thread = thread::Builder::new().name("database".to_owned()).spawn(work);
         let thread = thread.map_err(|source| StoreError::Io { path: path.to_owned(), source })?;
-        Ok(SharedDatabase { writer: Some(Writer { changes, thread }), reader, commits })
+        Ok(SharedDatabase { writer: Some(Writer { changes, thread }), reader, counts })
     }
 
     /// Makes a change: all of it is on the disk when this gives `Ok`, and where `work` gave an
@@ -123,9 +131,11 @@ impl SharedDatabase {
         done.map_err(|_| StoreError::Poisoned)?
     }
 
-    /// How many transactions were written: fewer than changes, where these came together.
-    pub(crate) fn commits(&self) -> u64 {
-        self.commits.load(Ordering::Relaxed)
+    /// How many changes are on the disk, and how many transactions carried them: fewer, where changes
+    /// came together.
+    pub(crate) fn changes_and_commits(&self) -> (u64, u64) {
+        let Counts { changes, commits } = &*self.counts;
+        (changes.load(Ordering::Relaxed), commits.load(Ordering::Relaxed))
     }
 }
 
@@ -159,7 +169,7 @@ fn in_savepoint<T, E: From<diesel::result::Error>>(
 }
 
 /// Makes changes until nobody can ask for one any more.
-fn write(database: &Database, asked: &mpsc::Receiver<Change>, commits: &AtomicU64) {
+fn write(database: &Database, asked: &mpsc::Receiver<Change>, counts: &Counts) {
     while let Ok(first) = asked.recv() {
         // What comes while the first ones are made goes with them.
         let group = iter::once(first).chain(asked.try_iter()).take(MAX_GROUP);
@@ -183,7 +193,8 @@ fn write(database: &Database, asked: &mpsc::Receiver<Change>, commits: &AtomicU6
             error.to_string()
         });
         if committed.is_ok() {
-            commits.fetch_add(1, Ordering::Relaxed);
+            counts.changes.fetch_add(made.len() as u64, Ordering::Relaxed);
+            counts.commits.fetch_add(1, Ordering::Relaxed);
         }
         for tell in made {
             tell(committed.as_ref().map(|_| ()).map_err(String::as_str));
@@ -264,7 +275,7 @@ mod tests {
     async fn changes_that_come_together_share_one_commit_and_a_failed_one_fails_alone() {
         let (database, _directory) = shared().await;
         note(&database, 1, 0).await.unwrap();
-        let before = database.commits();
+        let (_, before) = database.changes_and_commits();
         let refused = {
             let database = database.clone();
             let work = |connection: &mut SqliteConnection| {
@@ -279,7 +290,7 @@ mod tests {
         let went: Vec<bool> = done.iter().map(Result::is_ok).collect();
         assert_eq!(went, [true, false, false, true], "{done:?}");
         assert_eq!(noted(&database).await, [1, 2, 3]);
-        assert_eq!(database.commits(), before + 1);
+        assert_eq!(database.changes_and_commits().1, before + 1);
     }
 
     #[tokio::test]

@@ -42,6 +42,8 @@ diesel::table! {
         sha256 -> Text,
         signed_at -> Text,
         file -> Binary,
+        set_by -> Nullable<Text>,
+        set_reason -> Nullable<Text>,
     }
 }
 
@@ -62,6 +64,18 @@ diesel::table! {
         reason -> Nullable<Text>,
         version_before -> Nullable<BigInt>,
         sha256_before -> Nullable<Text>,
+        hash -> Text,
+    }
+}
+
+diesel::table! {
+    audit_segments (last_seq) {
+        last_seq -> BigInt,
+        first_seq -> BigInt,
+        file -> Text,
+        sha256 -> Text,
+        last_hash -> Text,
+        sealed_at -> Text,
     }
 }
 
@@ -101,7 +115,7 @@ pub(super) fn state_of(text: &str) -> Result<KeyState, StoreError> {
     }
 }
 
-pub(super) fn time_text(time: DateTime<Utc>) -> String {
+pub(crate) fn time_text(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 

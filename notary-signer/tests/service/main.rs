@@ -3,10 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod access;
+mod audit;
 mod client;
 mod commands;
 mod keys;
 mod memory;
+mod metrics;
 mod overload;
 mod refusals;
 mod restart;

@@ -42,6 +42,7 @@ pub(crate) struct World {
 
 struct Running {
     address: SocketAddr,
+    metrics: SocketAddr,
     handle: ServerHandle,
     thread: thread::JoinHandle<Result<(), StartError>>,
 }
@@ -88,13 +89,14 @@ impl World {
         let thread = thread::spawn(move || {
             actix_web::rt::System::new().block_on(async {
                 let service = Service::start(&config, parts)?;
-                tell.send((service.address(), service.handle())).unwrap();
+                let metrics = service.metrics_address().unwrap();
+                tell.send((service.address(), metrics, service.handle())).unwrap();
                 service.run().await
             })
         });
         match told.recv() {
-            Ok((address, handle)) => {
-                self.running = Some(Running { address, handle, thread });
+            Ok((address, metrics, handle)) => {
+                self.running = Some(Running { address, metrics, handle, thread });
                 self.client = Some(self.client("server"));
                 Ok(())
             }
@@ -154,6 +156,10 @@ impl World {
 
     pub(crate) fn address(&self) -> SocketAddr {
         self.running.as_ref().expect("the service runs").address
+    }
+
+    pub(crate) fn metrics_address(&self) -> SocketAddr {
+        self.running.as_ref().expect("the service runs").metrics
     }
 
     /// The server's client.
@@ -272,6 +278,11 @@ pub(crate) fn write_installation(directory: &Path) {
                   key = 'pki/signer.key'\n\
                   client_ca = 'pki/ca.pem'\n\
                   [store]\n\
-                  passphrase_file = 'signer.passphrase'\n";
+                  passphrase_file = 'signer.passphrase'\n\
+                  [audit]\n\
+                  directory = 'audit'\n\
+                  segment_lines = 10\n\
+                  [metrics]\n\
+                  listen = '127.0.0.1:0'\n";
     fs::write(directory.join("signer.toml"), config).unwrap();
 }
