@@ -85,6 +85,14 @@ pub(crate) enum PkiCommand {
         #[arg(long)]
         client: bool,
     },
+    /// Puts the certificate DIR/NAME.pem on the list DIR/ca.crl: its holder is answered no more
+    Revoke {
+        /// The directory of the authority
+        #[arg(value_name = "DIR")]
+        directory: PathBuf,
+        /// The name of the files
+        name: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]

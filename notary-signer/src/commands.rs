@@ -19,14 +19,14 @@ use crate::config::backends::SOFTWARE;
 use crate::config::{Config, ConfigError, TlsConfig};
 use crate::keys::KeyStore;
 use crate::keys::software::SoftwareStore;
-use crate::pki::PkiError;
+use crate::pki::{self, PkiError};
 use crate::sealing::SealError;
 use crate::startup::StartError;
 use crate::store::audit::{Caller, Subject, append};
 use crate::store::keys::{self, HeldKey};
 use crate::store::tables::{role_text, state_text};
 use crate::store::{self, Database, StoreError, key_states};
-use crate::tls;
+use crate::tls::{self, Tls};
 
 /// A certificate that expires this soon is a warning.
 const SOON: TimeDelta = TimeDelta::days(30);
@@ -151,8 +151,8 @@ fn report(findings: &[Finding], json: bool) -> Output {
 }
 
 fn check_tls(tls: &TlsConfig, now: DateTime<Utc>) -> Vec<Finding> {
-    let fit = match tls::server_config(tls) {
-        Ok(_) => Finding::ok("tls", "certificate, key and client CA are usable"),
+    let fit = match Tls::load(tls) {
+        Ok(_) => Finding::ok("tls", "certificate, key and what says whom to answer are usable"),
         Err(error) => Finding::wrong("tls", error),
     };
     let expiry = |what, path: &Path| match tls::not_after(path) {
@@ -238,6 +238,24 @@ async fn check_backends(backends: &Backends, held: &[HeldKey]) -> Vec<Finding> {
     findings.push(all("keys", can_sign));
     findings.extend(broken);
     findings
+}
+
+// ---- certificates
+
+/// Revokes a certificate of the authority in a directory.
+pub(crate) fn revoke_certificate(
+    directory: &Path,
+    name: &str,
+    now: DateTime<Utc>,
+) -> Result<Output, CommandError> {
+    let text = match pki::revoke(directory, name, now)? {
+        true => format!(
+            "{name} is revoked; a signer whose tls.client_crl is a copy of {} needs the new one",
+            directory.join("ca.crl").display()
+        ),
+        false => format!("{name} was revoked already"),
+    };
+    Ok(Output::lines([text], true))
 }
 
 // ---- keys and memory

@@ -46,6 +46,9 @@ pub(crate) enum Refusal {
         /// Where it is.
         backend: String,
     },
+    /// The client's certificate does not count any more.
+    #[error("the certificate of this client does not count any more: {0}")]
+    Certificate(String),
     /// The request cannot be read.
     #[error("the request is not readable: {0}")]
     Malformed(String),
@@ -81,6 +84,7 @@ impl Refusal {
             Refusal::RetiredKey(_) | Refusal::TooManyKeys { .. } | Refusal::KeyTaken { .. } => {
                 StatusCode::CONFLICT
             }
+            Refusal::Certificate(_) => StatusCode::FORBIDDEN,
             Refusal::Malformed(_) => StatusCode::BAD_REQUEST,
             Refusal::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Refusal::NoSuchPath => StatusCode::NOT_FOUND,
@@ -95,6 +99,7 @@ impl Refusal {
             Refusal::RetiredKey(_) => refusal_code::RETIRED_KEY,
             Refusal::TooManyKeys { .. } => "too_many_keys",
             Refusal::KeyTaken { .. } => "key_taken",
+            Refusal::Certificate(_) => "certificate_refused",
             Refusal::Malformed(_) => "malformed",
             Refusal::TooLarge { .. } => "too_large",
             Refusal::NoSuchPath => "not_found",

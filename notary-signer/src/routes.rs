@@ -32,7 +32,7 @@ use crate::openapi;
 use crate::sign::Signer;
 use crate::store::audit::{self, Caller, Subject};
 use crate::store::{self, Collection, Owner};
-use crate::tls::ClientIdentity;
+use crate::tls::{Peer, Tls};
 
 /// All calls. Retiring a key is not among them: that is an act on the signer's host. The calls that
 /// neither name a collection nor change anything leave no audit line unless they fail.
@@ -252,7 +252,8 @@ impl Intake {
     }
 }
 
-/// Refuses a request at once where there are too many.
+/// Refuses a request at once where there are too many, and where the certificate of the client does
+/// not count any more.
 pub(crate) async fn admit<B: MessageBody>(
     request: ServiceRequest,
     next: Next<B>,
@@ -261,14 +262,20 @@ pub(crate) async fn admit<B: MessageBody>(
     let Ok(_place) = intake.requests.clone().try_acquire_owned() else {
         return Ok(request.error_response(Failure::Busy).map_into_right_body());
     };
+    let tls = request.app_data::<Data<Tls>>().expect("set at start").clone();
+    let peer = request.conn_data::<Peer>().expect("TLS has asked for its certificate");
+    if let Err(error) = tls.require_valid(peer) {
+        let refused = Failure::from(Refusal::Certificate(error.to_string()));
+        return Ok(request.error_response(refused).map_into_right_body());
+    }
     Ok(next.call(request).await?.map_into_left_body())
 }
 
 fn caller(request: &HttpRequest, signer: &Signer) -> Caller {
     Caller {
         who: request
-            .conn_data::<ClientIdentity>()
-            .map_or_else(|| "a client without certificate".to_owned(), |who| who.0.clone()),
+            .conn_data::<Peer>()
+            .map_or_else(|| "a client without certificate".to_owned(), |peer| peer.text.clone()),
         action: format!("{} {}", request.method(), request.path()),
         request_id: Some(request_id(request)),
         at: (signer.parts.clock)(),

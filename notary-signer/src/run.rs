@@ -66,6 +66,9 @@ fn execute(command: Command, parts: Parts) -> Result<Output, CommandError> {
             pki::issue(&directory, &name, &usage, now)?;
             Ok(Output::default())
         }
+        Command::Pki(PkiCommand::Revoke { directory, name }) => {
+            Ok(commands::revoke_certificate(&directory, &name, now)?)
+        }
         Command::Key(KeyCommand::List { config, form }) => {
             commands::list_keys(&Config::load(&config.path)?, form.json)
         }
@@ -118,6 +121,7 @@ fn exit_code(error: &CommandError) -> u8 {
         },
         CommandError::Config(error) => config_code(error),
         CommandError::Pki(PkiError::Name(_) | PkiError::Certificate(_)) => exit::USAGE,
+        CommandError::Pki(PkiError::NotOurs(_)) => exit::REFUSED,
         CommandError::Pki(_) | CommandError::Store(_) | CommandError::Seal(_) => exit::LOCAL_STATE,
         CommandError::Print(_) => exit::REFUSED,
         CommandError::UnknownKey(_) => exit::NOT_FOUND,

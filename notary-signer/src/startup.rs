@@ -28,7 +28,7 @@ use crate::routes::{Intake, admit, answer_failures, routes};
 use crate::sealing;
 use crate::sign::{Signer, Turns, memory_cache};
 use crate::store::{self, Database, MemoryLock, SharedDatabase, StoreError};
-use crate::tls::{self, ClientIdentity, TlsError};
+use crate::tls::{Peer, Tls, TlsError};
 
 /// How often old lines of the audit are looked for.
 const SEAL_EVERY: Duration = Duration::from_secs(60);
@@ -63,7 +63,8 @@ pub struct Service {
     server: Server,
     address: SocketAddr,
     metrics: Option<(Server, SocketAddr)>,
-    sealing: JoinHandle<()>,
+    /// What is done now and then.
+    background: [JoinHandle<()>; 2],
 }
 
 impl Service {
@@ -76,7 +77,7 @@ impl Service {
     }
 
     fn build(config: &Config, parts: Parts) -> Result<Service, Cause> {
-        let tls = tls::server_config(&config.tls)?;
+        let tls = Tls::load(&config.tls)?;
         let lock = MemoryLock::take(&config.database)?;
         let backends = Backends::new(config, open_software_store(config, &lock)?)?;
         let database = SharedDatabase::create(&config.database, lock)?;
@@ -95,6 +96,7 @@ impl Service {
         actix_web::rt::spawn(look_at_backends(signer.clone().into_inner()));
         let intake = Data::new(Intake::new(&config.limits));
         let counted = Data::new(Metrics::new());
+        let clients = Data::from(tls.clone());
         let files = metrics::Files { database: config.database.clone(), tls: config.tls.clone() };
         let listen = |address| {
             let (metrics, signer, intake) = (counted.clone(), signer.clone(), intake.clone());
@@ -110,6 +112,7 @@ impl Service {
                 .app_data(signer.clone())
                 .app_data(intake.clone())
                 .app_data(counted.clone())
+                .app_data(clients.clone())
                 .configure(routes)
                 .wrap(from_fn(admit))
                 .wrap(from_fn(answer_failures))
@@ -120,8 +123,8 @@ impl Service {
             .on_connect(|connection, extensions| {
                 let stream = connection.downcast_ref::<TlsStream<TcpStream>>();
                 let chain = stream.and_then(|stream| stream.get_ref().1.peer_certificates());
-                if let Some(certificate) = chain.and_then(<[_]>::first) {
-                    extensions.insert(ClientIdentity::of(certificate));
+                if let Some(peer) = chain.and_then(Peer::of) {
+                    extensions.insert(peer);
                 }
             })
             .disable_signals()
@@ -133,11 +136,15 @@ impl Service {
             .tls_handshake_timeout(header)
             .keep_alive(Duration::from_secs(config.limits.idle_seconds))
             .shutdown_timeout(config.limits.shutdown_seconds)
-            .bind_rustls_0_23(config.listen, tls)
+            .bind_rustls_0_23(config.listen, tls.server_config())
             .map_err(listen)?;
         let address = *server.addrs().first().expect("it was bound");
-        let sealing = actix_web::rt::spawn(keep_sealing(config.clone(), sealing_parts));
-        Ok(Service { server: server.run(), address, metrics, sealing })
+        let look = Duration::from_secs(config.tls.look_seconds);
+        let background = [
+            actix_web::rt::spawn(keep_sealing(config.clone(), sealing_parts)),
+            actix_web::rt::spawn(keep_looking(tls, look)),
+        ];
+        Ok(Service { server: server.run(), address, metrics, background })
     }
 
     /// Where the service listens.
@@ -160,7 +167,7 @@ impl Service {
     /// # Errors
     /// When the listener or a worker fails.
     pub async fn run(self) -> Result<(), StartError> {
-        let Service { server, metrics, sealing, .. } = self;
+        let Service { server, metrics, background, .. } = self;
         let metrics = metrics.map(|(server, _)| {
             let handle = server.handle();
             actix_web::rt::spawn(server);
@@ -170,7 +177,7 @@ impl Service {
         if let Some(metrics) = metrics {
             metrics.stop(false).await;
         }
-        sealing.abort();
+        background.iter().for_each(JoinHandle::abort);
         ended.map_err(|error| StartError(Cause::Run(error)))
     }
 }
@@ -197,6 +204,21 @@ async fn look_at_backends(signer: Arc<Signer>) {
     for place in signer.backends.places() {
         if let Err(error) = place.check().await {
             tracing::error!("{error}");
+        }
+    }
+}
+
+/// Follows the files of TLS.
+async fn keep_looking(tls: Arc<Tls>, every: Duration) {
+    let mut again = actix_web::rt::time::interval(every);
+    loop {
+        again.tick().await;
+        match tls.look_again() {
+            Ok(true) => tracing::info!("the files of TLS have changed: they are in force"),
+            Ok(false) => {}
+            Err(error) => {
+                tracing::error!("the files of TLS have changed, and stay as before: {error}")
+            }
         }
     }
 }

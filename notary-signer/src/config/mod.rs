@@ -113,6 +113,11 @@ pub struct TlsConfig {
     pub key: PathBuf,
     /// Whose certificates clients may show. Every holder of one may create keys and sign.
     pub client_ca: PathBuf,
+    /// Which of them do not count any more: revocation lists of those who issued them.
+    pub client_crl: Option<PathBuf>,
+    /// How often the files are looked at, in seconds: a change holds without a restart.
+    #[serde(default = "default_look_seconds")]
+    pub look_seconds: u64,
 }
 
 /// The software store: keys sealed in the database.
@@ -270,12 +275,12 @@ impl Config {
             toml::from_str(&text).map_err(|error| refuse(error.to_string()))?;
         config.check().map_err(refuse)?;
         let directory = path.parent().unwrap_or(Path::new(""));
-        let TlsConfig { certificate, key, client_ca } = &mut config.tls;
-        let passphrase = config.store.passphrase_file.as_mut();
+        let TlsConfig { certificate, key, client_ca, client_crl, .. } = &mut config.tls;
+        let optional = [client_crl.as_mut(), config.store.passphrase_file.as_mut()];
         config.backends.values_mut().for_each(|backend| backend.locate(directory));
         let paths =
             [certificate, key, client_ca, &mut config.database, &mut config.audit.directory];
-        for path in paths.into_iter().chain(passphrase) {
+        for path in paths.into_iter().chain(optional.into_iter().flatten()) {
             *path = directory.join(&*path);
         }
         Ok(config)
@@ -286,6 +291,7 @@ impl Config {
         let Limits { body_bytes, bodies_at_once, body_seconds, keys_per_collection, .. } =
             self.limits;
         let at_least_one = [
+            ("tls.look_seconds", self.tls.look_seconds),
             ("audit.segment_lines", self.audit.segment_lines.into()),
             ("policy.max_step", self.policy.max_step),
             ("policy.snapshot_max_seconds", self.policy.snapshot_max_seconds),
@@ -334,6 +340,10 @@ pub(crate) fn read_secret(path: &Path) -> Result<SecretString, ConfigError> {
     let text = Zeroizing::new(fs::read_to_string(path).map_err(read)?);
     let line = text.strip_suffix('\n').unwrap_or(&text);
     Ok(SecretString::from(line.strip_suffix('\r').unwrap_or(line)))
+}
+
+fn default_look_seconds() -> u64 {
+    10
 }
 
 fn default_listen() -> SocketAddr {

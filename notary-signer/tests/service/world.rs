@@ -267,7 +267,9 @@ pub(crate) fn write_installation(directory: &Path) {
     let server = Usage { server: Some(Vec::new()), client: false };
     pki::issue(&pki_directory, "signer", &server, now()).unwrap();
     let client = Usage { server: None, client: true };
-    pki::issue(&pki_directory, "server", &client, now()).unwrap();
+    for name in ["server", "other"] {
+        pki::issue(&pki_directory, name, &client, now()).unwrap();
+    }
     let passphrase = directory.join("signer.passphrase");
     fs::write(&passphrase, "correct horse\n").unwrap();
     fs::set_permissions(&passphrase, fs::Permissions::from_mode(0o600)).unwrap();
@@ -277,6 +279,8 @@ pub(crate) fn write_installation(directory: &Path) {
                   certificate = 'pki/signer.pem'\n\
                   key = 'pki/signer.key'\n\
                   client_ca = 'pki/ca.pem'\n\
+                  client_crl = 'pki/ca.crl'\n\
+                  look_seconds = 1\n\
                   [store]\n\
                   passphrase_file = 'signer.passphrase'\n\
                   [audit]\n\
