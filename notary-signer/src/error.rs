@@ -26,6 +26,9 @@ pub(crate) enum Refusal {
     /// A key that this role of this collection does not have.
     #[error("{0} is no key of this role of the collection: POST /v1/keys answers those it has")]
     UnknownKey(KeyId),
+    /// A key that this signer does not have.
+    #[error("this signer has no key {0}")]
+    NoSuchKey(KeyId),
     /// A key that signs nothing any more.
     #[error("the key {0} is retired: name another one, or restore it on the signer's host")]
     RetiredKey(KeyId),
@@ -45,6 +48,14 @@ pub(crate) enum Refusal {
         keyid: KeyId,
         /// Where it is.
         backend: String,
+    },
+    /// A client asks for what it has no right to.
+    #[error("{who} may not {act}: the signer's configuration says who may (clients)")]
+    Forbidden {
+        /// The client.
+        who: String,
+        /// What it asked for.
+        act: String,
     },
     /// The client's certificate does not count any more.
     #[error("the certificate of this client does not count any more: {0}")]
@@ -84,10 +95,10 @@ impl Refusal {
             Refusal::RetiredKey(_) | Refusal::TooManyKeys { .. } | Refusal::KeyTaken { .. } => {
                 StatusCode::CONFLICT
             }
-            Refusal::Certificate(_) => StatusCode::FORBIDDEN,
+            Refusal::Forbidden { .. } | Refusal::Certificate(_) => StatusCode::FORBIDDEN,
             Refusal::Malformed(_) => StatusCode::BAD_REQUEST,
             Refusal::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            Refusal::NoSuchPath => StatusCode::NOT_FOUND,
+            Refusal::NoSuchPath | Refusal::NoSuchKey(_) => StatusCode::NOT_FOUND,
             Refusal::NoSuchMethod => StatusCode::METHOD_NOT_ALLOWED,
         }
     }
@@ -99,10 +110,11 @@ impl Refusal {
             Refusal::RetiredKey(_) => refusal_code::RETIRED_KEY,
             Refusal::TooManyKeys { .. } => "too_many_keys",
             Refusal::KeyTaken { .. } => "key_taken",
+            Refusal::Forbidden { .. } => "forbidden",
             Refusal::Certificate(_) => "certificate_refused",
             Refusal::Malformed(_) => "malformed",
             Refusal::TooLarge { .. } => "too_large",
-            Refusal::NoSuchPath => "not_found",
+            Refusal::NoSuchPath | Refusal::NoSuchKey(_) => "not_found",
             Refusal::NoSuchMethod => "method_not_allowed",
         }
     }

@@ -6,6 +6,7 @@
 //! - `config`, `startup`: from `signer.toml` to a listener with mutual TLS (`tls`)
 //! - `routes`: every call on one screen; bounded bodies; one form of error (`error`, `panics`)
 //! - `backends`: where the keys are
+//! - `rights`: who may ask for what
 //! - `sign`: judge, sign, verify, record, answer
 //! - `online_keys`: pending, active, retiring, retired
 //! - `store`: the only place with SQL: keys, memory, audit
@@ -37,6 +38,8 @@ mod panics;
 mod parts;
 #[cfg(feature = "service")]
 pub mod pki;
+#[cfg(feature = "service")]
+mod rights;
 #[cfg(feature = "service")]
 mod routes;
 #[cfg(feature = "service")]

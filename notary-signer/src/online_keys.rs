@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use diesel::sqlite::SqliteConnection;
-use notary_schema::name::KeyId;
+use notary_schema::name::{Gun, KeyId};
 use notary_schema::wire::{KeyRequest, KeyState, Page, SignerKey};
 
 use crate::error::{Failure, Refusal};
@@ -60,6 +60,28 @@ impl Signer {
             Ok(held.key)
         };
         self.database.change(insert).await
+    }
+
+    /// Lets a key sign nothing any more, where `may` allows it in the key's collection. A key that is
+    /// retired already stays so.
+    ///
+    /// The future must be run to its end, as that of [`Signer::sign`].
+    pub(crate) async fn retire(
+        self: Arc<Self>,
+        caller: Caller,
+        keyid: KeyId,
+        may: impl FnOnce(&Gun) -> Result<(), Refusal> + Send + 'static,
+    ) -> Result<SignerKey, Failure> {
+        let retire = move |connection: &mut SqliteConnection| -> Result<_, Failure> {
+            let unknown = || Refusal::NoSuchKey(keyid.clone());
+            let held = keys::by_id(connection, &keyid)?.ok_or_else(unknown)?;
+            may(&held.key.collection)?;
+            let changed = key_states::retire(connection, &keyid)?;
+            let outcome = if changed { "changed" } else { "repeated" };
+            audit::append(connection, &caller, &Subject::of_key(&held), outcome)?;
+            Ok(keys::by_id(connection, &keyid)?.ok_or_else(unknown)?.key)
+        };
+        self.database.change(retire).await
     }
 
     /// A page of the keys of a collection, retired ones included.

@@ -11,8 +11,12 @@ use utoipa::OpenApi;
 use crate::routes;
 
 /// Any call: a request that cannot be read, a signer that is busy or fails.
-const ANY: &[Codes] =
-    &[(400, &["malformed"]), (500, &["failed"]), (503, &["busy", "backend_unavailable"])];
+const ANY: &[Codes] = &[
+    (400, &["malformed"]),
+    (403, &["forbidden", "certificate_refused"]),
+    (500, &["failed"]),
+    (503, &["busy", "backend_unavailable"]),
+];
 /// A body that is too long.
 const BODY: &[Codes] = &[(413, &["too_large"])];
 
@@ -23,6 +27,8 @@ refusals! {
     Readiness: ANY, &[(503, &["not_ready"])];
     /// Making a key.
     Keys: ANY, BODY, &[(409, &["too_many_keys", "key_taken"])];
+    /// Retiring a key.
+    Retiring: ANY, &[(404, &["not_found"])];
     /// Signing.
     Signing: ANY, BODY, &[
         (409, &["version_used", "would_lower", "version_jump", "other_snapshot", "retired_key"]),
@@ -41,6 +47,7 @@ refusals! {
     paths(
         routes::online_key,
         routes::online_keys,
+        routes::retire,
         routes::last_signed,
         routes::sign,
         routes::policy,

@@ -8,7 +8,7 @@ use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::ALLOW;
 use actix_web::middleware::Next;
-use actix_web::web::{Bytes, Data, Json, Payload, Query, ServiceConfig, get, post, resource};
+use actix_web::web::{Bytes, Data, Json, Path, Payload, Query, ServiceConfig, get, post, resource};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, rt};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -24,21 +24,23 @@ use tracing::Instrument;
 use tracing_actix_web::RequestId;
 
 use crate::config::Limits;
+use crate::config::clients::Right;
 use crate::error::{Broken, Failure, Refusal};
 use crate::metrics::Metrics;
 use crate::online_keys::MAX_PAGE;
 #[cfg(test)]
 use crate::openapi;
+use crate::rights::Rights;
 use crate::sign::Signer;
 use crate::store::audit::{self, Caller, Subject};
 use crate::store::{self, Collection, Owner};
 use crate::tls::{Peer, Tls};
 
-/// All calls. Retiring a key is not among them: that is an act on the signer's host. The calls that
-/// neither name a collection nor change anything leave no audit line unless they fail.
+/// All calls. The calls that neither name a collection nor change anything leave no audit line unless they fail.
 pub(crate) fn routes(config: &mut ServiceConfig) {
     config
         .service(resource("/v1/keys").route(post().to(online_key)).route(get().to(online_keys)))
+        .service(resource("/v1/keys/{keyid}/retire").route(post().to(retire)))
         .service(resource("/v1/memory").route(get().to(last_signed)))
         .service(resource("/v1/sign").route(post().to(sign)))
         .service(resource("/v1/policy").route(get().to(policy)))
@@ -60,6 +62,7 @@ async fn online_key(
     let (wanted, _place): (KeyRequest, _) = intake.read(payload).await?.parse()?;
     let owner = Owner::new(&wanted.collection, &wanted.incarnation, wanted.role);
     request.extensions_mut().insert(Subject::of(&owner));
+    rights(&request).require(peer(&request), Right::Create, &wanted.collection)?;
     let caller = caller(&request, &signer);
     to_the_end(signer.into_inner().online_key(caller, wanted)).await.map(Json)
 }
@@ -85,9 +88,27 @@ async fn online_keys(
     Query(query): Query<KeysQuery>,
 ) -> Result<Json<Page<SignerKey>>, Failure> {
     let KeysQuery { collection: gun, incarnation, after, limit } = query;
+    rights(&request).require_any(peer(&request), &gun)?;
     let collection = Collection { gun, incarnation };
     let caller = caller(&request, &signer);
     signer.online_keys(caller, collection, after, limit.unwrap_or(MAX_PAGE)).await.map(Json)
+}
+
+/// Lets a key sign nothing any more. Only the signer's host undoes it: `notary-signer key restore`.
+#[cfg_attr(test, utoipa::path(
+    post, path = "/v1/keys/{keyid}/retire", params(("keyid" = KeyId, Path)),
+    responses((status = 200, body = SignerKey), openapi::Retiring),
+))]
+async fn retire(
+    request: HttpRequest,
+    signer: Data<Signer>,
+    keyid: Path<KeyId>,
+) -> Result<Json<SignerKey>, Failure> {
+    let (caller, peer, rights) =
+        (caller(&request, &signer), peer(&request).clone(), rights(&request).clone());
+    let keyid = keyid.into_inner();
+    let may = move |gun: &Gun| rights.require(&peer, Right::Retire, gun);
+    to_the_end(signer.into_inner().retire(caller, keyid, may)).await.map(Json)
 }
 
 /// The complete files that were signed last for one life of a collection.
@@ -101,6 +122,7 @@ async fn last_signed(
     Query(collection): Query<CollectionQuery>,
 ) -> Result<Json<SignerMemory>, Failure> {
     let CollectionQuery { collection: gun, incarnation } = collection;
+    rights(&request).require_any(peer(&request), &gun)?;
     let caller = caller(&request, &signer);
     signer.last_signed(caller, Collection { gun, incarnation }).await.map(Json)
 }
@@ -138,6 +160,7 @@ async fn sign(
         sha256: Some(sha256_hex(wanted.signed.get().as_bytes())),
         ..Subject::of(&owner)
     });
+    rights(&request).require(peer(&request), Right::Sign, &wanted.collection)?;
     let caller = caller(&request, &signer);
     let file = to_the_end(signer.into_inner().sign(caller, wanted)).await?;
     let sha256 = BASE64_STANDARD.encode(digest(&SHA256, &file));
@@ -262,20 +285,29 @@ pub(crate) async fn admit<B: MessageBody>(
     let Ok(_place) = intake.requests.clone().try_acquire_owned() else {
         return Ok(request.error_response(Failure::Busy).map_into_right_body());
     };
-    let tls = request.app_data::<Data<Tls>>().expect("set at start").clone();
-    let peer = request.conn_data::<Peer>().expect("TLS has asked for its certificate");
-    if let Err(error) = tls.require_valid(peer) {
-        let refused = Failure::from(Refusal::Certificate(error.to_string()));
+    let tls = request.app_data::<Data<Tls>>().expect("set at start");
+    let client = peer(request.request());
+    let valid = tls.require_valid(client);
+    let valid = valid.map_err(|error| Refusal::Certificate(error.to_string()));
+    if let Err(refusal) = valid.and_then(|()| rights(request.request()).require_known(client)) {
+        let refused = Failure::from(refusal);
         return Ok(request.error_response(refused).map_into_right_body());
     }
     Ok(next.call(request).await?.map_into_left_body())
 }
 
+/// Who asks.
+fn peer(request: &HttpRequest) -> &Arc<Peer> {
+    request.conn_data::<Arc<Peer>>().expect("TLS has asked for its certificate")
+}
+
+fn rights(request: &HttpRequest) -> &Data<Rights> {
+    request.app_data::<Data<Rights>>().expect("set at start")
+}
+
 fn caller(request: &HttpRequest, signer: &Signer) -> Caller {
     Caller {
-        who: request
-            .conn_data::<Peer>()
-            .map_or_else(|| "a client without certificate".to_owned(), |peer| peer.text.clone()),
+        who: peer(request).text.clone(),
         action: format!("{} {}", request.method(), request.path()),
         request_id: Some(request_id(request)),
         at: (signer.parts.clock)(),

@@ -24,6 +24,7 @@ use crate::keys::software::SoftwareStore;
 use crate::keys::{KeyError, KeyStore};
 use crate::metrics::{self, Metrics};
 use crate::panics::answer_panics;
+use crate::rights::Rights;
 use crate::routes::{Intake, admit, answer_failures, routes};
 use crate::sealing;
 use crate::sign::{Signer, Turns, memory_cache};
@@ -97,6 +98,7 @@ impl Service {
         let intake = Data::new(Intake::new(&config.limits));
         let counted = Data::new(Metrics::new());
         let clients = Data::from(tls.clone());
+        let rights = Data::new(Rights::new(config.clients.clone()));
         let files = metrics::Files { database: config.database.clone(), tls: config.tls.clone() };
         let listen = |address| {
             let (metrics, signer, intake) = (counted.clone(), signer.clone(), intake.clone());
@@ -113,6 +115,7 @@ impl Service {
                 .app_data(intake.clone())
                 .app_data(counted.clone())
                 .app_data(clients.clone())
+                .app_data(rights.clone())
                 .configure(routes)
                 .wrap(from_fn(admit))
                 .wrap(from_fn(answer_failures))

@@ -2,6 +2,7 @@
 //! misspelt limit never passes for a set one. `config/signer.toml` explains every key.
 
 pub mod backends;
+pub mod clients;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
 
 use self::backends::{BackendConfig, KeyRule};
+use self::clients::ClientRule;
 use crate::keys::Algorithm;
 
 /// The file that is read where neither a command nor the environment names one.
@@ -77,6 +79,10 @@ pub struct Config {
     pub database: PathBuf,
     /// Mutual TLS, always.
     pub tls: TlsConfig,
+    /// Which clients may ask for what; without any, every holder of a certificate of the CA may create
+    /// keys and sign.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub clients: Vec<ClientRule>,
     /// The software store.
     #[serde(default)]
     pub store: StoreConfig,
@@ -111,7 +117,7 @@ pub struct TlsConfig {
     pub certificate: PathBuf,
     /// Its private key.
     pub key: PathBuf,
-    /// Whose certificates clients may show. Every holder of one may create keys and sign.
+    /// Whose certificates clients may show.
     pub client_ca: PathBuf,
     /// Which of them do not count any more: revocation lists of those who issued them.
     pub client_crl: Option<PathBuf>,
@@ -287,6 +293,7 @@ impl Config {
     }
 
     fn check(&self) -> Result<(), String> {
+        self.clients.iter().try_for_each(ClientRule::check)?;
         let Limits { connections, requests, header_seconds, idle_seconds, .. } = self.limits;
         let Limits { body_bytes, bodies_at_once, body_seconds, keys_per_collection, .. } =
             self.limits;
@@ -416,6 +423,24 @@ mod tests {
         let kinds: Vec<_> = config.backends.keys().collect();
         assert_eq!(kinds, ["cloud", "hsm", "vault"]);
         assert_eq!(config.keys.len(), 2);
+        assert_eq!(config.clients.len(), 1);
+    }
+
+    #[test]
+    fn a_client_that_would_never_be_answered_is_refused_by_name() {
+        let client = "[[clients]]\nname = 'DNS:server'\nrights = ['sign']\n";
+        assert!(load(&format!("{LEAST}{client}")).is_ok());
+        for (from, to, named) in [
+            ("DNS:server", "server", "\"server\""),
+            ("DNS:server", "DNS:", "\"DNS:\""),
+            ("DNS:server", "CN=server", "CN=server"),
+            ("['sign']", "[]", "DNS:server"),
+            ("['sign']", "['root']", "root"),
+            ("rights", "right", "right"),
+        ] {
+            let refused = load(&format!("{LEAST}{}", client.replace(from, to))).unwrap_err();
+            assert!(refused.to_string().contains(named), "{refused}");
+        }
     }
 
     #[test]

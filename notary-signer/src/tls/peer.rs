@@ -1,5 +1,6 @@
 //! Who a client is: the names in its certificate.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustls_pki_types::CertificateDer;
@@ -20,11 +21,11 @@ pub(crate) struct Peer {
 
 impl Peer {
     /// The owner of a certificate.
-    pub(crate) fn of(chain: &[CertificateDer<'_>]) -> Option<Peer> {
+    pub(crate) fn of(chain: &[CertificateDer<'_>]) -> Option<Arc<Peer>> {
         let (subject, names) = names(chain.first()?);
         let text = [&[subject], &names[..]].concat().join(", ");
         let chain = chain.iter().map(|certificate| certificate.clone().into_owned()).collect();
-        Some(Peer { chain, seen_in: AtomicU64::new(0), text, names })
+        Some(Arc::new(Peer { chain, seen_in: AtomicU64::new(0), text, names }))
     }
 
     pub(super) fn chain(&self) -> (&CertificateDer<'static>, &[CertificateDer<'static>]) {

@@ -12,5 +12,6 @@ mod metrics;
 mod overload;
 mod refusals;
 mod restart;
+mod rights;
 mod signing;
 mod world;

@@ -195,7 +195,7 @@ async fn what_cannot_be_read_is_refused_in_the_form_of_every_other_refusal() {
         ("/v1/memory?collection=a", 400, "malformed"),
         ("/v1/sign", 405, "method_not_allowed"),
         ("/v1/retire", 404, "not_found"),
-        ("/v1/keys/abc/retire", 404, "not_found"),
+        ("/v1/keys/abc/retire", 405, "method_not_allowed"),
         ("/", 404, "not_found"),
     ] {
         let answer = server.get(path).await.unwrap();
