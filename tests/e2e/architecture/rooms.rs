@@ -12,7 +12,7 @@ const PACKAGES: [(&str, &str); 4] = [
     (
         "schema",
         "openapi wire updater revocation publish online trusted draft threshold envelope role path key \
-         json name texts",
+         json name reason texts",
     ),
     (
         "notary-server",
