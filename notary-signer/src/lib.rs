@@ -10,7 +10,7 @@
 //! - `sign`: judge, sign, verify, record, answer
 //! - `online_keys`: pending, active, retiring, retired
 //! - `store`: the only place with SQL: keys, memory, audit
-//! - `metrics`: what monitoring sees
+//! - `metrics`: what is counted; `monitoring`: who sees it
 //! - `sealing`: old lines of the audit go to files
 //! - `args`, `run`, `commands`, `pki`: what an operator does on the signer's host
 
@@ -28,6 +28,8 @@ pub mod config;
 mod error;
 #[cfg(feature = "service")]
 mod metrics;
+#[cfg(feature = "service")]
+mod monitoring;
 #[cfg(feature = "service")]
 mod online_keys;
 #[cfg(all(test, feature = "service"))]

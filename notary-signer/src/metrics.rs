@@ -1,30 +1,13 @@
-//! What monitoring sees: `GET /metrics` in the text form of OpenMetrics.
-//!
-//! It has a listener of its own, without TLS, so that no collector needs a certificate that could
-//! sign. It names no collection and no key.
+//! What is counted and measured, in the text form of OpenMetrics. It names no collection and no key.
 
-use std::io;
-use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use actix_web::dev::Server;
-use actix_web::web::{Data, get, resource};
-use actix_web::{App, HttpResponse, HttpServer};
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
-
-use crate::config::TlsConfig;
-use crate::routes::Intake;
-use crate::sign::Signer;
-use crate::store::{SharedDatabase, StoreError, memory};
-use crate::tls;
-
-const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// A request, as far as it is counted: the labels have few values, whatever is asked.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -50,20 +33,21 @@ pub(crate) struct Metrics {
     registry: Registry,
     answered: Family<Answered, Counter>,
     seconds: Family<Call, Histogram, fn() -> Histogram>,
-    looked_up: LookedUp,
+    /// What is looked up when somebody asks.
+    pub(crate) looked_up: LookedUp,
 }
 
 /// What is looked up when somebody asks.
 #[derive(Default)]
-struct LookedUp {
-    requests_at_once: Gauge,
-    bodies_at_once: Gauge,
-    changes: Gauge,
-    commits: Gauge,
-    memory_files: Gauge,
-    memory_bytes: Gauge,
-    cache_bytes: Gauge,
-    database_bytes: Gauge,
+pub(crate) struct LookedUp {
+    pub(crate) requests_at_once: Gauge,
+    pub(crate) bodies_at_once: Gauge,
+    pub(crate) changes: Gauge,
+    pub(crate) commits: Gauge,
+    pub(crate) memory_files: Gauge,
+    pub(crate) memory_bytes: Gauge,
+    pub(crate) cache_bytes: Gauge,
+    pub(crate) database_bytes: Gauge,
     certificate_expiry: Family<File, Gauge>,
 }
 
@@ -83,6 +67,13 @@ impl Metrics {
         Metrics { registry, answered, seconds, looked_up }
     }
 
+    /// Everything, as text.
+    pub(crate) fn text(&self) -> String {
+        let mut text = String::new();
+        text::encode(&mut text, &self.registry).expect("a string takes all text");
+        text
+    }
+
     /// Counts a request that is answered.
     pub(crate) fn count(&self, call: String, outcome: &'static str, took: Duration) {
         self.seconds.get_or_create(&Call { call: call.clone() }).observe(took.as_secs_f64());
@@ -91,6 +82,11 @@ impl Metrics {
 }
 
 impl LookedUp {
+    /// Notes when a certificate expires, in seconds since 1970.
+    pub(crate) fn set_expiry(&self, file: &'static str, seconds: i64) {
+        self.certificate_expiry.get_or_create(&File { file }).set(seconds);
+    }
+
     fn register(&self, registry: &mut Registry) {
         let plain = [
             ("requests_at_once", "Requests that are being answered", &self.requests_at_once),
@@ -114,84 +110,4 @@ impl LookedUp {
         let help = "When certificates of the configuration expire, since 1970";
         registry.register_with_unit(name, help, Unit::Seconds, self.certificate_expiry.clone());
     }
-
-    async fn look_up(&self, signer: &Signer, intake: &Intake, files: &Files) {
-        let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
-        let (requests, bodies) = intake.at_once();
-        self.requests_at_once.set(number(requests as u64));
-        self.bodies_at_once.set(number(bodies as u64));
-        let (changes, commits) = signer.database.changes_and_commits();
-        self.changes.set(number(changes));
-        self.commits.set(number(commits));
-        if let Ok((files, bytes)) = remembered(&signer.database).await {
-            self.memory_files.set(files);
-            self.memory_bytes.set(bytes);
-        }
-        self.cache_bytes.set(number(signer.remembered.weighted_size()));
-        self.database_bytes.set(number(files.database_bytes()));
-        for (file, path) in
-            [("certificate", &files.tls.certificate), ("client_ca", &files.tls.client_ca)]
-        {
-            if let Ok(end) = tls::not_after(path) {
-                self.certificate_expiry.get_or_create(&File { file }).set(end.timestamp());
-            }
-        }
-    }
-}
-
-async fn remembered(database: &SharedDatabase) -> Result<(i64, i64), StoreError> {
-    database.read(memory::size).await
-}
-
-/// The files that are looked at.
-pub(crate) struct Files {
-    pub(crate) database: PathBuf,
-    pub(crate) tls: TlsConfig,
-}
-
-impl Files {
-    fn database_bytes(&self) -> u64 {
-        let size = |path: &Path| std::fs::metadata(path).map_or(0, |file| file.len());
-        let mut log = self.database.as_os_str().to_owned();
-        log.push("-wal");
-        size(&self.database) + size(Path::new(&log))
-    }
-}
-
-/// A listener that answers `/metrics` once the server runs, and its address.
-///
-/// # Errors
-/// When nothing can listen there.
-pub(crate) fn server(
-    listen: SocketAddr,
-    metrics: Data<Metrics>,
-    signer: Data<Signer>,
-    intake: Data<Intake>,
-    files: Files,
-) -> io::Result<(Server, SocketAddr)> {
-    let files = Data::new(files);
-    let listener = TcpListener::bind(listen)?;
-    let address = listener.local_addr()?;
-    let app = move || {
-        App::new()
-            .app_data(metrics.clone())
-            .app_data(signer.clone())
-            .app_data(intake.clone())
-            .app_data(files.clone())
-            .service(resource("/metrics").route(get().to(answer)))
-    };
-    let server = HttpServer::new(app).workers(1).max_connections(16).disable_signals();
-    Ok((server.shutdown_timeout(1).listen(listener)?.run(), address))
-}
-
-async fn answer(
-    metrics: Data<Metrics>,
-    signer: Data<Signer>,
-    intake: Data<Intake>,
-    files: Data<Files>,
-) -> HttpResponse {
-    metrics.looked_up.look_up(&signer, &intake, &files).await;
-    let mut body = String::new();
-    text::encode(&mut body, &metrics.registry).expect("a string takes all text");
-    HttpResponse::Ok().content_type(OPEN_METRICS).body(body)
 }

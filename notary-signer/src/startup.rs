@@ -22,7 +22,8 @@ use crate::backends::Backends;
 use crate::config::{Config, ConfigError, LogFormat};
 use crate::keys::software::SoftwareStore;
 use crate::keys::{KeyError, KeyStore};
-use crate::metrics::{self, Metrics};
+use crate::metrics::Metrics;
+use crate::monitoring;
 use crate::panics::answer_panics;
 use crate::rights::Rights;
 use crate::routes::{Intake, admit, answer_failures, routes};
@@ -99,10 +100,11 @@ impl Service {
         let counted = Data::new(Metrics::new());
         let clients = Data::from(tls.clone());
         let rights = Data::new(Rights::new(config.clients.clone()));
-        let files = metrics::Files { database: config.database.clone(), tls: config.tls.clone() };
+        let files =
+            monitoring::Files { database: config.database.clone(), tls: config.tls.clone() };
         let listen = |address| {
             let (metrics, signer, intake) = (counted.clone(), signer.clone(), intake.clone());
-            metrics::server(address, metrics, signer, intake, files)
+            monitoring::server(address, metrics, signer, intake, files)
                 .map_err(|source| Cause::Listen { address, source })
         };
         let metrics = config.metrics.listen.map(listen).transpose()?;

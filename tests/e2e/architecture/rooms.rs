@@ -21,8 +21,8 @@ const PACKAGES: [(&str, &str); 4] = [
     ),
     (
         "notary-signer",
-        "run commands args startup sealing metrics openapi panics routes rights online_keys sign error \
-         store backends tls pki config keys parts",
+        "run commands args startup sealing monitoring openapi panics routes metrics rights online_keys \
+         sign error store backends tls pki config keys parts",
     ),
     (
         "notary-cli",
