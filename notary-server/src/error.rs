@@ -270,7 +270,7 @@ impl ServiceError {
             ServiceError::UnknownProposal(_) => (StatusCode::NOT_FOUND, "unknown_proposal"),
             ServiceError::ProposalClosed { .. } => (StatusCode::CONFLICT, "proposal_closed"),
             ServiceError::RoleProposed { .. } => (StatusCode::CONFLICT, "role_proposed"),
-            ServiceError::TooManyProposals(_) => (StatusCode::FORBIDDEN, "too_many_proposals"),
+            ServiceError::TooManyProposals(_) => (StatusCode::CONFLICT, "too_many_proposals"),
             ServiceError::UnknownKey(_) => (StatusCode::NOT_FOUND, "unknown_key"),
             ServiceError::UnknownKeyType(_) => {
                 (StatusCode::UNPROCESSABLE_ENTITY, "unknown_key_type")

@@ -132,8 +132,7 @@ refusals! {
     NewProposals:
         ANY, TOKEN, GRANT, COLLECTION, ON_TOMBSTONE, BODY, RULES, SIGNATURES, SIGNER,
         &[
-            (403, &["too_many_proposals"]),
-            (409, &["role_proposed"]),
+            (409, &["role_proposed", "too_many_proposals"]),
             (422, &["expires_too_soon", "lapses_too_late", "nothing_missing"]),
         ];
     /// Signing a proposal, and its publish.

@@ -85,7 +85,7 @@ async fn a_holder_of_root_takes_every_role_below_that_nobody_has_signed() {
 }
 
 fn full() -> (u16, String) {
-    (403, "too_many_proposals".into())
+    (409, "too_many_proposals".into())
 }
 
 #[actix_web::test]

@@ -224,7 +224,7 @@ async fn there_are_not_more_open_ones_than_the_limit_and_as_many_that_ended() {
     let a = propose(&world, &[unsigned("a")]).await;
     let b = propose(&world, &[unsigned("b")]).await;
     let refused = propose_as(&world, &world.admin, "?reason=r", &[unsigned("c")]).await;
-    assert_eq!(refused.outcome(), (403, "too_many_proposals".into()));
+    assert_eq!(refused.outcome(), (409, "too_many_proposals".into()));
     let mut listed = ids(&world, PROPOSALS).await;
     listed.sort();
     let mut expected = vec![ended[1].clone(), ended[2].clone(), a.clone(), b.clone()];
