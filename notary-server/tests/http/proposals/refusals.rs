@@ -122,6 +122,11 @@ async fn what_is_no_signature_is_refused_by_name() {
     for (name, body, expected) in [
         ("no object", json!([]), (400, "malformed_request")),
         ("no signatures", json!({"role": "root", "signatures": []}), (400, "malformed_request")),
+        (
+            "a list for a signature",
+            json!({"role": "root", "signatures": [[good["keyid"], good["sig"]]]}),
+            (400, "malformed_request"),
+        ),
         ("no role", json!({"signatures": [good]}), (400, "malformed_request")),
         (
             "more than there is",

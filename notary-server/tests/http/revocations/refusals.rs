@@ -143,6 +143,7 @@ async fn what_is_no_key_and_no_reason_is_refused_by_name() {
         ),
         ("a member more", json!({"keyid": key.id(), "reason": "x", "x": 1}), malformed.clone()),
         ("another id", json!({"keyid": other.id(), "key": key, "reason": "x"}), malformed.clone()),
+        ("a list", json!([key.id(), null, "x"]), malformed.clone()),
         ("no object", json!({"key": "x", "reason": "x"}), malformed.clone()),
         ("not a key", json!({"key": {}, "reason": "x"}), malformed.clone()),
         ("a key of another kind", json!({"key": foreign, "reason": "x"}), unknown_type.clone()),
