@@ -53,6 +53,16 @@ enum Then {
     Rebuild { code: String, reason: String },
 }
 
+/// What came of a plan.
+enum Finished {
+    Committed(Arc<Live>),
+    /// Another plan may be signed.
+    Refused {
+        code: String,
+        reason: String,
+    },
+}
+
 impl Then {
     fn rebuild(code: &str, reason: impl ToString) -> Then {
         Then::Rebuild { code: code.to_owned(), reason: reason.to_string() }
@@ -104,13 +114,15 @@ impl Publisher {
         Ok(Ground { collection: live.collection.clone(), live: Some(live), replaces: None })
     }
 
-    /// Has a prepared release signed, and commits it on the head it was prepared on.
+    /// Has a prepared release signed, and commits it on the head it was prepared on: with the plan
+    /// that it has, and where the signer refuses that, once more with a new one. Where the new plan
+    /// goes on from what a database lost that was set back, publishers read what there is then.
     ///
     /// # Errors
     /// Whatever [`Unfinished`] names; the slot is then as the table in [`consequence`] says.
     pub(super) async fn roll_forward(
         &self,
-        mut prepared: Prepared,
+        prepared: Prepared,
         before: Option<&Arc<Live>>,
         now: DateTime<Utc>,
     ) -> Result<Arc<Live>, Unfinished> {
@@ -118,47 +130,48 @@ impl Publisher {
             let error = waits(pause, now);
             return Err(Unfinished::Waits(Box::new(prepared), error));
         }
-        let (mut is_new_plan, mut is_set_back) = (false, false);
-        loop {
-            let (code, reason) = match self.attempt(&prepared, before, now).await {
-                Ok(release) => {
-                    let live = self.commit(release, before, now).await?;
-                    return if is_set_back { Err(Unfinished::Moved) } else { Ok(live) };
-                }
-                Err(Then::Keep(error)) => return Err(ServiceError::from(error).into()),
-                Err(Then::Drop { code, reason }) => {
-                    let dropped = self.store.drop_slot(&prepared).await?;
-                    tracing::warn!(gun = %prepared.collection().gun, code, "release dropped");
-                    return Err(match dropped {
-                        true => ServiceError::SignerRefused { code, reason }.into(),
-                        false => Unfinished::Moved,
-                    });
-                }
-                Err(Then::Rebuild { code, reason }) => (code, reason),
-            };
-            if is_new_plan {
-                let seconds = 2i64.saturating_pow(prepared.rebuilds());
-                return Err(self.wait(prepared, (code, reason), seconds, now).await);
-            }
-            prepared = match self.rebuild(&prepared, before, Joining::default(), now).await {
-                Ok(Rebuilt::AsJudged(prepared)) => prepared,
-                Ok(Rebuilt::SetBack(prepared)) => {
-                    is_set_back = true;
-                    prepared
-                }
+        match self.finish(&prepared, before, now).await? {
+            Finished::Committed(live) => return Ok(live),
+            Finished::Refused { .. } => {}
+        }
+        let (prepared, is_set_back) =
+            match self.rebuild(&prepared, before, Joining::default(), now).await {
+                Ok(Rebuilt::AsJudged(prepared)) => (prepared, false),
+                Ok(Rebuilt::SetBack(prepared)) => (prepared, true),
                 Err(Unfinished::Failed(error @ ServiceError::Exhausted(_))) => {
-                    // No plan was stored, so the time since it stands there makes the pauses grow.
-                    let seconds = (now - prepared.prepared_at()).num_seconds() + 2;
-                    let reason = (VERSIONS_EXHAUSTED.to_owned(), error.to_string());
-                    let waits = self.wait(prepared, reason, seconds, now).await;
-                    return Err(match waits {
-                        Unfinished::Waits(prepared, _) => Unfinished::Waits(prepared, error),
-                        other => other,
-                    });
+                    return Err(self.wait_for_versions(prepared, error, now).await);
                 }
                 Err(unfinished) => return Err(unfinished),
             };
-            is_new_plan = true;
+        match self.finish(&prepared, before, now).await? {
+            Finished::Committed(_) if is_set_back => Err(Unfinished::Moved),
+            Finished::Committed(live) => Ok(live),
+            Finished::Refused { code, reason } => {
+                let seconds = 2i64.saturating_pow(prepared.rebuilds());
+                Err(self.wait(prepared, (code, reason), seconds, now).await)
+            }
+        }
+    }
+
+    /// Steps 8 and 9 with the plan that the slot has, as far as the signer goes along.
+    async fn finish(
+        &self,
+        prepared: &Prepared,
+        before: Option<&Arc<Live>>,
+        now: DateTime<Utc>,
+    ) -> Result<Finished, Unfinished> {
+        match self.attempt(prepared, before, now).await {
+            Ok(release) => Ok(Finished::Committed(self.commit(release, before, now).await?)),
+            Err(Then::Rebuild { code, reason }) => Ok(Finished::Refused { code, reason }),
+            Err(Then::Keep(error)) => Err(ServiceError::from(error).into()),
+            Err(Then::Drop { code, reason }) => {
+                let dropped = self.store.drop_slot(prepared).await?;
+                tracing::warn!(gun = %prepared.collection().gun, code, "release dropped");
+                Err(match dropped {
+                    true => ServiceError::SignerRefused { code, reason }.into(),
+                    false => Unfinished::Moved,
+                })
+            }
         }
     }
 
@@ -221,6 +234,22 @@ impl Publisher {
         );
         (self.parts.stop)(StopPoint::BeforeCommitAnswer);
         Ok(live)
+    }
+
+    /// Where no plan can be made, since the versions are used up. None was stored, so the time since
+    /// this one stands there makes the pauses grow.
+    async fn wait_for_versions(
+        &self,
+        prepared: Prepared,
+        exhausted: ServiceError,
+        now: DateTime<Utc>,
+    ) -> Unfinished {
+        let seconds = (now - prepared.prepared_at()).num_seconds() + 2;
+        let reason = (VERSIONS_EXHAUSTED.to_owned(), exhausted.to_string());
+        match self.wait(prepared, reason, seconds, now).await {
+            Unfinished::Waits(prepared, _) => Unfinished::Waits(prepared, exhausted),
+            other => other,
+        }
     }
 
     /// Notes why a slot waits, and for how long: about twice as long each time.
