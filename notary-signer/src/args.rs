@@ -44,6 +44,9 @@ pub(crate) enum Command {
     /// What was signed last
     #[command(subcommand)]
     Memory(MemoryCommand),
+    /// The software store
+    #[command(subcommand)]
+    Store(StoreCommand),
     /// Who asked for what
     #[command(subcommand)]
     Audit(AuditCommand),
@@ -138,6 +141,18 @@ pub(crate) enum MemoryCommand {
         config: ConfigFile,
         #[command(flatten)]
         form: Form,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum StoreCommand {
+    /// Puts the store under the wrapping key of the configuration; the service must be stopped
+    Wrap {
+        /// The passphrase that the store is under [NOTARY_SIGNER_PASSPHRASE]
+        #[arg(long, value_name = "FILE")]
+        passphrase_file: Option<PathBuf>,
+        #[command(flatten)]
+        config: ConfigFile,
     },
 }
 

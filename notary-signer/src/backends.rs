@@ -2,17 +2,26 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use notary_schema::name::Gun;
 use notary_schema::online::OnlineRole;
 
-use crate::config::backends::{BackendConfig, KeyRule, SOFTWARE};
+#[cfg(feature = "aws-kms")]
+use crate::config::backends::AwsKmsConfig;
+use crate::config::backends::{BackendConfig, ExecConfig, KeyRule, SOFTWARE};
 use crate::config::{Config, ConfigError, read_secret};
+#[cfg(feature = "aws-kms")]
+use crate::keys::aws_kms::{Account, AwsKmsStore};
 use crate::keys::bounded::{Bounded, Bounds};
 use crate::keys::exec::{ExecStore, Program};
 use crate::keys::pkcs11::{Pkcs11Store, Token};
 use crate::keys::software::SoftwareStore;
+use crate::keys::wrapping::Wrapper;
 use crate::keys::{Algorithm, KeyError, KeyStore, StoredKey, Trouble};
+
+/// The time of a call of the software store: making an RSA key takes seconds of a quiet core.
+const LOCAL: Duration = Duration::from_secs(600);
 
 /// Every place that is configured, by its name.
 pub(crate) struct Backends {
@@ -32,7 +41,12 @@ impl Backends {
     ) -> Result<Backends, ConfigError> {
         let mut places = BTreeMap::new();
         if let Some(software) = software {
-            let bounds = Bounds { at_once: config.limits.requests.max(1), ..Bounds::default() };
+            // It is this process: nothing in it can be away, and a busy machine is no sickness.
+            let bounds = Bounds {
+                at_once: config.limits.requests.max(1),
+                total: LOCAL,
+                ..Bounds::default()
+            };
             places.insert(SOFTWARE.to_owned(), Bounded::new(SOFTWARE, Arc::new(software), bounds));
         }
         for (name, backend) in &config.backends {
@@ -90,6 +104,22 @@ impl Backends {
     }
 }
 
+/// A backend that wraps the key of the software store.
+///
+/// # Errors
+/// A kind that this build does not have, or that does not wrap.
+pub(crate) fn wrapper(
+    name: &str,
+    backend: &BackendConfig,
+) -> Result<Arc<dyn Wrapper>, ConfigError> {
+    match backend {
+        #[cfg(feature = "aws-kms")]
+        BackendConfig::AwsKms(kms) => Ok(Arc::new(aws_kms(name, kms))),
+        BackendConfig::Exec(program) => Ok(Arc::new(exec(name, program))),
+        _ => Err(ConfigError::NotInThisBuild(name.to_owned())),
+    }
+}
+
 fn open(name: &str, backend: &BackendConfig) -> Result<Arc<dyn KeyStore>, ConfigError> {
     Ok(match backend {
         BackendConfig::Pkcs11(token) => Arc::new(Pkcs11Store::new(
@@ -102,17 +132,20 @@ fn open(name: &str, backend: &BackendConfig) -> Result<Arc<dyn KeyStore>, Config
             },
         )),
         #[cfg(feature = "aws-kms")]
-        BackendConfig::AwsKms(kms) => {
-            use crate::keys::aws_kms::{Account, AwsKmsStore};
-            let (region, profile) = (kms.region.clone(), kms.profile.clone());
-            let endpoint_url = kms.endpoint_url.clone();
-            Arc::new(AwsKmsStore::new(name, Account { region, profile, endpoint_url }))
-        }
+        BackendConfig::AwsKms(kms) => Arc::new(aws_kms(name, kms)),
         #[cfg(not(feature = "aws-kms"))]
         BackendConfig::AwsKms(_) => return Err(ConfigError::NotInThisBuild(name.to_owned())),
-        BackendConfig::Exec(program) => Arc::new(ExecStore::new(
-            name,
-            Program { path: program.program.clone(), arguments: program.arguments.clone() },
-        )),
+        BackendConfig::Exec(program) => Arc::new(exec(name, program)),
     })
+}
+
+#[cfg(feature = "aws-kms")]
+fn aws_kms(name: &str, kms: &AwsKmsConfig) -> AwsKmsStore {
+    let AwsKmsConfig { region, profile, endpoint_url, .. } = kms.clone();
+    AwsKmsStore::new(name, Account { region, profile, endpoint_url })
+}
+
+fn exec(name: &str, program: &ExecConfig) -> ExecStore {
+    let ExecConfig { program: path, arguments, .. } = program.clone();
+    ExecStore::new(name, Program { path, arguments })
 }

@@ -18,14 +18,15 @@ use crate::backends::Backends;
 use crate::config::backends::SOFTWARE;
 use crate::config::{Config, ConfigError, TlsConfig};
 use crate::keys::KeyStore;
-use crate::keys::software::SoftwareStore;
+use crate::keys::software::Origin;
+use crate::opening::{self, OpenError};
 use crate::pki::{self, PkiError};
 use crate::sealing::SealError;
 use crate::startup::StartError;
 use crate::store::audit::{Caller, Subject, append};
 use crate::store::keys::{self, HeldKey};
 use crate::store::tables::{role_text, state_text};
-use crate::store::{self, Database, StoreError, key_states};
+use crate::store::{self, Database, MemoryLock, StoreError, key_states};
 use crate::tls::{self, Tls};
 
 /// A certificate that expires this soon is a warning.
@@ -50,6 +51,10 @@ pub(crate) enum CommandError {
     Memory(#[from] memory::MemoryError),
     #[error(transparent)]
     Seal(#[from] SealError),
+    #[error(transparent)]
+    Opening(#[from] OpenError),
+    #[error("there is no software store: `notary-signer serve` makes it where new keys go into it")]
+    NoStore,
     #[error("cannot print: {0}")]
     Print(io::Error),
     #[error("the key {keyid} is {state} already")]
@@ -199,10 +204,12 @@ fn check_keys(config: &Config) -> Result<Vec<Finding>, Finding> {
         None => None,
         Some(header) => {
             let wrong = |problem: String| Finding::wrong("software store", problem);
-            let passphrase = config.passphrase().map_err(|error| wrong(error.to_string()))?;
-            let store = SoftwareStore::open(&passphrase, &header);
-            let store = store.map_err(|error| wrong(error.to_string()))?;
-            findings.push(Finding::ok("software store", "the passphrase opens it"));
+            let store = opening::open(config, &header).map_err(|error| wrong(error.to_string()))?;
+            let detail = match &header.origin {
+                Origin::Passphrase { .. } => "the passphrase opens it".to_owned(),
+                Origin::Wrapped { key, .. } => format!("the key {key} opens it"),
+            };
+            findings.push(Finding::ok("software store", detail));
             Some(store)
         }
     };
@@ -256,6 +263,30 @@ pub(crate) fn revoke_certificate(
         false => format!("{name} was revoked already"),
     };
     Ok(Output::lines([text], true))
+}
+
+// ---- software store
+
+/// Puts the key of the software store under the wrapping key of the configuration. The keys in the
+/// store stay as they are.
+pub(crate) fn wrap_store(
+    config: &Config,
+    passphrase_file: Option<&Path>,
+    now: DateTime<Utc>,
+) -> Result<Output, CommandError> {
+    let lock = MemoryLock::take(&config.database)?;
+    let database = Database::create(&config.database, &lock)?;
+    let header = database.transaction(store::load_header)?.ok_or(CommandError::NoStore)?;
+    let wrapped = opening::wrap(config, || opening::passphrase(passphrase_file), &header)?;
+    // What was written is read once more, before the former way is given up.
+    opening::open(config, &wrapped)?;
+    database.transaction(|connection| -> Result<_, StoreError> {
+        store::save_header(connection, &wrapped)?;
+        let caller = Caller::operator("store wrap", now);
+        append(connection, &caller, &Subject::default(), "changed")
+    })?;
+    let text = "the software store is wrapped; old copies of the database still open as before";
+    Ok(Output::lines([text.to_owned()], true))
 }
 
 // ---- keys and memory

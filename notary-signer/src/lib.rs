@@ -3,7 +3,7 @@
 //! [`keys`] is always there, without HTTP and SQL: `notary` uses it for the keys of people. The rest
 //! is the service, behind the feature `service`. The path of one request, in reading order:
 //!
-//! - `config`, `startup`: from `signer.toml` to a listener with mutual TLS (`tls`)
+//! - `config`, `opening`, `startup`: from `signer.toml` to a listener with mutual TLS (`tls`)
 //! - `routes`: every call on one screen; bounded bodies; one form of error (`error`, `panics`)
 //! - `backends`: where the keys are
 //! - `rights`: who may ask for what
@@ -34,6 +34,8 @@ mod monitoring;
 mod online_keys;
 #[cfg(all(test, feature = "service"))]
 mod openapi;
+#[cfg(feature = "service")]
+mod opening;
 #[cfg(feature = "service")]
 mod panics;
 #[cfg(feature = "service")]

@@ -6,10 +6,13 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::Parts;
-use crate::args::{AuditCommand, Command, CommandLine, KeyCommand, MemoryCommand, PkiCommand};
+use crate::args::{
+    AuditCommand, Command, CommandLine, KeyCommand, MemoryCommand, PkiCommand, StoreCommand,
+};
 use crate::commands::memory::MemoryError;
 use crate::commands::{self, Change, CommandError, Output};
 use crate::config::{Config, ConfigError};
+use crate::opening::OpenError;
 use crate::panics;
 use crate::pki::{self, PkiError, Usage};
 use crate::startup::{self, Cause, StartError};
@@ -84,6 +87,10 @@ fn execute(command: Command, parts: Parts) -> Result<Output, CommandError> {
         Command::Memory(MemoryCommand::Set { wish, config, form }) => {
             commands::memory::set(&Config::load(&config.path)?, &wish, form.json, now)
         }
+        Command::Store(StoreCommand::Wrap { passphrase_file, config }) => {
+            let config = Config::load(&config.path)?;
+            commands::wrap_store(&config, passphrase_file.as_deref(), now)
+        }
         Command::Audit(AuditCommand::Tail(wish)) => {
             let config = Config::load(&wish.config.path)?;
             commands::audit::tail(&config, &wish, &mut std::io::stdout().lock())?;
@@ -115,14 +122,19 @@ fn exit_code(error: &CommandError) -> u8 {
             Cause::Run(_) => exit::REFUSED,
             Cause::Tls(_)
             | Cause::Store(_)
-            | Cause::Key(_)
+            | Cause::Opening(_)
             | Cause::Listen { .. }
             | Cause::AddressFile { .. } => exit::LOCAL_STATE,
         },
         CommandError::Config(error) => config_code(error),
         CommandError::Pki(PkiError::Name(_) | PkiError::Certificate(_)) => exit::USAGE,
         CommandError::Pki(PkiError::NotOurs(_)) => exit::REFUSED,
-        CommandError::Pki(_) | CommandError::Store(_) | CommandError::Seal(_) => exit::LOCAL_STATE,
+        CommandError::Opening(OpenError::NoWrapper) => exit::USAGE,
+        CommandError::Pki(_)
+        | CommandError::Store(_)
+        | CommandError::Seal(_)
+        | CommandError::Opening(_)
+        | CommandError::NoStore => exit::LOCAL_STATE,
         CommandError::Print(_) => exit::REFUSED,
         CommandError::UnknownKey(_) => exit::NOT_FOUND,
         CommandError::Unchanged { .. } => exit::REFUSED,

@@ -20,10 +20,11 @@ use tracing_actix_web::TracingLogger;
 use crate::Parts;
 use crate::backends::Backends;
 use crate::config::{Config, ConfigError, LogFormat};
+use crate::keys::KeyStore;
 use crate::keys::software::SoftwareStore;
-use crate::keys::{KeyError, KeyStore};
 use crate::metrics::Metrics;
 use crate::monitoring;
+use crate::opening::{self, OpenError};
 use crate::panics::answer_panics;
 use crate::rights::Rights;
 use crate::routes::{Intake, admit, answer_failures, routes};
@@ -49,7 +50,7 @@ pub(crate) enum Cause {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
-    Key(#[from] KeyError),
+    Opening(#[from] OpenError),
     #[error("cannot listen on {address}: {source}")]
     Listen { address: SocketAddr, source: io::Error },
     #[error("log.level {level:?} is no filter: {problem}")]
@@ -232,12 +233,12 @@ async fn keep_looking(tls: Arc<Tls>, every: Duration) {
 fn open_software_store(config: &Config, lock: &MemoryLock) -> Result<Option<SoftwareStore>, Cause> {
     let database = Database::create(&config.database, lock)?;
     if let Some(header) = database.transaction(store::load_header)? {
-        return Ok(Some(SoftwareStore::open(&config.passphrase()?, &header)?));
+        return Ok(Some(opening::open(config, &header)?));
     }
     if !config.fills_software_store() {
         return Ok(None);
     }
-    let (keys, header) = SoftwareStore::create(&config.passphrase()?)?;
+    let (keys, header) = opening::create(config)?;
     database.transaction(|connection| store::save_header(connection, &header))?;
     Ok(Some(keys))
 }

@@ -132,6 +132,10 @@ pub struct TlsConfig {
 pub struct StoreConfig {
     /// The file with the passphrase; its last line end does not count.
     pub passphrase_file: Option<PathBuf>,
+    /// Instead of a passphrase: the backend that wraps the store key.
+    pub wrapped_by: Option<String>,
+    /// The name of the wrapping key in that backend.
+    pub wrapping_key: Option<String>,
     /// The algorithm of new keys in it.
     #[serde(serialize_with = "write_algorithm", deserialize_with = "read_algorithm")]
     pub algorithm: Algorithm,
@@ -139,7 +143,37 @@ pub struct StoreConfig {
 
 impl Default for StoreConfig {
     fn default() -> StoreConfig {
-        StoreConfig { passphrase_file: None, algorithm: Algorithm::Ed25519 }
+        StoreConfig {
+            passphrase_file: None,
+            wrapped_by: None,
+            wrapping_key: None,
+            algorithm: Algorithm::Ed25519,
+        }
+    }
+}
+
+impl StoreConfig {
+    fn check(&self, backends: &BTreeMap<String, BackendConfig>) -> Result<(), String> {
+        match (&self.wrapped_by, &self.wrapping_key, &self.passphrase_file) {
+            (None, None, _) => Ok(()),
+            (Some(_), Some(_), Some(_)) => {
+                Err("store.wrapped_by and store.passphrase_file: one of them opens the store"
+                    .into())
+            }
+            (Some(name), Some(_), None) => match backends.get(name) {
+                Some(BackendConfig::AwsKms(_) | BackendConfig::Exec(_)) => Ok(()),
+                Some(BackendConfig::Pkcs11(_)) => {
+                    Err(format!("store.wrapped_by: {name} is a token, and tokens do not wrap here"))
+                }
+                None => Err(format!("store.wrapped_by: there is no [backends.{name}]")),
+            },
+            (Some(_), None, _) => {
+                Err("store.wrapping_key is missing beside store.wrapped_by".into())
+            }
+            (None, Some(_), _) => {
+                Err("store.wrapped_by is missing beside store.wrapping_key".into())
+            }
+        }
     }
 }
 
@@ -294,6 +328,7 @@ impl Config {
 
     fn check(&self) -> Result<(), String> {
         self.clients.iter().try_for_each(ClientRule::check)?;
+        self.store.check(&self.backends)?;
         let Limits { connections, requests, header_seconds, idle_seconds, .. } = self.limits;
         let Limits { body_bytes, bodies_at_once, body_seconds, keys_per_collection, .. } =
             self.limits;
@@ -331,11 +366,18 @@ impl Config {
     pub fn passphrase(&self) -> Result<SecretString, ConfigError> {
         match &self.store.passphrase_file {
             Some(path) => read_secret(path),
-            None => std::env::var(PASSPHRASE_VARIABLE)
-                .map(SecretString::from)
-                .map_err(|_| ConfigError::NoPassphrase),
+            None => passphrase_of_environment(),
         }
     }
+}
+
+/// The passphrase in the environment.
+///
+/// # Errors
+/// [`ConfigError::NoPassphrase`].
+pub(crate) fn passphrase_of_environment() -> Result<SecretString, ConfigError> {
+    let passphrase = std::env::var(PASSPHRASE_VARIABLE).map(SecretString::from);
+    passphrase.map_err(|_| ConfigError::NoPassphrase)
 }
 
 /// A secret in a file; the last line end does not count.
@@ -405,7 +447,10 @@ mod tests {
             let keys: Vec<&String> =
                 value.as_object().map_or(vec![section], |table| table.keys().collect());
             for key in keys {
-                let line = SHIPPED.lines().position(|line| line.starts_with(&format!("{key} = ")));
+                // What has no default is there as an example.
+                let is_it =
+                    |line: &str| line.trim_start_matches('#').starts_with(&format!("{key} = "));
+                let line = SHIPPED.lines().position(is_it);
                 let line = line.unwrap_or_else(|| panic!("{section}.{key} is not in the file"));
                 let above = SHIPPED.lines().nth(line - 1).unwrap();
                 assert!(above.starts_with("# "), "{section}.{key} is not explained");
@@ -419,11 +464,33 @@ mod tests {
             Some(example) if !example.starts_with(' ') => format!("{example}\n"),
             _ => format!("{line}\n"),
         };
-        let config = load(&SHIPPED.lines().map(bare).collect::<String>()).unwrap();
+        // One way to open the store excludes the other.
+        let lines = SHIPPED.lines().filter(|line| !line.starts_with("passphrase_file = "));
+        let config = load(&lines.map(bare).collect::<String>()).unwrap();
+        assert_eq!(config.store.wrapped_by.as_deref(), Some("cloud"));
         let kinds: Vec<_> = config.backends.keys().collect();
         assert_eq!(kinds, ["cloud", "hsm", "vault"]);
         assert_eq!(config.keys.len(), 2);
         assert_eq!(config.clients.len(), 1);
+    }
+
+    #[test]
+    fn a_wrapping_that_cannot_be_meant_is_refused_by_name() {
+        let both = "wrapped_by = 'vault'\nwrapping_key = 'k'\n";
+        let vault = "[backends.vault]\nkind = 'exec'\nprogram = 'vault'\n";
+        let token =
+            "[backends.vault]\nkind = 'pkcs11'\nmodule = 'm'\ntoken = 't'\npin_file = 'p'\n";
+        assert!(load(&format!("{LEAST}[store]\n{both}{vault}")).is_ok());
+        for (store, backend, named) in [
+            ("wrapped_by = 'vault'\n", vault, "wrapping_key is missing"),
+            ("wrapping_key = 'k'\n", vault, "wrapped_by is missing"),
+            (both, "", "no [backends.vault]"),
+            (both, token, "tokens do not wrap"),
+            (&format!("passphrase_file = 'p'\n{both}"), vault, "one of them"),
+        ] {
+            let refused = load(&format!("{LEAST}[store]\n{store}{backend}")).unwrap_err();
+            assert!(refused.to_string().contains(named), "{refused}");
+        }
     }
 
     #[test]

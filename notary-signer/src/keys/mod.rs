@@ -9,6 +9,7 @@
 //! - [`pkcs11`]: private keys in a token, an HSM for one
 //! - `aws_kms`: private keys in AWS KMS, with the feature `aws-kms`
 //! - [`exec`]: private keys behind a program, for clouds and vaults
+//! - [`wrapping`]: what keeps the store key of `software` in a backend
 //! - [`bounded`]: any of these places, within bounds of time and number
 //!
 //! Whatever made a signature, it leaves this module only through one function, which verifies it.
@@ -28,6 +29,7 @@ pub mod software;
 mod store;
 #[cfg(test)]
 mod testing;
+pub mod wrapping;
 
 pub use algorithm::Algorithm;
 pub use error::{KeyError, Trouble};

@@ -1,6 +1,6 @@
 //! Private keys of the service: each sealed under one store key, opened only while it signs.
 //!
-//! The store key is derived once, at start, from a passphrase. A sealed key is what the caller
+//! The store key is derived once, at start, from a passphrase, or unwrapped by a backend. A sealed key is what the caller
 //! keeps as the handle; the store itself keeps nothing, so that starting costs the same with one
 //! key and with a million. Sealed is with AES-256-GCM; purpose and key id are authenticated, so a
 //! sealed key that was copied to another collection or role does not open.
@@ -18,6 +18,7 @@ use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
 use super::private::PrivateKey;
+use super::wrapping::Wrapper;
 use super::{Algorithm, KeyError, KeyHandle, KeyStore, StoredKey, Trouble};
 
 /// Rounds of PBKDF2-HMAC-SHA256 for a new store: about 0.1 s, once at start.
@@ -33,16 +34,103 @@ const HEAD_BYTES: usize = 1 + KEY_ID_BYTES + NONCE_LEN;
 const KEY_CONTEXT: &str = "notary sealed key 1";
 const CHECK_CONTEXT: &str = "notary store check 1";
 
-/// What a store needs beside its passphrase to open again. Not secret; without it every sealed key
-/// is lost.
+/// What a store needs to open again, beside its passphrase or the backend. Not secret; without it
+/// every sealed key is lost.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreHeader {
-    /// Rounds of PBKDF2-HMAC-SHA256.
-    pub rounds: u32,
-    /// Its salt.
-    pub salt: Vec<u8>,
-    /// An empty text sealed under the store key: shows at start whether the passphrase is right.
+    /// Where the store key comes from.
+    pub origin: Origin,
+    /// An empty text sealed under the store key: shows at start whether it is the right one.
     pub check: Vec<u8>,
+}
+
+/// Where a store key comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// From a passphrase.
+    Passphrase {
+        /// Rounds of PBKDF2-HMAC-SHA256.
+        rounds: u32,
+        /// Its salt.
+        salt: Vec<u8>,
+    },
+    /// From a backend.
+    Wrapped {
+        /// The name of the wrapping key in the backend.
+        key: String,
+        /// What the backend made of the store key.
+        wrapped: Vec<u8>,
+    },
+}
+
+/// The key that the others are sealed under.
+pub struct StoreKey(Zeroizing<[u8; 32]>);
+
+impl StoreKey {
+    /// A new one from a passphrase.
+    ///
+    /// # Errors
+    /// [`KeyError::PassphraseEmpty`], [`KeyError::Crypto`].
+    pub fn from_passphrase(passphrase: &SecretString) -> Result<(StoreKey, Origin), KeyError> {
+        let mut salt = vec![0; SALT_BYTES];
+        fill_random(&mut salt)?;
+        let key = derive(passphrase, &salt, ROUNDS)?;
+        Ok((key, Origin::Passphrase { rounds: ROUNDS, salt }))
+    }
+
+    /// A new one that no passphrase leads to.
+    ///
+    /// # Errors
+    /// [`KeyError::Crypto`].
+    pub fn random() -> Result<StoreKey, KeyError> {
+        let mut key = Zeroizing::new([0; 32]);
+        fill_random(&mut *key)?;
+        Ok(StoreKey(key))
+    }
+
+    /// The one that a passphrase led to.
+    ///
+    /// # Errors
+    /// [`KeyError::DoesNotOpen`] for numbers that no store has.
+    pub fn derived(
+        passphrase: &SecretString,
+        rounds: u32,
+        salt: &[u8],
+    ) -> Result<StoreKey, KeyError> {
+        derive(passphrase, salt, rounds)
+    }
+
+    /// Has a backend wrap it.
+    ///
+    /// # Errors
+    /// Those of the backend.
+    pub async fn wrap(&self, wrapper: &dyn Wrapper, key: &str) -> Result<Origin, KeyError> {
+        let wrapped = wrapper.wrap(key, &*self.0).await?;
+        Ok(Origin::Wrapped { key: key.to_owned(), wrapped })
+    }
+
+    /// The one that a backend has wrapped.
+    ///
+    /// # Errors
+    /// Those of the backend; [`KeyError::DoesNotOpen`] for what is no store key.
+    pub async fn unwrapped(
+        wrapper: &dyn Wrapper,
+        key: &str,
+        wrapped: &[u8],
+    ) -> Result<StoreKey, KeyError> {
+        let secret = wrapper.unwrap(key, wrapped).await?;
+        let mut own = Zeroizing::new([0; 32]);
+        if secret.len() != own.len() {
+            return Err(KeyError::DoesNotOpen(STORE.to_owned()));
+        }
+        own.copy_from_slice(&secret);
+        Ok(StoreKey(own))
+    }
+
+    fn sealer(&self) -> LessSafeKey {
+        let key = UnboundKey::new(&AES_256_GCM, &*self.0).expect("32 bytes are a key of AES-256");
+        LessSafeKey::new(key)
+    }
 }
 
 /// Keys that are sealed under one store key.
@@ -52,28 +140,25 @@ pub struct SoftwareStore {
 }
 
 impl SoftwareStore {
-    /// A new store under this passphrase, and the header that opens it again.
+    /// A new store under this key, and the header that belongs to it.
     ///
     /// # Errors
-    /// [`KeyError::PassphraseEmpty`], [`KeyError::Crypto`].
-    pub fn create(passphrase: &SecretString) -> Result<(SoftwareStore, StoreHeader), KeyError> {
-        let mut salt = vec![0; SALT_BYTES];
-        fill_random(&mut salt)?;
-        let sealer = derive(passphrase, &salt, ROUNDS)?;
+    /// [`KeyError::Crypto`].
+    pub fn create(
+        key: &StoreKey,
+        origin: Origin,
+    ) -> Result<(SoftwareStore, StoreHeader), KeyError> {
+        let sealer = key.sealer();
         let check = seal(&sealer, CHECK_CONTEXT.as_bytes(), &[])?;
-        let store = SoftwareStore { sealer: Arc::new(sealer) };
-        Ok((store, StoreHeader { rounds: ROUNDS, salt, check }))
+        Ok((SoftwareStore { sealer: Arc::new(sealer) }, StoreHeader { origin, check }))
     }
 
     /// The store that this header belongs to.
     ///
     /// # Errors
-    /// [`KeyError::DoesNotOpen`] for another passphrase.
-    pub fn open(
-        passphrase: &SecretString,
-        header: &StoreHeader,
-    ) -> Result<SoftwareStore, KeyError> {
-        let sealer = derive(passphrase, &header.salt, header.rounds)?;
+    /// [`KeyError::DoesNotOpen`] for another key.
+    pub fn open(key: &StoreKey, header: &StoreHeader) -> Result<SoftwareStore, KeyError> {
+        let sealer = key.sealer();
         match open(&sealer, CHECK_CONTEXT.as_bytes(), &header.check) {
             Some(_) => Ok(SoftwareStore { sealer: Arc::new(sealer) }),
             None => Err(KeyError::DoesNotOpen(STORE.to_owned())),
@@ -146,7 +231,7 @@ fn key_context(purpose: &str, id: &KeyId) -> Vec<u8> {
     [KEY_CONTEXT, purpose, id.as_str()].join("\0").into_bytes()
 }
 
-fn derive(passphrase: &SecretString, salt: &[u8], rounds: u32) -> Result<LessSafeKey, KeyError> {
+fn derive(passphrase: &SecretString, salt: &[u8], rounds: u32) -> Result<StoreKey, KeyError> {
     if passphrase.expose_secret().is_empty() {
         return Err(KeyError::PassphraseEmpty(STORE.to_owned()));
     }
@@ -156,8 +241,7 @@ fn derive(passphrase: &SecretString, salt: &[u8], rounds: u32) -> Result<LessSaf
     let mut key = Zeroizing::new([0; 32]);
     let passphrase = passphrase.expose_secret().as_bytes();
     pbkdf2::derive(PBKDF2_HMAC_SHA256, rounds, salt, passphrase, &mut *key);
-    let key = UnboundKey::new(&AES_256_GCM, &*key).expect("32 bytes are a key of AES-256");
-    Ok(LessSafeKey::new(key))
+    Ok(StoreKey(key))
 }
 
 /// Nonce, ciphertext and tag. A random nonce of 96 bits is sound for 2^32 sealed keys.
@@ -193,8 +277,18 @@ fn fill_random(bytes: &mut [u8]) -> Result<(), KeyError> {
 mod tests {
     use super::*;
 
+    fn passphrase(text: &str) -> SecretString {
+        SecretString::from(text)
+    }
+
     fn new_store() -> (SoftwareStore, StoreHeader) {
-        SoftwareStore::create(&SecretString::from("correct horse")).unwrap()
+        let (key, origin) = StoreKey::from_passphrase(&passphrase("correct horse")).unwrap();
+        SoftwareStore::create(&key, origin).unwrap()
+    }
+
+    fn opened(text: &str, header: &StoreHeader) -> Result<SoftwareStore, KeyError> {
+        let Origin::Passphrase { rounds, salt } = &header.origin else { panic!("{header:?}") };
+        SoftwareStore::open(&StoreKey::derived(&passphrase(text), *rounds, salt)?, header)
     }
 
     #[tokio::test]
@@ -202,7 +296,7 @@ mod tests {
         let (store, header) = new_store();
         for algorithm in Algorithm::ALL {
             let key = store.create(algorithm, "acme/app snapshot").await.unwrap();
-            let again = SoftwareStore::open(&SecretString::from("correct horse"), &header).unwrap();
+            let again = opened("correct horse", &header).unwrap();
             assert_eq!(again.public(&key.handle).await.unwrap(), key.public);
             let signature = key.sign(&again, b"message").await.unwrap();
             assert!(key.public.verifies(b"message", &signature), "{algorithm}");
@@ -213,27 +307,75 @@ mod tests {
     fn a_wrong_passphrase_is_noticed_when_the_store_opens() {
         let (_, header) = new_store();
         for wrong in ["correct horsf", "Correct horse", "correct horse "] {
-            let refused = SoftwareStore::open(&SecretString::from(wrong), &header);
+            let refused = opened(wrong, &header);
             assert!(matches!(refused, Err(KeyError::DoesNotOpen(_))), "{wrong:?} opened it");
         }
-        let empty = SoftwareStore::create(&SecretString::from(""));
+        let empty = StoreKey::from_passphrase(&passphrase(""));
         assert!(matches!(empty, Err(KeyError::PassphraseEmpty(_))));
     }
 
     #[test]
     fn a_damaged_header_does_not_open_and_does_not_compute_for_ever() {
         let (_, header) = new_store();
-        let passphrase = SecretString::from("correct horse");
+        let Origin::Passphrase { rounds: _, salt } = header.origin.clone() else { panic!() };
+        let with = |rounds, salt: &[u8]| StoreHeader {
+            origin: Origin::Passphrase { rounds, salt: salt.to_vec() },
+            ..header.clone()
+        };
         for damaged in [
-            StoreHeader { rounds: 0, ..header.clone() },
-            StoreHeader { rounds: ROUNDS - 1, ..header.clone() },
-            StoreHeader { rounds: u32::MAX, ..header.clone() },
-            StoreHeader { salt: vec![0; SALT_BYTES], ..header.clone() },
+            with(0, &salt),
+            with(ROUNDS - 1, &salt),
+            with(u32::MAX, &salt),
+            with(ROUNDS, &[0; SALT_BYTES]),
             StoreHeader { check: Vec::new(), ..header.clone() },
         ] {
-            assert!(SoftwareStore::open(&passphrase, &damaged).is_err(), "{damaged:?}");
+            assert!(opened("correct horse", &damaged).is_err(), "{damaged:?}");
         }
-        assert!(SoftwareStore::open(&passphrase, &header).is_ok());
+        assert!(opened("correct horse", &header).is_ok());
+    }
+
+    /// Turns bytes around, and knows one key by name.
+    struct Mirror;
+
+    #[async_trait]
+    impl Wrapper for Mirror {
+        async fn wrap(&self, _: &str, secret: &[u8]) -> Result<Vec<u8>, KeyError> {
+            Ok(secret.iter().rev().copied().collect())
+        }
+        async fn unwrap(&self, key: &str, bytes: &[u8]) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+            match key {
+                "right" => Ok(Zeroizing::new(bytes.iter().rev().copied().collect())),
+                _ => Err(KeyError::Crypto("unwrapping")),
+            }
+        }
+    }
+
+    /// A store moves from its passphrase to a backend without a key being sealed anew.
+    #[tokio::test]
+    async fn a_wrapped_store_key_opens_what_the_passphrase_has_sealed() {
+        let (store, header) = new_store();
+        let key = store.create(Algorithm::Ed25519, "p").await.unwrap();
+        let Origin::Passphrase { rounds, salt } = &header.origin else { panic!() };
+        let derived = StoreKey::derived(&passphrase("correct horse"), *rounds, salt).unwrap();
+        let Origin::Wrapped { key: name, wrapped } = derived.wrap(&Mirror, "right").await.unwrap()
+        else {
+            panic!("it was wrapped")
+        };
+        let again = StoreKey::unwrapped(&Mirror, &name, &wrapped).await.unwrap();
+        let again = SoftwareStore::open(&again, &header).unwrap();
+        assert!(key.sign(&again, b"message").await.is_ok());
+
+        assert!(StoreKey::unwrapped(&Mirror, "other", &wrapped).await.is_err());
+        for not_it in [&wrapped[1..], &[]] {
+            let refused = StoreKey::unwrapped(&Mirror, &name, not_it).await;
+            assert!(matches!(refused, Err(KeyError::DoesNotOpen(_))));
+        }
+        let mut other = wrapped.clone();
+        other[0] ^= 1;
+        let other = StoreKey::unwrapped(&Mirror, &name, &other).await.unwrap();
+        assert!(matches!(SoftwareStore::open(&other, &header), Err(KeyError::DoesNotOpen(_))));
+        let random = StoreKey::random().unwrap();
+        assert!(SoftwareStore::open(&random, &header).is_err());
     }
 
     #[tokio::test]

@@ -37,7 +37,7 @@ use notary_schema::name::{Gun, Incarnation};
 use notary_schema::online::OnlineRole;
 use serde::{Deserialize, Serialize};
 
-use crate::keys::software::StoreHeader;
+use crate::keys::software::{Origin, StoreHeader};
 pub(crate) use lock::MemoryLock;
 pub(crate) use shared::SharedDatabase;
 use tables::store_header;
@@ -226,27 +226,46 @@ impl Database {
 pub(crate) fn load_header(
     connection: &mut SqliteConnection,
 ) -> Result<Option<StoreHeader>, StoreError> {
-    let row: Option<(i64, Vec<u8>, Vec<u8>)> = store_header::table
-        .select((store_header::rounds, store_header::salt, store_header::check_value))
+    type Row = (Option<i64>, Option<Vec<u8>>, Option<String>, Option<Vec<u8>>, Vec<u8>);
+    let row: Option<Row> = store_header::table
+        .select((
+            store_header::rounds,
+            store_header::salt,
+            store_header::wrapping_key,
+            store_header::wrapped,
+            store_header::check_value,
+        ))
         .first(connection)
         .optional()?;
-    row.map(|(rounds, salt, check)| {
-        let rounds = u32::try_from(rounds).map_err(|_| StoreError::damaged("rounds", rounds))?;
-        Ok(StoreHeader { rounds, salt, check })
-    })
-    .transpose()
+    let Some((rounds, salt, key, wrapped, check)) = row else { return Ok(None) };
+    let origin = match (rounds, salt, key, wrapped) {
+        (Some(rounds), Some(salt), None, None) => {
+            let damaged = |_| StoreError::damaged("rounds", rounds);
+            Origin::Passphrase { rounds: u32::try_from(rounds).map_err(damaged)?, salt }
+        }
+        (None, None, Some(key), Some(wrapped)) => Origin::Wrapped { key, wrapped },
+        _ => return Err(StoreError::damaged("store_header", "neither derived nor wrapped")),
+    };
+    Ok(Some(StoreHeader { origin, check }))
 }
 
-/// Stores the header of a new key store; there can be only one.
+/// Stores the header of the key store in the place of any other: there can be only one.
 pub(crate) fn save_header(
     connection: &mut SqliteConnection,
     header: &StoreHeader,
 ) -> Result<(), StoreError> {
+    let (rounds, salt, key, wrapped) = match &header.origin {
+        Origin::Passphrase { rounds, salt } => (Some(i64::from(*rounds)), Some(salt), None, None),
+        Origin::Wrapped { key, wrapped } => (None, None, Some(key), Some(wrapped)),
+    };
+    diesel::delete(store_header::table).execute(connection)?;
     diesel::insert_into(store_header::table)
         .values((
             store_header::id.eq(1),
-            store_header::rounds.eq(i64::from(header.rounds)),
-            store_header::salt.eq(&header.salt),
+            store_header::rounds.eq(rounds),
+            store_header::salt.eq(salt),
+            store_header::wrapping_key.eq(key),
+            store_header::wrapped.eq(wrapped),
             store_header::check_value.eq(&header.check),
         ))
         .execute(connection)?;
@@ -399,7 +418,8 @@ pub(crate) mod tests {
     #[test]
     fn a_transaction_that_fails_leaves_nothing() {
         let scratch = scratch();
-        let header = StoreHeader { rounds: 1, salt: vec![1], check: vec![2] };
+        let origin = Origin::Passphrase { rounds: 1, salt: vec![1] };
+        let header = StoreHeader { origin, check: vec![2] };
         let failed = scratch.database.transaction::<(), StoreError>(|connection| {
             save_header(connection, &header)?;
             Err(StoreError::Poisoned)

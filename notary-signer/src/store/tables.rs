@@ -10,8 +10,10 @@ use super::StoreError;
 diesel::table! {
     store_header (id) {
         id -> Integer,
-        rounds -> BigInt,
-        salt -> Binary,
+        rounds -> Nullable<BigInt>,
+        salt -> Nullable<Binary>,
+        wrapping_key -> Nullable<Text>,
+        wrapped -> Nullable<Binary>,
         check_value -> Binary,
     }
 }

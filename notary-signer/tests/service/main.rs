@@ -15,3 +15,4 @@ mod restart;
 mod rights;
 mod signing;
 mod world;
+mod wrapped;

@@ -21,7 +21,7 @@ const PACKAGES: [(&str, &str); 4] = [
     ),
     (
         "notary-signer",
-        "run commands args startup sealing monitoring openapi panics routes metrics rights online_keys \
+        "run commands args startup opening sealing monitoring openapi panics routes metrics rights online_keys \
          sign error store backends tls pki config keys parts",
     ),
     (

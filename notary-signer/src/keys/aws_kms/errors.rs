@@ -45,6 +45,8 @@ fn of_code(what: &str, code: &str, message: &str) -> Trouble {
         "DisabledException"
         | "KMSInvalidStateException"
         | "InvalidKeyUsageException"
+        | "IncorrectKeyException"
+        | "InvalidCiphertextException"
         | "KeyUnavailableException" => Trouble::KeyUnusable(about_key),
         // A right on one key, as often as one of the whole account.
         ACCESS_DENIED => Trouble::NotLetIn(about_key),

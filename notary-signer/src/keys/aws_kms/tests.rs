@@ -264,3 +264,32 @@ async fn an_account_without_credentials_or_region_is_named() {
     let refused = trouble(AwsKmsStore::new("cloud", Account::default()).check().await);
     assert!(refused.to_string().contains("AWS_REGION"), "{refused}");
 }
+
+#[tokio::test]
+async fn a_store_key_is_wrapped_under_one_key_and_for_one_purpose() {
+    if !with_credentials("a_store_key_is_wrapped_under_one_key_and_for_one_purpose") {
+        return;
+    }
+    let store = serve(|operation, body| {
+        assert_eq!(body["KeyId"], "alias/store");
+        assert_eq!(body["EncryptionContext"], json!({"notary": "store key"}));
+        let field = |name: &str| body[name].as_str().unwrap().to_owned();
+        let turned = |name| field(name).chars().rev().collect::<String>();
+        match operation {
+            "Encrypt" => (200, json!({"CiphertextBlob": turned("Plaintext")}).to_string()),
+            "Decrypt" => (200, json!({"Plaintext": turned("CiphertextBlob")}).to_string()),
+            other => panic!("{other} was not expected"),
+        }
+    });
+    let secret = [7; 33]; // 44 characters without padding, so that they turn around
+    let wrapped = store.wrap("alias/store", &secret).await.unwrap();
+    assert_ne!(wrapped, secret);
+    assert_eq!(*store.unwrap("alias/store", &wrapped).await.unwrap(), secret);
+
+    let refusing = serve(|_, _| refusal("IncorrectKeyException"));
+    let refused = trouble(refusing.unwrap("alias/store", &wrapped).await);
+    assert!(matches!(&refused, Trouble::KeyUnusable(why) if why.contains("alias/store")));
+    let empty = serve(|_, _| (200, "{}".to_owned()));
+    let refused = trouble(empty.unwrap("alias/store", &wrapped).await);
+    assert!(refused.to_string().contains("no Plaintext"), "{refused}");
+}

@@ -10,10 +10,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use notary_schema::key::PublicKey;
+use zeroize::Zeroizing;
 
 use self::process::Process;
 use self::protocol::{Answer, Call};
 use super::named::NamedKey;
+use super::wrapping::Wrapper;
 use super::{Algorithm, KeyError, KeyHandle, KeyStore, StoredKey, Trouble};
 
 /// A signing program.
@@ -88,6 +90,19 @@ impl KeyStore for ExecStore {
         let NamedKey { name, public } = NamedKey::of(handle)?;
         let answer = self.ask(Call::sign(name, &handle.purpose, &public, message)).await?;
         answer.signature().map_err(|trouble| self.error(trouble))
+    }
+}
+
+#[async_trait]
+impl Wrapper for ExecStore {
+    async fn wrap(&self, key: &str, secret: &[u8]) -> Result<Vec<u8>, KeyError> {
+        let answer = self.ask(Call::wrap(key, secret)).await?;
+        answer.wrapped().map_err(|trouble| self.error(trouble))
+    }
+
+    async fn unwrap(&self, key: &str, wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+        let answer = self.ask(Call::unwrap(key, wrapped)).await?;
+        answer.secret().map_err(|trouble| self.error(trouble))
     }
 }
 

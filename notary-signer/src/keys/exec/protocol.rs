@@ -14,6 +14,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use notary_schema::key::PublicKey;
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use super::super::named::ToSign;
 use super::super::{Algorithm, Trouble};
@@ -41,6 +42,10 @@ pub(super) enum Call {
         #[serde(skip_serializing_if = "Option::is_none")]
         message: Option<String>,
     },
+    /// Encrypts a secret of up to 64 bytes under a key.
+    Wrap { key: String, secret: String },
+    /// Decrypts what was wrapped under a key.
+    Unwrap { key: String, wrapped: String },
 }
 
 impl Call {
@@ -55,6 +60,14 @@ impl Call {
             ToSign::Message(message) => (None, Some(STANDARD.encode(message))),
         };
         Call::Sign { key, purpose: purpose.to_owned(), scheme, digest, message }
+    }
+
+    pub(super) fn wrap(key: &str, secret: &[u8]) -> Call {
+        Call::Wrap { key: key.to_owned(), secret: STANDARD.encode(secret) }
+    }
+
+    pub(super) fn unwrap(key: &str, wrapped: &[u8]) -> Call {
+        Call::Unwrap { key: key.to_owned(), wrapped: STANDARD.encode(wrapped) }
     }
 
     /// The line that is sent, with its end.
@@ -83,6 +96,10 @@ pub(super) struct Answer {
     public: Option<String>,
     #[serde(default)]
     signature: Option<String>,
+    #[serde(default)]
+    wrapped: Option<String>,
+    #[serde(default)]
+    secret: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -123,11 +140,24 @@ impl Answer {
 
     /// The signature.
     pub(super) fn signature(&self) -> Result<Vec<u8>, Trouble> {
-        let signature = self.signature.as_deref().ok_or_else(|| lacks("signature"))?;
-        STANDARD
-            .decode(signature)
-            .map_err(|_| Trouble::WrongAnswer("\"signature\" is not base64".to_owned()))
+        bytes("signature", self.signature.as_deref())
     }
+
+    /// What a secret was wrapped to.
+    pub(super) fn wrapped(&self) -> Result<Vec<u8>, Trouble> {
+        bytes("wrapped", self.wrapped.as_deref())
+    }
+
+    /// What was wrapped.
+    pub(super) fn secret(self) -> Result<Zeroizing<Vec<u8>>, Trouble> {
+        let text = self.secret.map(Zeroizing::new);
+        bytes("secret", text.as_ref().map(|text| text.as_str())).map(Zeroizing::new)
+    }
+}
+
+fn bytes(field: &str, text: Option<&str>) -> Result<Vec<u8>, Trouble> {
+    let text = text.ok_or_else(|| lacks(field))?;
+    STANDARD.decode(text).map_err(|_| Trouble::WrongAnswer(format!("{field:?} is not base64")))
 }
 
 fn lacks(field: &str) -> Trouble {

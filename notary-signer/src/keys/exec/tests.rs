@@ -174,3 +174,19 @@ async fn the_program_sees_no_variable_of_ours() {
     );
     assert_eq!(trouble(store.check().await), Trouble::Throttled("stays 0".into()));
 }
+
+#[tokio::test]
+async fn a_program_wraps_and_unwraps() {
+    let (_directory, store) = store(
+        r#"*'"wrap","key":"store","secret":"AQID"'*) echo '{"id":'$id',"wrapped":"BAUG"}' ;;
+           *'"unwrap","key":"store","wrapped":"BAUG"'*) echo '{"id":'$id',"secret":"AQID"}' ;;
+           *unwrap*) echo '{"id":'$id',"secret":"no base64"}' ;;
+           *) echo '{"id":'$id'}' ;;"#,
+    );
+    assert_eq!(store.wrap("store", &[1, 2, 3]).await.unwrap(), [4, 5, 6]);
+    assert_eq!(*store.unwrap("store", &[4, 5, 6]).await.unwrap(), [1, 2, 3]);
+    let refused = trouble(store.unwrap("store", &[4]).await).to_string();
+    assert!(refused.contains("\"secret\" is not base64"), "{refused}");
+    let refused = trouble(store.wrap("other", &[1, 2, 3]).await).to_string();
+    assert!(refused.contains("no \"wrapped\""), "{refused}");
+}

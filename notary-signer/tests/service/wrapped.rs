@@ -1,0 +1,142 @@
+//! A software store whose key a backend wraps.
+
+use std::fs;
+use std::path::Path;
+
+use notary_schema::name::KeyId;
+use notary_schema::online::OnlineRole::Snapshot;
+use notary_signer::config::Config;
+
+use crate::commands::{fails, signer, stdout};
+use crate::world::World;
+
+/// A program that wraps with openssl under the secret in a file, and notes each call.
+const PROGRAM: &str = r#"#!/bin/sh
+cd "$(dirname "$0")"
+text() { printf '%s' "$line" | sed "s/.*\"$1\":\"\([^\"]*\)\".*/\1/"; }
+cipher() { openssl enc -aes-256-ctr -pbkdf2 -a -A -pass "file:$(text key).secret" "$@"; }
+seal() { openssl dgst -sha256 -hmac "$(cat "$(text key).secret")" -r | cut -c1-64; }
+while read -r line; do
+  id=${line#*\"id\":}; id=${id%%,*}
+  echo "$line" | sed 's/"secret".*//' >> calls
+  case "$line" in
+    *'"unwrap"'*)
+      whole=$(text wrapped | openssl base64 -d -A)
+      if [ "$(printf '%s' "${whole#*.}" | seal)" = "${whole%%.*}" ]
+      then said="\"secret\":\"$(printf '%s' "${whole#*.}" | cipher -d)\""
+      else said='"error":{"code":"not_let_in","message":"wrapped under another secret"}'
+      fi ;;
+    *'"wrap"'*)
+      sealed=$(text secret | cipher)
+      whole="$(printf '%s' "$sealed" | seal).$sealed"
+      said="\"wrapped\":\"$(printf '%s' "$whole" | openssl base64 -A)\"" ;;
+    *) said='"key":""' ;;
+  esac
+  echo "{\"id\":$id,$said}"
+done
+"#;
+
+fn write(path: &Path, text: &str) {
+    fs::write(path, text).unwrap();
+}
+
+/// Tells the signer that the program wraps its store, under this key.
+fn let_wrap(world: &mut World, key: &str) {
+    write(&world.path("wraps.sh"), PROGRAM);
+    write(&world.path(&format!("{key}.secret")), &format!("the secret {key}"));
+    let path = world.path("signer.toml");
+    let before = fs::read_to_string(&path).unwrap();
+    let own = before.split("[backends").next().unwrap();
+    let lines = own
+        .lines()
+        .filter(|line| !["passphrase_file", "wrapp"].iter().any(|start| line.starts_with(start)));
+    let own = lines.map(|line| match line {
+        "[store]" => format!("[store]\nwrapped_by = 'wraps'\nwrapping_key = '{key}'\n"),
+        line => format!("{line}\n"),
+    });
+    let script = world.path("wraps.sh");
+    let backend = format!(
+        "[backends.wraps]\nkind = 'exec'\nprogram = '/bin/sh'\narguments = ['{}']\n",
+        script.display()
+    );
+    write(&path, &(own.collect::<String>() + &backend));
+    world.config = Config::load(&path).unwrap();
+}
+
+fn wrap(world: &World, arguments: &[&str]) -> std::process::Output {
+    let all = [&["store", "wrap", "--config", "signer.toml"], arguments].concat();
+    signer(&world.path(""), &all)
+}
+
+async fn assert_signs(world: &World, key: &KeyId, version: u64) {
+    world.server().sign(&[key], &world.snapshot(version, version)).await.file();
+}
+
+fn calls(world: &World) -> usize {
+    fs::read_to_string(world.path("calls")).map_or(0, |calls| calls.lines().count())
+}
+
+#[tokio::test]
+async fn a_store_is_made_wrapped_and_asks_once_for_each_start() {
+    let mut world = World::new();
+    let_wrap(&mut world, "first");
+    world.start().await.unwrap();
+    let key = world.server().key(Snapshot, false).await.keyid;
+    for version in 1..5 {
+        assert_signs(&world, &key, version).await;
+    }
+    assert!(calls(&world) <= 2, "one call to wrap, and one to see that the backend is there");
+    let checked = stdout(&signer(&world.path(""), &["check", "--config", "signer.toml"]));
+    assert!(checked.contains("the key first opens it"), "{checked}");
+    assert!(checked.contains("1 of 1 can sign"), "{checked}");
+
+    world.stop().await;
+    world.start().await.unwrap();
+    assert_signs(&world, &key, 5).await;
+}
+
+#[tokio::test]
+async fn a_store_moves_from_its_passphrase_to_a_wrapping_key_and_to_another_one() {
+    let mut world = World::started().await;
+    let key = world.server().key(Snapshot, false).await.keyid;
+    assert_signs(&world, &key, 1).await;
+    let_wrap(&mut world, "first");
+    assert!(fails(&wrap(&world, &["--passphrase-file", "signer.passphrase"]), 8).contains("lock"));
+    world.stop().await;
+    let refused = world.start().await.unwrap_err().to_string();
+    assert!(refused.contains("notary-signer store wrap"), "{refused}");
+    write(&world.path("wrong"), "wrong");
+    assert!(fails(&wrap(&world, &["--passphrase-file", "wrong"]), 8).contains("does not open"));
+    assert!(fails(&wrap(&world, &[]), 8).contains("NOTARY_SIGNER_PASSPHRASE"));
+    stdout(&wrap(&world, &["--passphrase-file", "signer.passphrase"]));
+    fs::remove_file(world.path("signer.passphrase")).unwrap();
+    world.start().await.unwrap();
+    assert_signs(&world, &key, 2).await;
+
+    world.stop().await;
+    let_wrap(&mut world, "second");
+    stdout(&wrap(&world, &[]));
+    fs::remove_file(world.path("first.secret")).unwrap();
+    world.start().await.unwrap();
+    assert_signs(&world, &key, 3).await;
+    let acts = world.audit().into_iter().filter(|line| line.action == "store wrap");
+    assert_eq!(acts.count(), 2);
+}
+
+#[tokio::test]
+async fn a_backend_that_does_not_unwrap_stops_the_start() {
+    let mut world = World::new();
+    let_wrap(&mut world, "first");
+    world.start().await.unwrap();
+    world.stop().await;
+    write(&world.path("first.secret"), "another secret");
+    let refused = world.start().await.unwrap_err().to_string();
+    assert!(refused.contains("wrapped under another secret"), "{refused}");
+    let script = world.path("wraps.sh");
+    fs::rename(&script, world.path("away.sh")).unwrap();
+    let refused = world.start().await.unwrap_err().to_string();
+    assert!(refused.contains("wraps is not reached"), "{refused}");
+    fs::rename(world.path("away.sh"), &script).unwrap();
+    write(&world.path("first.secret"), "the secret first");
+    world.start().await.unwrap();
+}
