@@ -6,9 +6,12 @@
 //! > {"id":2,"call":"sign","key":"release","scheme":"ecdsa-sha2-nistp256","digest":"BASE64"}
 //! < {"id":2,"signature":"BASE64"}
 //! < {"id":3,"error":{"code":"throttled","message":"429 from the vault"}}
+//! > {"id":4,"call":"create","algorithm":"ecdsa-p256","purpose":"acme/app timestamp"}
+//! < {"id":4,"key":"acme-timestamp","public":"-----BEGIN PUBLIC KEY-----\n…"}
+//! > {"id":5,"call":"check"}
+//! < {"id":5}
 //! ```
-//! Answers may come in any order. `docs/key-stores.md` describes every call for who writes such a
-//! program.
+//! Answers may come in any order. `tests/service/openssl-keys.sh` is such a program.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
