@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod access;
+mod attacks;
 mod audit;
 mod client;
 mod commands;
@@ -10,6 +11,7 @@ mod keys;
 mod memory;
 mod metrics;
 mod overload;
+mod places;
 mod refusals;
 mod restart;
 mod rights;

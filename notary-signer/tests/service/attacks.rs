@@ -1,0 +1,221 @@
+//! What a thief of the server's certificate tries, with each place of keys: every attempt is refused
+//! by name, leaves nothing behind, and what is right goes on being signed.
+
+use notary_schema::name::{Gun, Incarnation, KeyId};
+use notary_schema::online::OnlineRole::{Snapshot, Timestamp};
+use notary_schema::wire::{KeyRequest, SignRequest, SignerKey};
+use notary_signer::keys::Algorithm;
+use serde_json::value::RawValue;
+
+use crate::client::{Answer, app, life};
+use crate::places;
+use crate::world::{Document, World};
+
+const DAY: u64 = 24 * 60 * 60;
+
+#[tokio::test]
+async fn nothing_is_got_out_of_the_software_store() {
+    let mut world = World::new();
+    world.config.store.algorithm = Algorithm::EcdsaP256;
+    is_withstood_by(world).await;
+}
+
+#[tokio::test]
+async fn nothing_is_got_out_of_a_program() {
+    is_withstood_by(places::behind_openssl()).await;
+}
+
+#[tokio::test]
+async fn nothing_is_got_out_of_a_token() {
+    if let Some(world) = places::in_a_token("attacks::nothing_is_got_out_of_a_token") {
+        is_withstood_by(world).await;
+    }
+}
+
+/// Runs every attempt against a signer that has signed snapshot 5 and timestamp 5.
+async fn is_withstood_by(mut world: World) {
+    world.start().await.unwrap();
+    let thief = Thief::of(world).await;
+    for (attempt, document, code) in thief.documents().await {
+        thief.is_refused(attempt, thief.sign(&document).await, code).await;
+    }
+    thief.other_roles_collections_and_keys_are_refused().await;
+    thief.a_rotated_key_goes_no_lower().await;
+    thief.one_content_is_signed_for_a_version().await;
+}
+
+struct Thief {
+    world: World,
+    snapshot_key: KeyId,
+    timestamp_key: KeyId,
+    older: Vec<u8>,
+    last: Vec<u8>,
+}
+
+/// Something to have signed: what it is, the document, and the code of its refusal.
+type Attempt = (&'static str, Document, &'static str);
+
+impl Thief {
+    async fn of(world: World) -> Thief {
+        let server = world.server();
+        let snapshot_key = server.key(Snapshot, false).await.keyid;
+        let timestamp_key = server.key(Timestamp, false).await.keyid;
+        let older = server.sign(&[&snapshot_key], &snapshot(&world, 4)).await.file();
+        let last = server.sign(&[&snapshot_key], &snapshot(&world, 5)).await.file();
+        let timestamp = world.timestamp(5, &last);
+        server.sign(&[&timestamp_key], &timestamp).await.file();
+        Thief { snapshot_key, timestamp_key, older, last, world }
+    }
+
+    async fn documents(&self) -> Vec<Attempt> {
+        let world = &self.world;
+        let next = snapshot(world, 6);
+        let timestamp = |version| world.timestamp(version, &self.last);
+        let of = |entries: &[(&str, u64)]| world.snapshot_of(6, entries, DAY);
+        let version = |to: &str| next.edited("\"version\":6}", &format!("\"version\":{to}}}"));
+        let targets = next.edited("\"_type\":\"snapshot\"", "\"_type\":\"targets\"");
+        let root = next.edited("\"_type\":\"snapshot\"", "\"_type\":\"root\"");
+        let digest = format!("\"{}\"", "ab".repeat(32));
+        let digest = Document { role: Snapshot, signed: digest };
+        let foreign = world.timestamp(6, &self.snapshot_of_another_collection().await);
+        let too_late = world.timestamp_of(6, &self.last, 3 * DAY + 1);
+        let other_bytes = world.timestamp_of(5, &self.last, 60);
+        vec![
+            ("targets", targets, "wrong_document"),
+            ("root", root, "wrong_document"),
+            ("a bare digest", digest, "wrong_document"),
+            ("another collection's snapshot in the timestamp", foreign, "other_snapshot"),
+            ("an older snapshot", world.timestamp(6, &self.older), "other_snapshot"),
+            ("a lower timestamp", timestamp(4), "would_lower"),
+            ("a lower snapshot", snapshot(world, 4), "would_lower"),
+            ("timestamp 5 with other bytes", other_bytes, "version_used"),
+            ("snapshot 5 with other bytes", world.snapshot_of(5, &ROLES, DAY), "version_used"),
+            ("a timestamp too far ahead", timestamp(5 + 65), "version_jump"),
+            ("a snapshot too far ahead", snapshot(world, 5 + 65), "version_jump"),
+            ("the highest version", version("9007199254740991"), "version_jump"),
+            ("2^53", version("9007199254740992"), "wrong_document"),
+            ("a snapshot that lives too long", world.snapshot_of(6, &ROLES, 15 * DAY + 1), LATE),
+            ("a timestamp that lives too long", too_late, LATE),
+            ("a role that is dropped", of(&[("targets", 5)]), "would_lower"),
+            ("a role that is lowered", of(&[("docs", 2), ("targets", 5)]), "would_lower"),
+            ("a role that jumps", of(&[("docs", 3 + 65), ("targets", 5)]), "version_jump"),
+        ]
+    }
+
+    /// Signed for its own collection, which the server may ask for.
+    async fn snapshot_of_another_collection(&self) -> Vec<u8> {
+        let (collection, incarnation) = (other(), life(1));
+        let request = KeyRequest {
+            collection: collection.clone(),
+            incarnation: incarnation.clone(),
+            role: Snapshot,
+            rotate: false,
+            except: vec![],
+        };
+        let key: SignerKey = self.world.server().key_for(&request).await.json();
+        let document = snapshot(&self.world, 1);
+        self.sign_for(&collection, &incarnation, &key.keyid, &document).await.file()
+    }
+
+    async fn other_roles_collections_and_keys_are_refused(&self) {
+        let server = self.world.server();
+        let good = self.world.timestamp(6, &self.last);
+        let elsewhere = "for another collection or life";
+        for (collection, incarnation) in [(other(), life(1)), (app(), life(2))] {
+            let ask =
+                async |key, document| self.sign_for(&collection, &incarnation, key, document).await;
+            let answer = ask(&self.timestamp_key, &good).await;
+            self.is_refused(elsewhere, answer, "other_snapshot").await;
+            let answer = ask(&self.snapshot_key, &snapshot(&self.world, 2)).await;
+            self.is_refused(elsewhere, answer, "unknown_key").await;
+        }
+        let answer = server.sign(&[&self.snapshot_key], &good).await;
+        self.is_refused("the key of another role", answer, "unknown_key").await;
+        let role = |role: &str| {
+            let (gun, life, key) = (app(), life(1), &self.timestamp_key);
+            let signed = &good.signed;
+            format!(
+                r#"{{"collection":"{gun}","incarnation":"{life}","role":"{role}","keyids":["{key}"],"signed":{signed}}}"#
+            )
+        };
+        for asked in ["root", "targets", "docs"] {
+            let answer = server.post("/v1/sign", role(asked)).await.unwrap();
+            self.is_refused(asked, answer, "malformed").await;
+        }
+        let retire = format!("/v1/keys/{}/retire", self.timestamp_key);
+        let answer = server.post(&retire, "{}").await.unwrap();
+        self.is_refused("to retire a key", answer, "forbidden").await;
+        server.post("/v1/sign", role("timestamp")).await.unwrap().file();
+    }
+
+    async fn a_rotated_key_goes_no_lower(&self) {
+        let (world, server) = (&self.world, self.world.server());
+        let rotated = server.key(Snapshot, true).await.keyid;
+        assert_ne!(rotated, self.snapshot_key);
+        for (version, code) in [(4, "would_lower"), (5 + 65, "version_jump")] {
+            let answer = server.sign(&[&rotated], &snapshot(world, version)).await;
+            self.is_refused("a rotated key", answer, code).await;
+        }
+        server.sign(&[&rotated], &snapshot(world, 6)).await.file();
+    }
+
+    /// Two signatures of one ECDSA key over the same bytes differ, so an equal file is the stored one.
+    async fn one_content_is_signed_for_a_version(&self) {
+        let world = &self.world;
+        for version in 7..12 {
+            let one = snapshot(world, version);
+            let two = world.snapshot_of(version, &ROLES, DAY + version);
+            let (first, second) = tokio::join!(self.sign(&one), self.sign(&two));
+            let first_won = first.status == 200;
+            let (won, lost) = if first_won { (first, second) } else { (second, first) };
+            assert_eq!(lost.refusal(), "version_used");
+            let again = self.sign(if first_won { &one } else { &two }).await;
+            assert_eq!(again.file(), won.file(), "it was signed again");
+        }
+    }
+
+    async fn sign(&self, document: &Document) -> Answer {
+        let key = match document.role {
+            Snapshot => &self.snapshot_key,
+            Timestamp => &self.timestamp_key,
+        };
+        self.world.server().sign(&[key], document).await
+    }
+
+    async fn sign_for(
+        &self,
+        collection: &Gun,
+        incarnation: &Incarnation,
+        key: &KeyId,
+        document: &Document,
+    ) -> Answer {
+        let request = SignRequest {
+            collection: collection.clone(),
+            incarnation: incarnation.clone(),
+            role: document.role,
+            keyids: vec![key.clone()],
+            signed: RawValue::from_string(document.signed.clone()).unwrap(),
+        };
+        let body = serde_json::to_vec(&request).unwrap();
+        self.world.server().post("/v1/sign", body).await.unwrap()
+    }
+
+    /// Refused with this code, and the signer remembers what it did before the attempts.
+    async fn is_refused(&self, attempt: &str, answer: Answer, code: &str) {
+        assert!(answer.status >= 400, "{attempt} was signed");
+        assert_eq!(answer.refusal(), code, "{attempt}");
+        let memory = self.world.server().memory().await;
+        assert_eq!(memory.snapshot.unwrap().file.into_bytes(), self.last, "{attempt}");
+    }
+}
+
+const LATE: &str = "expires_too_late";
+const ROLES: [(&str, u64); 2] = [("docs", 3), ("targets", 5)];
+
+fn snapshot(world: &World, version: u64) -> Document {
+    world.snapshot_of(version, &ROLES, 7 * DAY)
+}
+
+fn other() -> Gun {
+    Gun::parse("acme/other").unwrap()
+}

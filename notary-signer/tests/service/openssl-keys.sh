@@ -1,0 +1,33 @@
+#!/bin/sh
+# A signing program: P-256 keys that openssl makes and uses, each in a file below the directory $1.
+set -eu
+directory=$1
+
+field() { # field NAME: a text of the request
+    printf '%s' "$line" | sed -n "s/.*\"$1\":\"\([^\"]*\)\".*/\1/p"
+}
+
+public() { # public KEY: its public half, as a text in JSON
+    openssl pkey -in "$directory/$1" -pubout | awk '{ printf "%s\\n", $0 }'
+}
+
+while read -r line; do
+    id=${line#*\"id\":}
+    id=${id%%[,\}]*}
+    key=$(field key)
+    case $(field call) in
+    check) answer='' ;;
+    create)
+        key=$(openssl rand -hex 8)
+        openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "$directory/$key"
+        answer=",\"key\":\"$key\",\"public\":\"$(public "$key")\""
+        ;;
+    describe) answer=",\"public\":\"$(public "$key")\"" ;;
+    sign)
+        signature=$(field digest | openssl base64 -d -A |
+            openssl pkeyutl -sign -inkey "$directory/$key" | openssl base64 -A)
+        answer=",\"signature\":\"$signature\""
+        ;;
+    esac
+    printf '%s\n' "{\"id\":$id$answer}"
+done
