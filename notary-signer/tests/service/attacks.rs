@@ -32,6 +32,13 @@ async fn nothing_is_got_out_of_a_token() {
     }
 }
 
+#[tokio::test]
+async fn nothing_is_got_out_of_a_cloud() {
+    if let Some(world) = places::in_kms("attacks::nothing_is_got_out_of_a_cloud") {
+        is_withstood_by(world).await;
+    }
+}
+
 /// Runs every attempt against a signer that has signed snapshot 5 and timestamp 5.
 async fn is_withstood_by(mut world: World) {
     world.start().await.unwrap();

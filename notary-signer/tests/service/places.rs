@@ -1,16 +1,21 @@
 //! Worlds whose keys are elsewhere than in the software store.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use notary_schema::name::Glob;
-use notary_signer::config::backends::{BackendConfig, ExecConfig, KeyRule, Pkcs11Config};
+use notary_signer::config::backends::{
+    AwsKmsConfig, BackendConfig, ExecConfig, KeyRule, Pkcs11Config,
+};
 
 use crate::world::World;
 
 /// A variable of SoftHSM2, which reads it once in a process.
 const TOKENS: &str = "SOFTHSM2_CONF";
+/// Where the second run finds its KMS.
+const ADDRESS: &str = "TEST_KMS_ADDRESS";
 const PIN: &str = "4567";
 
 /// All keys behind `openssl-keys.sh`, in files of their own.
@@ -42,9 +47,7 @@ pub(crate) fn in_a_token(test: &str) -> Option<World> {
         let mut init = Command::new("softhsm2-util");
         init.args(["--init-token", "--free", "--label", "notary", "--so-pin", "7654321"]);
         run(init.args(["--pin", PIN]).env(TOKENS, &config));
-        let mut again = Command::new(std::env::current_exe().unwrap());
-        let said = run(again.args(["--exact", test, "--nocapture"]).env(TOKENS, &config));
-        assert!(said.contains("1 passed"), "{said}");
+        run_again(test, &[(TOKENS, config.to_str().unwrap())]);
         return None;
     }
     let pin_file = world.path("pin");
@@ -52,6 +55,43 @@ pub(crate) fn in_a_token(test: &str) -> Option<World> {
     let token = "notary".to_owned();
     let token = Pkcs11Config { module: softhsm(), token, pin_file, at_once: 4, total_seconds: 60 };
     Some(all_keys_in(world, BackendConfig::Pkcs11(token)))
+}
+
+/// All keys in AWS KMS, as `tests/python/kms.py` stands for it. Runs the test again with an address
+/// and credentials, as [`in_a_token`] does.
+pub(crate) fn in_kms(test: &str) -> Option<World> {
+    if let Ok(endpoint_url) = std::env::var(ADDRESS) {
+        return Some(all_keys_in(
+            World::new(),
+            BackendConfig::AwsKms(AwsKmsConfig {
+                region: Some("eu-central-1".to_owned()),
+                profile: None,
+                endpoint_url: Some(endpoint_url),
+                at_once: 4,
+                total_seconds: 60,
+            }),
+        ));
+    }
+    let python = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/python");
+    let interpreter = run(&mut Command::new(format!("{python}/venv")));
+    let mut kms = Command::new(interpreter.trim());
+    kms.arg(format!("{python}/kms.py")).stdin(Stdio::piped()).stdout(Stdio::piped());
+    // It ends with its standard input.
+    let mut kms = kms.stderr(Stdio::null()).spawn().unwrap();
+    let mut address = String::new();
+    BufReader::new(kms.stdout.take().unwrap()).read_line(&mut address).unwrap();
+    let credentials = [("AWS_ACCESS_KEY_ID", "id"), ("AWS_SECRET_ACCESS_KEY", "secret")];
+    run_again(test, &[&[(ADDRESS, address.trim())], &credentials[..]].concat());
+    drop(kms.stdin.take());
+    kms.wait().unwrap();
+    None
+}
+
+fn run_again(test: &str, variables: &[(&str, &str)]) {
+    let mut again = Command::new(std::env::current_exe().unwrap());
+    again.args(["--exact", test, "--nocapture"]).envs(variables.iter().copied());
+    let said = run(&mut again);
+    assert!(said.contains("1 passed"), "{said}");
 }
 
 fn all_keys_in(mut world: World, backend: BackendConfig) -> World {
