@@ -12,6 +12,8 @@ use notary_signer::config::backends::{
 
 use crate::world::World;
 
+/// The name of the backend.
+pub(crate) const PLACE: &str = "place";
 /// A variable of SoftHSM2, which reads it once in a process.
 const TOKENS: &str = "SOFTHSM2_CONF";
 /// Where the second run finds its KMS.
@@ -97,11 +99,11 @@ fn run_again(test: &str, variables: &[(&str, &str)]) {
 fn all_keys_in(mut world: World, backend: BackendConfig) -> World {
     // Nothing can go into the software store, which is not even made.
     world.config.store.passphrase_file = None;
-    world.config.backends.insert("place".to_owned(), backend);
+    world.config.backends.insert(PLACE.to_owned(), backend);
     world.config.keys.push(KeyRule {
         collections: Glob::parse("**").unwrap(),
         role: None,
-        backend: "place".to_owned(),
+        backend: PLACE.to_owned(),
         algorithm: None,
         attach: None,
     });
