@@ -1,15 +1,22 @@
 //! What a thief of the server's certificate tries, with each place of keys: every attempt is refused
 //! by name, leaves nothing behind, and what is right goes on being signed.
 
+use std::path::PathBuf;
+use std::time::Duration;
+
+use chrono::TimeDelta;
 use notary_schema::name::{Gun, Incarnation, KeyId};
 use notary_schema::online::OnlineRole::{Snapshot, Timestamp};
 use notary_schema::wire::{KeyRequest, SignRequest, SignerKey};
+use notary_signer::Parts;
 use notary_signer::keys::Algorithm;
+use notary_signer::pki::{self, Usage};
 use serde_json::value::RawValue;
 
-use crate::client::{Answer, app, life};
+use crate::client::{Answer, Client, app, is_connection_error, life};
+use crate::commands::{signer, stdout};
 use crate::places;
-use crate::world::{Document, World};
+use crate::world::{AuditLine, Document, World};
 
 const DAY: u64 = 24 * 60 * 60;
 
@@ -41,14 +48,17 @@ async fn nothing_is_got_out_of_a_cloud() {
 
 /// Runs every attempt against a signer that has signed snapshot 5 and timestamp 5.
 async fn is_withstood_by(mut world: World) {
+    world.config.audit.segment_lines = 50_000;
     world.start().await.unwrap();
     let thief = Thief::of(world).await;
     for (attempt, document, code) in thief.documents().await {
-        thief.is_refused(attempt, thief.sign(&document).await, code).await;
+        thief.is_refused(attempt, thief.sign(&document), code).await;
     }
     thief.other_roles_collections_and_keys_are_refused().await;
     thief.a_rotated_key_goes_no_lower().await;
     thief.one_content_is_signed_for_a_version().await;
+    thief.nobody_else_is_answered().await;
+    thief.the_audit_is_whole();
 }
 
 struct Thief {
@@ -129,15 +139,16 @@ impl Thief {
         let good = self.world.timestamp(6, &self.last);
         let elsewhere = "for another collection or life";
         for (collection, incarnation) in [(other(), life(1)), (app(), life(2))] {
-            let ask =
-                async |key, document| self.sign_for(&collection, &incarnation, key, document).await;
-            let answer = ask(&self.timestamp_key, &good).await;
-            self.is_refused(elsewhere, answer, "other_snapshot").await;
-            let answer = ask(&self.snapshot_key, &snapshot(&self.world, 2)).await;
-            self.is_refused(elsewhere, answer, "unknown_key").await;
+            let ask = |key, document| self.sign_for(&collection, &incarnation, key, document);
+            let asked = ask(&self.timestamp_key, &good);
+            self.is_refused(elsewhere, asked, "other_snapshot").await;
+            let second = snapshot(&self.world, 2);
+            let asked = ask(&self.snapshot_key, &second);
+            self.is_refused(elsewhere, asked, "unknown_key").await;
         }
-        let answer = server.sign(&[&self.snapshot_key], &good).await;
-        self.is_refused("the key of another role", answer, "unknown_key").await;
+        let asked = async || server.sign(&[&self.snapshot_key], &good).await;
+        self.is_refused("the key of another role", asked(), "unknown_key").await;
+        let post = async |path: &str, body: String| server.post(path, body).await.unwrap();
         let role = |role: &str| {
             let (gun, life, key) = (app(), life(1), &self.timestamp_key);
             let signed = &good.signed;
@@ -146,13 +157,11 @@ impl Thief {
             )
         };
         for asked in ["root", "targets", "docs"] {
-            let answer = server.post("/v1/sign", role(asked)).await.unwrap();
-            self.is_refused(asked, answer, "malformed").await;
+            self.is_refused(asked, post("/v1/sign", role(asked)), "malformed").await;
         }
         let retire = format!("/v1/keys/{}/retire", self.timestamp_key);
-        let answer = server.post(&retire, "{}").await.unwrap();
-        self.is_refused("to retire a key", answer, "forbidden").await;
-        server.post("/v1/sign", role("timestamp")).await.unwrap().file();
+        self.is_refused("to retire a key", post(&retire, "{}".to_owned()), "forbidden").await;
+        post("/v1/sign", role("timestamp")).await.file();
     }
 
     async fn a_rotated_key_goes_no_lower(&self) {
@@ -160,8 +169,9 @@ impl Thief {
         let rotated = server.key(Snapshot, true).await.keyid;
         assert_ne!(rotated, self.snapshot_key);
         for (version, code) in [(4, "would_lower"), (5 + 65, "version_jump")] {
-            let answer = server.sign(&[&rotated], &snapshot(world, version)).await;
-            self.is_refused("a rotated key", answer, code).await;
+            let document = snapshot(world, version);
+            let asked = async || server.sign(&[&rotated], &document).await;
+            self.is_refused("a rotated key", asked(), code).await;
         }
         server.sign(&[&rotated], &snapshot(world, 6)).await.file();
     }
@@ -176,6 +186,8 @@ impl Thief {
             let first_won = first.status == 200;
             let (won, lost) = if first_won { (first, second) } else { (second, first) };
             assert_eq!(lost.refusal(), "version_used");
+            let memory = world.server().memory().await.snapshot.unwrap();
+            assert_eq!(memory.file.into_bytes(), won.file(), "the other one is remembered");
             let again = self.sign(if first_won { &one } else { &two }).await;
             assert_eq!(again.file(), won.file(), "it was signed again");
         }
@@ -207,15 +219,78 @@ impl Thief {
         self.world.server().post("/v1/sign", body).await.unwrap()
     }
 
-    /// Refused with this code, and the signer remembers what it did before the attempts.
-    async fn is_refused(&self, attempt: &str, answer: Answer, code: &str) {
+    /// Without a certificate, or with one of another authority, one that has expired, one that was
+    /// revoked.
+    async fn nobody_else_is_answered(&self) {
+        let world = &self.world;
+        let now = (Parts::system().clock)();
+        let (pki, others) = (world.path("pki"), world.path("others"));
+        let client = Usage { server: None, client: true };
+        pki::init(&others, now).unwrap();
+        pki::issue(&others, "thief", &client, now).unwrap();
+        pki::issue(&pki, "expired", &client, now - TimeDelta::days(20 * 365)).unwrap();
+        let of = |identity: Option<PathBuf>| {
+            let files =
+                identity.map(|path| (path.with_extension("pem"), path.with_extension("key")));
+            Client::new(world.address(), &pki.join("ca.pem"), files)
+        };
+        let is_answered = async |client: &Client| match client.get("/v1/policy").await {
+            Ok(answer) => answer.status == 200,
+            Err(error) => {
+                assert!(is_connection_error(&error), "{error:?}");
+                false
+            }
+        };
+        let connected = of(Some(pki.join("other")));
+        assert!(is_answered(&connected).await);
+        for identity in [None, Some(others.join("thief")), Some(pki.join("expired"))] {
+            assert!(!is_answered(&of(identity.clone())).await, "{identity:?}");
+        }
+        assert!(pki::revoke(&pki, "other", now).unwrap());
+        let refused = async {
+            while is_answered(&connected).await {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), refused).await.expect("it is revoked");
+        assert!(!is_answered(&of(Some(pki.join("other")))).await);
+        let line = world.audit().pop().unwrap();
+        assert_eq!(line.outcome, "certificate_refused");
+        assert_eq!(line.who, "CN=other, DNS:other");
+        assert!(is_answered(world.server()).await);
+    }
+
+    fn the_audit_is_whole(&self) {
+        let verify = ["audit", "verify", "--config", "signer.toml"];
+        stdout(&signer(&self.world.path(""), &verify));
+    }
+
+    /// Refused with this code, which the audit has once more, under the name of who asked; and the
+    /// signer remembers what it did before the attempt.
+    async fn is_refused(&self, attempt: &str, asked: impl Future<Output = Answer>, code: &str) {
+        let (memory, audit) = (self.memory().await, self.asked());
+        let answer = asked.await;
         assert!(answer.status >= 400, "{attempt} was signed");
         assert_eq!(answer.refusal(), code, "{attempt}");
+        assert!(self.memory().await == memory, "{attempt} has changed the memory");
+        let [line] = &self.asked()[audit.len()..] else { panic!("{attempt} is not in the audit") };
+        assert_eq!((line.outcome.as_str(), line.who.as_str()), (code, SERVER), "{attempt}");
+    }
+
+    /// The last snapshot and the last timestamp, to the byte.
+    async fn memory(&self) -> [Vec<u8>; 2] {
         let memory = self.world.server().memory().await;
-        assert_eq!(memory.snapshot.unwrap().file.into_bytes(), self.last, "{attempt}");
+        [memory.snapshot, memory.timestamp].map(|last| last.unwrap().file.into_bytes())
+    }
+
+    /// What the audit has about everything but looks at the memory.
+    fn asked(&self) -> Vec<AuditLine> {
+        let asked = |line: &AuditLine| line.action.starts_with("POST ");
+        self.world.audit().into_iter().filter(asked).collect()
     }
 }
 
+const SERVER: &str = "CN=server, DNS:server";
 const LATE: &str = "expires_too_late";
 const ROLES: [(&str, u64); 2] = [("docs", 3), ("targets", 5)];
 
