@@ -52,6 +52,7 @@ impl Copy {
     pub fn renew(&self) -> StoreResult<Vec<String>> {
         let applied = dialect::migrate(&self.file)?;
         dialect::draw_feed(&mut dialect::open(&self.file)?)?;
+        // Closing it does the same, and would not say that it failed.
         dialect::close_log(&self.file)?;
         Ok(applied)
     }

@@ -13,6 +13,7 @@
 //! world$ tls                               the server starts again with TLS, at $TLS
 //! world$ back up server                    keeps a copy of its database
 //! world$ set back server                   its database becomes that copy, and it starts again
+//! world$ start server behind               waits until it has found that out
 //! world$ settle acme/app                   waits until its timestamp is not expired
 //! world$ watch acme/app a.txt              from now on clients look it up all the time
 //! world$ watched                           they end, and have met no error
@@ -193,6 +194,7 @@ impl Stage {
             "watched" => return self.watchers.take().expect("somebody watches").end(),
             "back up server" => return self.world.back_up(),
             "set back server" => return self.world.set_back(),
+            "start server behind" => return self.world.start_behind(),
             _ => {}
         }
         let mut service = |name: &str, change: fn(&mut Service)| match name {
@@ -256,7 +258,7 @@ impl Values {
             (?P<far>\b900719925474099\d\b)
             | (?P<id>\b[0-9a-f]{64}\b)
             | (?P<token>\bnotary_[A-Za-z0-9_-]{43})
-            | (?P<time>\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z)
+            | (?P<time>\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z|\b\d{8}T\d{6}Z)
             | (?P<request>\b[0-9a-f]{16}-\d+\b)
             | (?P<proposal>\b[0-9a-f]{16}\b)
             | (?P<hex>\b[0-9a-f]{32}\b)

@@ -170,22 +170,28 @@ impl World {
         run(&mut command)
     }
 
-    /// Keeps a copy of the server's database as it is now, from a server that stands still.
+    /// Keeps a copy of the server's database as it is now, in place of an earlier one.
     pub fn back_up(&mut self) {
-        self.server.kill();
-        let (database, backup) = (self.directory(), self.directory().join("backup"));
-        World::copy_database(Program::Server, database, &backup);
-        self.server.restart();
+        let backup = self.directory().join("backup.sqlite");
+        // There may be none.
+        let _ = std::fs::remove_file(&backup);
+        self.operate(Program::Server, &format!("backup {}", backup.display()));
     }
 
     /// The server is stopped, its database becomes the copy of [`World::back_up`], and it starts again.
     /// Answers when it has found that out.
     pub fn set_back(&mut self) {
         self.server.kill();
+        let backup = self.directory().join("backup.sqlite");
+        self.operate(Program::Server, &format!("restore {} --replace", backup.display()));
+        self.start_behind();
+    }
+
+    /// Starts the server on a database that is behind the signer's memory, and answers when it has
+    /// found that out.
+    pub fn start_behind(&mut self) {
         let found = |server: &Service| server.log().matches("behind the signer's memory").count();
         let before = found(&self.server);
-        let (database, backup) = (self.directory(), self.directory().join("backup"));
-        World::copy_database(Program::Server, &backup, database);
         self.server.restart();
         wait_for("the server to ask its signer", || (found(&self.server) > before).then_some(()));
     }
