@@ -42,7 +42,7 @@ impl FirstRoot<'_> {
             return self.create(&in_flight).await;
         }
         if proposed.proposal.summary.lapses_at <= now {
-            InFlight::settle(self.collection)?;
+            InFlight::remove(self.collection)?;
             return Err(Failure::Usage(
                 "root and targets expire in a day or less: no time is left for others to sign them; \
                  choose a later --expires"
@@ -117,7 +117,7 @@ impl FirstRoot<'_> {
                 // Others have signed it: a token that may not send it is no reason to drop it.
                 let problem = error.problem();
                 if problem.is_some_and(|problem| matches!(problem.status, 409 | 422)) {
-                    InFlight::settle(self.collection)?;
+                    InFlight::remove(self.collection)?;
                 }
                 if error.problem().is_some_and(|problem| problem.code == "version_conflict") {
                     return Err(Failure::Conflict(format!(
@@ -143,7 +143,7 @@ impl FirstRoot<'_> {
         }
         session.pin(self.collection, root)?;
         // Pinned first: a crash in between repeats the request, which is harmless.
-        InFlight::settle(self.collection)?;
+        InFlight::remove(self.collection)?;
         // So that changes can be staged offline from now on.
         if let Err(failure) = session.refreshed(gun, session.now(), Expiry::Reported).await {
             session

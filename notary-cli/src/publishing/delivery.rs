@@ -242,12 +242,12 @@ impl Publisher<'_> {
                 {
                     self.session.output.warn(format_args!("what was sent is not kept: {error}"));
                 }
-                InFlight::settle(self.collection)?;
+                InFlight::remove(self.collection)?;
                 Ok(Sent::Taken(delivered))
             }
             Err(error) if error.is_definite() => {
                 self.note(in_flight, Memory::forget)?;
-                InFlight::settle(self.collection)?;
+                InFlight::remove(self.collection)?;
                 self.judged(error)
             }
             Err(error) => {

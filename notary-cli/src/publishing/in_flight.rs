@@ -148,8 +148,8 @@ impl InFlight {
         Ok(())
     }
 
-    /// The server has judged it.
-    pub(crate) fn settle(collection: &CollectionDir) -> Result<(), StateError> {
+    /// Removes what is in flight: the server has judged it, or it will not be sent.
+    pub(crate) fn remove(collection: &CollectionDir) -> Result<(), StateError> {
         collection.remove(&collection.in_flight_path())
     }
 }

@@ -130,7 +130,7 @@ impl From<NoPlan> for Failure {
 
 impl Publisher<'_> {
     /// Sends what an earlier command left in flight; answers whether there was anything.
-    pub(crate) async fn settle(&self) -> Result<bool, Failure> {
+    pub(crate) async fn resend_any(&self) -> Result<bool, Failure> {
         let is_any = InFlight::load(self.collection)?.is_some();
         self.resend().await.map(|_| is_any)
     }

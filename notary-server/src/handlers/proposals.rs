@@ -23,7 +23,7 @@ use crate::auth::Wanted;
 use crate::config::Limits;
 use crate::error::ServiceError;
 use crate::panics::blocking;
-use crate::publish::{Named, Wish};
+use crate::publish::{Named, Signing, Wish};
 use crate::service::Service;
 use crate::store::ProposedSignature;
 
@@ -160,7 +160,9 @@ pub async fn sign(
     }
     let _place = service.publisher.place()?;
     let (publisher, memory) = (&service.publisher, &service.body_memory);
-    let signed = publisher.sign_proposal((&gun, &id), (role, given), memory, now).await?;
+    let signing = Signing { gun, proposal: id, role, signatures: given };
+    let signed = publisher.sign_proposal(&signing, memory, now).await?;
+    let Signing { gun, proposal: id, .. } = signing;
     tracing::info!(%gun, token = by, proposal = id, state = ?signed.state, "proposal signed");
     Ok(private_json(StatusCode::OK, &signed))
 }

@@ -58,7 +58,7 @@ use batch::Part;
 pub use batch::PublishBatch;
 pub(crate) use batch::{Named, Sent, share};
 use judge::{Judged, Verdict};
-pub use proposals::Wish;
+pub use proposals::{Signing, Wish};
 pub(crate) use release::Due;
 pub(crate) use roll::Unfinished;
 

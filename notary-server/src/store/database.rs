@@ -238,10 +238,13 @@ impl Store for Database {
     async fn propose(
         &self,
         collection: CollectionId,
-        new: NewProposal,
+        new: Arc<NewProposal>,
+        over: &[Proposal],
         now: DateTime<Utc>,
     ) -> StoreResult<Proposed> {
-        self.write(move |connection| proposals::create(connection, collection, new, now)).await
+        let over = over.to_vec();
+        self.write(move |connection| proposals::create(connection, collection, &new, &over, now))
+            .await
     }
 
     async fn sign_proposal(
@@ -251,7 +254,7 @@ impl Store for Database {
         signatures: Vec<ProposedSignature>,
     ) -> StoreResult<bool> {
         let (read, role) = (read.clone(), role.clone());
-        self.write(move |connection| proposals::sign(connection, &read, &role, signatures)).await
+        self.write(move |connection| proposals::sign(connection, &read, &role, &signatures)).await
     }
 
     async fn cancel_proposal(&self, id: &str, now: DateTime<Utc>) -> StoreResult<bool> {

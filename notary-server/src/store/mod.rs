@@ -284,13 +284,15 @@ pub trait Store: Send + Sync {
         id: &str,
     ) -> StoreResult<Option<(Proposal, Vec<ProposedFile>)>>;
 
-    /// Stores a proposal, unless an open one has a role of it or there are too many. The one that its
-    /// author has made of the same before is that one. Of those of its
-    /// collection that have ended, the newest are kept, as many as there may be open ones.
+    /// Stores a proposal in the place of open ones that are still as they were read, unless another
+    /// open one has a role of it or there are too many. The one that its author has made of the same
+    /// before is that one. Of those of its collection that have ended, the newest are kept, as many as
+    /// there may be open ones.
     async fn propose(
         &self,
         collection: CollectionId,
-        new: NewProposal,
+        new: Arc<NewProposal>,
+        over: &[Proposal],
         now: DateTime<Utc>,
     ) -> StoreResult<Proposed>;
 

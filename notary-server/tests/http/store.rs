@@ -252,10 +252,11 @@ impl Store for FaultyStore {
     async fn propose(
         &self,
         collection: CollectionId,
-        new: NewProposal,
+        new: Arc<NewProposal>,
+        over: &[Proposal],
         now: DateTime<Utc>,
     ) -> StoreResult<Proposed> {
-        self.inner.propose(collection, new, now).await
+        self.inner.propose(collection, new, over, now).await
     }
     async fn sign_proposal(
         &self,

@@ -48,7 +48,7 @@ async fn revoke(session: &Session, args: &RevokeArgs) -> Result<Outcome, Failure
     let revocations = keys::stop(session, args, &before, read.as_ref().ok()).await?;
     let mut known = read.inspect_err(|_| unreadable(session, args))?;
     let is_any_new = revocations.iter().any(|one| said::is_new(one, &before));
-    if !args.dry_run && (publisher.settle().await? || is_any_new) {
+    if !args.dry_run && (publisher.resend_any().await? || is_any_new) {
         // What the key has signed since it was read is there by now, and nothing more will be.
         known = publisher.collect().await?;
     }

@@ -55,7 +55,7 @@ pub(crate) async fn reset(session: &Session, gun: &Gun) -> Result<Outcome, Failu
     save(&collection, &Staged::default())?;
     let in_flight = InFlight::load(&collection)?;
     if in_flight.is_some_and(|in_flight| first::waits(gun, &in_flight, session.now())) {
-        InFlight::settle(&collection)?;
+        InFlight::remove(&collection)?;
         session.output.message("dropped a first root that others had to sign");
     } else if InFlight::load(&collection)?.is_some() {
         session.output.warn("a publish is in flight; the next `notary publish` sends it first");

@@ -6,6 +6,7 @@
 //! holds for the places of a collection.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use notary_schema::name::RoleName;
@@ -28,16 +29,18 @@ impl Publisher {
     pub(super) async fn keep(
         &self,
         live: &Live,
-        mut new: NewProposal,
+        new: Arc<NewProposal>,
         claims: &BTreeSet<RoleName>,
         now: DateTime<Utc>,
     ) -> Result<String, ServiceError> {
-        // Each may be signed between two looks at it.
+        // Those that make way. Each may be signed between two looks at it.
+        let mut over: Vec<Proposal> = Vec::new();
         for _ in 0..new.most.saturating_mul(2) {
-            let other = match self.store.propose(live.collection.id, new.clone(), now).await? {
+            let proposed = self.store.propose(live.collection.id, new.clone(), &over, now).await?;
+            let other = match proposed {
                 Proposed::As(id) => {
                     let gun = &live.collection.gun;
-                    for Proposal { id: proposal, .. } in &new.over {
+                    for Proposal { id: proposal, .. } in &over {
                         tracing::info!(%gun, proposal, by = id, "displaced");
                     }
                     return Ok(id);
@@ -51,8 +54,8 @@ impl Publisher {
                     other.ok_or(ServiceError::RoleProposed { role, by })?
                 }
             };
-            new.over.retain(|before| before.id != other.id);
-            new.over.push(other);
+            over.retain(|before| before.id != other.id);
+            over.push(other);
         }
         Err(ServiceError::Busy("others sign proposals of the same roles"))
     }

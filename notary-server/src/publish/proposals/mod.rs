@@ -2,36 +2,28 @@
 //! needed has come. The publish is one like any other: everything is judged again.
 
 mod claims;
+mod signing;
 mod told;
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
-
 use chrono::{DateTime, Utc};
-use notary_schema::envelope::{Envelope, MAX_SIGNATURES};
+use notary_schema::envelope::Envelope;
 use notary_schema::key::sha256_hex;
-use notary_schema::name::{Gun, RoleName};
-use notary_schema::publish::proposal::{
-    NoProposal, ProposalRefusal, check_proposal, check_signature, claimed, is_met, lapse,
-};
-use notary_schema::publish::{Batch, Demand, Head, Rules, check_unsigned, demands};
+use notary_schema::name::RoleName;
+use notary_schema::publish::proposal::{NoProposal, check_proposal, claimed, lapse};
+use notary_schema::publish::{Batch, Head, Rules, check_unsigned};
 use notary_schema::role::Role;
 use notary_schema::wire;
-use notary_schema::wire::{ProposalState, SignedProposal};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use notary_schema::wire::ProposalState;
 
 use super::plan::Keys;
-use super::{Core, Named, PublishBatch, Publisher, Sent, share};
+use super::{Core, Named, PublishBatch, Publisher};
 use crate::error::ServiceError;
 use crate::panics::blocking;
 use crate::served::Live;
 use crate::store::{
     Closed, NewProposal, Proposal, ProposedFile, ProposedSignature, ProposedVersion,
 };
-use told::state_of;
-
-/// How often somebody who signs starts again because another one was faster.
-const MAX_MOVES: usize = 16;
+pub use signing::Signing;
 
 /// What a proposal is beside its files.
 #[derive(Debug)]
@@ -90,97 +82,11 @@ impl Publisher {
             orphan,
             compromised,
             files,
-            over: Vec::new(),
             most: self.limits.proposals,
             head: live.head.clone(),
         };
-        let id = self.keep(&live, new, &claimed, now).await?;
+        let id = self.keep(&live, new.into(), &claimed, now).await?;
         self.tell(&live, &id, now).await
-    }
-
-    /// Adds signatures to a proposal: those that it has already, byte for byte, are no mistake. With
-    /// the last one that is needed it is published; nothing is added to one that has enough.
-    ///
-    /// # Errors
-    /// What is wrong with a signature: none is kept then. What publishing ends with: the signatures
-    /// are kept, and a repeat of the request goes on.
-    pub async fn sign_proposal(
-        self: &Arc<Self>,
-        (gun, id): (&Gun, &str),
-        (role, signatures): (RoleName, Vec<ProposedSignature>),
-        memory: &Arc<Semaphore>,
-        now: DateTime<Utc>,
-    ) -> Result<SignedProposal, ServiceError> {
-        let core = self.core().await?;
-        for _ in 0..MAX_MOVES {
-            let Some(live) = self.ground(gun).await?.live else {
-                return Err(ServiceError::UnknownCollection(gun.clone()));
-            };
-            let (proposal, mut files) = self.find_proposal(&live, id).await?;
-            let file = files.iter().find(|file| file.named.role == role);
-            let file = file.ok_or_else(|| ProposalRefusal::NotProposed(role.clone()))?;
-            let mut new = new_signatures(file, &signatures)?;
-            let is_published = file.named.is_published;
-            files.retain(|file| !file.named.is_published);
-            match state_of(&proposal, &live.head, now) {
-                ProposalState::Open => {}
-                state @ ProposalState::Published if new.is_empty() => {
-                    return Ok(signed_proposal(state, &[], None));
-                }
-                state => return Err(ServiceError::ProposalClosed { id: id.to_owned(), state }),
-            }
-            if is_published {
-                // It has all that it needed; what is left of the proposal goes on.
-                new.clear();
-            }
-            let (head, named, signed) = (live.head.clone(), named_of(&proposal), role.clone());
-            let (core_of_task, added) = (core.clone(), new.clone());
-            let judged = blocking(move || {
-                let _core = core_of_task;
-                let before = demands(Some(&head), &batch_of(files.iter(), &named)?);
-                let after = with_signatures(&head, files.clone(), &named, &signed, added)?;
-                Ok::<_, ServiceError>((files, named, is_met(&before), after))
-            });
-            let (files, named, has_enough, after) = judged.await??;
-            if has_enough {
-                let length = files.iter().map(|file| file.signed.len()).sum();
-                let sent = (files, named, share(memory, length)?);
-                let published = self.publish_proposal(gun, &proposal, sent, core, now).await?;
-                return Ok(signed_proposal(ProposalState::Published, &[], Some(published)));
-            }
-            let is_kept = new.is_empty() || self.store.sign_proposal(&proposal, &role, new).await?;
-            // What is published is what everybody reads, so with the last signature it is read again.
-            if is_kept && !is_met(&after) {
-                return Ok(signed_proposal(ProposalState::Open, &after, None));
-            }
-        }
-        Err(ServiceError::Busy("others sign the same proposal"))
-    }
-
-    async fn publish_proposal(
-        self: &Arc<Self>,
-        gun: &Gun,
-        proposal: &Proposal,
-        (files, named, memory): (Vec<ProposedFile>, Named, OwnedSemaphorePermit),
-        core: Core,
-        now: DateTime<Utc>,
-    ) -> Result<wire::PublishAnswer, ServiceError> {
-        let mut by = vec![proposal.created_by.clone()];
-        for signature in files.iter().flat_map(|file| &file.signatures) {
-            if !by.contains(&signature.by) {
-                by.push(signature.by.clone());
-            }
-        }
-        let (gun, id) = (gun.clone(), proposal.id.clone());
-        let parts = files.into_iter().map(|file| (file.named.role.clone(), file.bytes().into()));
-        let parts = parts.collect();
-        let (sent, memory) = (Sent { by, may_create: false }, Some(memory));
-        let (request, batch) =
-            blocking(move || PublishBatch::read(gun, sent, parts, named, memory)).await??;
-        let gun = request.gun().clone();
-        let answer = self.publish(request, batch, core, now).await?;
-        tracing::info!(%gun, proposal = id, seq = answer.seq, "proposal published");
-        Ok(answer)
     }
 
     /// Takes a proposal back, for its author or an administrator. A repeat is fine.
@@ -221,14 +127,6 @@ impl Publisher {
         let found = self.store.proposal(live.collection.id, id).await?;
         found.ok_or_else(|| ServiceError::UnknownProposal(id.chars().take(80).collect()))
     }
-}
-
-fn signed_proposal(
-    state: ProposalState,
-    demands: &[Demand],
-    published: Option<wire::PublishAnswer>,
-) -> SignedProposal {
-    SignedProposal { state, demands: demands.iter().map(Into::into).collect(), published }
 }
 
 fn check(
@@ -293,46 +191,4 @@ fn batch_of<'a>(
         batch.add(file.named.role.clone(), file.bytes().into())?;
     }
     Ok(batch)
-}
-
-/// Those of the signatures that the file does not have.
-fn new_signatures(
-    file: &ProposedFile,
-    sent: &[ProposedSignature],
-) -> Result<Vec<ProposedSignature>, ProposalRefusal> {
-    let role = &file.named.role;
-    let mut seen = BTreeSet::new();
-    let mut new = Vec::new();
-    for signature in sent {
-        let keyid = signature.keyid.clone();
-        let before = file.signatures.iter().find(|before| before.keyid == keyid);
-        let is_same = before.is_some_and(|before| before.bytes == signature.bytes);
-        if !seen.insert(&signature.keyid) || (before.is_some() && !is_same) {
-            return Err(ProposalRefusal::SignedAlready { role: role.clone(), keyid });
-        }
-        if before.is_none() {
-            new.push(signature.clone());
-        }
-    }
-    match file.signatures.len() + new.len() > MAX_SIGNATURES {
-        true => Err(ProposalRefusal::TooManySignatures(role.clone())),
-        false => Ok(new),
-    }
-}
-
-/// How far the thresholds are with these signatures, each of which verifies.
-fn with_signatures(
-    head: &Head,
-    mut files: Vec<ProposedFile>,
-    named: &Named,
-    role: &RoleName,
-    new: Vec<ProposedSignature>,
-) -> Result<Vec<Demand>, ServiceError> {
-    let keyids: Vec<_> = new.iter().map(|signature| signature.keyid.clone()).collect();
-    for file in files.iter_mut().filter(|file| file.named.role == *role) {
-        file.signatures.extend(new.iter().cloned());
-    }
-    let demands = demands(Some(head), &batch_of(files.iter(), named)?);
-    keyids.iter().try_for_each(|keyid| check_signature(&demands, role, keyid))?;
-    Ok(demands)
 }

@@ -99,11 +99,14 @@ pub(super) fn files_of(connection: &mut Connection, id: &str) -> StoreResult<Vec
     files.into_iter().map(file).collect()
 }
 
-/// Stores a proposal; the one that its author has made of the same before is that one. Of those of its collection that have ended, the newest `most` are kept.
+/// Stores a proposal in the place of those that are still as they were read; the one that its author
+/// has made of the same before is that one. Of those of its collection that have ended, the newest
+/// `most` are kept.
 pub(super) fn create(
     connection: &mut Connection,
     collection: CollectionId,
-    new: NewProposal,
+    new: &NewProposal,
+    over: &[Proposal],
     now: DateTime<Utc>,
 ) -> StoreResult<Proposed> {
     let all = list(connection, collection, "", u32::MAX)?;
@@ -115,14 +118,14 @@ pub(super) fn create(
         }
     }
     for other in &open {
-        if is_repeated(connection, other, &new)? {
+        if is_repeated(connection, other, new)? {
             return Ok(Proposed::As(other.id.clone()));
         }
     }
     let as_read = |other: &Proposal| {
-        new.over.iter().any(|read| read.id == other.id && read.revision == other.revision)
+        over.iter().any(|read| read.id == other.id && read.revision == other.revision)
     };
-    let (over, open): (Vec<_>, Vec<_>) = open.into_iter().partition(as_read);
+    let (displaced, open): (Vec<_>, Vec<_>) = open.into_iter().partition(as_read);
     for file in &new.files {
         let same = |named: &ProposedVersion| named.role == file.named.role;
         if let Some(other) = open.iter().find(|other| other.versions.iter().any(same)) {
@@ -137,12 +140,11 @@ pub(super) fn create(
     for id in ended.iter().rev().skip(kept) {
         delete(connection, id)?;
     }
-    let id = new.id.clone();
-    for other in over {
-        ends::displace(connection, &other.id, &id, now)?;
+    for other in displaced {
+        ends::displace(connection, &other.id, &new.id, now)?;
     }
     insert(connection, collection, new, now)?;
-    Ok(Proposed::As(id))
+    Ok(Proposed::As(new.id.clone()))
 }
 
 /// Whether a request asks for what is there already, with no signature that it does not have.
@@ -196,7 +198,7 @@ fn is_open(
 fn insert(
     connection: &mut Connection,
     collection: CollectionId,
-    new: NewProposal,
+    new: &NewProposal,
     now: DateTime<Utc>,
 ) -> StoreResult<()> {
     let names = |roles: &BTreeSet<RoleName>| column("roles", serde_json::to_string(roles));
@@ -205,9 +207,9 @@ fn insert(
         collection_id: collection.0,
         state: "open".into(),
         created_at: now.timestamp(),
-        created_by: new.created_by,
+        created_by: new.created_by.clone(),
         closed_at: None,
-        reason: new.reason,
+        reason: new.reason.clone(),
         lapses_at: new.lapses_at.timestamp(),
         pending: names(&new.pending)?,
         orphan: names(&new.orphan)?,
@@ -216,17 +218,17 @@ fn insert(
         displaced_by: None,
     };
     diesel::insert_into(proposals::table).values(row).execute(connection)?;
-    for file in new.files {
+    for file in &new.files {
         let row = ProposalFileRow {
             proposal_id: new.id.clone(),
             role: file.named.role.to_string(),
             version: number(file.named.version.get()),
-            signed: file.signed,
-            signed_sha256: file.named.signed_sha256,
+            signed: file.signed.clone(),
+            signed_sha256: file.named.signed_sha256.clone(),
             is_published: false,
         };
         diesel::insert_into(proposal_files::table).values(row).execute(connection)?;
-        insert_signatures(connection, &new.id, &file.named.role, file.signatures)?;
+        insert_signatures(connection, &new.id, &file.named.role, &file.signatures)?;
     }
     Ok(())
 }
@@ -235,16 +237,16 @@ fn insert_signatures(
     connection: &mut Connection,
     id: &str,
     role: &RoleName,
-    signatures: Vec<ProposedSignature>,
+    signatures: &[ProposedSignature],
 ) -> StoreResult<()> {
     for signature in signatures {
         let row = ProposalSignatureRow {
             proposal_id: id.to_owned(),
             role: role.to_string(),
             keyid: signature.keyid.to_string(),
-            signature: signature.bytes,
+            signature: signature.bytes.clone(),
             created_at: signature.at.timestamp(),
-            created_by: signature.by,
+            created_by: signature.by.clone(),
         };
         diesel::insert_into(proposal_signatures::table).values(row).execute(connection)?;
     }
@@ -266,7 +268,7 @@ pub(super) fn sign(
     connection: &mut Connection,
     read: &Proposal,
     role: &RoleName,
-    signatures: Vec<ProposedSignature>,
+    signatures: &[ProposedSignature],
 ) -> StoreResult<bool> {
     let changed = diesel::update(proposals::table.find(&read.id))
         .filter(proposals::revision.eq(read.revision))

@@ -73,7 +73,7 @@ pub struct ProposedFile {
     pub named: ProposedVersion,
     /// The text of `signed` as it came.
     pub signed: Vec<u8>,
-    /// The signatures so far, by key id.
+    /// The signatures so far.
     pub signatures: Vec<ProposedSignature>,
 }
 
@@ -82,7 +82,9 @@ impl ProposedFile {
     /// publishes it sends the same bytes.
     pub fn bytes(&self) -> Vec<u8> {
         let signatures = self.signatures.iter();
-        let signatures: Vec<_> = signatures.map(|s| (s.keyid.clone(), s.bytes.clone())).collect();
+        let mut signatures: Vec<_> =
+            signatures.map(|s| (s.keyid.clone(), s.bytes.clone())).collect();
+        signatures.sort();
         assemble(&self.signed, &signatures)
     }
 }
@@ -101,7 +103,7 @@ pub struct ProposedSignature {
 }
 
 /// Asks for a proposal.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct NewProposal {
     /// Its id, if it is a new one.
     pub id: String,
@@ -119,8 +121,6 @@ pub struct NewProposal {
     pub compromised: BTreeSet<RoleName>,
     /// Its files, signed by those who have.
     pub files: Vec<ProposedFile>,
-    /// The open ones whose place it takes, as they were read.
-    pub over: Vec<Proposal>,
     /// Most open proposals of one collection.
     pub most: u64,
     /// What is current, and what was lost in a restore: the version after either is the next.
