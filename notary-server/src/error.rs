@@ -266,7 +266,7 @@ impl ServiceError {
             }
             ServiceError::UnknownEvent(_) => (StatusCode::CONFLICT, "unknown_event"),
             ServiceError::UnknownToken(_) => (StatusCode::NOT_FOUND, "unknown_token"),
-            ServiceError::TooManyTokens(_) => (StatusCode::FORBIDDEN, "too_many_tokens"),
+            ServiceError::TooManyTokens(_) => (StatusCode::CONFLICT, "too_many_tokens"),
             ServiceError::UnknownProposal(_) => (StatusCode::NOT_FOUND, "unknown_proposal"),
             ServiceError::ProposalClosed { .. } => (StatusCode::CONFLICT, "proposal_closed"),
             ServiceError::RoleProposed { .. } => (StatusCode::CONFLICT, "role_proposed"),
@@ -276,7 +276,7 @@ impl ServiceError {
                 (StatusCode::UNPROCESSABLE_ENTITY, "unknown_key_type")
             }
             ServiceError::UnknownRevocation(_) => (StatusCode::NOT_FOUND, "unknown_revocation"),
-            ServiceError::TooManyRevocations(_) => (StatusCode::FORBIDDEN, "too_many_revocations"),
+            ServiceError::TooManyRevocations(_) => (StatusCode::CONFLICT, "too_many_revocations"),
             ServiceError::Proposal(refusal) => (proposal_status(refusal), refusal.code()),
             ServiceError::UnknownFile { .. } => (StatusCode::NOT_FOUND, "unknown_file"),
             ServiceError::LostFile { .. } => (StatusCode::NOT_FOUND, "lost_in_restore"),
@@ -287,9 +287,7 @@ impl ServiceError {
             ServiceError::Busy(_) => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
             ServiceError::Refused(refusal) => (refusal_status(refusal), refusal.code()),
             ServiceError::Lifetime(refusal) => (StatusCode::UNPROCESSABLE_ENTITY, refusal.code()),
-            ServiceError::TooManyReservations(_) => {
-                (StatusCode::FORBIDDEN, "too_many_reservations")
-            }
+            ServiceError::TooManyReservations(_) => (StatusCode::CONFLICT, "too_many_reservations"),
             ServiceError::SignerAway { trouble, .. } => {
                 (StatusCode::SERVICE_UNAVAILABLE, trouble.code())
             }

@@ -113,7 +113,7 @@ refusals! {
     /// One token.
     OneToken: ANY, TOKEN, GRANT, &[(404, &["unknown_token", "unknown_path"])];
     /// Making a token.
-    NewTokens: ANY, TOKEN, GRANT, BODY, &[(403, &["too_many_tokens"])];
+    NewTokens: ANY, TOKEN, GRANT, BODY, &[(409, &["too_many_tokens"])];
     /// Changing a policy.
     Policies: ANY, TOKEN, GRANT, COLLECTION, ON_TOMBSTONE, BODY, LIFETIMES, SIGNER;
     /// Making a tombstone, or freeing a name.
@@ -123,7 +123,7 @@ refusals! {
     /// Reserving a name, asking for its online keys.
     Keys:
         ANY, TOKEN, GRANT, COLLECTION, ON_TOMBSTONE, SIGNER,
-        &[(403, &["too_many_reservations"]), (409, &["reserved_otherwise"])];
+        &[(409, &["reserved_otherwise", "too_many_reservations"])];
     /// The proposals of a collection.
     ProposalLists: ANY, TOKEN, COLLECTION, TOMBSTONE;
     /// One proposal.
@@ -148,8 +148,8 @@ refusals! {
     NewRevocations:
         ANY, TOKEN, GRANT, COLLECTION, ON_TOMBSTONE, BODY,
         &[
-            (403, &["too_many_revocations"]),
             (404, &["unknown_key"]),
+            (409, &["too_many_revocations"]),
             (422, &["unknown_key_type"]),
         ];
     /// Taking a revocation back.

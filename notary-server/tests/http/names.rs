@@ -47,7 +47,7 @@ async fn one_origin_does_not_use_up_the_reservations_of_all() {
     let reserve = async |token: &str, gun: &str| {
         world.post(&format!("/v2/{gun}/_trust/keys/snapshot"), token).await.outcome()
     };
-    let full = (403, "too_many_reservations".to_owned());
+    let full = (409, "too_many_reservations".to_owned());
     assert_eq!(reserve(&admin, "acme/a").await.0, 200);
     assert_eq!(reserve(child, "acme/b").await.0, 200);
     for token in [admin.as_str(), child] {

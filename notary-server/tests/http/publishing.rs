@@ -312,7 +312,7 @@ async fn a_name_is_reserved_once_and_within_a_limit() {
     };
     let first = key("acme/app").await;
     assert_eq!(first.json()["keyid"], key("acme/app").await.json()["keyid"]);
-    assert_eq!(key("acme/other").await.outcome(), (403, "too_many_reservations".into()));
+    assert_eq!(key("acme/other").await.outcome(), (409, "too_many_reservations".into()));
     let unknown = Gun::parse("acme/none").unwrap();
     let repo = world.reserve("acme/app", &[]).await;
     let send = async |parts: &[Part]| world.send(&unknown, "", &world.admin, parts).await.outcome();

@@ -125,7 +125,7 @@ async fn tokens_are_counted_for_their_origin_through_all_that_are_between() {
     let second = create(&world, &admin, new.clone()).await.json();
     let third = create(&world, second["token"].as_str().unwrap(), new.clone()).await.json();
     let full = create(&world, third["token"].as_str().unwrap(), new.clone()).await;
-    assert_eq!(full.outcome(), (403, "too_many_tokens".into()));
+    assert_eq!(full.outcome(), (409, "too_many_tokens".into()));
     let other = world.token(GrantLevel::Admin, "acme/*", &[]).await;
     assert_eq!(create(&world, &other, new.clone()).await.status, 201, "another origin");
     // However many are made and revoked, few rows are left.

@@ -178,7 +178,7 @@ async fn as_many_keys_are_revoked_as_the_limit_and_a_known_one_again() {
     revoked(&world, &repo.key_of("docs").key).await;
     revoked(&world, &repo.targets_key.key).await;
     let answer = revoke(&world, &repo.root_key.key).await;
-    assert_eq!(answer.outcome(), (403, "too_many_revocations".into()));
+    assert_eq!(answer.outcome(), (409, "too_many_revocations".into()));
     assert_eq!(revoke(&world, &repo.targets_key.key).await.status, 200, "it is revoked");
     let path = REVOCATIONS.replace("app", "lib");
     let body = json!({"key": repo.root_key.key, "reason": "x"});
