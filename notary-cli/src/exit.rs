@@ -8,7 +8,7 @@ use notary_schema::publish::Refusal;
 use notary_schema::trusted::TrustError;
 use notary_schema::updater::UpdateError;
 use notary_schema::wire::Problem;
-use notary_signer::keys::KeyError;
+use notary_signer::keys::{KeyError, Trouble};
 use serde_json::json;
 
 use crate::agent::AgentError;
@@ -209,15 +209,28 @@ fn keyring_code(error: &KeyringError) -> u8 {
         KeyringError::UnknownKey(_) => NOT_FOUND,
         KeyringError::Key(
             KeyError::NotAReference(_)
+            | KeyError::NotAPlace { .. }
+            | KeyError::NoKeyNamed { .. }
             | KeyError::NotAnAlgorithm(_)
-            | KeyError::BackendNotAvailable { .. },
+            | KeyError::NotInThisBuild(_),
         ) => USAGE,
         KeyringError::Key(KeyError::Io { source, .. })
             if source.kind() == io::ErrorKind::NotFound =>
         {
             NOT_FOUND
         }
+        KeyringError::Unreachable { .. } => UNREACHABLE,
+        KeyringError::Elsewhere {
+            error: KeyError::Backend { trouble: Trouble::NoSuchKey(_), .. },
+            ..
+        } => NOT_FOUND,
+        KeyringError::NoModule(_) | KeyringError::NotHere { .. } => USAGE,
         KeyringError::Key(_)
+        | KeyringError::Elsewhere { .. }
+        | KeyringError::PinMissing { .. }
+        | KeyringError::NoPinIn { .. }
+        | KeyringError::PinEmpty { .. }
+        | KeyringError::Thread(_)
         | KeyringError::State(_)
         | KeyringError::PassphraseMissing { .. }
         | KeyringError::PassphraseEmpty { .. }

@@ -2,15 +2,18 @@
 //!
 //! `keys/KEYID.pem` is the private key, encrypted (see [`notary_signer::keys::file`]);
 //! `keys/KEYID.json` beside it is its public part and its label, so that nothing but signing asks for
-//! a passphrase. Only keys that the current metadata lists for a role sign it, never another.
+//! a passphrase. A key in a token, in AWS KMS or behind a program has the second file alone, which says
+//! where it is. Only keys that the current metadata lists for a role sign it, never another.
 
 mod changes;
 pub(crate) mod memory;
+mod opening;
 mod passphrases;
+pub(crate) mod places;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::str::FromStr;
 
@@ -18,9 +21,9 @@ use notary_schema::envelope::Unsigned;
 use notary_schema::key::{Key, PublicKey};
 use notary_schema::name::{KeyId, RoleName};
 use notary_schema::role::Authority;
-use notary_signer::keys::file::{self, OpenedFile};
+use notary_signer::keys::file;
 use notary_signer::keys::private::PrivateKey;
-use notary_signer::keys::{Algorithm, KeyError, KeyRef};
+use notary_signer::keys::{Algorithm, Elsewhere, KeyError, KeyRef};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
@@ -28,7 +31,9 @@ use crate::output::Output;
 use crate::output::joined;
 use crate::trust_dir::{StateError, files};
 
+use opening::Opened;
 pub(crate) use passphrases::Purpose;
+use places::Places;
 
 /// What went wrong with the keys of this user.
 #[derive(Debug, thiserror::Error)]
@@ -70,8 +75,63 @@ pub(crate) enum KeyringError {
     #[error("the two passphrases differ; try again")]
     PassphrasesDiffer,
     /// The terminal.
-    #[error("could not ask for a passphrase: {0}")]
+    #[error("could not ask for a passphrase or a PIN: {0}")]
     Terminal(std::io::Error),
+    /// A key elsewhere, for another reason than the network.
+    #[error("{error}; {next}")]
+    Elsewhere {
+        /// What its place says.
+        error: KeyError,
+        /// What to do.
+        next: &'static str,
+    },
+    /// A key elsewhere, because of the network.
+    #[error("{error}; {next}")]
+    Unreachable {
+        /// What was tried.
+        error: KeyError,
+        /// What to do.
+        next: &'static str,
+    },
+    /// A token whose library is not known.
+    #[error(
+        "no library is named for the token {0}: add ?module-path=/usr/lib/…/LIBRARY.so to its \
+         reference, or set NOTARY_PKCS11_MODULE or pkcs11_module in cli.toml"
+    )]
+    NoModule(String),
+    /// Nobody can be asked for a PIN.
+    #[error("the PIN of {what} is needed: add ?pin-source=file:PATH or ?pin-source=env:VARIABLE")]
+    PinMissing {
+        /// The token.
+        what: String,
+    },
+    /// A variable that should hold a PIN.
+    #[error("the PIN of {what} is needed: {variable} is not set, or empty")]
+    NoPinIn {
+        /// The token.
+        what: String,
+        /// The variable.
+        variable: String,
+    },
+    /// A PIN that is none.
+    #[error("the PIN of {what} is empty")]
+    PinEmpty {
+        /// The token.
+        what: String,
+    },
+    /// What needs the private key itself.
+    #[error("the private key of {keyid} is not here and does not come out of {keyref}; {next}")]
+    NotHere {
+        /// The key.
+        keyid: KeyId,
+        /// Where it is.
+        keyref: String,
+        /// What to do.
+        next: &'static str,
+    },
+    /// The system gives no thread, or none to wait with.
+    #[error("could not start a thread: {0}")]
+    Thread(std::io::Error),
 }
 
 /// The public part of a key, as it stands beside the private one.
@@ -82,16 +142,31 @@ pub(crate) struct KeyEntry {
     /// A name for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) label: Option<String>,
+    /// Where the private key is, unless it is in a file beside this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) keyref: Option<String>,
     /// The key object, as metadata lists it.
     pub(crate) key: Key,
+}
+
+impl KeyEntry {
+    /// Refuses what needs the private key where that is elsewhere.
+    fn require_here(&self, next: &'static str) -> Result<(), KeyringError> {
+        match self.keyref.clone() {
+            None => Ok(()),
+            Some(keyref) => Err(KeyringError::NotHere { keyid: self.keyid.clone(), keyref, next }),
+        }
+    }
 }
 
 /// Where a key is that a person names.
 enum Reference {
     /// In the trust directory.
     Entry(Box<KeyEntry>),
-    /// Not here.
-    Elsewhere(KeyRef),
+    /// In a file.
+    File(PathBuf),
+    /// In a place outside this process.
+    Elsewhere(Elsewhere),
 }
 
 /// The keys of one user.
@@ -100,8 +175,9 @@ pub(crate) struct Keyring {
     passphrases: BTreeMap<&'static str, SecretString>,
     interactive: bool,
     output: Rc<Output>,
-    /// Keys whose passphrase was given: none is asked for twice.
-    opened: RefCell<BTreeMap<KeyId, Rc<PrivateKey>>>,
+    places: Places,
+    /// Keys that were opened: no passphrase is asked for twice.
+    opened: RefCell<BTreeMap<KeyId, Rc<Opened>>>,
 }
 
 impl Keyring {
@@ -109,10 +185,12 @@ impl Keyring {
     pub(crate) fn new(
         directory: PathBuf,
         passphrases: BTreeMap<&'static str, SecretString>,
+        places: Places,
         interactive: bool,
         output: Rc<Output>,
     ) -> Keyring {
-        Keyring { directory, passphrases, interactive, output, opened: RefCell::default() }
+        let opened = RefCell::default();
+        Keyring { directory, passphrases, interactive, output, places, opened }
     }
 
     /// Every key, in the order of the ids.
@@ -144,9 +222,10 @@ impl Keyring {
     }
 
     /// The encrypted file of a key.
-    pub(crate) fn pem(&self, id: &KeyId) -> Result<Vec<u8>, KeyringError> {
-        let path = self.pem_path(id);
-        files::read(&path)?.ok_or_else(|| KeyringError::UnknownKey(id.to_string()))
+    pub(crate) fn pem(&self, entry: &KeyEntry) -> Result<Vec<u8>, KeyringError> {
+        entry.require_here("say --public for its public part")?;
+        let path = self.pem_path(&entry.keyid);
+        files::read(&path)?.ok_or_else(|| KeyringError::UnknownKey(entry.keyid.to_string()))
     }
 
     /// Makes a key and stores it durably.
@@ -159,13 +238,17 @@ impl Keyring {
         let what = label.clone().unwrap_or_else(|| "the new key".to_owned());
         let passphrase = self.new_passphrase(&what, purpose)?;
         let private = PrivateKey::generate(algorithm)?;
-        let entry =
-            KeyEntry { keyid: private.id(), label, key: Key::new(private.public().clone()) };
+        let entry = KeyEntry {
+            keyid: private.id(),
+            label,
+            keyref: None,
+            key: Key::new(private.public().clone()),
+        };
         files::create_dir(&self.directory)?;
         // The public part comes last: a key is listed only when it is there.
         file::write(&self.pem_path(&entry.keyid), &private, &passphrase)?;
         files::write_json(&self.entry_path(&entry.keyid), &entry)?;
-        self.opened.borrow_mut().insert(entry.keyid.clone(), Rc::new(private));
+        self.keep(&entry.keyid, Opened::Here(private));
         Ok(entry)
     }
 
@@ -184,16 +267,16 @@ impl Keyring {
         reference: &str,
         purpose: Purpose,
     ) -> Result<KeyEntry, KeyringError> {
-        let reference = match self.reference(reference)? {
+        let path = match self.reference(reference)? {
             Reference::Entry(entry) => return Ok(*entry),
-            Reference::Elsewhere(reference) => reference,
+            Reference::Elsewhere(elsewhere) => return self.attach(&elsewhere, None),
+            Reference::File(path) => path,
         };
-        let path = reference.file(|id| self.pem_path(id))?;
         let private = self.open_file(&path, None, purpose)?;
         let key = Key::new(private.public().clone());
         let keyid = private.id();
-        self.opened.borrow_mut().insert(keyid.clone(), private);
-        Ok(KeyEntry { keyid, label: None, key })
+        self.keep(&keyid, Opened::Here(private));
+        Ok(KeyEntry { keyid, label: None, keyref: None, key })
     }
 
     /// What a person means: the id of a key here, or its beginning where no file has this name.
@@ -204,17 +287,18 @@ impl Keyring {
             KeyRef::File(path) if is_id && !path.exists() => {
                 Ok(Reference::Entry(Box::new(self.entry(text)?)))
             }
-            other => Ok(Reference::Elsewhere(other)),
+            KeyRef::File(path) => Ok(Reference::File(path)),
+            KeyRef::Elsewhere(elsewhere) => Ok(Reference::Elsewhere(elsewhere)),
         }
     }
 
-    /// The public key of somebody: a PEM file, or a key of the trust directory.
+    /// The public key of somebody: a PEM file, a key of the trust directory, or one elsewhere.
     pub(crate) fn public(&self, reference: &str) -> Result<Key, KeyringError> {
-        let reference = match self.reference(reference)? {
+        let path = match self.reference(reference)? {
             Reference::Entry(entry) => return Ok(entry.key),
-            Reference::Elsewhere(reference) => reference,
+            Reference::Elsewhere(elsewhere) => return Ok(self.attach(&elsewhere, None)?.key),
+            Reference::File(path) => path,
         };
-        let path = reference.file(|id| self.pem_path(id))?;
         let unreadable = |source| KeyError::Io { action: "read", path: path.clone(), source };
         let text = std::fs::read_to_string(&path).map_err(unreadable)?;
         let public = PublicKey::from_pem(&text).map_err(|error| KeyError::NotAPublicKey {
@@ -258,8 +342,7 @@ impl Keyring {
         keys: &[(&KeyId, &KeyEntry)],
     ) -> Result<Vec<(KeyId, Vec<u8>)>, KeyringError> {
         let sign = |(listed_as, key): &(&KeyId, &KeyEntry)| {
-            let signature = self.open(key, purpose)?.sign(message)?;
-            Ok(((*listed_as).clone(), signature))
+            Ok(((*listed_as).clone(), self.sign_one(key, message, purpose)?))
         };
         keys.iter().map(sign).collect()
     }
@@ -270,6 +353,10 @@ impl Keyring {
         reference: &str,
         purpose: Purpose,
     ) -> Result<(Key, Option<KeyEntry>), KeyringError> {
+        if let Reference::Elsewhere(elsewhere) = self.reference(reference)? {
+            let own = self.attach(&elsewhere, None)?;
+            return Ok((own.key.clone(), Some(own)));
+        }
         match self.public(reference) {
             Ok(key) => {
                 let own = self.list()?.into_iter().find(|entry| entry.key == key);
@@ -281,54 +368,6 @@ impl Keyring {
             }
             Err(error) => Err(error),
         }
-    }
-
-    /// Opens all of these keys: what is missing or wrong is found before anything is asked for.
-    pub(crate) fn open_all(&self, keys: &[KeyEntry], purpose: Purpose) -> Result<(), KeyringError> {
-        keys.iter().try_for_each(|key| self.open(key, purpose).map(drop))
-    }
-
-    fn open(&self, key: &KeyEntry, purpose: Purpose) -> Result<Rc<PrivateKey>, KeyringError> {
-        if let Some(private) = self.opened.borrow().get(&key.keyid) {
-            return Ok(private.clone());
-        }
-        let private = self.open_file(&self.pem_path(&key.keyid), Some(&key.keyid), purpose)?;
-        self.opened.borrow_mut().insert(key.keyid.clone(), private.clone());
-        Ok(private)
-    }
-
-    fn open_file(
-        &self,
-        path: &Path,
-        wanted: Option<&KeyId>,
-        purpose: Purpose,
-    ) -> Result<Rc<PrivateKey>, KeyringError> {
-        let (opened, _) = self.unlock(path, wanted, purpose)?;
-        for weakness in opened.weaknesses {
-            self.output.warn(format_args!("{}: {weakness}", path.display()));
-        }
-        Ok(Rc::new(opened.key))
-    }
-
-    /// Opens a key file; answers the passphrase, too, where it has one.
-    fn unlock(
-        &self,
-        path: &Path,
-        wanted: Option<&KeyId>,
-        purpose: Purpose,
-    ) -> Result<(OpenedFile, Option<SecretString>), KeyringError> {
-        match file::read(path, None, wanted) {
-            Err(KeyError::PassphraseMissing(_)) => {}
-            opened => return Ok((opened?, None)),
-        }
-        // Before the key is known, any passphrase of the environment may be its own.
-        for passphrase in self.passphrases.values().filter(|_| purpose == Purpose::Any) {
-            if let Ok(opened) = file::read(path, Some(passphrase), wanted) {
-                return Ok((opened, Some(passphrase.clone())));
-            }
-        }
-        let passphrase = self.passphrase(&path.display().to_string(), purpose)?;
-        Ok((file::read(path, Some(&passphrase), wanted)?, Some(passphrase)))
     }
 
     fn pem_path(&self, id: &KeyId) -> PathBuf {

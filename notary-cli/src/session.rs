@@ -22,6 +22,7 @@ use crate::args::{GlobalOptions, SecondContent};
 use crate::exit::Failure;
 use crate::keyring::Keyring;
 use crate::keyring::memory::Content;
+use crate::keyring::places::Places;
 use crate::output::Output;
 use crate::remote::{Http, Server};
 use crate::settings::Settings;
@@ -41,6 +42,9 @@ pub(crate) struct Session {
     yes: bool,
     tofu: bool,
     http: OnceCell<Http>,
+    keyring: OnceCell<Keyring>,
+    /// Where a reference to a key may say that its PIN is.
+    environment: BTreeMap<OsString, OsString>,
     stop: Stop,
 }
 
@@ -55,8 +59,21 @@ impl Session {
     ) -> Result<Session, Failure> {
         let settings = Settings::new(options, environment)?;
         let (tofu, yes) = (options.tofu, options.yes);
-        let (http, stop): (_, Stop) = (OnceCell::new(), Arc::new(|_| {}));
-        Ok(Session { output, settings, clock, interactive, yes, tofu, http, stop })
+        let (http, keyring, stop): (_, _, Stop) =
+            (OnceCell::new(), OnceCell::new(), Arc::new(|_| {}));
+        let environment = environment.clone();
+        Ok(Session {
+            output,
+            settings,
+            clock,
+            interactive,
+            yes,
+            tofu,
+            http,
+            keyring,
+            environment,
+            stop,
+        })
     }
 
     /// The same, and whatever stores trusted metadata passes these points.
@@ -168,10 +185,14 @@ impl Session {
     }
 
     /// The keys of the trust directory.
-    pub(crate) fn keyring(&self) -> Result<Keyring, Failure> {
+    pub(crate) fn keyring(&self) -> Result<&Keyring, Failure> {
         let keys = self.trust_dir()?.keys();
-        let passphrases = self.settings.passphrases.clone();
-        Ok(Keyring::new(keys, passphrases, self.interactive, self.output.clone()))
+        Ok(self.keyring.get_or_init(|| {
+            let passphrases = self.settings.passphrases.clone();
+            let module = self.settings.pkcs11_module.clone();
+            let places = Places::new(self.environment.clone(), module, self.interactive);
+            Keyring::new(keys, passphrases, places, self.interactive, self.output.clone())
+        }))
     }
 
     /// The files of a collection.

@@ -65,6 +65,7 @@ struct ConfigFile {
     targets_url: Option<String>,
     redirect_hosts: Option<Vec<String>>,
     timeout_seconds: Option<u64>,
+    pkcs11_module: Option<PathBuf>,
 }
 
 /// What the user has set.
@@ -84,6 +85,8 @@ pub(crate) struct Settings {
     pub(crate) redirect_hosts: Vec<String>,
     /// How long tries go on.
     pub(crate) timeout: Duration,
+    /// The library of tokens whose reference names none.
+    pub(crate) pkcs11_module: Option<PathBuf>,
     /// The passphrases of the environment, by the name of the variable.
     pub(crate) passphrases: BTreeMap<&'static str, SecretString>,
 }
@@ -134,6 +137,7 @@ impl Settings {
             true => file.redirect_hosts.unwrap_or_default(),
             false => options.redirect_hosts.clone(),
         };
+        let module = variable("NOTARY_PKCS11_MODULE").map(PathBuf::from).or(file.pkcs11_module);
         let passphrase =
             |name| Some((name, SecretString::from(text_even_empty(environment, name)?)));
         Ok(Settings {
@@ -144,6 +148,7 @@ impl Settings {
             targets_url: file.targets_url.as_deref().map(parse_url).transpose()?,
             redirect_hosts,
             timeout: Duration::from_secs(seconds.min(MAX_TIMEOUT_SECONDS)),
+            pkcs11_module: module,
             passphrases: PASSPHRASES.into_iter().filter_map(passphrase).collect(),
         })
     }
@@ -207,7 +212,7 @@ mod tests {
         let file: ConfigFile = toml::from_str(&set).unwrap();
         assert!(file.server.is_some() && file.trust_dir.is_some() && file.ca.is_some());
         assert!(file.token_file.is_some() && file.targets_url.is_some());
-        assert!(file.redirect_hosts.is_some());
+        assert!(file.redirect_hosts.is_some() && file.pkcs11_module.is_some());
         assert_eq!(file.timeout_seconds, Some(DEFAULT_TIMEOUT_SECONDS));
         let as_it_is: ConfigFile = toml::from_str(&text).unwrap();
         assert!(as_it_is.server.is_none(), "the example sets nothing by itself");

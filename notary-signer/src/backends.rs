@@ -15,7 +15,7 @@ use crate::config::{Config, ConfigError, read_secret};
 use crate::keys::aws_kms::{Account, AwsKmsStore};
 use crate::keys::bounded::{Bounded, Bounds};
 use crate::keys::exec::{ExecStore, Program};
-use crate::keys::pkcs11::{Pkcs11Store, Token};
+use crate::keys::pkcs11::{Pkcs11Store, Token, TokenName};
 use crate::keys::software::SoftwareStore;
 use crate::keys::wrapping::Wrapper;
 use crate::keys::{Algorithm, KeyError, KeyStore, StoredKey, Trouble};
@@ -126,7 +126,7 @@ fn open(name: &str, backend: &BackendConfig) -> Result<Arc<dyn KeyStore>, Config
             name,
             Token {
                 module: token.module.clone(),
-                label: token.token.clone(),
+                name: TokenName::labelled(&token.token),
                 pin: read_secret(&token.pin_file)?,
                 sessions: token.at_once,
             },
@@ -147,5 +147,5 @@ fn aws_kms(name: &str, kms: &AwsKmsConfig) -> AwsKmsStore {
 
 fn exec(name: &str, program: &ExecConfig) -> ExecStore {
     let ExecConfig { program: path, arguments, .. } = program.clone();
-    ExecStore::new(name, Program { path, arguments })
+    ExecStore::new(name, Program { arguments, ..Program::new(path) })
 }

@@ -6,10 +6,14 @@ use clap::{Subcommand, ValueEnum};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum KeyCommand {
-    /// Make a key in the trust directory
+    /// Make a key, in the trust directory or elsewhere
     Generate {
-        #[arg(long, value_enum, default_value_t = Algorithm::Ed25519)]
-        algorithm: Algorithm,
+        /// [default: ed25519; elsewhere ecdsa-p256, which every place has]
+        #[arg(long, value_enum)]
+        algorithm: Option<Algorithm>,
+        /// Make it elsewhere: pkcs11:token=…;object=…, awskms:, exec:PROGRAM
+        #[arg(long = "in", value_name = "PLACE")]
+        place: Option<String>,
         /// A name for people
         #[arg(long, value_name = "LABEL")]
         name: Option<String>,
@@ -17,7 +21,16 @@ pub(crate) enum KeyCommand {
         #[arg(short, long, value_name = "FILE")]
         output: Option<PathBuf>,
     },
-    /// List the keys of the trust directory
+    /// List a key that is elsewhere and stays there, so that it signs what metadata lists it for
+    Add {
+        /// pkcs11:…, awskms:…, exec:…
+        #[arg(value_name = "KEYREF")]
+        keyref: String,
+        /// A name for people
+        #[arg(long, value_name = "LABEL")]
+        name: Option<String>,
+    },
+    /// List the keys of the trust directory, with where they are
     List,
     /// Write a key: its encrypted file, or its public part
     Export {
@@ -42,7 +55,7 @@ pub(crate) enum KeyCommand {
         /// The id, or its beginning
         id: String,
     },
-    /// Remove a key, for good
+    /// Remove a key, for good; one that is elsewhere is forgotten here and stays there
     Remove {
         /// The id, or its beginning
         id: String,

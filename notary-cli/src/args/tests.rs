@@ -205,6 +205,7 @@ fn the_commands_are_these() {
         all,
         [
             "key generate",
+            "key add",
             "key list",
             "key export",
             "key import",

@@ -51,14 +51,14 @@ pub(crate) async fn run(session: &Session, args: InitArgs) -> Result<Outcome, Fa
     let ceremony = FirstRoot { session, gun, collection: &collection, output: &args.output };
     if let Some(pinned) = files::read(&collection.pinned_path())? {
         match &reservation.replace {
-            None => return already(session, &keyring, &args, &pinned),
+            None => return already(session, keyring, &args, &pinned),
             Some(_) if is_accepted(session, gun, &collection).await? => {
                 return ceremony.taken().await;
             }
             Some(_) => {}
         }
     }
-    let in_flight = signed(session, &keyring, &args, &collection, &reservation).await?;
+    let in_flight = signed(session, keyring, &args, &collection, &reservation).await?;
     ceremony.go_on(in_flight).await
 }
 

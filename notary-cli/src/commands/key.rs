@@ -1,5 +1,6 @@
 //! `notary key`.
 
+mod elsewhere;
 mod usage;
 
 use std::fmt::Write;
@@ -27,11 +28,22 @@ impl From<Algorithm> for keys::Algorithm {
 /// Runs `notary key …`.
 pub(crate) fn run(session: &Session, command: KeyCommand) -> Result<Outcome, Failure> {
     match command {
-        KeyCommand::Generate { algorithm, name, output } => {
-            let entry = session.keyring()?.create(algorithm.into(), name, Purpose::Any)?;
+        KeyCommand::Generate { algorithm, place, name, output } => {
+            let algorithm = algorithm.map(keys::Algorithm::from);
+            let entry = match place {
+                Some(place) => elsewhere::generate(session, &place, algorithm, name)?,
+                None => {
+                    let algorithm = algorithm.unwrap_or_default();
+                    session.keyring()?.create(algorithm, name, Purpose::Any)?
+                }
+            };
             if let Some(output) = output {
                 hand_out(session, &entry, &output)?;
             }
+            session.output.result(&entry, &format!("{}\n", entry.keyid))?;
+        }
+        KeyCommand::Add { keyref, name } => {
+            let entry = elsewhere::add(session, &keyref, name)?;
             session.output.result(&entry, &format!("{}\n", entry.keyid))?;
         }
         KeyCommand::List => {
@@ -82,6 +94,9 @@ fn remove(session: &Session, id: &str) -> Result<(), Failure> {
     let entry = keyring.entry(id)?;
     let keyid = &entry.keyid;
     let uses = usage::uses(session, &entry)?;
+    if let Some(keyref) = &entry.keyref {
+        return elsewhere::forget(session, &entry, keyref, &uses);
+    }
     match uses.is_empty() {
         true if !session.confirm(&format!("remove {keyid} for good?"))? => {
             return Err(Failure::Refused("nothing was removed".into()));
@@ -107,7 +122,8 @@ fn table(entries: &[KeyEntry]) -> String {
         let kind = entry.key.public().map_or("unknown", |public| public.names().1);
         let label = entry.label.as_deref().unwrap_or("");
         let line = format!("{} {kind} {label}", entry.keyid);
-        writeln!(text, "{}", line.trim_end()).expect("a String takes all");
+        let place = entry.keyref.iter().map(|keyref| format!(" {keyref}")).collect::<String>();
+        writeln!(text, "{}{place}", line.trim_end()).expect("a String takes all");
     }
     text
 }
@@ -117,7 +133,7 @@ fn export(session: &Session, id: &str, public: bool, output: Option<&Path>) -> R
     let entry = keyring.entry(id)?;
     let pem = match public {
         true => public_pem(&entry),
-        false => keyring.pem(&entry.keyid)?,
+        false => keyring.pem(&entry)?,
     };
     let Some(output) = output else {
         let text = String::from_utf8_lossy(&pem);

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use notary_schema::key::Key;
 use notary_signer::keys::file::{self, Weakness};
+use notary_signer::keys::{Algorithm, Elsewhere, Place};
 
 use super::passphrases::ask_twice;
 use super::{KeyEntry, Keyring, KeyringError, Purpose};
@@ -36,7 +37,8 @@ impl Keyring {
             (None, Some(same)) => same,
             (None, None) => self.new_passphrase(&what, Purpose::Any)?,
         };
-        let entry = KeyEntry { keyid, label, key: Key::new(private.public().clone()) };
+        let entry =
+            KeyEntry { keyid, label, keyref: None, key: Key::new(private.public().clone()) };
         files::create_dir(&self.directory)?;
         let pem = file::to_pem(&private, &passphrase, &what)?;
         files::write_private(&self.pem_path(&entry.keyid), pem.as_bytes())?;
@@ -44,9 +46,48 @@ impl Keyring {
         Ok((entry, true))
     }
 
+    /// Lists a key elsewhere, which stays where it is. Answers its entry, and whether it is new here.
+    pub(crate) fn add(
+        &self,
+        reference: &Elsewhere,
+        label: Option<String>,
+    ) -> Result<(KeyEntry, bool), KeyringError> {
+        let entry = self.attach(reference, label)?;
+        if let Some(there) = self.list()?.into_iter().find(|there| there.keyid == entry.keyid) {
+            return Ok((there, false));
+        }
+        self.register(&entry)?;
+        Ok((entry, true))
+    }
+
+    /// Makes a key in a place outside this process, and lists it.
+    pub(crate) fn create_in(
+        &self,
+        place: &Place,
+        algorithm: Algorithm,
+        purpose: &str,
+        label: Option<String>,
+    ) -> Result<KeyEntry, KeyringError> {
+        let made = self.places.create(place, algorithm, purpose)?;
+        let entry = self.keep_attached(made, label);
+        self.register(&entry).inspect_err(|_| {
+            let keyref = entry.keyref.as_deref().unwrap_or_default();
+            self.output.message(format_args!(
+                "the key is made; `notary key add '{keyref}'` lists it in the trust directory"
+            ));
+        })?;
+        Ok(entry)
+    }
+
+    fn register(&self, entry: &KeyEntry) -> Result<(), KeyringError> {
+        files::create_dir(&self.directory)?;
+        Ok(files::write_json(&self.entry_path(&entry.keyid), entry)?)
+    }
+
     /// Encrypts a key under another passphrase. The file is replaced at once or not at all, and only
     /// by one that was seen to open.
     pub(crate) fn change_passphrase(&self, entry: &KeyEntry) -> Result<(), KeyringError> {
+        entry.require_here("what protects it there is changed with the tools of that place")?;
         let path = self.pem_path(&entry.keyid);
         let (opened, _) = self.unlock(&path, Some(&entry.keyid), Purpose::Any)?;
         let what = format!("the key {}", entry.keyid);

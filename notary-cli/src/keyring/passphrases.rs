@@ -105,6 +105,6 @@ fn confirmed(what: &str, passphrase: SecretString) -> Result<SecretString, Keyri
     }
 }
 
-fn ask(prompt: &str) -> Result<SecretString, KeyringError> {
+pub(super) fn ask(prompt: &str) -> Result<SecretString, KeyringError> {
     rpassword::prompt_password(prompt).map(SecretString::from).map_err(KeyringError::Terminal)
 }

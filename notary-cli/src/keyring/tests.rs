@@ -1,3 +1,5 @@
+use std::path::Path;
+
 use notary_schema::draft::Draft;
 use notary_schema::envelope::Envelope;
 use notary_schema::role::Targets;
@@ -9,7 +11,8 @@ use crate::testing::{Collection, in_days, role, silent};
 fn keyring(directory: &Path, passphrases: &[(&'static str, &str)]) -> Keyring {
     let secret = |(name, text): &(&'static str, &str)| (*name, SecretString::from(*text));
     let passphrases = passphrases.iter().map(secret).collect();
-    Keyring::new(directory.join("keys"), passphrases, false, silent())
+    let places = Places::new(BTreeMap::new(), None, false);
+    Keyring::new(directory.join("keys"), passphrases, places, false, silent())
 }
 
 const ALL: (&str, &str) = ("NOTARY_PASSPHRASE", "correct horse");
@@ -26,7 +29,7 @@ fn a_key_is_listed_and_found_by_the_beginning_of_its_id() {
     for bad in ["", "0000000000000000000000000000000000000000", "zz"] {
         assert!(matches!(keyring.entry(bad), Err(KeyringError::UnknownKey(_))), "{bad:?}");
     }
-    assert!(keyring.pem(&made.keyid).unwrap().starts_with(b"-----BEGIN ENCRYPTED PRIVATE KEY"));
+    assert!(keyring.pem(&made).unwrap().starts_with(b"-----BEGIN ENCRYPTED PRIVATE KEY"));
 }
 
 #[test]

@@ -56,7 +56,7 @@ pub(crate) struct Publisher<'a> {
     session: &'a Session,
     gun: &'a Gun,
     collection: &'a CollectionDir,
-    keyring: Keyring,
+    keyring: &'a Keyring,
     keys: Vec<KeyEntry>,
     expires: Option<When>,
     propose: ProposeArgs,

@@ -58,7 +58,7 @@ impl Signer {
     fn new() -> Signer {
         let private = PrivateKey::generate(Algorithm::Ed25519).unwrap();
         let key = Key::new(private.public().clone());
-        let entry = KeyEntry { keyid: private.id(), label: None, key };
+        let entry = KeyEntry { keyid: private.id(), label: None, keyref: None, key };
         Signer { private, entry }
     }
 

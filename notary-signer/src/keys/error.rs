@@ -5,25 +5,36 @@ use std::time::Duration;
 
 use notary_schema::name::KeyId;
 
-use super::Backend;
-
 /// What went wrong with a key.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     /// A text that names no key.
-    #[error("{0:?} is no key: give a key id (64 hexadecimal digits) or a key file")]
+    #[error(
+        "{0:?} is no key: give a key id (64 hexadecimal digits), a key file, or a key elsewhere: pkcs11:, awskms:, exec:"
+    )]
     NotAReference(String),
     /// A text that names no algorithm.
     #[error("{0:?} is no algorithm: use ed25519, ecdsa-p256 or rsa-3072")]
     NotAnAlgorithm(String),
-    /// A key of a backend that this build does not have.
-    #[error("{reference:?} is a key in {backend}, which is not available in this build")]
-    BackendNotAvailable {
-        /// The backend.
-        backend: Backend,
-        /// The reference as it was written.
-        reference: String,
+    /// A text that begins as a place of keys does, and names none.
+    #[error("{scheme}: {problem}")]
+    NotAPlace {
+        /// How it begins.
+        scheme: String,
+        /// What is wrong. The text itself is not told: it may hold a secret.
+        problem: String,
     },
+    /// A place where a key of it has to be named.
+    #[error("{place} names no key: {next}")]
+    NoKeyNamed {
+        /// The place.
+        place: String,
+        /// What to write.
+        next: &'static str,
+    },
+    /// A place that this build does not have.
+    #[error("{0} is not available in this build")]
+    NotInThisBuild(&'static str),
     /// The file system refused.
     #[error("could not {action} {}: {source}", path.display())]
     Io {

@@ -1,7 +1,7 @@
 //! Private keys: how a key is named, where it lives, and how it signs. No HTTP and no SQL, so that
 //! `notary` shares it with the service.
 //!
-//! - [`KeyRef`]: what a person writes to name a key
+//! - [`KeyRef`]: what a person writes to name a key; [`Elsewhere`]: one in a place outside this process
 //! - [`KeyStore`]: what every place that holds keys can do, and what it promises
 //! - [`private`]: a private key in the memory of this process
 //! - [`mod@file`]: a private key in an encrypted file, for people
@@ -18,10 +18,12 @@ mod algorithm;
 #[cfg(feature = "aws-kms")]
 pub mod aws_kms;
 pub mod bounded;
+mod elsewhere;
 mod error;
 pub mod exec;
 pub mod file;
 mod named;
+mod percent;
 pub mod pkcs11;
 pub mod private;
 mod reference;
@@ -32,8 +34,9 @@ mod testing;
 pub mod wrapping;
 
 pub use algorithm::Algorithm;
+pub use elsewhere::{Elsewhere, Place};
 pub use error::{KeyError, Trouble};
-pub use reference::{Backend, KeyRef};
+pub use reference::KeyRef;
 pub use store::{KeyHandle, KeyStore, StoredKey};
 
 use store::verified_signature;

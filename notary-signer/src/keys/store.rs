@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use notary_schema::key::{Key, PublicKey};
 use notary_schema::name::KeyId;
 
+use super::named::NamedKey;
 use super::{Algorithm, KeyError};
 
 /// Where a [`KeyStore`] finds one of its keys again. The caller keeps it; the key is lost with it
@@ -39,6 +40,12 @@ impl StoredKey {
     /// The id under which metadata lists the key.
     pub fn id(&self) -> KeyId {
         Key::new(self.public.clone()).id().clone()
+    }
+
+    /// The name that its place has for it, as [`KeyStore::attach`] takes it; `None` for a key of the
+    /// software store, whose keys have no names.
+    pub fn name_in_place(&self) -> Option<String> {
+        NamedKey::of(&self.handle).ok().map(|named| named.name)
     }
 
     /// Signs a message of any length and verifies the signature.

@@ -26,6 +26,7 @@ use tokio::sync::OnceCell;
 use zeroize::Zeroizing;
 
 use self::errors::{ACCESS_DENIED, trouble};
+use super::elsewhere::region_of;
 use super::named::{NamedKey, ToSign};
 use super::wrapping::Wrapper;
 use super::{Algorithm, KeyError, KeyHandle, KeyStore, StoredKey, Trouble};
@@ -234,11 +235,6 @@ impl Wrapper for AwsKmsStore {
         let secret = done.plaintext.ok_or_else(|| self.lacks("Plaintext"))?;
         Ok(Zeroizing::new(secret.into_inner()))
     }
-}
-
-/// The region that an ARN names.
-fn region_of(name: &str) -> Option<&str> {
-    name.strip_prefix("arn:")?.split(':').nth(2).filter(|region| !region.is_empty())
 }
 
 fn state_text(state: Option<&KeyState>) -> &str {

@@ -25,6 +25,25 @@ pub struct Program {
     pub path: PathBuf,
     /// Its arguments. Secrets do not belong here: everybody on the machine sees them.
     pub arguments: Vec<String>,
+    /// Where what it says on stderr goes.
+    pub messages: Messages,
+}
+
+/// Where the stderr of a [`Program`] goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Messages {
+    /// Into the log, line by line: for a service.
+    #[default]
+    Logged,
+    /// To the stderr of this process: for a person, whom the program may want to tell what to do.
+    Shown,
+}
+
+impl Program {
+    /// A program without arguments.
+    pub fn new(path: PathBuf) -> Program {
+        Program { path, arguments: Vec::new(), messages: Messages::default() }
+    }
 }
 
 /// Keys behind a [`Program`].

@@ -16,8 +16,8 @@ use std::thread;
 use tokio::sync::oneshot;
 
 use super::super::Trouble;
-use super::Program;
 use super::protocol::{Answer, Call, MAX_LINE_BYTES};
+use super::{Messages, Program};
 
 /// Requests that wait for the program to read them; its pipe holds some more.
 const UNREAD: usize = 64;
@@ -52,20 +52,25 @@ impl Process {
         for (name, _) in std::env::vars_os().filter(ours) {
             command.env_remove(name);
         }
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(match program.messages {
+            Messages::Logged => Stdio::piped(),
+            Messages::Shown => Stdio::inherit(),
+        });
         let unreachable = |error: io::Error| Trouble::Unreachable(error.to_string());
         let mut child = command.spawn().map_err(unreachable)?;
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
         let (stdin, stdout) = stdin.zip(stdout).expect("they were asked for");
-        let stderr = child.stderr.take().expect("it was asked for");
+        let stderr = child.stderr.take();
 
         let waiting = Arc::new(Mutex::new(Waiting::For(HashMap::new())));
         let (lines, unread) = sync_channel(UNREAD);
         let answered = waiting.clone();
         thread::spawn(move || write_lines(stdin, unread));
         thread::spawn(move || read_answers(stdout, &answered));
-        let path = program.path.display().to_string();
-        thread::spawn(move || log_lines(stderr, &path));
+        if let Some(stderr) = stderr {
+            let path = program.path.display().to_string();
+            thread::spawn(move || log_lines(stderr, &path));
+        }
         Ok(Process { child: Mutex::new(child), lines, waiting, next: AtomicU64::new(1) })
     }
 

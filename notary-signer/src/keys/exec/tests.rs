@@ -24,7 +24,7 @@ fn program(cases: &str) -> (TempDir, Program) {
     );
     fs::write(&path, script).unwrap();
     let arguments = vec![path.display().to_string()];
-    (directory, Program { path: "sh".into(), arguments })
+    (directory, Program { arguments, ..Program::new("sh".into()) })
 }
 
 fn store(cases: &str) -> (TempDir, ExecStore) {
@@ -130,7 +130,7 @@ async fn answers_may_come_in_another_order() {
 
 #[tokio::test]
 async fn a_program_that_does_not_start_is_named() {
-    let program = Program { path: "/nowhere/vault".into(), arguments: Vec::new() };
+    let program = Program::new("/nowhere/vault".into());
     let refused = trouble(ExecStore::new("vault", program).check().await);
     assert!(matches!(refused, Trouble::Unreachable(_)), "{refused}");
 }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::super::percent::{decode, encode};
+
 /// A key of a token, written as the path of a `pkcs11:` URI names it (RFC 7512):
 /// `object=LABEL`, `id=%01%ff`, or both with `;` between. A text without `=` is a label.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,36 +47,14 @@ impl FromStr for Locator {
 
 impl fmt::Display for Locator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let label = self.label.as_ref().map(|label| format!("object={}", encode(label.as_bytes())));
+        let label =
+            self.label.as_ref().map(|label| format!("object={}", encode(label.as_bytes(), b"")));
         let id = self.id.as_ref().map(|id| {
             let bytes = id.iter().map(|byte| format!("%{byte:02x}"));
             format!("id={}", bytes.collect::<String>())
         });
         f.write_str(&label.into_iter().chain(id).collect::<Vec<_>>().join(";"))
     }
-}
-
-/// The bytes that `%xx` stands for, and the others as they are.
-fn decode(text: &str) -> Option<Vec<u8>> {
-    let mut parts = text.split('%');
-    let mut bytes = parts.next()?.as_bytes().to_vec();
-    for part in parts {
-        let (digits, rest) = part.split_at_checked(2)?;
-        bytes.push(u8::from_str_radix(digits, 16).ok().filter(|_| !digits.starts_with('+'))?);
-        bytes.extend_from_slice(rest.as_bytes());
-    }
-    Some(bytes)
-}
-
-/// Letters, digits and what RFC 3986 calls unreserved, and `%xx` for everything else.
-fn encode(bytes: &[u8]) -> String {
-    let one = |&byte: &u8| match byte {
-        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-            char::from(byte).to_string()
-        }
-        _ => format!("%{byte:02x}"),
-    };
-    bytes.iter().map(one).collect()
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@
 mod locator;
 mod objects;
 mod session;
+mod uri;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use tokio::sync::Semaphore;
 
 pub use self::locator::Locator;
 use self::session::Sessions;
+pub use self::uri::{PinSource, TokenName, TokenUri};
 use super::named::NamedKey;
 use super::{Algorithm, KeyError, KeyHandle, KeyStore, StoredKey, Trouble};
 
@@ -28,8 +30,8 @@ use super::{Algorithm, KeyError, KeyHandle, KeyStore, StoredKey, Trouble};
 pub struct Token {
     /// The library of its maker.
     pub module: PathBuf,
-    /// Its label.
-    pub label: String,
+    /// How it is told from others.
+    pub name: TokenName,
     /// The PIN of its user.
     pub pin: SecretString,
     /// Sessions at once; many tokens have few.

@@ -98,7 +98,7 @@ impl Sessions {
         let mut labels = Vec::new();
         for slot in module.get_slots_with_initialized_token().map_err(trouble)? {
             let info = module.get_token_info(slot).map_err(trouble)?;
-            if info.label() == self.token.label {
+            if self.token.name.fits(&info) {
                 found.push(slot);
             }
             labels.push(format!("{:?}", info.label()));
@@ -106,14 +106,14 @@ impl Sessions {
         match found[..] {
             [slot] => Ok(slot),
             [] => Err(Trouble::Unreachable(format!(
-                "there is no token {:?}; there is: {}",
-                self.token.label,
+                "there is no token {}; there is: {}",
+                self.token.name,
                 if labels.is_empty() { "none".to_owned() } else { labels.join(", ") },
             ))),
             _ => Err(Trouble::NotSupported(format!(
-                "there are {} tokens {:?}: give each another label",
+                "there are {} tokens {}: give each another label",
                 found.len(),
-                self.token.label
+                self.token.name
             ))),
         }
     }

@@ -45,7 +45,7 @@ fn new_token(config: &Path, label: &str) {
 }
 
 fn token() -> Token {
-    Token { module: module(), label: LABEL.into(), pin: PIN.into(), sessions: 3 }
+    Token { module: module(), name: TokenName::labelled(LABEL), pin: PIN.into(), sessions: 3 }
 }
 
 fn store() -> Pkcs11Store {
@@ -162,7 +162,7 @@ async fn what_is_not_there_is_named() {
     if !with_a_token("what_is_not_there_is_named") {
         return;
     }
-    let other = Pkcs11Store::new("hsm", Token { label: "other".into(), ..token() });
+    let other = Pkcs11Store::new("hsm", Token { name: TokenName::labelled("other"), ..token() });
     let refused = trouble(other.check().await).to_string();
     assert!(refused.contains("\"other\"") && refused.contains("\"notary test\""), "{refused}");
     let nowhere = Token { module: "/nowhere/libhsm.so".into(), ..token() };
@@ -180,7 +180,10 @@ async fn of_two_tokens_with_one_label_none_is_taken() {
     new_token(&config, LABEL);
     let refused = trouble(store().check().await).to_string();
     assert!(refused.contains("2 tokens"), "{refused}");
-    Pkcs11Store::new("hsm", Token { label: "other".into(), ..token() }).check().await.unwrap();
+    Pkcs11Store::new("hsm", Token { name: TokenName::labelled("other"), ..token() })
+        .check()
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
