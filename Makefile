@@ -2,7 +2,7 @@
 
 SECONDS = 600
 
-demo:  ; @tests/demo
+demo:  ; @BACKEND=$(or $(BACKEND),software) tests/demo
 test:  ; @tests/run
 test-full: ; @NOTARY_TEST_CASES=500 tests/run
 bench: ; @tests/load/compare README.md && tests/load/agent README.md
