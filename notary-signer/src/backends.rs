@@ -51,7 +51,10 @@ impl Backends {
         }
         for (name, backend) in &config.backends {
             let store = open(name, backend)?;
-            places.insert(name.clone(), Bounded::new(name, store, backend.bounds()));
+            let mut bounds = backend.bounds();
+            // While it does not answer, the other half of all requests is for the other places.
+            bounds.waiting = (config.limits.requests / 2).saturating_sub(bounds.at_once);
+            places.insert(name.clone(), Bounded::new(name, store, bounds));
         }
         let software_algorithm = config.store.algorithm;
         Ok(Backends { places, rules: config.keys.clone(), software_algorithm })

@@ -8,6 +8,7 @@
 //! - `backends`: where the keys are
 //! - `rights`: who may ask for what
 //! - `sign`: judge, sign, verify, record, answer
+//! - `turns`: one request at a time in a collection
 //! - `online_keys`: pending, active, retiring, retired
 //! - `store`: the only place with SQL: keys, memory, audit
 //! - `metrics`: what is counted; `monitoring`: who sees it
@@ -58,6 +59,8 @@ pub mod startup;
 mod store;
 #[cfg(feature = "service")]
 mod tls;
+#[cfg(feature = "service")]
+mod turns;
 
 #[cfg(feature = "service")]
 pub use parts::{Parts, StopPoint};

@@ -41,7 +41,7 @@ pub(crate) struct Metrics {
 #[derive(Default)]
 pub(crate) struct LookedUp {
     pub(crate) requests_at_once: Gauge,
-    pub(crate) bodies_at_once: Gauge,
+    pub(crate) body_bytes: Gauge,
     pub(crate) changes: Gauge,
     pub(crate) commits: Gauge,
     pub(crate) memory_files: Gauge,
@@ -90,7 +90,7 @@ impl LookedUp {
     fn register(&self, registry: &mut Registry) {
         let plain = [
             ("requests_at_once", "Requests that are being answered", &self.requests_at_once),
-            ("bodies_at_once", "Bodies of requests that are held", &self.bodies_at_once),
+            ("body_bytes", "Room that bodies of requests take", &self.body_bytes),
             ("changes", "Changes of the database since the start", &self.changes),
             ("commits", "Transactions that carried the changes", &self.commits),
             ("memory_files", "Files that are remembered as signed last", &self.memory_files),

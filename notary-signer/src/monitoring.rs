@@ -25,7 +25,7 @@ async fn look_up(now: &LookedUp, signer: &Signer, intake: &Intake, files: &Files
     let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
     let (requests, bodies) = intake.at_once();
     now.requests_at_once.set(number(requests as u64));
-    now.bodies_at_once.set(number(bodies as u64));
+    now.body_bytes.set(number(bodies as u64));
     let (changes, commits) = signer.database.changes_and_commits();
     now.changes.set(number(changes));
     now.commits.set(number(commits));

@@ -59,7 +59,7 @@ async fn online_key(
     intake: Data<Intake>,
     payload: Payload,
 ) -> Result<Json<SignerKey>, Failure> {
-    let (wanted, _place): (KeyRequest, _) = intake.read(payload).await?.parse()?;
+    let (wanted, _room): (KeyRequest, _) = intake.read(payload).await?.parse()?;
     let owner = Owner::new(&wanted.collection, &wanted.incarnation, wanted.role);
     request.extensions_mut().insert(Subject::of(&owner));
     rights(&request).require(peer(&request), Right::Create, &wanted.collection)?;
@@ -153,7 +153,7 @@ async fn sign(
     intake: Data<Intake>,
     payload: Payload,
 ) -> Result<HttpResponse, Failure> {
-    let (wanted, _place): (SignRequest, _) = intake.read(payload).await?.parse()?;
+    let (wanted, _room): (SignRequest, _) = intake.read(payload).await?.parse()?;
     let owner = Owner::new(&wanted.collection, &wanted.incarnation, wanted.role);
     request.extensions_mut().insert(Subject {
         keyids: wanted.keyids.clone(),
@@ -213,54 +213,65 @@ async fn to_the_end<T: 'static>(
     done.map_err(|error| Failure::Broken(Broken::Bug(error.to_string())))?
 }
 
-/// Where bodies come in: so many bytes each, so many at once, so long.
+/// Where bodies come in: so many bytes each, so many at once, so long. A body takes the room of the
+/// longest one until it is there, and then its own: short ones wait for a place of keys, and long
+/// ones still come in.
 pub(crate) struct Intake {
     requests: Arc<Semaphore>,
     max_requests: usize,
-    places: Arc<Semaphore>,
-    max_bodies: usize,
+    /// Room for bodies, in [`ROOM_UNIT`].
+    room: Arc<Semaphore>,
+    longest: u32,
+    max_room: usize,
     body_bytes: usize,
     wait: Duration,
 }
 
-/// A body, and its place until it is dropped.
+/// What room is given out in, in bytes: as small as a timestamp.
+const ROOM_UNIT: usize = 1024;
+
+/// A body, and its room until it is dropped.
 struct Body {
     bytes: Vec<u8>,
-    place: OwnedSemaphorePermit,
+    room: OwnedSemaphorePermit,
 }
 
 impl Body {
-    /// What it says, and its place: the bytes end here.
+    /// What it says, and its room: the bytes end here.
     fn parse<T: serde::de::DeserializeOwned>(self) -> Result<(T, OwnedSemaphorePermit), Refusal> {
         let said = serde_json::from_slice(&self.bytes);
-        Ok((said.map_err(|error| Refusal::Malformed(error.to_string()))?, self.place))
+        Ok((said.map_err(|error| Refusal::Malformed(error.to_string()))?, self.room))
     }
 }
 
 impl Intake {
     pub(crate) fn new(limits: &Limits) -> Intake {
         let max_requests = limits.requests.min(Semaphore::MAX_PERMITS);
-        let max_bodies = limits.bodies_at_once.min(Semaphore::MAX_PERMITS);
+        let longest = u32::try_from(units(limits.body_bytes)).unwrap_or(u32::MAX);
+        let max_room = limits.bodies_at_once.saturating_mul(longest as usize);
+        let max_room = max_room.min(Semaphore::MAX_PERMITS);
         Intake {
             requests: Arc::new(Semaphore::new(max_requests)),
             max_requests,
-            places: Arc::new(Semaphore::new(max_bodies)),
-            max_bodies,
+            room: Arc::new(Semaphore::new(max_room)),
+            longest,
+            max_room,
             body_bytes: limits.body_bytes,
             wait: Duration::from_secs(limits.body_seconds),
         }
     }
 
-    /// How many requests are being answered, and how many bodies are held.
+    /// How many requests are being answered, and how much room bodies take, in bytes.
     pub(crate) fn at_once(&self) -> (usize, usize) {
         let taken = |all: usize, of: &Semaphore| all - of.available_permits().min(all);
-        (taken(self.max_requests, &self.requests), taken(self.max_bodies, &self.places))
+        (taken(self.max_requests, &self.requests), taken(self.max_room, &self.room) * ROOM_UNIT)
     }
 
     async fn read(&self, mut payload: Payload) -> Result<Body, Failure> {
         let max = self.body_bytes;
         let read = async {
-            let place = self.places.clone().acquire_owned().await.map_err(|_| Failure::Busy)?;
+            let room = self.room.clone().acquire_many_owned(self.longest).await;
+            let mut room = room.map_err(|_| Failure::Busy)?;
             let mut bytes = Vec::new();
             while let Some(chunk) = payload.next().await {
                 let chunk = chunk.map_err(|error| Refusal::Malformed(error.to_string()))?;
@@ -269,10 +280,15 @@ impl Intake {
                 }
                 bytes.extend_from_slice(&chunk);
             }
-            Ok(Body { bytes, place })
+            drop(room.split(room.num_permits().saturating_sub(units(bytes.len()))));
+            Ok(Body { bytes, room })
         };
         tokio::time::timeout(self.wait, read).await.unwrap_or(Err(Failure::Busy))
     }
+}
+
+fn units(bytes: usize) -> usize {
+    bytes.div_ceil(ROOM_UNIT)
 }
 
 /// Refuses a request at once where there are too many, and where the certificate of the client does

@@ -7,7 +7,6 @@
 //! same request is answered with it.
 
 use std::collections::BTreeSet;
-use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 use diesel::sqlite::SqliteConnection;
@@ -17,16 +16,14 @@ use notary_schema::name::{KeyId, Version};
 use notary_schema::online::{self, Judgement, MAX_SIGN_KEYS, Memory, OnlineRole, SignerPolicy};
 use notary_schema::role::Role;
 use notary_schema::wire::{KeyState, SignRequest, SignerMemory};
-use tokio::sync::{Mutex, MutexGuard, Semaphore};
+use tokio::sync::Semaphore;
 
 use crate::backends::Backends;
 use crate::error::{Broken, Failure, Refusal};
 use crate::store::audit::{self, Caller, Subject};
 use crate::store::{Collection, Owner, SharedDatabase, StoreError, key_states, keys, memory};
+use crate::turns::Turns;
 use crate::{Parts, StopPoint};
-
-/// How many collections can be worked on at once; more than there are threads to work.
-const TURNS: usize = 256;
 
 /// The signer: keys, memory, and the rules between them.
 pub(crate) struct Signer {
@@ -59,26 +56,6 @@ pub(crate) fn memory_cache(bytes: u64) -> moka::sync::Cache<Collection, Arc<Memo
         u32::try_from(2 * (snapshot + timestamp) + 1024).unwrap_or(u32::MAX)
     };
     moka::sync::Cache::builder().weigher(weight).max_capacity(bytes).build()
-}
-
-/// One turn for each collection, out of a fixed number: two collections may have to wait for each
-/// other, but nothing grows with their number.
-pub(crate) struct Turns {
-    locks: Vec<Mutex<()>>,
-    hasher: RandomState,
-}
-
-impl Turns {
-    pub(crate) fn new() -> Turns {
-        let locks = std::iter::repeat_with(|| Mutex::new(())).take(TURNS).collect();
-        Turns { locks, hasher: RandomState::new() }
-    }
-
-    /// Waits for the turn of a collection. Whoever has one takes no second one.
-    pub(crate) async fn take(&self, collection: &Collection) -> MutexGuard<'_, ()> {
-        let hash = self.hasher.hash_one(collection);
-        self.locks[(hash % TURNS as u64) as usize].lock().await
-    }
 }
 
 impl Signer {

@@ -29,9 +29,10 @@ use crate::panics::answer_panics;
 use crate::rights::Rights;
 use crate::routes::{Intake, admit, answer_failures, routes};
 use crate::sealing;
-use crate::sign::{Signer, Turns, memory_cache};
+use crate::sign::{Signer, memory_cache};
 use crate::store::{self, Database, MemoryLock, SharedDatabase, StoreError};
 use crate::tls::{Peer, Tls, TlsError};
+use crate::turns::Turns;
 
 /// How often old lines of the audit are looked for.
 const SEAL_EVERY: Duration = Duration::from_secs(60);
@@ -92,7 +93,7 @@ impl Service {
             policy: config.policy.policy(),
             keys_per_collection: config.limits.keys_per_collection,
             parts,
-            turns: Turns::new(),
+            turns: Turns::default(),
             cores: Semaphore::new(workers),
             remembered: memory_cache(config.limits.cache_bytes),
         });

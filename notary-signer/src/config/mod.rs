@@ -238,7 +238,7 @@ pub struct Limits {
     pub idle_seconds: u64,
     /// The longest body of a request, in bytes: a snapshot of 16 MiB and what is around it.
     pub body_bytes: usize,
-    /// How many bodies are held at once; further requests wait.
+    /// How many bodies of that length are held at once; further requests wait.
     pub bodies_at_once: usize,
     /// How long a request may wait for its turn and for its body to arrive, in seconds.
     pub body_seconds: u64,

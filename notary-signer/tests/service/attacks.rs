@@ -5,13 +5,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use notary_schema::name::{Gun, Incarnation, KeyId};
+use notary_schema::name::{Gun, KeyId};
 use notary_schema::online::OnlineRole::{Snapshot, Timestamp};
-use notary_schema::wire::{KeyRequest, SignRequest, SignerKey};
+use notary_schema::wire::{KeyRequest, SignerKey};
 use notary_signer::Parts;
 use notary_signer::keys::Algorithm;
 use notary_signer::pki::{self, Usage};
-use serde_json::value::RawValue;
 
 use crate::client::{Answer, Client, app, is_connection_error, life};
 use crate::commands::{signer, stdout};
@@ -131,7 +130,8 @@ impl Thief {
         };
         let key: SignerKey = self.world.server().key_for(&request).await.json();
         let document = snapshot(&self.world, 1);
-        self.sign_for(&collection, &incarnation, &key.keyid, &document).await.file()
+        let server = self.world.server();
+        server.sign_for(&collection, &incarnation, &[&key.keyid], &document).await.file()
     }
 
     async fn other_roles_collections_and_keys_are_refused(&self) {
@@ -139,7 +139,9 @@ impl Thief {
         let good = self.world.timestamp(6, &self.last);
         let elsewhere = "for another collection or life";
         for (collection, incarnation) in [(other(), life(1)), (app(), life(2))] {
-            let ask = |key, document| self.sign_for(&collection, &incarnation, key, document);
+            let ask = async |key, document| {
+                server.sign_for(&collection, &incarnation, &[key], document).await
+            };
             let asked = ask(&self.timestamp_key, &good);
             self.is_refused(elsewhere, asked, "other_snapshot").await;
             let second = snapshot(&self.world, 2);
@@ -199,24 +201,6 @@ impl Thief {
             Timestamp => &self.timestamp_key,
         };
         self.world.server().sign(&[key], document).await
-    }
-
-    async fn sign_for(
-        &self,
-        collection: &Gun,
-        incarnation: &Incarnation,
-        key: &KeyId,
-        document: &Document,
-    ) -> Answer {
-        let request = SignRequest {
-            collection: collection.clone(),
-            incarnation: incarnation.clone(),
-            role: document.role,
-            keyids: vec![key.clone()],
-            signed: RawValue::from_string(document.signed.clone()).unwrap(),
-        };
-        let body = serde_json::to_vec(&request).unwrap();
-        self.world.server().post("/v1/sign", body).await.unwrap()
     }
 
     /// Without a certificate, or with one of another authority, one that has expired, one that was

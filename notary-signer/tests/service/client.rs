@@ -99,8 +99,18 @@ impl Client {
         keyids: &[&KeyId],
         document: &Document,
     ) -> Answer {
+        self.sign_for(&app(), incarnation, keyids, document).await
+    }
+
+    pub(crate) async fn sign_for(
+        &self,
+        collection: &Gun,
+        incarnation: &Incarnation,
+        keyids: &[&KeyId],
+        document: &Document,
+    ) -> Answer {
         let request = SignRequest {
-            collection: app(),
+            collection: collection.clone(),
             incarnation: incarnation.clone(),
             role: document.role,
             keyids: keyids.iter().map(|keyid| (*keyid).clone()).collect(),

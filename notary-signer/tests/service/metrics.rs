@@ -16,8 +16,13 @@ fn get(world: &World, path: &str) -> String {
     answer
 }
 
+/// What `/metrics` answers.
+pub(crate) fn metrics(world: &World) -> String {
+    get(world, "/metrics")
+}
+
 /// The value of a line of `/metrics`.
-fn value(answer: &str, name: &str) -> f64 {
+pub(crate) fn value(answer: &str, name: &str) -> f64 {
     let line = answer.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     line.unwrap_or_else(|| panic!("{name} is not in {answer}")).parse().unwrap()
 }
@@ -34,7 +39,7 @@ async fn requests_are_counted_by_call_and_outcome() {
     for path in ["/v1/a", "/v1/b"] {
         server.get(path).await.unwrap();
     }
-    let answer = get(&world, "/metrics");
+    let answer = metrics(&world);
     assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
     let requests = |call: &str, outcome: &str| {
         let labels = format!("call=\"{call}\",outcome=\"{outcome}\"");

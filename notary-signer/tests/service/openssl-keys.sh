@@ -1,5 +1,6 @@
 #!/bin/sh
 # A signing program: P-256 keys that openssl makes and uses, each in a file below the directory $1.
+# It signs nothing while there is a file `hangs`.
 set -eu
 directory=$1
 
@@ -24,6 +25,7 @@ while read -r line; do
         ;;
     describe) answer=",\"public\":\"$(public "$key")\"" ;;
     sign)
+        while [ -e "$directory/hangs" ]; do sleep 0.1; done
         signature=$(field digest | openssl base64 -d -A |
             openssl pkeyutl -sign -inkey "$directory/$key" | openssl base64 -A)
         answer=",\"signature\":\"$signature\""

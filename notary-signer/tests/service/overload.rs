@@ -1,14 +1,22 @@
-//! Clients that are slow, or too many.
+//! Clients that are slow, or too many, and places of keys that do not answer.
 
+use std::fs;
 use std::io::Read;
 use std::net::TcpStream;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
+use futures_util::future::{Either, join_all, select, select_all};
+use notary_schema::name::Gun;
 use notary_schema::online::OnlineRole::Snapshot;
+use notary_schema::wire::{KeyRequest, SignerKey};
 use notary_signer::StopPoint;
 
-use crate::world::World;
+use crate::client::{Answer, life};
+use crate::metrics::{metrics, value};
+use crate::places;
+use crate::world::{Document, World};
 
 #[tokio::test]
 async fn a_connection_that_never_speaks_tls_ends() {
@@ -49,4 +57,97 @@ async fn one_request_more_than_the_limit_is_refused_at_once_and_recorded() {
     assert_eq!(world.server().get("/v1/policy").await.unwrap().status, 200);
     let busy = world.audit().into_iter().filter(|line| line.outcome == "busy");
     assert_eq!(busy.count(), 1);
+}
+
+/// A signer whose collections below `slow/` have their keys behind a program that hangs, and the rest
+/// theirs in the software store.
+struct Half {
+    world: World,
+    document: Document,
+}
+
+impl Half {
+    async fn with_requests(requests: usize) -> Half {
+        let mut world = places::partly_behind_openssl("slow/*");
+        world.config.limits.requests = requests;
+        world.start().await.unwrap();
+        let document = world.snapshot(1, 1);
+        Half { world, document }
+    }
+
+    async fn keys(&self, area: &str, collections: usize) -> Vec<SignerKey> {
+        let mut keys = Vec::new();
+        for number in 0..collections {
+            let request = KeyRequest {
+                collection: Gun::parse(&format!("{area}/{number}")).unwrap(),
+                incarnation: life(1),
+                role: Snapshot,
+                rotate: false,
+                except: vec![],
+            };
+            keys.push(self.world.server().key_for(&request).await.json());
+        }
+        keys
+    }
+
+    async fn sign(&self, key: &SignerKey) -> Answer {
+        let (server, keyids) = (self.world.server(), [&key.keyid]);
+        server.sign_for(&key.collection, &key.incarnation, &keyids, &self.document).await
+    }
+
+    /// When so many requests are being answered.
+    async fn are_in(&self, requests: usize) {
+        let name = "notary_signer_requests_at_once";
+        while value(&metrics(&self.world), name) < requests as f64 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// What the other one gives, which ends although this one does not.
+    async fn beside<T>(
+        waiting: impl Future<Output = Vec<Answer>> + Unpin,
+        other: impl Future<Output = T>,
+    ) -> T {
+        let other = tokio::time::timeout(Duration::from_secs(25), other);
+        match select(waiting, pin!(other)).await {
+            Either::Left(_) => panic!("a program that hangs has answered"),
+            Either::Right((done, _)) => done.expect("it waits for the program that hangs"),
+        }
+    }
+}
+
+/// More collections wait for the program than bodies of the longest size are held, and so many that
+/// two collections would be seen to share a turn.
+#[tokio::test]
+async fn a_place_of_keys_that_hangs_stops_nobody_whose_keys_are_elsewhere() {
+    let half = Half::with_requests(128).await;
+    let (slow, quick) = (half.keys("slow", 40).await, half.keys("quick", 40).await);
+    fs::write(places::hangs(&half.world), "").unwrap();
+    let mut waiting = pin!(join_all(slow.iter().map(|key| half.sign(key))));
+    Half::beside(&mut waiting, half.are_in(40)).await;
+    let served = join_all(quick.iter().map(|key| half.sign(key)));
+    for answer in Half::beside(&mut waiting, served).await {
+        answer.file();
+    }
+    fs::remove_file(places::hangs(&half.world)).unwrap();
+    for answer in waiting.await {
+        answer.file();
+    }
+}
+
+#[tokio::test]
+async fn a_place_of_keys_that_hangs_takes_half_of_the_requests_and_no_more() {
+    let half = Half::with_requests(12).await;
+    let (slow, quick) = (half.keys("slow", 7).await, half.keys("quick", 1).await);
+    fs::write(places::hangs(&half.world), "").unwrap();
+    let asked = select_all(slow.iter().map(|key| Box::pin(half.sign(key))));
+    let (refused, _, rest) = tokio::time::timeout(Duration::from_secs(25), asked).await.unwrap();
+    let refused = refused.problem();
+    assert_eq!((refused.status, refused.code.as_str()), (503, "backend_unavailable"));
+    let mut waiting = pin!(join_all(rest));
+    Half::beside(&mut waiting, half.sign(&quick[0])).await.file();
+    fs::remove_file(places::hangs(&half.world)).unwrap();
+    for answer in waiting.await {
+        answer.file();
+    }
 }

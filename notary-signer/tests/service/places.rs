@@ -23,18 +23,33 @@ const PIN: &str = "4567";
 /// All keys behind `openssl-keys.sh`, in files of their own.
 pub(crate) fn behind_openssl() -> World {
     let world = World::new();
+    let program = openssl(&world);
+    all_keys_in(world, program)
+}
+
+/// The keys of these collections behind `openssl-keys.sh`, the others in the software store.
+pub(crate) fn partly_behind_openssl(collections: &str) -> World {
+    let mut world = World::new();
+    let program = openssl(&world);
+    keys_in(&mut world, program, collections);
+    world
+}
+
+/// While this file is there, the program of a world signs nothing.
+pub(crate) fn hangs(world: &World) -> PathBuf {
+    world.path("openssl/hangs")
+}
+
+fn openssl(world: &World) -> BackendConfig {
     let keys = world.path("openssl");
     fs::create_dir(&keys).unwrap();
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/service/openssl-keys.sh");
-    all_keys_in(
-        world,
-        BackendConfig::Exec(ExecConfig {
-            program: "sh".into(),
-            arguments: vec![script.to_owned(), keys.display().to_string()],
-            at_once: 4,
-            total_seconds: 60,
-        }),
-    )
+    BackendConfig::Exec(ExecConfig {
+        program: "sh".into(),
+        arguments: vec![script.to_owned(), keys.display().to_string()],
+        at_once: 4,
+        total_seconds: 60,
+    })
 }
 
 /// All keys in a token of SoftHSM2. Runs the test of this path again, in a process that has the
@@ -99,15 +114,19 @@ fn run_again(test: &str, variables: &[(&str, &str)]) {
 fn all_keys_in(mut world: World, backend: BackendConfig) -> World {
     // Nothing can go into the software store, which is not even made.
     world.config.store.passphrase_file = None;
+    keys_in(&mut world, backend, "**");
+    world
+}
+
+fn keys_in(world: &mut World, backend: BackendConfig, collections: &str) {
     world.config.backends.insert(PLACE.to_owned(), backend);
     world.config.keys.push(KeyRule {
-        collections: Glob::parse("**").unwrap(),
+        collections: Glob::parse(collections).unwrap(),
         role: None,
         backend: PLACE.to_owned(),
         algorithm: None,
         attach: None,
     });
-    world
 }
 
 fn softhsm() -> PathBuf {

@@ -1,0 +1,116 @@
+//! Whose turn it is in a collection.
+//!
+//! A turn is held as long as a place of keys takes to answer, so no two collections share one: what
+//! is slow for one would stop the other.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::OwnedMutexGuard;
+
+use crate::store::Collection;
+
+/// One turn for each collection that somebody works on or waits for, and nothing for the others:
+/// never more than there are requests at once.
+#[derive(Default)]
+pub(crate) struct Turns {
+    lines: Mutex<HashMap<Collection, Line>>,
+}
+
+/// Those who are at one collection.
+#[derive(Default)]
+struct Line {
+    people: usize,
+    turn: Arc<tokio::sync::Mutex<()>>,
+}
+
+/// The turn of a collection, until it is dropped.
+pub(crate) struct Turn<'a> {
+    // First, so that the next one has it before the line is left.
+    _guard: OwnedMutexGuard<()>,
+    _place: Place<'a>,
+}
+
+/// Being in a line: also of those who give up waiting, nothing is left.
+struct Place<'a> {
+    turns: &'a Turns,
+    collection: Collection,
+}
+
+impl Turns {
+    /// Waits for the turn of a collection. Whoever has one takes no second one.
+    pub(crate) async fn take(&self, collection: &Collection) -> Turn<'_> {
+        let turn = {
+            let mut lines = self.lines();
+            let line = lines.entry(collection.clone()).or_default();
+            line.people += 1;
+            line.turn.clone()
+        };
+        let place = Place { turns: self, collection: collection.clone() };
+        Turn { _guard: turn.lock_owned().await, _place: place }
+    }
+
+    fn lines(&self) -> MutexGuard<'_, HashMap<Collection, Line>> {
+        // Nothing panics while it is held.
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let mut lines = self.turns.lines();
+        let line = lines.get_mut(&self.collection).expect("those who are in a line are counted");
+        line.people -= 1;
+        if line.people == 0 {
+            lines.remove(&self.collection);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+
+    use futures_util::FutureExt;
+    use notary_schema::name::{Gun, Incarnation};
+
+    use super::*;
+
+    fn collection(name: &str) -> Collection {
+        let gun = Gun::parse(name).unwrap();
+        Collection { gun, incarnation: Incarnation::from_random([1; 16]) }
+    }
+
+    #[tokio::test]
+    async fn one_at_a_time_has_the_turn_of_a_collection() {
+        let (turns, app) = (Turns::default(), collection("app"));
+        let first = turns.take(&app).await;
+        let mut second = pin!(turns.take(&app));
+        assert!(second.as_mut().now_or_never().is_none(), "two have it");
+        drop(first);
+        let second = second.await;
+        assert!(turns.take(&app).now_or_never().is_none(), "two have it");
+        drop(second);
+        assert!(turns.take(&app).now_or_never().is_some());
+    }
+
+    #[test]
+    fn no_collection_waits_for_another_however_many_there_are() {
+        let turns = Turns::default();
+        let collections: Vec<_> = (0..1_000).map(|n| collection(&format!("app/{n}"))).collect();
+        let take = |collection| turns.take(collection).now_or_never().expect("it waits");
+        let held: Vec<_> = collections.iter().map(take).collect();
+        assert_eq!(turns.lines().len(), held.len());
+        drop(held);
+        assert!(turns.lines().is_empty());
+    }
+
+    #[tokio::test]
+    async fn nothing_is_left_of_those_who_gave_up_waiting() {
+        let (turns, app) = (Turns::default(), collection("app"));
+        let first = turns.take(&app).await;
+        assert!(turns.take(&app).now_or_never().is_none());
+        drop(first);
+        assert!(turns.lines().is_empty());
+    }
+}
