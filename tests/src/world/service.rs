@@ -17,6 +17,7 @@ pub struct Service {
     config: Table,
     clock: Clock,
     address: String,
+    variables: Vec<(String, String)>,
     process: Option<Process>,
 }
 
@@ -25,7 +26,8 @@ impl Service {
     pub(super) fn new(program: Program, directory: &Path, config: Table, clock: &Clock) -> Service {
         let (directory, clock) = (directory.to_owned(), clock.clone());
         let address = "127.0.0.1:0".to_owned();
-        let service = Service { program, directory, config, clock, address, process: None };
+        let (variables, process) = (Vec::new(), None);
+        let service = Service { program, directory, config, clock, address, variables, process };
         service.write_config();
         service
     }
@@ -53,6 +55,11 @@ impl Service {
     /// Changes the configuration for the next start.
     pub fn configure(&mut self, change: impl FnOnce(&mut Table)) {
         change(&mut self.config);
+    }
+
+    /// Sets a variable of its environment for the next start.
+    pub fn set_variable(&mut self, name: &str, value: &str) {
+        self.variables.push((name.to_owned(), value.to_owned()));
     }
 
     /// Ends it as a power cut would.
@@ -103,6 +110,7 @@ impl Service {
         let mut command = self.program.command();
         command.arg("serve").arg("--config").arg(self.config_file());
         command.env(CLOCK_VARIABLE, self.clock.file());
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command
     }
 
