@@ -17,5 +17,6 @@ mod refusals;
 mod restart;
 mod rights;
 mod signing;
+mod troubles;
 mod world;
 mod wrapped;
