@@ -35,6 +35,16 @@ pub(crate) enum Command {
         #[command(flatten)]
         form: Form,
     },
+    /// Writes a copy of keys, memory and audit, also beside a running service
+    Backup {
+        /// A new file
+        #[arg(value_name = "FILE")]
+        to: PathBuf,
+        #[command(flatten)]
+        config: ConfigFile,
+        #[command(flatten)]
+        form: Form,
+    },
     /// A small certificate authority for the TLS between server and signer
     #[command(subcommand)]
     Pki(PkiCommand),

@@ -1,12 +1,13 @@
 //! What an operator does on the signer's host, beside a running service or without one.
 
 pub(crate) mod audit;
+pub(crate) mod backup;
 pub(crate) mod memory;
 
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use diesel::sqlite::SqliteConnection;
@@ -47,6 +48,8 @@ pub(crate) enum CommandError {
     Store(#[from] StoreError),
     #[error("there is no key {0}: `notary-signer key list` shows those that are there")]
     UnknownKey(KeyId),
+    #[error("{} is there already: name a new file", .0.display())]
+    IsThere(PathBuf),
     #[error(transparent)]
     Memory(#[from] memory::MemoryError),
     #[error(transparent)]

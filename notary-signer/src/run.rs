@@ -57,6 +57,9 @@ fn execute(command: Command, parts: Parts) -> Result<Output, CommandError> {
             Ok(Output::default())
         }
         Command::Check { config, form } => Ok(commands::check(&config.path, now, form.json)),
+        Command::Backup { to, config, form } => {
+            commands::backup::run(&Config::load(&config.path)?, &to, form.json)
+        }
         Command::Pki(PkiCommand::Init { directory }) => {
             pki::init(&directory, now)?;
             Ok(Output::default())
@@ -134,6 +137,7 @@ fn exit_code(error: &CommandError) -> u8 {
         | CommandError::Store(_)
         | CommandError::Seal(_)
         | CommandError::Opening(_)
+        | CommandError::IsThere(_)
         | CommandError::NoStore => exit::LOCAL_STATE,
         CommandError::Print(_) => exit::REFUSED,
         CommandError::UnknownKey(_) => exit::NOT_FOUND,

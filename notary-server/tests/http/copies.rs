@@ -149,6 +149,9 @@ async fn a_database_that_is_there_is_replaced_only_when_that_is_said_and_is_kept
     let log = |database: &Path| PathBuf::from(format!("{}-wal", database.display()));
     fs::copy(&newer, &target.database).unwrap();
     fs::copy(log(&newer), log(&target.database)).unwrap();
+    let by_hand = Host::new().done(&["restore", newer.to_str().unwrap()]);
+    let lives = by_hand["contents"]["collections"].as_array().map(Vec::len);
+    assert_eq!(lives, Some(4), "with what is in its log: {by_hand}");
     let (bytes, logged) = (sha256(&target.database), sha256(&log(&target.database)));
     let refused = target.refused(&["restore", copy]);
     assert!(

@@ -12,7 +12,7 @@ use notary_schema::role::Role;
 use notary_schema::wire::RememberedFile;
 
 use super::tables::{memory, role_of, role_text, time_of, time_text};
-use super::{Collection, Owner, StoreError};
+use super::{Collection, Owner, StoreError, copies};
 
 /// The files that were signed last, as they are stored.
 pub(crate) fn files(
@@ -95,7 +95,8 @@ pub(crate) fn remember(
     if changed == 1 { Ok(()) } else { Err(StoreError::damaged("version", version)) }
 }
 
-/// Puts another file in the place of whatever is remembered: an act of an operator.
+/// Puts another file in the place of whatever is remembered: an act of an operator, which settles
+/// what a copy remembers.
 pub(crate) fn set(
     connection: &mut SqliteConnection,
     owner: &Owner,
@@ -111,7 +112,7 @@ pub(crate) fn set(
     remember(connection, owner, None, (version, file), now)?;
     let by = (memory::set_by.eq(&act.by), memory::set_reason.eq(&act.reason));
     diesel::update(row).set(by).execute(connection)?;
-    Ok(())
+    copies::settle(connection, owner)
 }
 
 /// One remembered file, for people.

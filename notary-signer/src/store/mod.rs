@@ -8,11 +8,13 @@
 //! - [`memory`]: what was signed last
 //! - [`audit`]: who asked for what; [`audit_lines`]: the chain of its lines; [`segments`]: old lines
 //! - [`shared`]: changes of many requests in one transaction
+//! - [`copies`]: what `backup` writes
 //! - [`lock`]: one signer for one memory
 //! - [`tables`]: the columns
 
 pub(crate) mod audit;
 pub(crate) mod audit_lines;
+pub(crate) mod copies;
 pub(crate) mod key_states;
 pub(crate) mod keys;
 mod lock;
@@ -91,6 +93,18 @@ pub(crate) enum StoreError {
     /// The tables are older than the program.
     #[error("{} is older than this program: start `notary-signer serve` once", .0.display())]
     NotMigrated(PathBuf),
+    /// It is a copy, and what it does not know was not set yet.
+    #[error(
+        "{} is a copy, and more may have been signed since it was made: `notary-signer memory set \
+         --after-restore` for {collections}, before it signs a second content for a version",
+        path.display()
+    )]
+    Unsettled {
+        /// The database.
+        path: PathBuf,
+        /// Their names, separated by commas.
+        collections: String,
+    },
     /// The file system refused.
     #[error("cannot open {}: {source}", path.display())]
     Io {
@@ -154,12 +168,13 @@ impl Database {
     /// other signer works on it.
     ///
     /// # Errors
-    /// Files that cannot be opened; tables of a newer program.
+    /// Files that cannot be opened; tables of a newer program; [`StoreError::Unsettled`].
     pub(crate) fn create(path: &Path, _lock: &MemoryLock) -> Result<Database, StoreError> {
         // SQLite gives its log files the mode of the database.
         create_private(path)?;
         let mut connection = connect(path)?;
         migrate(&mut connection).map_err(|problem| migration(path, problem))?;
+        copies::require_settled(&mut connection, path)?;
         connection.immediate_transaction(audit_lines::chain_old)?;
         Ok(Database { path: path.to_owned(), connection: Mutex::new(connection) })
     }
@@ -284,12 +299,18 @@ fn create_private(path: &Path) -> Result<File, StoreError> {
     options.open(path).map_err(|source| StoreError::Io { path: path.to_owned(), source })
 }
 
-fn connect(path: &Path) -> Result<SqliteConnection, StoreError> {
+/// A connection that sets nothing up: a copy stays one file.
+fn plain(path: &Path) -> Result<SqliteConnection, StoreError> {
     let open = |source| StoreError::Open { path: path.to_owned(), source };
     let url = path.to_str().ok_or_else(|| {
         open(ConnectionError::InvalidConnectionUrl("the path is not UTF-8".into()))
     })?;
-    let mut connection = SqliteConnection::establish(url).map_err(open)?;
+    SqliteConnection::establish(url).map_err(open)
+}
+
+fn connect(path: &Path) -> Result<SqliteConnection, StoreError> {
+    let open = |source| StoreError::Open { path: path.to_owned(), source };
+    let mut connection = plain(path)?;
     connection
         .batch_execute(&format!(
             "PRAGMA busy_timeout = {BUSY_MILLISECONDS};

@@ -81,6 +81,14 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    unsettled (collection, incarnation, role) {
+        collection -> Text,
+        incarnation -> Text,
+        role -> Text,
+    }
+}
+
 /// The word for a role, in the database and in lists for people.
 pub(crate) fn role_text(role: OnlineRole) -> &'static str {
     match role {

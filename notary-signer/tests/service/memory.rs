@@ -1,6 +1,7 @@
 //! What an operator makes of the signer's memory while the service is stopped.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::process::Output;
 
 use diesel::prelude::*;
@@ -17,6 +18,39 @@ use ring::signature::{Ed25519KeyPair, KeyPair};
 use crate::client::{Answer, app, life};
 use crate::commands::{fails, signer, stdout};
 use crate::world::{Document, World};
+
+#[tokio::test]
+async fn a_backup_beside_the_service_starts_none_before_what_it_remembers_is_set() {
+    let mut scene = Scene::new().await;
+    let backup = |name: &str| {
+        signer(&scene.world.path(""), &["backup", name, "--config", "signer.toml", "--json"])
+    };
+    let written: serde_json::Value = serde_json::from_str(&stdout(&backup("copy"))).unwrap();
+    assert_eq!(written["contents"], serde_json::json!({"keys": 2, "memories": 2}));
+    assert!(fails(&backup("copy"), 8).contains("copy is there already"));
+    let copy = scene.world.path("copy");
+    assert_eq!(fs::metadata(&copy).unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(!scene.world.path("copy-wal").exists() && !scene.world.path("copy-shm").exists());
+    // The one that was copied goes on, and starts again.
+    scene.release(2, 2).await;
+    scene.world.stop().await;
+    scene.world.start().await.unwrap();
+    scene.release(3, 3).await;
+
+    scene.world.stop().await;
+    for name in ["", "-wal", "-shm"] {
+        let _ = fs::remove_file(scene.world.path(&format!("signer.sqlite{name}")));
+    }
+    fs::copy(&copy, scene.world.path("signer.sqlite")).unwrap();
+    let refused = scene.world.start().await.unwrap_err().to_string();
+    assert!(refused.contains("--after-restore") && refused.contains("acme/app"), "{refused}");
+    stdout(&scene.set("--snapshot-version 67"));
+    let refused = scene.world.start().await.unwrap_err().to_string();
+    assert!(refused.contains("acme/app"), "the timestamp: {refused}");
+    stdout(&scene.set("--timestamp-version 67"));
+    scene.world.start().await.unwrap();
+    scene.release(68, 4).await;
+}
 
 /// A signer that has signed snapshot 1 and timestamp 1.
 struct Scene {
