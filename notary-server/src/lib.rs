@@ -13,7 +13,8 @@
 //! - [`store`]: what outlives the process
 //! - [`served`]: what GETs are answered from
 //! - [`refresh`], [`survey`]: the work in the background
-//! - [`error`], [`panics`], [`telemetry`], [`tls`]: outcomes, mistakes, the log, certificates
+//! - [`error`], [`panics`], [`telemetry`], [`trace`], [`tls`]: outcomes, mistakes, the log, what binds
+//!   its lines to those of others, certificates
 //! - [`commands`]: the command line
 
 pub mod auth;
@@ -37,6 +38,7 @@ pub mod store;
 pub mod survey;
 pub mod telemetry;
 pub mod tls;
+pub mod trace;
 
 use std::process::ExitCode;
 use std::sync::Arc;

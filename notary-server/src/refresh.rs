@@ -22,6 +22,7 @@ use crate::publish::{Due, Publisher, Unfinished};
 use crate::served::Live;
 use crate::service::Service;
 use crate::survey::survey;
+use crate::trace::Traced;
 
 /// How many collections are worked on at once.
 const AT_ONCE: usize = 4;
@@ -106,16 +107,19 @@ where
 {
     let work = &work;
     let done = stream::iter(guns).map(|gun| async move {
-        match work(gun.clone()).await {
-            Ok(done) => done,
-            Err(Unfinished::Moved) => false,
-            // Logged where the signer refused; the others pass by themselves or need a person.
-            Err(Unfinished::Waits(..)) => false,
-            Err(Unfinished::Failed(error)) => {
-                tracing::warn!(%gun, %error, "background work failed");
-                false
+        let done = async {
+            match work(gun.clone()).await {
+                Ok(done) => done,
+                Err(Unfinished::Moved) => false,
+                // Logged where the signer refused; the others pass by themselves or need a person.
+                Err(Unfinished::Waits(..)) => false,
+                Err(Unfinished::Failed(error)) => {
+                    tracing::warn!(%gun, %error, "background work failed");
+                    false
+                }
             }
-        }
+        };
+        Traced::background().run(done).await
     });
     done.buffer_unordered(AT_ONCE).filter(|done| std::future::ready(*done)).count().await
 }

@@ -1,5 +1,5 @@
 //! What happens to every request, in order: it gets an id and a place; what is at hand is answered at
-//! once; everything else takes the way through the routes, in a span of the log.
+//! once; everything else takes the way through the routes, in a trace and a span of the log.
 //!
 //! Most requests are reads of files in memory. They need no route, no span and no wait, so they take
 //! none: [`metadata::at_hand`] alone decides which these are.
@@ -10,7 +10,6 @@ use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpResponse};
-use tracing::Instrument;
 
 use crate::connections::admit;
 use crate::error::problem::{problems, with_body};
@@ -29,7 +28,7 @@ pub async fn answer(
     let place = match admit(&request) {
         Ok(place) => place,
         Err(refusal) => {
-            return telemetry::span(id, &request).in_scope(|| {
+            return telemetry::traced(id, &request).in_scope(|| {
                 telemetry::note(refusal.status());
                 Ok(with_body(id, request.into_response(refusal), false))
             });
@@ -37,11 +36,11 @@ pub async fn answer(
     };
     if let Some(found) = at_hand(&request) {
         if telemetry::notes_successes() {
-            telemetry::span(id, &request).in_scope(|| telemetry::note(found.status()));
+            telemetry::traced(id, &request).in_scope(|| telemetry::note(found.status()));
         }
         return Ok(place.until_sent(request.into_response(found)));
     }
-    let span = telemetry::span(id, &request);
+    let traced = telemetry::traced(id, &request);
     let answered = async move {
         let answered = problems(id, request, next).await;
         telemetry::note(match &answered {
@@ -50,7 +49,7 @@ pub async fn answer(
         });
         answered.map(|response| place.until_sent(response))
     };
-    answered.instrument(span).await
+    traced.run(answered).await
 }
 
 /// A panic here is met again on the way through the routes, where the log has the request's id.

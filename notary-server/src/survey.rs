@@ -14,6 +14,7 @@ use notary_schema::wire::RememberedFile;
 use crate::error::ServiceError;
 use crate::publish::{Due, Publisher, Unfinished};
 use crate::store::Collection;
+use crate::trace::Traced;
 
 /// How many collections are compared at once.
 const AT_ONCE: usize = 4;
@@ -26,7 +27,7 @@ pub async fn survey(publisher: &Arc<Publisher>) -> Result<usize, ServiceError> {
     let lives = publisher.store.lives().await?;
     let compared = stream::iter(lives).map(|(collection, snapshot, timestamp)| async move {
         let held = [snapshot, timestamp];
-        publisher.catch_up(&collection, held).await
+        Traced::background().run(publisher.catch_up(&collection, held)).await
     });
     let compared = compared.buffer_unordered(AT_ONCE);
     compared.try_fold(0, |count, is_behind| async move { Ok(count + usize::from(is_behind)) }).await

@@ -1,4 +1,4 @@
-//! The log: one line for each request with its id, and what a person must look at. Never tokens,
+//! The log: one line for each request with its id and its trace, and what a person must look at. Never tokens,
 //! keys or bodies.
 
 use std::fmt;
@@ -9,10 +9,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use actix_web::dev::ServiceRequest;
 use actix_web::http::StatusCode;
 use ring::rand::{SecureRandom, SystemRandom};
-use tracing::{Level, Span};
+use tracing::Level;
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{LogConfig, LogFormat};
+use crate::trace::{self, Traced};
 
 /// Starts the log of the process.
 ///
@@ -59,10 +60,13 @@ impl fmt::Display for RequestId {
     }
 }
 
-/// The span of a request: its id, method and path.
-pub fn span(id: RequestId, request: &ServiceRequest) -> Span {
+/// A request in its trace, with a span that has its id, method and path.
+pub fn traced(id: RequestId, request: &ServiceRequest) -> Traced {
     let (method, path) = (request.method(), request.path());
-    tracing::info_span!("request", request_id = %id, %method, path)
+    let trace = trace::of(request.headers());
+    let trace_id = trace.trace_id();
+    let span = tracing::info_span!("request", request_id = %id, trace_id, %method, path);
+    Traced::new(trace, span)
 }
 
 /// Whether successes are logged: they are many, so it is done on demand.

@@ -11,7 +11,7 @@
 //! - `turns`: one request at a time in a collection
 //! - `online_keys`: pending, active, retiring, retired
 //! - `store`: the only place with SQL: keys, memory, audit
-//! - `metrics`: what is counted; `monitoring`: who sees it
+//! - `metrics`: what is counted; `monitoring`: who sees it; `trace`: what a request is a part of
 //! - `sealing`: old lines of the audit go to files
 //! - `args`, `run`, `commands`, `pki`: what an operator does on the signer's host
 
@@ -59,6 +59,8 @@ pub mod startup;
 mod store;
 #[cfg(feature = "service")]
 mod tls;
+#[cfg(feature = "service")]
+mod trace;
 #[cfg(feature = "service")]
 mod turns;
 

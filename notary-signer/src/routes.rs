@@ -35,6 +35,7 @@ use crate::sign::Signer;
 use crate::store::audit::{self, Caller, Subject};
 use crate::store::{self, Collection, Owner};
 use crate::tls::{Peer, Tls};
+use crate::trace::trace_id;
 
 /// All calls. The calls that neither name a collection nor change anything leave no audit line unless they fail.
 pub(crate) fn routes(config: &mut ServiceConfig) {
@@ -326,6 +327,7 @@ fn caller(request: &HttpRequest, signer: &Signer) -> Caller {
         who: peer(request).text.clone(),
         action: format!("{} {}", request.method(), request.path()),
         request_id: Some(request_id(request)),
+        trace_id: trace_id(request.headers()),
         at: (signer.parts.clock)(),
     }
 }

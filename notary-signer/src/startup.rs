@@ -32,6 +32,7 @@ use crate::sealing;
 use crate::sign::{Signer, memory_cache};
 use crate::store::{self, Database, MemoryLock, SharedDatabase, StoreError};
 use crate::tls::{Peer, Tls, TlsError};
+use crate::trace::InTrace;
 use crate::turns::Turns;
 
 /// How often old lines of the audit are looked for.
@@ -124,7 +125,7 @@ impl Service {
                 .wrap(from_fn(admit))
                 .wrap(from_fn(answer_failures))
                 .wrap(from_fn(answer_panics))
-                .wrap(TracingLogger::default())
+                .wrap(TracingLogger::<InTrace>::new())
         };
         let server = HttpServer::new(app)
             .on_connect(|connection, extensions| {

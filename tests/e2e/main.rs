@@ -26,6 +26,7 @@
 //! - [`revocation`]: what is left of a stolen key when it is revoked?
 //! - [`runbooks`]: do the commands of the runbooks, and of the ceremony, do what the pages say?
 //! - [`stolen`]: what can a stolen part do, and what not?
+//! - [`traces`]: is a publish found by its trace, in both logs and in the audit?
 //! - [`vectors`]: do python-securesystemslib and we agree, both ways?
 //! - [`watch`]: does a machine get what is published, and nothing else?
 //!
@@ -63,5 +64,6 @@ mod rotation;
 mod runbooks;
 mod scene;
 mod stolen;
+mod traces;
 mod vectors;
 mod watch;

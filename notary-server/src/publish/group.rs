@@ -15,6 +15,7 @@ use crate::error::ServiceError;
 use crate::panics::blocking;
 use crate::served::Live;
 use crate::store::Prepared;
+use crate::trace::Traced;
 
 /// How often a group starts again because another process was faster.
 const MAX_MOVES: usize = 8;
@@ -34,7 +35,8 @@ impl Publisher {
             }
             let mut moves = 0;
             while !group.is_empty() {
-                if self.publish_group(&room.gun, &mut group).await.is_err() {
+                let traced = Traced::shared(group.iter().map(|waiting| &waiting.traced));
+                if traced.run(self.publish_group(&room.gun, &mut group)).await.is_err() {
                     moves += 1;
                     self.served.forget(&room.gun);
                 }

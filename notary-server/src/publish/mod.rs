@@ -46,7 +46,6 @@ use ring::rand::{SecureRandom, SystemRandom};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, oneshot};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
-use tracing::Instrument;
 
 use crate::Parts;
 use crate::config::Limits;
@@ -54,6 +53,7 @@ use crate::error::ServiceError;
 use crate::served::{Live, Served};
 use crate::signer_client::Signer;
 use crate::store::{Collection, Store};
+use crate::trace::Traced;
 use batch::Part;
 pub use batch::PublishBatch;
 pub(crate) use batch::{Named, Sent, share};
@@ -135,6 +135,7 @@ struct Waiting {
     /// What it was found to be without the turn; absent when it could not be judged yet.
     judged: Option<Judged>,
     now: DateTime<Utc>,
+    traced: Traced,
     /// The roles whose files stood in a slot on its behalf.
     sent: BTreeSet<RoleName>,
     answer: oneshot::Sender<Result<PublishAnswer, ServiceError>>,
@@ -280,10 +281,11 @@ impl Publisher {
         let room = self.room(request.gun());
         let (answer, mut answered) = oneshot::channel();
         let (batch, sent) = (Some(batch), BTreeSet::new());
-        let waiting = Waiting { request: request.clone(), batch, judged, now, sent, answer };
+        let (request_too, traced) = (request.clone(), Traced::current());
+        let waiting = Waiting { request: request_too, batch, judged, now, traced, sent, answer };
         room.waiting().push_back(waiting);
         // A task of its own: it goes on when the client that brought it hangs up.
-        tokio::spawn(self.clone().lead(room.clone()).in_current_span());
+        tokio::spawn(self.clone().lead(room.clone()));
         let patience = Duration::from_secs(self.limits.queue_seconds);
         let answered = match timeout(patience, &mut answered).await {
             Ok(answered) => answered,

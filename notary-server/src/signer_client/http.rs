@@ -9,6 +9,7 @@ use bytes::Bytes;
 use notary_schema::name::{Gun, Incarnation};
 use notary_schema::wire::{
     KeyRequest, PROBLEM_JSON, Page, Problem, SignRequest, SignerKey, SignerLimits, SignerMemory,
+    TRACEPARENT,
 };
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Method, RequestBuilder, StatusCode};
@@ -18,6 +19,7 @@ use url::Url;
 use super::{Signer, SignerError, Trouble};
 use crate::config::SignerConfig;
 use crate::tls::{self, TlsError};
+use crate::trace;
 
 /// Longest answer of the signer, in bytes: the longest snapshot, in a JSON string, and some.
 const MAX_ANSWER_BYTES: usize = 64 << 20;
@@ -60,7 +62,7 @@ impl HttpSigner {
 
     fn call(&self, method: Method, path: &str) -> RequestBuilder {
         let url = self.base.join(path).expect("a plain path joins");
-        self.client.request(method, url)
+        self.client.request(method, url).header(TRACEPARENT, trace::header())
     }
 }
 

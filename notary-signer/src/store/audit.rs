@@ -29,6 +29,8 @@ pub(crate) struct Caller {
     pub(crate) action: String,
     /// The id in log and answer; none for commands.
     pub(crate) request_id: Option<String>,
+    /// The trace that the caller named.
+    pub(crate) trace_id: Option<String>,
     /// When the request came.
     pub(crate) at: DateTime<Utc>,
 }
@@ -43,7 +45,7 @@ impl Caller {
             Ok(behind) if user == 0 => format!("operator {name}, sudo by {behind}"),
             _ => format!("operator {name}"),
         };
-        Caller { who, action: action.to_owned(), request_id: None, at }
+        Caller { who, action: action.to_owned(), request_id: None, trace_id: None, at }
     }
 }
 
@@ -95,7 +97,8 @@ pub(crate) fn append(
     tracing::info!(
         target: "audit",
         seq = line.seq,
-        request_id = line.request_id,
+        request_id = caller.request_id,
+        trace_id = caller.trace_id,
         who = line.who,
         collection = line.collection,
         incarnation = line.incarnation,
@@ -123,7 +126,8 @@ fn line(seq: i64, caller: &Caller, subject: &Subject, outcome: &str) -> Line {
         at: time_text(caller.at),
         who: short(&caller.who),
         action: short(&caller.action),
-        request_id: caller.request_id.clone(),
+        // The trace leads to the publish, in the logs of both programs; an own id no further than here.
+        request_id: caller.trace_id.clone().or_else(|| caller.request_id.clone()),
         collection: collection.map(|collection| collection.gun.to_string()),
         incarnation: collection.map(|collection| collection.incarnation.to_string()),
         role: subject.role.map(|role| role_text(role).to_owned()),
@@ -149,6 +153,7 @@ mod tests {
             who: "x".repeat(10_000),
             action: "POST /v1/sign".into(),
             request_id: None,
+            trace_id: None,
             at: DateTime::UNIX_EPOCH,
         };
         let append = |connection: &mut SqliteConnection| {

@@ -24,6 +24,7 @@ pub(crate) struct Line {
     pub(crate) who: String,
     /// Method and path, or the command.
     pub(crate) action: String,
+    /// The id of its trace, where the caller named one; otherwise that of the request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) request_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]

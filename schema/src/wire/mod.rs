@@ -10,6 +10,7 @@ mod proposals;
 mod revocations;
 mod signer;
 mod tokens;
+mod trace;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -20,6 +21,7 @@ pub use proposals::*;
 pub use revocations::*;
 pub use signer::*;
 pub use tokens::*;
+pub use trace::*;
 
 /// The media type of [`Problem`].
 pub const PROBLEM_JSON: &str = "application/problem+json";

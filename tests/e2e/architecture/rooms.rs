@@ -17,12 +17,12 @@ const PACKAGES: [(&str, &str); 4] = [
     (
         "notary-server",
         "commands startup routes requests openapi handlers refresh survey service publish auth served \
-         connections error signer_client+store grant telemetry tls panics config",
+         connections error signer_client+store grant telemetry trace tls panics config",
     ),
     (
         "notary-signer",
-        "run commands args startup opening sealing monitoring openapi panics routes metrics rights online_keys \
-         sign error store backends tls pki config keys parts",
+        "run commands args startup opening sealing monitoring openapi panics routes trace metrics rights \
+         online_keys sign error store backends tls pki config keys parts",
     ),
     (
         "notary-cli",
