@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::builder::NonEmptyStringValueParser;
 use clap::{ArgGroup, Args, Parser, Subcommand, value_parser};
 use notary_schema::name::{Gun, Incarnation, KeyId, Version};
 use notary_schema::online::OnlineRole;
+use notary_schema::reason::Reason;
 
 use crate::config::{CONFIG_VARIABLE, DEFAULT_PATH};
 use crate::store::audit_lines::Head;
@@ -218,9 +218,9 @@ pub(crate) struct Wish {
     /// Its life, where the signer knows several [the only one]
     #[arg(long, value_name = "ID")]
     pub(crate) incarnation: Option<Incarnation>,
-    /// Why, for the audit
-    #[arg(long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
-    pub(crate) reason: String,
+    /// Why, for the audit: one line
+    #[arg(long, value_name = "TEXT", value_parser = Reason::parse)]
+    pub(crate) reason: Reason,
     /// A snapshot or timestamp that counts as signed last; one of each
     #[arg(long = "file", value_name = "FILE", group = "what")]
     pub(crate) files: Vec<PathBuf>,

@@ -240,6 +240,10 @@ struct Body {
 impl Body {
     /// What it says, and its room: the bytes end here.
     fn parse<T: serde::de::DeserializeOwned>(self) -> Result<(T, OwnedSemaphorePermit), Refusal> {
+        // What reads a struct would take its members from an array, too, by their order.
+        if !self.bytes.trim_ascii_start().starts_with(b"{") {
+            return Err(Refusal::Malformed("it is no JSON object".into()));
+        }
         let said = serde_json::from_slice(&self.bytes);
         Ok((said.map_err(|error| Refusal::Malformed(error.to_string()))?, self.room))
     }

@@ -22,10 +22,10 @@ use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use actix_web::web::{BytesMut, Payload};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 use futures_util::TryStreamExt;
+use notary_schema::json;
 use notary_schema::name::{Glob, Gun, RoleName, Version};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 use tokio::time::timeout;
 use url::form_urlencoded;
 
@@ -217,9 +217,9 @@ fn sha256(value: String) -> Result<String, ServiceError> {
     }
 }
 
-/// Reads a body that is one small JSON document, with an object wherever one is meant: what reads
-/// structs would take their members from an array, too, by their order.
-async fn document<T: DeserializeOwned + Serialize>(
+/// Reads a body that is one small JSON document, as strictly as metadata: no member twice, and no array
+/// where an object is meant.
+async fn document<T: DeserializeOwned>(
     service: &Service,
     request: &HttpRequest,
     mut payload: Payload,
@@ -243,31 +243,7 @@ async fn document<T: DeserializeOwned + Serialize>(
     let seconds = limits.body_seconds;
     let body = timeout(Duration::from_secs(seconds), read).await;
     let body = body.map_err(|_| ServiceError::TooSlow(seconds))??;
-    let read: T = serde_json::from_slice(&body).map_err(|error| malformed(&error))?;
-    let sent: Value = serde_json::from_slice(&body).map_err(|error| malformed(&error))?;
-    let meant = serde_json::to_value(&read).map_err(|error| malformed(&error))?;
-    match array_for_object(&sent, &meant) {
-        Some(place) => Err(malformed(&format!("{place:?} is an array where an object is meant"))),
-        None => Ok(read),
-    }
-}
-
-/// Where something was sent as an array that is an object: the path of its members.
-fn array_for_object(sent: &Value, meant: &Value) -> Option<String> {
-    let within = |name: &dyn std::fmt::Display, sent, meant| {
-        array_for_object(sent, meant).map(|rest| format!("/{name}{rest}"))
-    };
-    match (sent, meant) {
-        (Value::Array(_), Value::Object(_)) => Some(String::new()),
-        (Value::Array(sent), Value::Array(meant)) => {
-            let mut pairs = sent.iter().zip(meant).enumerate();
-            pairs.find_map(|(at, (sent, meant))| within(&at, sent, meant))
-        }
-        (Value::Object(sent), Value::Object(meant)) => {
-            sent.iter().find_map(|(name, sent)| within(name, sent, meant.get(name)?))
-        }
-        _ => None,
-    }
+    json::read(&body).map_err(|error| malformed(&error))
 }
 
 /// An answer in JSON that anybody may be given.

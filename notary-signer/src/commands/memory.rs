@@ -16,6 +16,7 @@ use notary_schema::envelope::{Envelope, EnvelopeError};
 use notary_schema::key::sha256_hex;
 use notary_schema::name::{Gun, Incarnation, KeyId, Version};
 use notary_schema::online::{Memory, MemoryRefusal, OnlineFile, OnlineRole, Served};
+use notary_schema::reason::Reason;
 use notary_schema::role::Root;
 use notary_schema::trusted::TrustError;
 use serde::Serialize;
@@ -218,11 +219,11 @@ fn record(
     connection: &mut SqliteConnection,
     collection: &Collection,
     (last, next): (&Memory, &Memory),
-    reason: &str,
+    reason: &Reason,
     now: DateTime<Utc>,
 ) -> Result<Vec<Changed>, StoreError> {
     let caller = Caller::operator(memory::SET, now);
-    let act = memory::Set { by: caller.who.clone(), reason: reason.to_owned() };
+    let act = memory::Set { by: caller.who.clone(), reason: reason.clone().into() };
     let (versions_before, versions) = (last.versions(), next.versions());
     let mut changed = Vec::new();
     for (role, version) in versions {
@@ -237,7 +238,7 @@ fn record(
         let subject = Subject {
             version: Some(version),
             sha256: Some(sha256.clone()),
-            reason: Some(reason.to_owned()),
+            reason: Some(reason.clone()),
             before: before.zip(last.file(role).map(|file| sha256_hex(file))),
             ..Subject::of(&owner)
         };

@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use notary_schema::name::{KeyId, Version};
 use notary_schema::online::OnlineRole;
+use notary_schema::reason::Reason;
 
 use super::audit_lines::{self, Chained, Line};
 use super::keys::HeldKey;
@@ -63,7 +64,7 @@ pub(crate) struct Subject {
     /// SHA-256 of the answered file; where signing was refused, of the document.
     pub(crate) sha256: Option<String>,
     /// Why an operator did it.
-    pub(crate) reason: Option<String>,
+    pub(crate) reason: Option<Reason>,
     /// Version and SHA-256 of the file that was remembered before an operator set another.
     pub(crate) before: Option<(Version, String)>,
 }
@@ -135,7 +136,7 @@ fn line(seq: i64, caller: &Caller, subject: &Subject, outcome: &str) -> Line {
         version: subject.version.map(number),
         sha256: subject.sha256.clone(),
         outcome: outcome.to_owned(),
-        reason: subject.reason.as_deref().map(short),
+        reason: subject.reason.clone().map(Into::into),
         version_before: version_before.map(number),
         sha256_before,
     }

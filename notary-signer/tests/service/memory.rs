@@ -305,6 +305,7 @@ fn what_is_set_is_said_whole() {
     for (missing, named) in [
         ("--snapshot-version 1", "--reason"),
         ("--reason x", "--file"),
+        ("--reason x\u{202e} --snapshot-version 1", "U+202E"),
         ("--reason x --after-restore --root r", "--from"),
         (
             "--reason x --after-restore --root r --from d --snapshot-version 1",

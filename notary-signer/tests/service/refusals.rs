@@ -4,6 +4,7 @@ use notary_schema::name::KeyId;
 use notary_schema::online::OnlineRole::{Snapshot, Timestamp};
 
 use reqwest::Method;
+use serde_json::json;
 
 use crate::client::Answer;
 use crate::world::{Document, World};
@@ -177,8 +178,15 @@ async fn what_cannot_be_read_is_refused_in_the_form_of_every_other_refusal() {
     world.start().await.unwrap();
     let server = world.server();
     let key = server.key(Snapshot, false).await;
+    // As the members of a body stand in their order; the object of the same is fine.
+    let members = json!([key.collection, key.incarnation, key.role, false, []]);
+    let object = json!({
+        "collection": members[0], "incarnation": members[1], "role": members[2],
+        "rotate": members[3], "except": members[4],
+    });
     for (body, status, code) in [
         (vec![], 400, "malformed"),
+        (format!(" {members}").into_bytes(), 400, "malformed"),
         (b"{".to_vec(), 400, "malformed"),
         (b"{\"collection\":\"../x\"}".to_vec(), 400, "malformed"),
         (vec![b'['; 1000], 400, "malformed"),
@@ -202,7 +210,9 @@ async fn what_cannot_be_read_is_refused_in_the_form_of_every_other_refusal() {
         assert_eq!((answer.status, answer.refusal().as_str()), (status, code), "{path}");
     }
     let refused = world.audit().into_iter().filter(|line| line.outcome != "created").count();
-    assert_eq!(refused, 10 + 7, "every refused request has its line");
+    assert_eq!(refused, 12 + 7, "every refused request has its line");
+    let answer = server.post("/v1/keys", object.to_string().into_bytes()).await.unwrap();
+    assert_eq!(answer.status, 200);
     server.sign(&[&key.keyid], &world.snapshot(1, 1)).await.file();
 }
 
