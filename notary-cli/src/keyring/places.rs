@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use notary_signer::keys::bounded::{Bounded, Bounds};
 use notary_signer::keys::exec::{ExecStore, Messages, Program};
-use notary_signer::keys::pkcs11::{PinSource, Pkcs11Store, Token, TokenUri};
+use notary_signer::keys::pkcs11::{PinSource, Pkcs11Store, Token, TokenName, TokenUri};
 use notary_signer::keys::{Algorithm, Elsewhere, KeyError, KeyStore, Place, StoredKey, Trouble};
 use secrecy::SecretString;
 use tokio::runtime::{self, Runtime};
@@ -46,12 +46,27 @@ impl Attached {
         &self.key
     }
 
-    /// The reference that leads to this key, whatever else gets its name there.
+    /// The reference that leads to this key from every directory, whatever else gets its name there.
     pub(super) fn reference(&self) -> Elsewhere {
-        match self.key.name_in_place() {
-            Some(name) => self.reference.with_key(name),
-            None => self.reference.clone(),
+        let key = self.key.name_in_place().or_else(|| self.reference.key.clone());
+        let mut place = self.reference.place.clone();
+        // A name alone is looked for where the system has libraries and programs.
+        let is_path = |path: &&mut PathBuf| path.components().count() > 1;
+        let paths = match &mut place {
+            Place::Pkcs11(uri) => {
+                let pin = uri.pin.as_mut().and_then(|pin| match pin {
+                    PinSource::File(path) => Some(path),
+                    PinSource::Variable(_) => None,
+                });
+                [uri.module.as_mut().filter(is_path), pin]
+            }
+            Place::AwsKms { .. } => [None, None],
+            Place::Exec(program) => [Some(&mut program.path).filter(is_path), None],
+        };
+        for path in paths.into_iter().flatten() {
+            *path = std::path::absolute(&*path).unwrap_or_else(|_| path.clone());
         }
+        Elsewhere { place, key }
     }
 }
 
@@ -133,7 +148,7 @@ impl Places {
     }
 
     fn pin(&self, uri: &TokenUri) -> Result<SecretString, KeyringError> {
-        let what = format!("the token {}", uri.token);
+        let what = name_of(&Place::Pkcs11(uri.clone()));
         let pin = match &uri.pin {
             Some(PinSource::File(path)) => {
                 let io = |source| KeyError::Io { action: "read", path: path.clone(), source };
@@ -192,7 +207,10 @@ fn without_line_end(pin: &SecretString) -> Option<SecretString> {
 /// What people call a place, in errors.
 fn name_of(place: &Place) -> String {
     match place {
-        Place::Pkcs11(uri) => format!("the token {}", uri.token),
+        Place::Pkcs11(uri) => {
+            let TokenName { label, serial, .. } = &uri.token;
+            format!("the token {:?}", label.as_ref().or(serial.as_ref()).map_or("", String::as_str))
+        }
         Place::AwsKms { region: Some(region), .. } => format!("AWS KMS in {region}"),
         Place::AwsKms { region: None, .. } => "AWS KMS".to_owned(),
         Place::Exec(program) => format!("the program {}", program.path.display()),
@@ -216,7 +234,8 @@ fn in_place(place: &Place, error: KeyError) -> KeyringError {
 fn next_step(place: &Place, trouble: &Trouble) -> &'static str {
     match (trouble, place) {
         (Trouble::Unreachable(_), Place::Pkcs11(_)) => {
-            "put the token in and say the same again, or name the keys that are here with --key"
+            "put the token in, or name its library by module-path, and say the same again; --key names \
+             the keys that shall sign"
         }
         (Trouble::Unreachable(_), Place::AwsKms { .. }) => {
             "look at the network and the region, and say the same again"
@@ -230,10 +249,10 @@ fn next_step(place: &Place, trouble: &Trouble) -> &'static str {
         }
         (Trouble::LeftAlone(trouble), _) => next_step(place, trouble),
         (Trouble::NotLetIn(_), Place::Pkcs11(_)) => {
-            "the PIN was tried once: make sure of it before the next try, most tokens lock after three"
+            "make sure of the PIN before the next try: most tokens lock after three wrong ones"
         }
         (Trouble::NotLetIn(_), Place::AwsKms { .. }) => {
-            "renew the credentials, or have kms:DescribeKey, kms:GetPublicKey and kms:Sign allowed"
+            "set or renew the credentials, or have kms:DescribeKey, kms:GetPublicKey and kms:Sign allowed"
         }
         (Trouble::NotLetIn(_), Place::Exec(_)) => "give the program what it logs in with",
         (Trouble::NoSuchKey(_), Place::Pkcs11(_)) => {
@@ -247,6 +266,9 @@ fn next_step(place: &Place, trouble: &Trouble) -> &'static str {
             "enable it or cancel its deletion in KMS, or sign with another key"
         }
         (Trouble::KeyUnusable(_), _) => "sign with another key",
+        (Trouble::NotSupported(_), Place::AwsKms { .. }) => {
+            "a reference names its region by ?region=NAME; P-256 and RSA keys sign everything"
+        }
         (Trouble::NotSupported(_), _) => "name another key, or another algorithm",
         (Trouble::WrongAnswer(_), _) => "nothing was signed with it",
     }

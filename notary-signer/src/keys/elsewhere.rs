@@ -54,12 +54,6 @@ impl Elsewhere {
         [PKCS11, AWS_KMS, EXEC].iter().any(|scheme| text.starts_with(scheme))
     }
 
-    /// The key that has this name in the same place.
-    #[must_use]
-    pub fn with_key(&self, key: String) -> Elsewhere {
-        Elsewhere { place: self.place.clone(), key: Some(key) }
-    }
-
     /// What to add to name a key, too.
     pub(super) fn way_to_name_a_key(&self) -> &'static str {
         match self.place {

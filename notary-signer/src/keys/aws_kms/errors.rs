@@ -1,6 +1,6 @@
 //! What a failed call of KMS says: about the network, the account, or the key.
 
-use aws_sdk_kms::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_kms::error::{ProvideErrorMetadata, SdkError};
 
 use super::super::Trouble;
 
@@ -72,7 +72,10 @@ fn of_code(what: &str, code: &str, message: &str) -> Trouble {
 
 /// An error with everything below it, on one line.
 fn whole(error: &(impl std::error::Error + 'static)) -> String {
-    let whole = DisplayErrorContext(error).to_string();
-    // The text goes on with a dump of every type, which says nothing more.
-    whole.split(" (").next().unwrap_or(&whole).to_owned()
+    let below = std::iter::successors(error.source(), |error| error.source());
+    let all = std::iter::once(error.to_string()).chain(below.map(ToString::to_string));
+    let all = all.collect::<Vec<_>>().join(": ");
+    // Where credentials are looked for, the places follow, each on a line of its own.
+    let first = all.lines().next().unwrap_or_default();
+    first.trim_end_matches(" Attempted:").trim_end_matches('.').to_owned()
 }

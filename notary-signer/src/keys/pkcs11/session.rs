@@ -169,11 +169,11 @@ pub(super) fn trouble(error: Error) -> Trouble {
     let text = error.to_string();
     let Error::Pkcs11(code, _) = error else { return Trouble::WrongAnswer(text) };
     match code {
-        RvError::PinIncorrect
-        | RvError::PinInvalid
+        RvError::PinIncorrect => Trouble::NotLetIn("the PIN is wrong".to_owned()),
+        RvError::PinLocked => Trouble::NotLetIn("the PIN is locked".to_owned()),
+        RvError::PinInvalid
         | RvError::PinLenRange
         | RvError::PinExpired
-        | RvError::PinLocked
         | RvError::UserPinNotInitialized => Trouble::NotLetIn(text),
         RvError::MechanismInvalid
         | RvError::MechanismParamInvalid
