@@ -12,6 +12,7 @@
 //! - [`crashes`]: does the same command go on where it was killed?
 //! - [`differential`]: does any client decide otherwise, whatever happens to a repository?
 //! - [`documented`]: do the services keep to their OpenAPI documents?
+//! - [`elsewhere`]: does a collection whose keys never leave tokens and programs read as any other?
 //! - [`export`]: does a plain web server serve an export to any client?
 //! - [`faults`]: does a publish survive whatever ends a process?
 //! - [`formats`]: does schema read and refuse what it must?  (the table: [`pitfalls`])
@@ -45,6 +46,7 @@ mod corpus;
 mod crashes;
 mod differential;
 mod documented;
+mod elsewhere;
 mod export;
 mod faults;
 mod formats;

@@ -35,6 +35,7 @@ scripts! {
     history
     importing
     keys
+    keys_elsewhere
     lifetimes
     proposing
     reading
