@@ -22,7 +22,8 @@ pub(crate) struct RevokeArgs {
     /// Let a key sign again. What left it out meanwhile stays so
     #[arg(long, value_name = "KEYID", value_parser = key_id, conflicts_with_all = ["keyid", "dry_run"])]
     pub(crate) undo: Option<String>,
-    /// A key that takes over: the id or file of an own key, or the public key of somebody else (PEM)
+    /// A key that takes over: an id, a file, pkcs11:…, awskms:…, exec:…, or the public key of somebody
+    /// else (PEM)
     #[arg(long, value_name = "KEYREF")]
     pub(crate) new_key: Vec<String>,
     /// How many of the keys that are left must sign

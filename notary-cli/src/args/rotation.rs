@@ -22,8 +22,8 @@ pub(crate) struct RotateArgs {
     pub(crate) gun: Gun,
     /// root, targets, snapshot, timestamp, or a delegated role
     pub(crate) role: RoleName,
-    /// A key more: the id or file of an own key, or the public key of somebody else (PEM). For snapshot
-    /// and timestamp the server has a new key made where neither this nor --drop-key is said
+    /// A key more: an id, a file, pkcs11:…, awskms:…, exec:…, or the public key of somebody else (PEM).
+    /// For snapshot and timestamp the server has a new key made where neither this nor --drop-key is said
     #[arg(long, value_name = "KEYREF")]
     pub(crate) new_key: Vec<String>,
     /// A key less: its id, or the beginning of it

@@ -16,10 +16,15 @@ while read -r line; do
     id=${line#*\"id\":}
     id=${id%%[,\}]*}
     key=$(field key)
-    case $(field call) in
+    call=$(field call)
+    if [ -n "$key" ] && [ ! -f "$directory/$key" ]; then
+        echo "$directory has no $key" >&2
+        call=unknown
+    fi
+    case $call in
     check) answer='' ;;
     create)
-        key=$(openssl rand -hex 8)
+        key=$(openssl rand -hex 16)
         openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "$directory/$key"
         answer=",\"key\":\"$key\",\"public\":\"$(public "$key")\""
         ;;
@@ -30,6 +35,7 @@ while read -r line; do
             openssl pkeyutl -sign -inkey "$directory/$key" | openssl base64 -A)
         answer=",\"signature\":\"$signature\""
         ;;
+    unknown) answer=",\"error\":{\"code\":\"no_such_key\",\"message\":\"$key\"}" ;;
     esac
     printf '%s\n' "{\"id\":$id$answer}"
 done

@@ -167,7 +167,7 @@ impl Stage {
         let person = self.people.get(who).unwrap_or_else(|| panic!("nobody is called {who}"));
         let mut shell = person.shell(&self.values.spelled_out(command));
         shell.env("TERMINAL", tree::root().join("tests/python/terminal.py"));
-        shell.env("OPENSSL_SIGN", tree::root().join("tests/e2e/cli/sign-with-openssl"));
+        shell.env("OPENSSL_KEYS", tree::root().join("notary-signer/tests/service/openssl-keys.sh"));
         shell.env("TLS", format!("https://{}", self.world.server.address()));
         let outcome = person.run(shell);
         let stdout = self.values.placeholders(&outcome.stdout());
@@ -260,7 +260,7 @@ impl Values {
             r"(?x)
             (?P<far>\b900719925474099\d\b)
             | (?P<bytes>(%[0-9a-f]{2}){16})
-            | (?P<tree>/\S*/tests/e2e/cli\b)
+            | (?P<tree>/\S*/notary-signer/tests/service\b)
             | (?P<id>\b[0-9a-f]{64}\b)
             | (?P<token>\bnotary_[A-Za-z0-9_-]{43})
             | (?P<time>\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z|\b\d{8}T\d{6}Z)

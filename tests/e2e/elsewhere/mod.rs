@@ -59,7 +59,7 @@ fn every_client_reads_a_collection_whose_keys_never_left_their_places() {
 
     // One team has a token, too, the other a program.
     give_token(&docs, "docs");
-    let sign = tree::root().join("tests/e2e/cli/sign-with-openssl");
+    let sign = tree::root().join("notary-signer/tests/service/openssl-keys.sh");
     code.file("vault/.keep", "");
     let places = [
         (&docs, "docs", in_token("docs", "docs")),
