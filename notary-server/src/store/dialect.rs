@@ -146,7 +146,7 @@ pub(super) fn set_current(
     Ok(())
 }
 
-/// Stores a key, or its new state.
+/// Stores a key, or its new state and what it tells.
 pub(super) fn save_online_key(
     connection: &mut Connection,
     row: &OnlineKeyRow,
@@ -155,7 +155,7 @@ pub(super) fn save_online_key(
         .values(row)
         .on_conflict((online_keys::collection_id, online_keys::role, online_keys::keyid))
         .do_update()
-        .set(online_keys::state.eq(&row.state))
+        .set((online_keys::state.eq(&row.state), online_keys::found.eq(row.found)))
         .execute(connection)?;
     Ok(())
 }

@@ -1,16 +1,19 @@
 //! The online keys of a collection: what the signer said of them last, and what roots made of them.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use notary_schema::name::KeyId;
-use notary_schema::online::{OnlineRole, Overlap};
+use notary_schema::envelope::Envelope;
+use notary_schema::name::{KeyId, RoleName};
+use notary_schema::online::{OnlineRole, Overlap, Plan, tells_of_lost_root};
 use notary_schema::role::Root;
 use notary_schema::wire::{KeyState, SignerKey};
 
 use super::dialect::{self, Connection};
-use super::queries::{column, time, word, written};
+use super::queries::{bytes_of, column, number, parse, time, word, written};
 use super::rows::{OnlineKeyRow, collections, online_keys};
-use super::{CollectionId, OnlineKey, StoreResult};
+use super::{CollectionId, OnlineKey, StoreResult, names};
 
 pub(super) fn all(connection: &mut Connection, id: CollectionId) -> StoreResult<Vec<OnlineKey>> {
     let rows: Vec<OnlineKeyRow> = online_keys::table
@@ -75,6 +78,27 @@ pub(super) fn note_named<'a>(
     Ok(())
 }
 
+/// Notes that keys are asked to sign, before they are: one that has signed and was not asked tells of
+/// a root that this database has lost.
+pub(super) fn note_asked(
+    connection: &mut Connection,
+    id: CollectionId,
+    plan: &Plan,
+) -> StoreResult<()> {
+    let snapshot = plan.snapshot.iter().map(|planned| (OnlineRole::Snapshot, &planned.keyids));
+    for (role, keyids) in snapshot.chain([(OnlineRole::Timestamp, &plan.timestamp.keyids)]) {
+        let role = role.name();
+        let keys = online_keys::table
+            .filter(online_keys::collection_id.eq(id.0))
+            .filter(online_keys::role.eq(role.as_str()))
+            .filter(online_keys::keyid.eq_any(keyids.iter().map(KeyId::as_str)))
+            .filter(online_keys::state.eq(written(&KeyState::Pending)?));
+        let state = online_keys::state.eq(written(&KeyState::Active)?);
+        diesel::update(keys).set(state).execute(connection)?;
+    }
+    Ok(())
+}
+
 pub(super) fn save(
     connection: &mut Connection,
     id: CollectionId,
@@ -84,18 +108,46 @@ pub(super) fn save(
     if life == 0 {
         return Ok(false);
     }
+    let newest = newest_root(connection, id)?;
+    let newest = newest.as_ref().map(|root| root.signed());
     for key in keys {
+        let role = key.role.name().as_str().to_owned();
+        let known: Option<(String, bool)> = online_keys::table
+            .find((id.0, &role, key.keyid.as_str()))
+            .select((online_keys::state, online_keys::found))
+            .first(connection)
+            .optional()?;
+        let (state, was_found) = match known {
+            Some((state, found)) => (Some(word::<KeyState>(&state)?), found),
+            None => (None, false),
+        };
+        let is_asked = state.is_some_and(|state| state != KeyState::Pending);
+        let is_found = was_found
+            || key.state == KeyState::Active
+                && tells_of_lost_root(key.role, &key.keyid, is_asked, newest);
         let row = OnlineKeyRow {
             collection_id: id.0,
-            role: key.role.name().as_str().to_owned(),
+            role,
             keyid: key.keyid.as_str().to_owned(),
             key_object: column("a key", serde_json::to_string(&key.key))?,
-            state: written(&key.state)?,
+            // What the signer said before it was asked to sign comes in late.
+            state: match (state, key.state) {
+                (Some(KeyState::Active), KeyState::Pending) => written(&KeyState::Active)?,
+                (_, said) => written(&said)?,
+            },
             taken_away_at: None,
-            // A key that is made for this database has not signed anything yet.
-            found: key.state == KeyState::Active,
+            found: is_found,
         };
         dialect::save_online_key(connection, &row)?;
     }
     Ok(true)
+}
+
+fn newest_root(
+    connection: &mut Connection,
+    id: CollectionId,
+) -> StoreResult<Option<Arc<Envelope<Root>>>> {
+    let Some(newest) = names::newest_root(connection, id)? else { return Ok(None) };
+    let bytes = bytes_of(connection, id.0, "root", number(newest.version.get()))?;
+    parse(&RoleName::ROOT, &bytes).map(Some)
 }

@@ -12,6 +12,7 @@ use notary_schema::role::Expires;
 
 use super::dialect::Connection;
 use super::names::state_name;
+use super::online_keys::note_asked;
 use super::queries::{column, number, parse, time, version};
 use super::rows::{NewSlotFile, SlotFileRow, SlotRow, collections, slot_files, slots};
 use super::{
@@ -45,6 +46,7 @@ pub(super) fn prepare(
     };
     diesel::insert_into(slots::table).values(row_of(&prepared)?).execute(connection)?;
     insert_files(connection, id, &prepared.slot.files)?;
+    note_asked(connection, id, &prepared.slot.plan)?;
     Ok(Claim::Prepared(Box::new(prepared)))
 }
 
@@ -186,6 +188,7 @@ pub(super) fn rebuild(
         diesel::delete(leaving).execute(connection)?;
     }
     insert_files(connection, id, &joining.files)?;
+    note_asked(connection, id, &rebuilt.slot.plan)?;
     rebuilt.slot.files.extend(joining.files);
     Ok(Some(rebuilt))
 }

@@ -162,12 +162,12 @@ pub struct OnlineKey {
     pub role: OnlineRole,
     /// Its id.
     pub keyid: KeyId,
-    /// Where it was in its life when the signer was last asked.
+    /// Where it was in its life when the signer was last asked; active from when it is to sign.
     pub state: KeyState,
     /// When a root took it away that did not call it compromised.
     pub taken_away_at: Option<DateTime<Utc>>,
-    /// Whether it had signed before the database knew of it: the database was set back, and the root
-    /// that names the key is not here.
+    /// Whether it has signed and was not asked to: the database was set back, and the root that names
+    /// the key is not here.
     pub is_found: bool,
 }
 

@@ -2,11 +2,13 @@
 //!
 //! A server whose database was set back to an older copy lists less than the signer remembers, which
 //! the signer refuses. So it takes over what the signer's last snapshot lists, and goes on from there.
+//! Roots are in no snapshot: keys that have signed tell of those.
 
 use std::collections::BTreeMap;
 
-use crate::name::RoleName;
-use crate::role::{FileMeta, Listing, Snapshot};
+use crate::name::{KeyId, RoleName};
+use crate::online::OnlineRole;
+use crate::role::{FileMeta, Listing, Root, Snapshot};
 
 /// The entries of the last snapshot that was signed which another one does not list, or lists lower or
 /// otherwise: the next snapshot has them as they are here, or higher.
@@ -19,4 +21,16 @@ pub fn floors(signed: &Snapshot, other: Option<&Snapshot>) -> BTreeMap<RoleName,
     let changes = signed.meta.changes(other);
     let below = changes.filter(|(_, signed, other)| is_below(signed, other.clone()));
     below.filter_map(|(name, entry, _)| Some((RoleName::of_file(name)?, entry))).collect()
+}
+
+/// Whether a key that has signed tells of a root that is lost: nobody has asked it to sign for the
+/// database as it is (`is_asked`), and the newest root there does not name it. A key that was made and
+/// waited for its root when the database was copied has signed since, too.
+pub fn tells_of_lost_root(
+    role: OnlineRole,
+    keyid: &KeyId,
+    is_asked: bool,
+    newest: Option<&Root>,
+) -> bool {
+    !is_asked && newest.is_none_or(|root| !role.listed_by(root).keyids.contains(keyid))
 }

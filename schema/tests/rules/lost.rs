@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use notary_schema::draft::Draft;
 use notary_schema::envelope::{Envelope, Unsigned};
 use notary_schema::name::RoleName;
-use notary_schema::online::{OnlineRole, floors, next_snapshot};
+use notary_schema::online::{OnlineRole, floors, next_snapshot, tells_of_lost_root};
 use notary_schema::publish::{Batch, Head, Rules, StoredFile, check, snapshot_entries};
 use notary_schema::role::{FileMeta, Snapshot, Targets};
 
@@ -366,4 +366,21 @@ fn what_a_snapshot_lists_no_more_after_a_recovery_is_not_lost_either() {
     let entries = without_team.map(|(name, entry)| (RoleName::of_file(name).unwrap(), entry));
     let recovered = next_snapshot(None, entries, version(10), in_days(7));
     assert_eq!(lost(&under(&recovered)), ["docs", "targets"]);
+}
+
+#[test]
+fn a_key_that_has_signed_unasked_tells_of_a_root_unless_it_is_named() {
+    let (named, other) = (signer(TIMESTAMP).id(), signer(OTHER).id());
+    let newest = root(1);
+    for (what, keyid, is_asked, newest, tells) in [
+        ("no root here names it", &other, false, Some(&newest), true),
+        ("it was asked to sign ahead of its root", &other, true, Some(&newest), false),
+        ("the newest root names it", &named, false, Some(&newest), false),
+        ("there is no root yet", &named, false, None, true),
+    ] {
+        let told = tells_of_lost_root(OnlineRole::Timestamp, keyid, is_asked, newest);
+        assert_eq!(told, tells, "{what}");
+    }
+    let elsewhere = tells_of_lost_root(OnlineRole::Snapshot, &named, false, Some(&newest));
+    assert!(elsewhere, "a key of timestamp is none of snapshot");
 }

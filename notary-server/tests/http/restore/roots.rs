@@ -1,17 +1,24 @@
 //! Roots that are lost: no snapshot lists them, and keys of the signer tell of some.
 
 use chrono::TimeDelta;
+use notary_schema::online::OnlineRole;
 use serde_json::Value;
 
 use super::{info, lost, lost_docs, lost_targets, whole};
 use crate::repo::Repo;
-use crate::signer::TestKey;
+use crate::signer::{Fault, TestKey};
 use crate::world::World;
 
 /// A collection whose root 2, with another timestamp key, was published after its database was copied.
 async fn set_back_before_a_rotation() -> (World, Repo, Repo) {
+    set_back_before_the_root(async |_| {}).await
+}
+
+/// The same, after this has happened before the copy.
+async fn set_back_before_the_root(before: impl AsyncFnOnce(&World)) -> (World, Repo, Repo) {
     let mut world = World::start_with(|config| config.cache.max_age_seconds = 0).await;
     let mut repo = world.collection("acme/app", &["docs", "code"]).await;
+    before(&world).await;
     let copy = world.copy_of_database();
     let before = Repo {
         timestamp_keys: repo.timestamp_keys.clone(),
@@ -50,6 +57,46 @@ async fn where_a_root_is_lost_the_keys_that_it_names_sign_along() {
     assert_eq!(info(&world).await["lost_root"], Value::Null);
     world.publish(&repo, &[lost_docs(&repo), lost_targets(&repo)]).await;
     whole(world, &repo, &["docs/second"]).await;
+}
+
+#[actix_web::test]
+async fn a_key_that_waited_for_its_root_in_the_copy_tells_of_it_when_it_has_signed() {
+    let pending = async |world: &World| {
+        let path = "/v2/acme/app/_trust/keys/timestamp?rotate=true";
+        assert_eq!(world.post(path, &world.admin).await.json()["state"], "pending");
+    };
+    let (mut world, repo, _) = set_back_before_the_root(pending).await;
+    assert_eq!(world.survey().await, 1);
+    assert_eq!(info(&world).await["lost_root"], true);
+    world.pass(TimeDelta::days(3));
+    assert_eq!(world.refresh_all().await, 1);
+    world.read(&repo.gun, None).await;
+    let answer = world.send(&repo.gun, "", &world.admin, &[repo.root(2)]).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(info(&world).await["lost_root"], Value::Null);
+    world.publish(&repo, &[lost_docs(&repo), lost_targets(&repo)]).await;
+    whole(world, &repo, &["docs/second"]).await;
+}
+
+#[actix_web::test]
+async fn a_key_that_signs_ahead_of_a_root_which_never_comes_tells_of_no_lost_one() {
+    let mut world = World::start_with(|config| config.cache.max_age_seconds = 0).await;
+    let mut repo = world.collection("acme/app", &[]).await;
+    let before = repo.timestamp_keys.clone();
+    let path = "/v2/acme/app/_trust/keys/timestamp?rotate=true";
+    let key = world.post(path, &world.admin).await.json()["key"].clone();
+    repo.timestamp_keys = vec![serde_json::from_value(key).unwrap()];
+    // What goes ahead is signed, and nobody hears of it.
+    world.signer.fail(OnlineRole::Timestamp, &[Fault::AnswerLost]);
+    let answer = world.send(&repo.gun, "", &world.admin, &[repo.root(2)]).await;
+    assert_eq!(answer.outcome(), (503, "signer_timeout".into()));
+    world.roll_all().await;
+    repo.timestamp_keys = before;
+    let answer = world.send(&repo.gun, "", &world.admin, &[repo.root(2)]).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(info(&world).await["lost_root"], Value::Null);
+    world.read(&repo.gun, None).await;
+    world.end().await;
 }
 
 #[actix_web::test]
