@@ -298,6 +298,7 @@ impl ServiceError {
                 StoreError::Corrupt { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
                 StoreError::NoDatabase(_)
                 | StoreError::Open { .. }
+                | StoreError::Foreign { .. }
                 | StoreError::Locked(_)
                 | StoreError::Lock { .. }
                 | StoreError::File { .. }

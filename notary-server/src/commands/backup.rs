@@ -28,6 +28,7 @@ pub(super) async fn run(
         return Err(format!("{} is there already: name a new file", file.display()));
     }
     let copy = Copy::in_directory_of(&file).map_err(|error| error.to_string())?;
+    copied::remove_when_stopped(&copy)?;
     copied::fill(&copy, &config.database).map_err(|error| error.to_string())?;
     let contents = copied::Contents::of(copy.path()).map_err(|error| error.to_string())?;
     let findings = copied::verify(copy.path(), now).await.map_err(|error| error.to_string())?;

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::fsck::{Findings, examine};
 use crate::store::StoreResult;
@@ -18,6 +19,8 @@ use crate::store::inspect::{Inspector, RawLife};
 /// How often the operator hears how far a copy has come.
 const PROGRESS: Duration = Duration::from_secs(5);
 const MIB: u64 = 1 << 20;
+/// The exit code of a process that a signal has ended, without the number of the signal.
+const SIGNALLED: i32 = 128;
 
 /// What is in a copy.
 #[derive(Debug, Serialize)]
@@ -88,6 +91,32 @@ pub(super) fn fill(copy: &Copy, database: &Path) -> StoreResult<()> {
         }
         work.join().unwrap_or_else(|panic| resume_unwind(panic))
     })
+}
+
+/// Lets a process that is told to end leave no copy behind which has no name yet.
+pub(super) fn remove_when_stopped(copy: &Copy) -> Result<(), String> {
+    let failed = |error: io::Error| format!("cannot listen for signals: {error}");
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+    let listen = |kind| {
+        let _entered = runtime.enter();
+        signal(kind).map_err(failed)
+    };
+    let (mut interrupted, mut terminated) =
+        (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
+    let path = copy.path().to_owned();
+    std::thread::spawn(move || {
+        let kind = runtime.block_on(async {
+            tokio::select! {
+                _ = interrupted.recv() => SignalKind::interrupt(),
+                _ = terminated.recv() => SignalKind::terminate(),
+            }
+        });
+        Copy::remove(&path);
+        #[expect(clippy::disallowed_methods, reason = "main is in the middle of a copy")]
+        std::process::exit(SIGNALLED + kind.as_raw_value())
+    });
+    Ok(())
 }
 
 /// What `fsck` finds wrong in a copy by itself.

@@ -42,10 +42,12 @@ pub(super) async fn run(
         ));
     }
     let copy = Copy::in_directory_of(&database).map_err(|error| error.to_string())?;
+    copied::remove_when_stopped(&copy)?;
     copied::fill(&copy, &wish.from).map_err(|error| match error {
         StoreError::NoDatabase(path) => format!("there is no copy at {}", path.display()),
         error => format!("{}: {error}", wish.from.display()),
     })?;
+    copy.require_ours().map_err(|error| format!("{}: {error}", wish.from.display()))?;
     let applied = copy.renew().map_err(|error| format!("{}: {error}", wish.from.display()))?;
     let findings = copied::verify(copy.path(), now).await.map_err(|error| error.to_string())?;
     if !findings.problems.is_empty() {
@@ -80,7 +82,13 @@ pub(super) async fn run(
 
 /// What a database is called that another one has replaced.
 fn aside(database: &Path, now: DateTime<Utc>) -> PathBuf {
-    let mut name = OsString::from(database);
-    name.push(format!(".before-{}", copied::stamp(now)));
-    name.into()
+    let name = |ending: &str| -> PathBuf {
+        let mut name = OsString::from(database);
+        name.push(format!(".before-{}{ending}", copied::stamp(now)));
+        name.into()
+    };
+    // Two of one second keep both.
+    let others = (2..).map(|number: u32| name(&format!("-{number}")));
+    let mut names = [name("")].into_iter().chain(others);
+    names.find(|name| !name.exists()).expect("there is a next number")
 }

@@ -4,30 +4,45 @@
 //! the disk, and not before.
 
 use std::ffi::OsString;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::{MetadataExt, chown};
 use std::path::{Path, PathBuf};
 
 use tempfile::TempPath;
 
 use super::{ServeLock, StoreError, StoreResult, dialect};
 
-/// A copy without a name. It is gone when it is dropped.
+/// How the name of a copy begins that has none yet.
+const PREFIX: &str = ".notary-copy-";
+
+/// A copy without a name. It is gone when it is dropped; what a process leaves that is killed goes with
+/// the next copy in its directory.
 #[derive(Debug)]
 pub struct Copy {
     file: TempPath,
+    /// Tells others that somebody works on it.
+    _locked: File,
 }
 
 impl Copy {
-    /// An empty one in this directory, which its owner alone may read.
+    /// An empty one in this directory, which its owner alone may read. Copies that nobody works on any
+    /// more are removed from there.
     ///
     /// # Errors
     /// [`StoreError::File`] names the directory.
     pub fn in_directory_of(target: &Path) -> StoreResult<Copy> {
         let directory = directory_of(target);
-        let file = tempfile::Builder::new().prefix(".notary-").tempfile_in(directory);
-        let file = file.map_err(failed(directory))?;
-        Ok(Copy { file: file.into_temp_path() })
+        sweep(directory).map_err(failed(directory))?;
+        loop {
+            let file = tempfile::Builder::new().prefix(PREFIX).tempfile_in(directory);
+            let (locked, file) = file.map_err(failed(directory))?.into_parts();
+            locked.lock().map_err(failed(&file))?;
+            // Somebody else may have swept it away before it was locked.
+            if file.exists() {
+                return Ok(Copy { file, _locked: locked });
+            }
+        }
     }
 
     /// Where it is meanwhile.
@@ -42,6 +57,21 @@ impl Copy {
     pub fn fill(&self, database: &Path) -> StoreResult<()> {
         let mut connection = dialect::open_as_it_is(database)?;
         dialect::copy(&mut connection, &self.file)
+    }
+
+    /// Requires that it is a copy of a server's database, of whatever age.
+    ///
+    /// # Errors
+    /// [`StoreError::Foreign`].
+    pub fn require_ours(&self) -> StoreResult<()> {
+        dialect::require_ours(&self.file)
+    }
+
+    /// Removes it and what stands beside it: a process that is told to end calls it.
+    pub fn remove(path: &Path) {
+        for ending in [""].iter().chain(&LEFT_BESIDE) {
+            drop(fs::remove_file(with(path, ending)));
+        }
     }
 
     /// Brings its tables up to date, and gives its changefeed an id of its own: numbers repeat from
@@ -67,21 +97,30 @@ impl Copy {
         sync_directory(target)
     }
 
-    /// Puts it in the place of a database that no server uses; what is there keeps its content under
-    /// the other name. A crash leaves the one or the other.
+    /// Puts it in the place of a database that no server uses, with its owner and mode; what is there
+    /// keeps its content under the other name. A crash leaves the one or the other.
     ///
     /// # Errors
     /// [`StoreError::File`] names the file with which it did not go on.
     pub fn replace(self, database: &Path, aside: &Path, _lock: &ServeLock) -> StoreResult<()> {
+        if let Ok(before) = fs::metadata(database) {
+            let own = fs::metadata(&self.file).map_err(failed(&self.file))?;
+            if (own.uid(), own.gid()) != (before.uid(), before.gid()) {
+                let given = chown(&self.file, Some(before.uid()), Some(before.gid()));
+                given.map_err(failed(database))?;
+            }
+            let mode = fs::set_permissions(&self.file, before.permissions());
+            mode.map_err(failed(&self.file))?;
+        }
         self.sync()?;
         if database.exists() {
             // Its log would be taken for that of the copy. A damaged database may not let it be
             // closed: then it moves along.
             drop(dialect::close_log(database));
-            std::fs::hard_link(database, aside).map_err(failed(aside))?;
+            fs::hard_link(database, aside).map_err(failed(aside))?;
         }
         for log in dialect::LOGS {
-            match std::fs::rename(with(database, log), with(aside, log)) {
+            match fs::rename(with(database, log), with(aside, log)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     return Err(failed(&with(database, log))(error));
                 }
@@ -95,6 +134,28 @@ impl Copy {
     fn sync(&self) -> StoreResult<()> {
         File::open(&self.file).and_then(|file| file.sync_all()).map_err(failed(&self.file))
     }
+}
+
+/// What SQLite may have beside a copy that it fills or changes.
+const LEFT_BESIDE: [&str; 3] = ["-journal", "-wal", "-shm"];
+
+/// Removes the copies in a directory on which nobody works.
+fn sweep(directory: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let is_copy = name.starts_with(PREFIX)
+            && !LEFT_BESIDE.iter().any(|ending| name.ends_with(ending))
+            && entry.file_type()?.is_file();
+        let file = is_copy.then(|| File::open(entry.path()).ok()).flatten();
+        if let Some(file) = file
+            && file.try_lock().is_ok()
+        {
+            Copy::remove(&entry.path());
+        }
+    }
+    Ok(())
 }
 
 fn with(path: &Path, ending: &str) -> PathBuf {

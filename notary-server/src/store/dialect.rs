@@ -1,6 +1,8 @@
 //! What differs between databases: opening, transactions, and statements that the query builder
 //! cannot say for all of them. Nothing else in the crate names a database.
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
 
@@ -58,9 +60,32 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
-/// Creates the database where there is none and brings its tables up to date; answers the
-/// migrations that were applied.
+/// Tables that every release has had, in the order in which a foreign database is told apart.
+const TABLES: [&str; 6] =
+    ["__diesel_schema_migrations", "collections", "files", "slots", "feed", "tokens"];
+
+/// Refuses what is no database of this program, however old: it would be filled with its tables.
+pub(super) fn require_ours(path: &Path) -> Result<(), StoreError> {
+    use diesel::sql_types::Text;
+    let mut connection = open_as_it_is(path)?;
+    let there: Vec<String> =
+        diesel::dsl::sql::<Text>("SELECT name FROM sqlite_master WHERE type = 'table'")
+            .load(&mut connection)?;
+    match TABLES.iter().find(|table| !there.iter().any(|there| there == *table)) {
+        Some(missing) => Err(StoreError::Foreign { missing }),
+        None => Ok(()),
+    }
+}
+
+/// Creates the database where there is none, for its owner alone, and brings its tables up to date;
+/// answers the migrations that were applied.
 pub(super) fn migrate(path: &Path) -> Result<Vec<String>, StoreError> {
+    let mut options = OpenOptions::new();
+    // What stands beside it while it is open gets the same mode.
+    options.read(true).write(true).create(true).truncate(false).mode(0o600);
+    options
+        .open(path)
+        .map_err(|error| StoreError::Open { path: path.to_owned(), reason: error.to_string() })?;
     let mut connection = connect(path)?;
     let applied = connection.run_pending_migrations(MIGRATIONS).map_err(StoreError::Migration)?;
     Ok(applied.iter().map(ToString::to_string).collect())

@@ -69,6 +69,12 @@ pub enum StoreError {
         /// The database's words.
         reason: String,
     },
+    /// It is a database of something else, or an empty file.
+    #[error("it is no database of notary-server: it has no table {missing}")]
+    Foreign {
+        /// A table that every database of the server has.
+        missing: &'static str,
+    },
     /// Another server works on it.
     #[error(
         "another notary-server uses this database: {0} is locked; stop it first, or give this one a \

@@ -1,10 +1,14 @@
 //! What `backup` writes beside a running server, and `restore` puts in the place of a database.
 
+use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, ExitStatus, Output};
+use std::thread;
 
+use diesel::connection::{Connection, SimpleConnection};
+use diesel::sqlite::SqliteConnection;
 use notary_server::store::ServeLock;
 use serde_json::Value;
 
@@ -65,6 +69,13 @@ impl Host {
         names.retain(|name| name != "server.toml");
         names.sort();
         names
+    }
+}
+
+impl Host {
+    /// The copies beside the configuration that have no name yet, and what is beside them.
+    fn hidden(&self) -> Vec<String> {
+        self.files().into_iter().filter(|name| name.starts_with(".notary-")).collect()
     }
 }
 
@@ -186,5 +197,108 @@ async fn what_is_no_copy_is_refused_by_name() {
     .unwrap();
     let refused = target.refused(&["restore", "text.sqlite"]);
     assert!(refused.contains("text.sqlite") && refused.contains("not a database"), "{refused}");
-    assert_eq!(target.files(), ["server.sqlite.lock", "text.sqlite"]);
+    fs::write(target.file("empty.sqlite"), "").unwrap();
+    let signer = [include_str!("../../../schema/migrations/signer-sqlite/0001_initial/up.sql")];
+    let migrated = "CREATE TABLE __diesel_schema_migrations (version TEXT PRIMARY KEY)";
+    for (name, statements, missing) in [
+        ("empty.sqlite", &[][..], "__diesel_schema_migrations"),
+        ("foreign.sqlite", &["CREATE TABLE foo (bar)"][..], "__diesel_schema_migrations"),
+        ("signer.sqlite", &[migrated, signer[0]][..], "collections"),
+    ] {
+        let file = target.file(name);
+        let mut database = open(&file);
+        statements.iter().for_each(|it| database.batch_execute(it).unwrap());
+        drop(database);
+        let refused = target.refused(&["restore", name]);
+        let expected =
+            format!("{name}: it is no database of notary-server: it has no table {missing}");
+        assert!(refused.contains(&expected), "{refused}");
+    }
+    assert!(!target.database.exists());
+    assert!(target.hidden().is_empty());
+}
+
+fn open(database: &Path) -> SqliteConnection {
+    SqliteConnection::establish(database.to_str().unwrap()).unwrap()
+}
+
+#[actix_web::test]
+async fn two_restores_in_one_second_keep_both_that_were_there() {
+    let world = busy_world().await;
+    let host = Host::of(world.database());
+    host.done(&["backup", "copy.sqlite"]);
+    let (copy, target) = (host.file("copy.sqlite"), Host::new());
+    let mut kept = BTreeSet::new();
+    target.done(&["restore", copy.to_str().unwrap()]);
+    // More than fit into as many seconds.
+    for _ in 0..4 {
+        let done = target.done(&["restore", copy.to_str().unwrap(), "--replace"]);
+        kept.insert(done["before"].as_str().unwrap().to_owned());
+    }
+    assert_eq!(kept.len(), 4, "{kept:?}");
+    assert!(kept.iter().all(|kept| target.file(kept).exists()), "{kept:?}");
+}
+
+#[actix_web::test]
+async fn what_takes_the_place_of_a_database_has_its_owner_and_its_mode() {
+    let world = busy_world().await;
+    let host = Host::of(world.database());
+    host.done(&["backup", "copy.sqlite"]);
+    let (copy, target) = (host.file("copy.sqlite"), Host::new());
+    fs::copy(&copy, &target.database).unwrap();
+    fs::set_permissions(&target.database, fs::Permissions::from_mode(0o640)).unwrap();
+    // Only root can give a file away.
+    let given = chown(&target.database, Some(65534), Some(65534)).is_ok();
+    target.done(&["restore", copy.to_str().unwrap(), "--replace"]);
+    let found = fs::metadata(&target.database).unwrap();
+    assert_eq!(found.permissions().mode() & 0o777, 0o640);
+    let nobody = (found.uid(), found.gid()) == (65534, 65534);
+    assert_eq!(nobody, given);
+}
+
+#[test]
+fn a_new_database_is_its_owner_s_alone() {
+    let host = Host::new();
+    assert!(host.run(&["migrate"]).status.success());
+    let mode = fs::metadata(&host.database).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+/// Begins a backup that cannot end, since somebody has the database for himself, and ends it with this
+/// signal when there is something to leave behind.
+fn ended_backup(host: &Host, signal: &str) -> ExitStatus {
+    let mut database = open(&host.database);
+    database.batch_execute("PRAGMA journal_mode = DELETE; BEGIN EXCLUSIVE").unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_notary-server"));
+    command.current_dir(host.directory.path()).args(["backup", "copy.sqlite"]);
+    let mut backup = command.args(["--config", "server.toml"]).spawn().unwrap();
+    while host.hidden().is_empty() {
+        assert_eq!(backup.try_wait().unwrap(), None, "it waits");
+        thread::yield_now();
+    }
+    let kill = Command::new("kill").args([signal, &backup.id().to_string()]).status().unwrap();
+    assert!(kill.success());
+    backup.wait().unwrap()
+}
+
+#[test]
+fn a_copy_without_a_name_goes_with_its_process_or_with_the_next_copy() {
+    let host = Host::new();
+    assert!(host.run(&["migrate"]).status.success());
+    assert_eq!(ended_backup(&host, "-TERM").code(), Some(128 + 15));
+    assert_eq!(host.hidden(), [""; 0]);
+    assert_eq!(ended_backup(&host, "-INT").code(), Some(128 + 2));
+    assert_eq!(host.hidden(), [""; 0]);
+    assert_eq!(ended_backup(&host, "-KILL").code(), None);
+    let left = host.hidden();
+    assert_eq!(left.len(), 1, "{left:?}");
+    fs::write(host.file(&format!("{}-journal", left[0])), "left, too").unwrap();
+    // Somebody is at work on this one.
+    let others = fs::File::create(host.file(".notary-copy-others")).unwrap();
+    others.lock().unwrap();
+    host.done(&["backup", "copy.sqlite"]);
+    assert_eq!(host.hidden(), [".notary-copy-others"]);
+    drop(others);
+    host.done(&["backup", "second.sqlite"]);
+    assert_eq!(host.hidden(), [""; 0]);
 }
