@@ -180,6 +180,13 @@ fn targets_that_nobody_has_go_on_above_the_lost_version() {
     let early = release.team.notary("add acme/app docs/guide.txt guide.txt --publish");
     assert_eq!(early.code(), 5, "{early}");
     assert!(early.stderr().contains("notary witness acme/app targets --publish"), "{early}");
+    for role in ["timestamp", "targets"] {
+        let rotated = release.manager.notary(&format!("rotate acme/app {role}"));
+        assert_eq!(rotated.code(), 5, "{rotated}");
+        let next = format!("targets {seen} of acme/app is lost: whoever has it brings it back");
+        assert!(rotated.stderr().contains(&next), "{rotated}");
+        assert!(rotated.stderr().contains("notary repair acme/app"), "{rotated}");
+    }
 
     let witness = release.manager.notary("witness acme/app targets --publish");
     assert_eq!(witness.code(), 0, "{witness}");

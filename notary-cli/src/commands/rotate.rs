@@ -27,7 +27,8 @@ pub(crate) async fn run(session: &Session, args: RotateArgs) -> Result<Outcome, 
     if args.bins || !args.role.is_top_level() {
         return delegated(session, &args, &publisher).await;
     }
-    let before = session.refreshed(gun, session.now(), Expiry::Reported).await?;
+    // While targets is lost this goes on, so that the next step can be named.
+    let before = session.refreshed_to_publish(gun, session.now()).await?;
     let before = before.trusted()?.root().clone();
     // What was asked for before has to be there first; it may be this very rotation.
     let delivered = match publisher.resend_root(&args.role, before.signed()).await? {
