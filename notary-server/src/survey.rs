@@ -48,6 +48,7 @@ impl Publisher {
             signed.iter().zip(held).any(|(signed, held)| signed.is_some_and(|it| it > held))
         };
         if !is_behind(held) {
+            self.note_compared(collection.id);
             return Ok(false);
         }
         let room = self.room(&collection.gun);
@@ -65,7 +66,10 @@ impl Publisher {
         };
         match caught_up.await {
             // The slot goes on by itself from here.
-            Ok(()) | Err(Unfinished::Moved | Unfinished::Waits(..)) => Ok(true),
+            Ok(()) | Err(Unfinished::Moved | Unfinished::Waits(..)) => {
+                self.note_compared(collection.id);
+                Ok(true)
+            }
             Err(Unfinished::Failed(error)) => Err(error),
         }
     }

@@ -3,10 +3,11 @@
 
 use std::thread;
 
+use chrono::TimeDelta;
 use notary_tests::judge::NgClient;
 use notary_tests::poller::Poller;
-use notary_tests::world::{Person, World};
-use serde_json::Value;
+use notary_tests::world::{Person, Program, World, wait_for};
+use serde_json::{Value, json};
 
 use crate::release::Release;
 
@@ -121,6 +122,54 @@ fn whoever_polls_sees_no_older_state_and_after_the_repair_no_error() {
     assert_eq!(poller.stop().errors, Vec::<String>::new());
     let found = python.ask_again(&question, &directory);
     assert!(found.values().all(Result::is_ok), "{found:?}");
+}
+
+#[test]
+fn a_root_that_a_waiting_key_was_made_for_is_noticed_and_its_clients_go_on() {
+    let mut release = Release::publish();
+    let admin = release.world.token("admin --collection acme/**");
+    let key = "/v2/acme/app/_trust/keys/snapshot?rotate=true";
+    let made = release.world.http(Some(&admin)).post(key, &json!({}));
+    assert_eq!(made.json()["state"], "pending");
+    release.world.back_up();
+    release.manager.notary("rotate acme/app snapshot").done();
+    publish(&release.manager, "app.tgz", "the second release");
+    let agent = release.agent("agent");
+    agent.notary("lookup acme/app app.tgz").done();
+    release.world.clock.advance(TimeDelta::days(2));
+    publish(&release.manager, "app.tgz", "the third release");
+    release.world.set_back();
+    let told = release.manager.notary("info acme/app --check");
+    assert_eq!(told.code(), 7, "{told}");
+    assert!(told.stdout().contains("LOST: a root after root 1"), "{told}");
+    assert_eq!(repair(&release.manager, ""), 0);
+    agent.notary("lookup acme/app app.tgz").done();
+}
+
+#[test]
+fn until_its_signer_is_there_a_restored_server_tells_nobody_that_it_is_whole() {
+    let (mut release, code) = set_back();
+    release.world.server.kill();
+    release.world.signer.kill();
+    let backup = release.world.directory().join("backup.sqlite");
+    release.world.operate(Program::Server, &format!("restore {} --replace", backup.display()));
+    release.world.server.restart();
+    let told = release.manager.notary("info acme/app --check");
+    assert_eq!(told.code(), 7, "{told}");
+    assert!(told.stdout().contains("NOT COMPARED with the signer"), "{told}");
+    let shown = release.manager.notary("info acme/app");
+    assert!(shown.stdout().contains("NOT COMPARED with the signer"), "{shown}");
+    assert_eq!(repair(&release.manager, ""), 7);
+    release.world.signer.restart();
+    let lost = wait_for("the server to compare", || {
+        let told = release.manager.notary("info acme/app --check");
+        (!told.stdout().contains("NOT COMPARED")).then_some(told)
+    });
+    assert_eq!(lost.code(), 7, "{lost}");
+    assert!(lost.stdout().contains("LOST: a root after root 1"), "{lost}");
+    assert_eq!(repair(&release.team, ""), 7);
+    assert_eq!(repair(&release.manager, ""), 7);
+    assert_eq!(repair(&code, &with_new_token(&release.world, &code)), 0);
 }
 
 #[test]

@@ -48,12 +48,13 @@ fn check(session: &Session, info: &CollectionInfo, by: DateTime<Utc>) -> Result<
     }
     let lost = lost(info);
     lost.iter().for_each(|line| text.push_str(&format!("{}: {line}", info.gun)));
+    text.extend(not_compared(info).map(|line| format!("{}: {line}", info.gun)));
     let value = json!({
         "collection": info.gun, "by": by, "due": due, "stuck": stuck,
-        "lost": info.lost, "lost_root": info.lost_root,
+        "lost": info.lost, "lost_root": info.lost_root, "not_compared": info.not_compared,
     });
     session.output.result(&value, &text)?;
-    let is_well = due.is_empty() && stuck.is_none() && lost.is_empty();
+    let is_well = due.is_empty() && stuck.is_none() && lost.is_empty() && !info.not_compared;
     Ok(if is_well { Outcome::Done } else { Outcome::ToDo })
 }
 
@@ -130,7 +131,15 @@ fn text(info: &CollectionInfo) -> String {
         text.push_str(&bins_text(bins));
     }
     text.extend(lost(info));
+    text.extend(not_compared(info));
     text
+}
+
+/// Why nothing is named as lost yet.
+fn not_compared(info: &CollectionInfo) -> Option<String> {
+    let text = "NOT COMPARED with the signer since the server started: what is lost is not known \
+                yet; `/readyz` says whether the signer is there\n";
+    info.not_compared.then(|| text.to_owned())
 }
 
 /// What a server lacks whose database was set back.

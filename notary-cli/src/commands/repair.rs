@@ -247,6 +247,8 @@ struct Report {
     missing: Vec<LostFile>,
     /// Whether a root is missing, as far as the server can tell.
     missing_root: bool,
+    /// Whether the server has not asked its signer yet what else is missing.
+    not_compared: bool,
     /// Whether this trust directory has seen a later state than the server tells of.
     behind: bool,
 }
@@ -270,12 +272,14 @@ impl Report {
             refused,
             missing: after.lost,
             missing_root: after.lost_root,
+            not_compared: after.not_compared,
             behind: seen > timestamp,
         }
     }
 
     fn is_whole(&self) -> bool {
-        self.missing.is_empty() && !self.missing_root && !self.behind && self.refused.is_empty()
+        let is_known = !self.behind && !self.not_compared;
+        self.missing.is_empty() && !self.missing_root && is_known && self.refused.is_empty()
     }
 
     /// Whose files are missing, as far as the server says who may sign them.
@@ -334,6 +338,11 @@ impl Report {
             line(format!(
                 "the server shows an older {gun} than was seen here; it asks its signer when it \
                  starts: say the same again in a while"
+            ));
+        } else if self.not_compared {
+            line(format!(
+                "the server has not asked its signer yet what it lost of {gun}: say the same again in \
+                 a while; `/readyz` says whether the signer is there"
             ));
         }
         if self.is_whole() {

@@ -77,6 +77,7 @@ pub async fn collection(
         lifetimes: service.publisher.lifetimes_of(&live.collection),
         lost: live.head.lost.iter().map(lost_file).collect(),
         lost_root: online_keys.iter().any(|key| key.is_found),
+        not_compared: !service.publisher.is_compared(live.collection.id),
         unfinished: slot.map(|slot| notary_schema::wire::UnfinishedRelease {
             prepared_at: slot.prepared_at(),
             reason: slot.pause().map(|pause| pause.reason.clone()),

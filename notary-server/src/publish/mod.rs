@@ -32,7 +32,7 @@ mod release;
 mod remembered;
 mod roll;
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
@@ -52,7 +52,7 @@ use crate::config::Limits;
 use crate::error::ServiceError;
 use crate::served::{Live, Served};
 use crate::signer_client::Signer;
-use crate::store::{Collection, Store};
+use crate::store::{Collection, CollectionId, Store};
 use crate::trace::Traced;
 use batch::Part;
 pub use batch::PublishBatch;
@@ -87,6 +87,8 @@ pub struct Publisher {
     rooms: Mutex<HashMap<Gun, Weak<Room>>>,
     /// The id of the changefeed from when this process finds that the database was set back.
     next_feed: String,
+    /// The lives of collections of which this process knows that the signer remembers no more.
+    compared: Mutex<HashSet<CollectionId>>,
     /// What the signer said last of itself; see [`Publisher::note_limits`].
     signer_policy: RwLock<SignerPolicy>,
 }
@@ -158,6 +160,7 @@ impl Publisher {
             checks: Arc::new(Semaphore::new(cores)),
             looks: Semaphore::new(1),
             rooms: Mutex::default(),
+            compared: Mutex::default(),
             next_feed: hex::encode(id),
             signer_policy: RwLock::new(SignerPolicy {
                 snapshot_max_seconds: u64::MAX,
@@ -187,6 +190,21 @@ impl Publisher {
     /// the last one signed by no more.
     fn largest_group(&self) -> usize {
         usize::try_from(self.signer_policy().max_step.max(1)).unwrap_or(usize::MAX)
+    }
+
+    /// Whether it is known, since this process started, that the signer remembers no more of a collection
+    /// than is told of it.
+    pub(crate) fn is_compared(&self, id: CollectionId) -> bool {
+        self.lock_compared().contains(&id)
+    }
+
+    /// Notes that what the signer remembers of a collection was looked at, or has been signed over.
+    pub(crate) fn note_compared(&self, id: CollectionId) {
+        self.lock_compared().insert(id);
+    }
+
+    fn lock_compared(&self) -> MutexGuard<'_, HashSet<CollectionId>> {
+        self.compared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How long the metadata of a collection lives: its own lifetimes before those of the

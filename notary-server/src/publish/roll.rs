@@ -224,6 +224,8 @@ impl Publisher {
         let collection = committed.collection().clone();
         let live = Arc::new(Live { collection, head: Arc::new(head) });
         self.served.replace(live.clone());
+        // The signer has signed above all that it remembers.
+        self.note_compared(live.collection.id);
         tracing::info!(
             gun = %live.collection.gun,
             seq = live.collection.seq,

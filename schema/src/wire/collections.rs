@@ -165,6 +165,10 @@ pub struct CollectionInfo {
     /// root names which is here.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub lost_root: bool,
+    /// Whether the server has not compared the collection with what the signer remembers since it
+    /// started: until then `lost` and `lost_root` may say too little.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub not_compared: bool,
     /// A release that is accepted and not yet committed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unfinished: Option<UnfinishedRelease>,

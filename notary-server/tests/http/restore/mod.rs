@@ -6,6 +6,7 @@ mod roots;
 use chrono::TimeDelta;
 use notary_schema::online::OnlineRole::Snapshot;
 use notary_server::StopPoint;
+use notary_server::survey::survey;
 use serde_json::{Value, json};
 
 use crate::repo::{Part, Repo};
@@ -76,6 +77,33 @@ async fn it_is_found_at_the_start_by_a_refresh_and_by_a_publish() {
         }
         whole(world, &repo, &["docs/second", "b.txt", "code/first"]).await;
     }
+}
+
+#[actix_web::test]
+async fn until_the_signer_was_asked_info_says_that_it_knows_of_no_loss() {
+    let (mut world, repo) = set_back().await;
+    let told = async |world: &World| {
+        let info = info(world).await;
+        (info["not_compared"].clone(), lost(world).await)
+    };
+    world.signer.go_away();
+    survey(&world.service.publisher).await.unwrap_err();
+    assert_eq!(told(&world).await, (json!(true), vec![]));
+    world.signer.heal();
+    assert_eq!(world.survey().await, 1);
+    assert_eq!(told(&world).await, (Value::Null, vec!["docs 2".into(), "targets 2".into()]));
+    world.publish(&repo, &[lost_docs(&repo), lost_targets(&repo)]).await;
+    let same = world.database().to_owned();
+    world.restart_with(same).await;
+    assert_eq!(told(&world).await, (json!(true), vec![]), "each start asks");
+    let code = repo.team("code", 2, &["second"]);
+    assert_eq!(world.publish(&repo, &[code]).await.status, 200);
+    assert_eq!(told(&world).await, (Value::Null, vec![]), "what is signed was compared");
+    let same = world.database().to_owned();
+    world.restart_with(same).await;
+    assert_eq!(world.survey().await, 0);
+    assert_eq!(told(&world).await, (Value::Null, vec![]));
+    whole(world, &repo, &["docs/second"]).await;
 }
 
 #[actix_web::test]
