@@ -32,16 +32,27 @@ use crate::exit::Failure;
 /// The longest file that is read: 20,000 delegations take a tenth of it.
 const MAX_BYTES: u64 = 64 << 20;
 
+const NO_ROLES: &str = "it has no `roles`; the list of all delegations of targets stands there, and \
+                        `roles: []` says that there are none";
+
 /// The delegations of a collection, from `targets` on.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub(crate) struct Declared {
     /// What `targets` delegates to, the first asked first.
-    #[serde(default)]
     pub(crate) roles: Vec<DeclaredRole>,
     /// The bins of `targets`, which are asked after these.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) bins: Option<DeclaredBins>,
+}
+
+/// A file as it is read. What is not said of `targets` is no word to take all its delegations out.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DeclaredFile {
+    #[serde(default)]
+    roles: Option<Vec<DeclaredRole>>,
+    #[serde(default)]
+    bins: Option<DeclaredBins>,
 }
 
 /// The delegation to one role.
@@ -112,8 +123,8 @@ impl Declared {
     /// Reads a file.
     ///
     /// # Errors
-    /// What is no YAML, a field that is not known (by name and line), two roles of one name, more
-    /// than a role may delegate to, a role that could never be signed or asked.
+    /// What is no YAML, a field that is not known (by name and line), no `roles`, two roles of one
+    /// name, more than a role may delegate to, a role that could never be signed or asked.
     pub(crate) fn read(path: &Path) -> Result<Declared, Failure> {
         let unreadable = |error| Failure::file("read", path, error);
         let refuse = |why: String| Failure::Refused(format!("{}: {why}", path.display()));
@@ -128,8 +139,10 @@ impl Declared {
     fn parse(text: &str) -> Result<Declared, String> {
         let budget = serde_saphyr::budget! { max_nodes: 4_000_000, max_events: 8_000_000 };
         let options = serde_saphyr::options! { budget: budget, with_snippet: false };
-        let declared: Declared = serde_saphyr::from_str_with_options(text, options)
+        let DeclaredFile { roles, bins } = serde_saphyr::from_str_with_options(text, options)
             .map_err(|error| error.to_string())?;
+        let roles = roles.ok_or(NO_ROLES)?;
+        let declared = Declared { roles, bins };
         declared.check()?;
         Ok(declared)
     }
@@ -236,6 +249,15 @@ mod tests {
             (format!("{TEAM}  colour: red\n"), "unknown field `colour`"),
             (format!("{TEAM}  colour: red\n"), "line 5"),
             ("groups: []".to_owned(), "unknown field `groups`"),
+            (String::new(), "it has no `roles`"),
+            ("# roles: []\n".to_owned(), "it has no `roles`"),
+            ("---\n".to_owned(), "it has no `roles`"),
+            ("null".to_owned(), "it has no `roles`"),
+            ("{}".to_owned(), "it has no `roles`"),
+            ("roles:\n".to_owned(), "it has no `roles`"),
+            ("roles: null\n".to_owned(), "it has no `roles`"),
+            ("roles: ~\n".to_owned(), "it has no `roles`"),
+            ("bins: {prefix: x, count: 2, keys: [k]}".to_owned(), "it has no `roles`"),
             (format!("{TEAM}- name: docs\n  paths: [x]\n  keys: [a.pem]\n"), "docs is there twice"),
             (format!("{TEAM}  name: other\n"), "name"),
             (format!("{TEAM}  path_hash_prefixes: [\"00\"]\n"), "docs: exactly one of"),

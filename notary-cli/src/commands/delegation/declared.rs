@@ -48,12 +48,20 @@ pub(super) async fn apply(
     let view = present(session, gun).await?;
     let (staged, differences) = compare(session, plan, &declared, &view)?;
     judge(session, &view, &staged)?;
+    let gone: Vec<_> = staged.undelegated().cloned().collect();
+    if !gone.is_empty() {
+        let consequence = format!(
+            "{} and all below go out of the collection, since {} does not have them",
+            RoleName::list(&gone),
+            plan.file.display()
+        );
+        session.insist("take these delegations out", &consequence)?;
+    }
     let delegators = declared.delegating().into_iter().map(|one| one.delegator);
     let mut roles: BTreeSet<RoleName> = delegators.collect();
     let bins_of: Vec<_> = other_bins(&staged, &view);
     roles.extend(staged.roles.values().flat_map(|changes| changes.delegations.keys().cloned()));
-    let (roles, gone): (Vec<_>, Vec<_>) =
-        (roles.into_iter().collect(), staged.undelegated().cloned().collect());
+    let roles: Vec<_> = roles.into_iter().collect();
     let wanted = Wanted { roles: &roles, subtrees: &gone, bins_of: &bins_of, ..Wanted::default() };
     // Who applies a file has seen what it changes; it shall not take back what somebody else has done
     // since.
