@@ -13,12 +13,15 @@ pub(crate) struct MemoryLock {
 }
 
 impl MemoryLock {
-    /// Takes the lock file next to the database, without waiting.
+    /// Takes the lock file next to the database, without waiting. A link to the database has the lock
+    /// of what it leads to; a copy of it has another one.
     ///
     /// # Errors
     /// [`StoreError::Locked`] names the lock file.
     pub(crate) fn take(database: &Path) -> Result<MemoryLock, StoreError> {
-        let mut path = database.as_os_str().to_owned();
+        // What is not there yet is no link.
+        let database = database.canonicalize().unwrap_or_else(|_| database.to_owned());
+        let mut path = database.into_os_string();
         path.push(".lock");
         let path = PathBuf::from(path);
         let file = create_private(&path)?;
@@ -42,6 +45,15 @@ mod tests {
         assert!(refused.to_string().contains("signer.sqlite.lock"), "{refused}");
         let other = MemoryLock::take(&scratch.path.with_file_name("other.sqlite"));
         assert!(other.is_ok());
+    }
+
+    #[test]
+    fn a_link_to_a_memory_is_that_memory() {
+        let scratch = scratch();
+        let link = scratch.path.with_file_name("link.sqlite");
+        std::os::unix::fs::symlink(&scratch.path, &link).unwrap();
+        let refused = MemoryLock::take(&link).unwrap_err();
+        assert!(refused.to_string().contains("signer.sqlite.lock"), "{refused}");
     }
 
     #[test]
