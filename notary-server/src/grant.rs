@@ -1,6 +1,6 @@
 //! What a token may do, and which grants are within which.
 
-use notary_schema::name::{Glob, GlobError, RoleName};
+use notary_schema::name::{Glob, GlobError, Gun, RoleName};
 use notary_schema::wire::GrantLevel;
 
 /// What a token may do.
@@ -19,6 +19,22 @@ impl Grant {
     pub fn new(level: GrantLevel, collections: &str, roles: &[String]) -> Result<Grant, GlobError> {
         let roles = roles.iter().map(|glob| Glob::parse(glob)).collect::<Result<_, _>>()?;
         Ok(Grant { level, collections: Glob::parse(collections)?, roles })
+    }
+
+    /// Refuses patterns that no name can match, such as quotes that a shell has left: whoever writes
+    /// one means another.
+    pub fn require_possible(&self) -> Result<(), String> {
+        // Whatever a wildcard stands for, it is fine as this letter.
+        let possible = |glob: &Glob| glob.as_str().replace('*', "a");
+        let collections = Gun::parse(&possible(&self.collections)).map(drop);
+        let roles =
+            self.roles.iter().map(|role| (role, RoleName::parse(&possible(role)).map(drop)));
+        for (glob, is_name) in [(&self.collections, collections)].into_iter().chain(roles) {
+            is_name.map_err(|why| {
+                format!("no name matches the pattern {:?}: {}", glob.as_str(), why.problem())
+            })?;
+        }
+        Ok(())
     }
 
     /// Whether it covers publishing this role.
@@ -82,6 +98,36 @@ mod tests {
         let docs_only = grant(GrantLevel::Publish, "**", &["docs*"]);
         assert!(docs_only.covers(&docs));
         assert!(!docs_only.covers(&RoleName::TARGETS));
+    }
+
+    #[test]
+    fn a_pattern_that_no_name_matches_is_told_from_one_that_some_do() {
+        let possible = |collections: &str, roles: &[&str]| {
+            grant(GrantLevel::Publish, collections, roles).require_possible()
+        };
+        for good in ["**", "*", "acme/**", "acme/*/x", "a*c", "**/app", "*-x", "acme**", "acme/app"]
+        {
+            assert_eq!(possible(good, &["docs-*", "team a/x", "Ä*"]), Ok(()), "{good}");
+        }
+        for bad in [
+            "'acme/**'",
+            "acme/ *",
+            "Acme/*",
+            "acme/Ä",
+            "/**",
+            "acme/",
+            "a//*",
+            "acme/-*",
+            "a\u{1b}",
+        ] {
+            let refused = possible(bad, &[]).unwrap_err();
+            assert!(refused.starts_with("no name matches the pattern "), "{refused}");
+        }
+        let refused = possible("**", &["docs", "a\u{1b}[31m"]).unwrap_err();
+        assert_eq!(
+            refused,
+            "no name matches the pattern \"a\\u{1b}[31m\": has a control character"
+        );
     }
 
     #[test]

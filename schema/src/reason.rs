@@ -1,19 +1,20 @@
 //! What people write for people: why something is proposed, why a key is revoked.
 //!
 //! Whoever may make a proposal writes a line that others read before they sign. So it is one line,
-//! and shows the characters that it has in the order in which it has them.
+//! and shows the characters that it has, each of them, in the order in which it has them.
 
 /// Most characters of a reason.
 pub const MAX_REASON_CHARACTERS: usize = 500;
 
-/// One line of 1 to [`MAX_REASON_CHARACTERS`] characters, none of which [steers](is_steering), without
-/// blanks at its ends.
+/// One line of 1 to [`MAX_REASON_CHARACTERS`] characters, none of which [steers](is_steering) or
+/// [is unseen](is_unseen), without blanks at its ends.
 ///
 /// ```
 /// use notary_schema::reason::{Reason, ReasonError};
 ///
 /// assert_eq!(Reason::parse(" the key was stolen ")?.as_str(), "the key was stolen");
 /// assert_eq!(Reason::parse("harmless \u{202e}"), Err(ReasonError::Steers('\u{202e}')));
+/// assert_eq!(Reason::parse("stolen\u{200b}"), Err(ReasonError::Unseen('\u{200b}')));
 /// # Ok::<(), ReasonError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +23,7 @@ pub struct Reason(String);
 /// A text that is no reason.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReasonError {
-    /// Nothing, or blanks.
+    /// Nothing, blanks, or what is seen only beside other characters.
     #[error("a reason says why, on one line of up to {MAX_REASON_CHARACTERS} characters")]
     Empty,
     /// It is longer than [`MAX_REASON_CHARACTERS`].
@@ -38,6 +39,13 @@ pub enum ReasonError {
         u32::from(*.0)
     )]
     Steers(char),
+    /// It has a character that shows nothing.
+    #[error(
+        "a reason is one line of characters that are shown; this one has U+{:04X}, which shows \
+         nothing: leave it out",
+        u32::from(*.0)
+    )]
+    Unseen(char),
 }
 
 impl Reason {
@@ -48,10 +56,13 @@ impl Reason {
     pub fn parse(text: &str) -> Result<Reason, ReasonError> {
         let text = text.trim();
         let characters = text.chars().count();
-        match text.chars().find(|c| is_steering(*c)) {
+        let shows = |c: char| !c.is_whitespace() && !is_joining(c);
+        match text.chars().find(|c| is_steering(*c) || is_unseen(*c)) {
             _ if characters == 0 => Err(ReasonError::Empty),
             _ if characters > MAX_REASON_CHARACTERS => Err(ReasonError::TooLong { characters }),
-            Some(steering) => Err(ReasonError::Steers(steering)),
+            Some(steering) if is_steering(steering) => Err(ReasonError::Steers(steering)),
+            Some(unseen) => Err(ReasonError::Unseen(unseen)),
+            None if !text.chars().any(shows) => Err(ReasonError::Empty),
             None => Ok(Reason(text.to_owned())),
         }
     }
@@ -75,6 +86,39 @@ pub fn is_steering(c: char) -> bool {
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
+/// A text of somebody else for a terminal: what [steers](is_steering) is escaped.
+///
+/// ```
+/// assert_eq!(notary_schema::reason::plain("a\u{1b}[31m"), "a\\u{1b}[31m");
+/// ```
+pub fn plain(text: &str) -> String {
+    let plain = |c: char| match is_steering(c) {
+        true => c.escape_unicode().to_string(),
+        false => c.to_string(),
+    };
+    text.chars().map(plain).collect()
+}
+
+/// Whether a character shows nothing wherever it stands: one that is to be ignored where it is not
+/// known (Unicode `Default_Ignorable_Code_Point`), blank letters, tags, noncharacters. What only
+/// changes how its neighbours look, as in emoji and many scripts, is none.
+fn is_unseen(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180e}' | '\u{200b}'
+        | '\u{2060}'..='\u{2065}' | '\u{206a}'..='\u{206f}' | '\u{2800}' | '\u{3164}'
+        | '\u{fdd0}'..='\u{fdef}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}'
+        | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+        | '\u{e0000}'..='\u{e00ff}' | '\u{e01f0}'..='\u{e0fff}')
+        || u32::from(c) & 0xfffe == 0xfffe
+}
+
+/// Whether a character only changes how its neighbours look.
+fn is_joining(c: char) -> bool {
+    matches!(c,
+        '\u{34f}' | '\u{180b}'..='\u{180d}' | '\u{180f}' | '\u{200c}'..='\u{200d}'
+        | '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -95,8 +139,38 @@ mod tests {
             }
             let before = u32::from(first).checked_sub(1).and_then(char::from_u32);
             for c in before.into_iter().chain(char::from_u32(u32::from(last) + 1)) {
-                assert!(Reason::parse(&format!("a{c}b")).is_ok(), "{c:?}");
+                assert!(!is_steering(c), "{c:?}");
             }
+        }
+    }
+
+    #[test]
+    fn what_shows_nothing_is_refused_and_what_joins_others_needs_them() {
+        for c in [
+            '\u{ad}',
+            '\u{200b}',
+            '\u{2060}',
+            '\u{3164}',
+            '\u{feff}',
+            '\u{fdd0}',
+            '\u{fffe}',
+            '\u{1ffff}',
+            '\u{e0001}',
+            '\u{e0041}',
+            '\u{e007f}',
+            '\u{10ffff}',
+        ] {
+            for text in [c.to_string(), format!("a{c}b")] {
+                assert_eq!(Reason::parse(&text), Err(ReasonError::Unseen(c)), "{text:?}");
+            }
+        }
+        for seen in
+            ["👩\u{200d}🔧", "❤\u{fe0f}", "می\u{200c}خواهم", "葛\u{e0100}", "e\u{301}", "\u{fffd}"]
+        {
+            assert_eq!(Reason::parse(seen).unwrap().as_str(), seen);
+        }
+        for alone in ["\u{200d}", "\u{fe0f} \u{200c}", "\u{34f}\u{e0100}"] {
+            assert_eq!(Reason::parse(alone), Err(ReasonError::Empty), "{alone:?}");
         }
     }
 

@@ -6,6 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use notary_schema::key::sha256_hex;
+use notary_schema::reason::plain;
 use notary_schema::wire::{GrantLevel, TokenInfo};
 use serde_json::json;
 
@@ -98,6 +99,7 @@ async fn create(
 ) -> Result<(), String> {
     let store = open(&config.load()?)?;
     let grant = Grant::new(new.grant, &new.collection, &new.roles).map_err(|e| e.to_string())?;
+    grant.require_possible()?;
     let expires_at = match new.expires {
         Some(life) => Some(now.checked_add_signed(life).ok_or("--expires is too far away")?),
         None => None,
@@ -160,7 +162,8 @@ fn line(token: &Token) -> String {
             line += &format!(", {word} {}", day(time));
         }
     }
-    line
+    // Whoever may make tokens chooses the text of their patterns.
+    plain(&line)
 }
 
 async fn revoke(
@@ -184,6 +187,23 @@ async fn revoke(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn patterns_are_told_as_text() {
+        let now = DateTime::UNIX_EPOCH;
+        let token = Token {
+            id: "id".into(),
+            sha256: String::new(),
+            grant: Grant::new(GrantLevel::Read, "a\u{1b}[31m\u{202e}", &[]).unwrap(),
+            created_at: now,
+            created_by: "by".into(),
+            origin: "by".into(),
+            expires_at: None,
+            last_used_at: None,
+            revoked_at: None,
+        };
+        assert_eq!(line(&token), "id  read  a\\u{1b}[31m\\u{202e}  made 1970-01-01 by by");
+    }
 
     #[test]
     fn durations_have_a_number_and_a_unit() {

@@ -10,7 +10,7 @@ use notary_schema::key::{Key, PublicKey};
 use notary_schema::name::{Gun, KeyId, RoleName};
 use notary_schema::online::OnlineRole;
 use notary_schema::publish::Head;
-use notary_schema::reason::{Reason, is_steering};
+use notary_schema::reason::{Reason, plain};
 use notary_schema::wire;
 use notary_schema::wire::{NewRevocation, Page};
 
@@ -161,8 +161,7 @@ async fn wanted_key(
 
 /// As much of an id as a sentence may hold.
 fn shown(id: &str) -> String {
-    let plain = |c: char| if is_steering(c) { c.escape_unicode().to_string() } else { c.into() };
-    id.chars().take(80).map(plain).collect()
+    plain(&id.chars().take(80).collect::<String>())
 }
 
 /// What is told of revocations beside what is stored.

@@ -164,6 +164,7 @@ fn grant_within(caller: &Token, new: &NewToken, most: usize) -> Result<Grant, Se
     }
     let grant = Grant::new(new.grant, &new.collections, &new.roles);
     let grant = grant.map_err(|error| ServiceError::Malformed(error.to_string()))?;
+    grant.require_possible().map_err(ServiceError::Malformed)?;
     match caller.grant.includes(&grant) {
         true => Ok(grant),
         false => Err(ServiceError::Forbidden(

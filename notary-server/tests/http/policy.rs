@@ -125,6 +125,47 @@ async fn lifetimes_that_make_no_sense_are_refused_and_nothing_is_changed() {
 }
 
 #[actix_web::test]
+async fn a_body_is_read_in_one_way_only_and_what_is_wrong_is_told_in_words_of_json() {
+    let mut world = World::start().await;
+    world.collection("acme/app", &[]).await;
+    for (method, path, body, words) in [
+        (Method::PATCH, POLICY, r#"{"public": true, "public": true}"#, "\"public\" is repeated"),
+        (
+            Method::PATCH,
+            POLICY,
+            r#"{"lifetimes": {"timestamp_seconds": 86400, "timestamp_seconds": 86400}}"#,
+            "\"timestamp_seconds\" is repeated",
+        ),
+        (Method::PATCH, POLICY, "[]", "the body: expected '{'"),
+        (Method::PATCH, POLICY, "[true, {}]", "the body: expected '{'"),
+        (Method::POST, "/v2/_trust/tokens", "[]", "the body: expected '{'"),
+        (
+            Method::POST,
+            "/v2/_trust/tokens",
+            r#"{"grant": "read", "collections": "'acme/**'"}"#,
+            "no name matches the pattern \"'acme/**'\"",
+        ),
+        (Method::POST, "/v2/acme/app/_trust/revocations", r#"["a"]"#, "the body: expected '{'"),
+        (
+            Method::POST,
+            "/v2/acme/app/_trust/revocations",
+            r#"{"reason": "\u200b", "keyid": "0"}"#,
+            "shows nothing",
+        ),
+    ] {
+        let edit = |request: reqwest::RequestBuilder| {
+            let request = request.bearer_auth(&world.admin);
+            request.header("content-type", "application/json").body(body)
+        };
+        let answer = world.request(method, path, edit).await;
+        assert_eq!(answer.outcome(), (400, "malformed_request".to_owned()), "{body}");
+        let detail = answer.json()["detail"].as_str().unwrap().to_owned();
+        assert!(detail.contains(words) && !detail.contains("struct"), "{body}: {detail}");
+    }
+    world.end().await;
+}
+
+#[actix_web::test]
 async fn only_what_the_signer_signs_needs_the_signer() {
     let mut world = World::start().await;
     world.collection("acme/app", &[]).await;

@@ -40,6 +40,13 @@ impl NameError {
     }
 }
 
+impl NameError {
+    /// What is wrong with it, without the input.
+    pub fn problem(&self) -> &'static str {
+        self.problem
+    }
+}
+
 /// `Display`, serde and `AsRef<str>` for a string type with the door `parse`.
 macro_rules! name_traits {
     ($name:ident) => {
