@@ -26,8 +26,10 @@ use notary_schema::name::RoleName;
 use notary_schema::path::{HashPrefixes, PathPattern, PathSet};
 use notary_schema::publish::Limits;
 use serde::{Deserialize, Serialize};
+use serde_saphyr::UserMessageFormatter;
 
 use crate::exit::Failure;
+use crate::named;
 
 /// The longest file that is read: 20,000 delegations take a tenth of it.
 const MAX_BYTES: u64 = 64 << 20;
@@ -128,11 +130,7 @@ impl Declared {
     pub(crate) fn read(path: &Path) -> Result<Declared, Failure> {
         let unreadable = |error| Failure::file("read", path, error);
         let refuse = |why: String| Failure::Refused(format!("{}: {why}", path.display()));
-        let length = std::fs::metadata(path).map_err(unreadable)?.len();
-        if length > MAX_BYTES {
-            return Err(refuse(format!("{length} bytes, more than the limit of {MAX_BYTES}")));
-        }
-        let text = std::fs::read_to_string(path).map_err(unreadable)?;
+        let text = named::read_text(path, MAX_BYTES).map_err(unreadable)?;
         Declared::parse(&text).map_err(refuse)
     }
 
@@ -140,7 +138,7 @@ impl Declared {
         let budget = serde_saphyr::budget! { max_nodes: 4_000_000, max_events: 8_000_000 };
         let options = serde_saphyr::options! { budget: budget, with_snippet: false };
         let DeclaredFile { roles, bins } = serde_saphyr::from_str_with_options(text, options)
-            .map_err(|error| error.to_string())?;
+            .map_err(|error| error.render_with_formatter(&UserMessageFormatter))?;
         let roles = roles.ok_or(NO_ROLES)?;
         let declared = Declared { roles, bins };
         declared.check()?;
@@ -263,6 +261,7 @@ mod tests {
             (format!("{TEAM}  path_hash_prefixes: [\"00\"]\n"), "docs: exactly one of"),
             (format!("{TEAM}  threshold: -1\n"), "line 5"),
             ("roles:\n- name: snapshot\n  paths: [x]\n  keys: [k]\n".to_owned(), "snapshot"),
+            ("roles: []\n---\nroles: []\n".to_owned(), "document"),
             ("roles:\n- name: docs\n  paths: [x]\n".to_owned(), "docs: name its `keys`"),
             ("roles:\n- name: docs\n  paths: [\"**\"]\n  keys: [x]\n".to_owned(), "docs: the path"),
             ("roles:\n- name: docs\n  keys: [x]\n".to_owned(), "docs: exactly one of"),
@@ -275,6 +274,7 @@ mod tests {
             let refused = Declared::parse(&text).unwrap_err();
             assert!(refused.contains(why), "{why}: {refused}");
             assert!(!refused.contains('\n'), "{refused:?}");
+            assert!(!refused.contains("Options") && !refused.contains("from_"), "{refused}");
         }
     }
 

@@ -27,6 +27,7 @@ use notary_signer::keys::{Algorithm, Elsewhere, KeyError, KeyRef};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
+use crate::named;
 use crate::output::Output;
 use crate::output::joined;
 use crate::trust_dir::{StateError, files};
@@ -300,7 +301,7 @@ impl Keyring {
             Reference::File(path) => path,
         };
         let unreadable = |source| KeyError::Io { action: "read", path: path.clone(), source };
-        let text = std::fs::read_to_string(&path).map_err(unreadable)?;
+        let text = named::read_text(&path, named::MAX_KEY_BYTES).map_err(unreadable)?;
         let public = PublicKey::from_pem(&text).map_err(|error| KeyError::NotAPublicKey {
             input: path.display().to_string(),
             problem: error.to_string(),

@@ -7,6 +7,7 @@
 //! - [`args`]: the command line, [`settings`]: options, environment and configuration file
 //! - [`commands`]: one file for each group of commands; [`session`] is what they share
 //! - [`trust_dir`]: the files of a user: keys, trusted metadata, staged changes
+//! - [`named`]: files that somebody names, read and written
 //! - [`agent`]: the client of a TUF repository; [`view`]: what its trusted metadata says
 //! - [`staged`]: changes that wait to be published; [`wanted`]: what has to be read for them;
 //!   [`publishing`]: how they are
@@ -27,6 +28,7 @@ mod delivered;
 mod exit;
 mod judging;
 mod keyring;
+mod named;
 mod output;
 mod proposed;
 mod publishing;

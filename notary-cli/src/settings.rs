@@ -11,6 +11,7 @@ use serde::Deserialize;
 use url::Url;
 
 use crate::args::GlobalOptions;
+use crate::named;
 
 /// How long tries go on, in seconds.
 const DEFAULT_TIMEOUT_SECONDS: u64 = 120;
@@ -165,12 +166,14 @@ pub(crate) fn parse_url(text: &str) -> Result<Url, SettingsError> {
 }
 
 fn read_config(path: &Path) -> Result<ConfigFile, SettingsError> {
-    let text = read_text(path)?;
+    let unreadable = |error| SettingsError::Unreadable { path: path.to_owned(), error };
+    let text = named::read_text(path, named::MAX_TEXT_BYTES).map_err(unreadable)?;
     toml::from_str(&text).map_err(|error| SettingsError::Config { path: path.to_owned(), error })
 }
 
 fn read_token(path: &Path) -> Result<SecretString, SettingsError> {
-    check_token(&read_text(path)?, &path.display().to_string())
+    let unreadable = |error| SettingsError::Unreadable { path: path.to_owned(), error };
+    check_token(&named::read_secret(path).map_err(unreadable)?, &path.display().to_string())
 }
 
 /// A token as a header can carry it. What surrounds it, such as a line feed, is dropped.
@@ -180,11 +183,6 @@ fn check_token(text: &str, place: &str) -> Result<SecretString, SettingsError> {
         true => Ok(SecretString::from(token)),
         false => Err(SettingsError::Token { place: place.to_owned() }),
     }
-}
-
-fn read_text(path: &Path) -> Result<String, SettingsError> {
-    std::fs::read_to_string(path)
-        .map_err(|error| SettingsError::Unreadable { path: path.to_owned(), error })
 }
 
 #[cfg(test)]

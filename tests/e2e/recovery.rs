@@ -279,8 +279,8 @@ fn a_root_that_is_made_alone_does_without_keys_that_are_revoked() {
         let made = manager.notary(command);
         assert_eq!((made.code(), version()), (6, before), "{made}");
         let id = open();
-        third.notary(&format!("proposal export acme/app {id} -o carried")).done();
-        let carried = fs::read(third.directory().join("carried")).expect("it was written");
+        third.notary(&format!("proposal export acme/app {id} -o {id}")).done();
+        let carried = fs::read(third.directory().join(&id)).expect("it was written");
         let carried: Value = serde_json::from_slice(&carried).expect("a proposal");
         let root = carried["proposal"]["files"][0]["file"].as_str().expect("its text");
         let root: Value = serde_json::from_str(root).expect("a root");

@@ -25,6 +25,7 @@ use crate::agent::whole::{Whole, read_whole};
 use crate::args::AdoptArgs;
 use crate::exit::{Failure, Outcome};
 use crate::keyring::{Purpose, listed};
+use crate::named;
 use crate::remote::Reservation;
 use crate::session::Session;
 use crate::trust_dir::{MetadataDir, files};
@@ -37,7 +38,7 @@ type Signatures = Vec<(KeyId, Vec<u8>)>;
 /// Runs `notary adopt`.
 pub(crate) async fn run(session: &Session, args: AdoptArgs) -> Result<Outcome, Failure> {
     let (gun, now) = (&args.gun, session.now());
-    let pinned = std::fs::read(&args.root);
+    let pinned = named::read(&args.root, named::MAX_ROOT_BYTES);
     let pinned = pinned.map_err(|error| Failure::file("read", &args.root, error))?;
     let pinned = TrustedSet::new(pinned, now, Expiry::Reported).map_err(|error| {
         let file = args.root.display();

@@ -12,6 +12,7 @@ use url::Url;
 use crate::agent::{Agent, AgentError, target};
 use crate::args::{ClientArgs, ClientCommand};
 use crate::exit::{Failure, Outcome};
+use crate::named;
 use crate::remote::Http;
 use crate::session::Session;
 use crate::settings::parse_url;
@@ -40,7 +41,8 @@ pub(crate) async fn run(session: &Session, args: ClientArgs) -> Result<Outcome, 
 }
 
 fn init(root: &Path, files: &MetadataDir) -> Result<(), Failure> {
-    let bytes = std::fs::read(root).map_err(|error| Failure::file("read", root, error))?;
+    let bytes = named::read(root, named::MAX_ROOT_BYTES)
+        .map_err(|error| Failure::file("read", root, error))?;
     Ok(files.save(&local_name(&RoleName::ROOT), &bytes)?)
 }
 

@@ -12,8 +12,8 @@ use serde_json::json;
 use crate::args::{Algorithm, KeyCommand};
 use crate::exit::{Failure, Outcome};
 use crate::keyring::{KeyEntry, Purpose};
+use crate::named;
 use crate::session::Session;
-use crate::trust_dir::files;
 
 impl From<Algorithm> for keys::Algorithm {
     fn from(algorithm: Algorithm) -> keys::Algorithm {
@@ -74,12 +74,12 @@ pub(crate) fn run(session: &Session, command: KeyCommand) -> Result<Outcome, Fai
 
 /// Writes the public part of a key that was made just now, which stays where that fails.
 fn hand_out(session: &Session, entry: &KeyEntry, output: &Path) -> Result<(), Failure> {
-    let (keyid, file) = (&entry.keyid, output.display());
-    let written = files::write(output, &public_pem(entry));
+    let keyid = &entry.keyid;
+    let written = named::write(output, &public_pem(entry));
     let written = written.map_err(|error| error.in_directory_of("--output"));
     Ok(written.inspect_err(|_| {
         session.output.message(format_args!(
-            "the key is made; `notary key export {keyid} --public -o {file}` writes its public part"
+            "the key is made; `notary key export {keyid} --public -o FILE` writes its public part"
         ));
     })?)
 }
@@ -141,8 +141,8 @@ fn export(session: &Session, id: &str, public: bool, output: Option<&Path>) -> R
         return Ok(session.output.result(&value, &text)?);
     };
     match public {
-        true => files::write(output, &pem)?,
-        false => files::write_private(output, &pem)?,
+        true => named::write(output, &pem)?,
+        false => named::write_private(output, &pem)?,
     }
     let text = format!("wrote {}\n", output.display());
     Ok(session.output.result(&json!({ "keyid": entry.keyid, "file": output }), &text)?)

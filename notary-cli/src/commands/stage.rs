@@ -14,6 +14,7 @@ use serde_json::Value;
 use crate::args::{AddArgs, AddhashArgs, RemoveArgs, StageArgs};
 use crate::exit::{Failure, Outcome};
 use crate::keyring::KeyEntry;
+use crate::named;
 use crate::session::Session;
 use crate::staged::{Staged, TargetChange, role_for, role_to_remove_from};
 use crate::staging::{Shown, finish, stage};
@@ -108,7 +109,8 @@ fn place(
 }
 
 fn read_custom(path: &std::path::Path) -> Result<Value, Failure> {
-    let bytes = std::fs::read(path).map_err(|error| Failure::file("read", path, error))?;
+    let bytes = named::read(path, named::MAX_TEXT_BYTES)
+        .map_err(|error| Failure::file("read", path, error))?;
     let refuse = |why: String| Failure::Refused(format!("{}: {why}", path.display()));
     match json::read::<Value>(&bytes).map_err(|error| refuse(error.to_string()))? {
         Value::Null => Err(refuse("custom data is not null; leave --custom out".into())),

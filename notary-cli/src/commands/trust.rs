@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use crate::agent;
 use crate::args::TrustCommand;
 use crate::exit::{Failure, Outcome};
+use crate::named;
 use crate::output::joined;
 use crate::session::Session;
 use crate::trust_dir::{CollectionDir, StateError, files};
@@ -129,7 +130,8 @@ async fn add(
 ) -> Result<Outcome, Failure> {
     let root = match (root, sha256) {
         (Some(path), _) => {
-            let root = std::fs::read(&path).map_err(|error| Failure::file("read", &path, error))?;
+            let root = named::read(&path, named::MAX_ROOT_BYTES)
+                .map_err(|error| Failure::file("read", &path, error))?;
             TrustedSet::new(root.clone(), session.now(), Expiry::Reported).map_err(|error| {
                 Failure::Refused(format!("{} is not a root to pin: {error}", path.display()))
             })?;

@@ -20,6 +20,7 @@ use tokio::runtime::{self, Runtime};
 
 use super::KeyringError;
 use super::passphrases::ask;
+use crate::named;
 
 /// How long a place has for one call: a person has to see that a token wants to be touched.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -152,7 +153,7 @@ impl Places {
         let pin = match &uri.pin {
             Some(PinSource::File(path)) => {
                 let io = |source| KeyError::Io { action: "read", path: path.clone(), source };
-                std::fs::read_to_string(path).map_err(io)?.into()
+                named::read_secret(path).map_err(io)?.into()
             }
             Some(PinSource::Variable(name)) => {
                 let value = self.environment.get(OsStr::new(name));

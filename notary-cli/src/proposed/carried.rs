@@ -5,8 +5,6 @@
 //! trusted there, and what that directory has seen is not undone.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
@@ -25,6 +23,7 @@ use url::Url;
 use crate::agent::roots::climb;
 use crate::agent::{Agent, AgentError, place_of};
 use crate::exit::Failure;
+use crate::named;
 use crate::publishing::earlier::Earlier;
 use crate::session::Session;
 use crate::trust_dir::{CollectionDir, MetadataDir, files};
@@ -229,12 +228,6 @@ pub(crate) fn require_same(path: &Path, found: &Gun, wanted: &Gun) -> Result<(),
 fn read<T: DeserializeOwned>(path: &Path, what: &str) -> Result<T, Failure> {
     let failed = |error| Failure::file("read", path, error);
     let refuse = |why: String| Failure::Refused(format!("{} is not {what}: {why}", path.display()));
-    let mut bytes = Vec::new();
-    // A device has no length; one byte more shows that it is too long.
-    let file = File::open(path).map_err(failed)?;
-    file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() as u64 > MAX_FILE_BYTES {
-        return Err(refuse(format!("it has more than {MAX_FILE_BYTES} bytes")));
-    }
+    let bytes = named::read(path, MAX_FILE_BYTES).map_err(failed)?;
     json::read(&bytes).map_err(|error| refuse(error.to_string()))
 }

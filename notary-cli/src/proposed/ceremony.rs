@@ -15,6 +15,7 @@ use super::carried::{Carried, CarriedSignatures};
 use super::first;
 use super::progress::signers;
 use crate::exit::{Failure, Outcome};
+use crate::named;
 use crate::output::joined;
 use crate::publishing::in_flight::InFlight;
 use crate::session::Session;
@@ -55,7 +56,7 @@ impl FirstRoot<'_> {
             None => files::named_after(self.gun, "first-root"),
         };
         let carried = Carried::first(self.gun, proposed.proposal.clone());
-        files::write(&file, &serde_json::to_vec_pretty(&carried).expect("it is JSON"))?;
+        named::write(&file, &serde_json::to_vec_pretty(&carried).expect("it is JSON"))?;
         let text = format!("wrote {}\n{}", file.display(), signers(&demands));
         let value = json!({
             "collection": self.gun, "id": id, "file": file, "demands": demands,

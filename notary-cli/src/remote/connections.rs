@@ -16,6 +16,7 @@ use rustls_platform_verifier::BuilderVerifierExt;
 use url::{Host, Url};
 
 use super::HttpError;
+use crate::named;
 
 /// The longest wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -91,8 +92,9 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
 fn certificates(path: &Path) -> Result<RootCertStore, HttpError> {
     let failed = |why: String| HttpError::Certificates(format!("{}: {why}", path.display()));
     let mut store = RootCertStore::empty();
-    let read = CertificateDer::pem_file_iter(path).map_err(|error| failed(error.to_string()))?;
-    for certificate in read {
+    let bundle =
+        named::read(path, named::MAX_TEXT_BYTES).map_err(|error| failed(error.to_string()))?;
+    for certificate in CertificateDer::pem_slice_iter(&bundle) {
         let certificate = certificate.map_err(|error| failed(error.to_string()))?;
         store.add(certificate).map_err(|error| failed(error.to_string()))?;
     }

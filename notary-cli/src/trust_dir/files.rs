@@ -55,7 +55,7 @@ pub(crate) fn write_with(
 
 /// [`write()`] of a file that only its owner may read.
 pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), StateError> {
-    replace(path, bytes, |directory| temporary(directory, &builder()), &|_| {})
+    replace(path, bytes, private_in, &|_| {})
 }
 
 fn replace(
@@ -139,6 +139,11 @@ pub(crate) fn temporary_in(directory: &Path) -> std::io::Result<NamedTempFile> {
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     temporary(directory, &builder)
+}
+
+/// [`temporary_in`] that only its owner may read.
+pub(crate) fn private_in(directory: &Path) -> std::io::Result<NamedTempFile> {
+    temporary(directory, &builder())
 }
 
 /// Whether a file of this name may be one of ours that has no name of its own yet.

@@ -121,10 +121,16 @@ pub fn read(
     wanted: Option<&KeyId>,
 ) -> Result<OpenedFile, KeyError> {
     let io = |source| KeyError::Io { action: "read", path: path.to_owned(), source };
+    let refuse = |problem: String| {
+        Err(KeyError::NotAPrivateKey { input: path.display().to_string(), problem })
+    };
     let metadata = fs::metadata(path).map_err(io)?;
+    // A device may have no end, and whoever opens a pipe waits.
+    if !metadata.is_file() {
+        return refuse("it is neither a file nor a link to one".into());
+    }
     if metadata.len() > MAX_FILE_BYTES {
-        let problem = format!("it is longer than {MAX_FILE_BYTES} bytes");
-        return Err(KeyError::NotAPrivateKey { input: path.display().to_string(), problem });
+        return refuse(format!("it is longer than {MAX_FILE_BYTES} bytes"));
     }
     let pem = Zeroizing::new(fs::read(path).map_err(io)?);
     let mut opened = from_pem(&pem, passphrase, wanted, &path.display().to_string())?;
@@ -262,6 +268,12 @@ mod tests {
             let public = openssl(&["pkey", "-in", file, "-passin", pass, "-pubout"]).stdout;
             assert_eq!(String::from_utf8(public).unwrap(), key.public().to_pem(), "{algorithm}");
         }
+    }
+
+    #[test]
+    fn what_has_no_end_is_no_key_file() {
+        let refused = read(Path::new("/dev/zero"), None, None).unwrap_err().to_string();
+        assert!(refused.contains("neither a file nor a link to one"), "{refused}");
     }
 
     #[test]

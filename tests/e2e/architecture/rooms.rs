@@ -27,7 +27,7 @@ const PACKAGES: [(&str, &str); 4] = [
     (
         "notary-cli",
         "commands staging declared delivered proposed publishing judging session exit settings staged \
-         agent changes wanted keyring view remote trust_dir output args",
+         agent changes wanted keyring view remote named trust_dir output args",
     ),
 ];
 

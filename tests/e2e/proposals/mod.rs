@@ -74,7 +74,8 @@ impl Ceremony {
         let name = person.directory().file_name().expect("a name").to_string_lossy().into_owned();
         let key = person.notary(&format!("key generate --json --name {name}")).json();
         let keyid = key["keyid"].as_str().expect("an id").to_owned();
-        person.notary(&format!("key export {keyid} --public -o ../{name}.pem")).done();
+        let public = person.notary(&format!("key export {keyid} --public")).done();
+        person.file(&format!("../{name}.pem"), public);
         keyid
     }
 

@@ -21,10 +21,13 @@ use crate::agent;
 use crate::args::DelegationRequestArgs;
 use crate::exit::{Failure, Outcome};
 use crate::keyring::Purpose;
+use crate::named;
 use crate::session::Session;
-use crate::trust_dir::files;
 use crate::view::View;
 use crate::wanted::Wanted;
+
+/// The longest request that is read: it holds a file of a role as text.
+const MAX_BYTES: u64 = 64 << 20;
 
 /// Runs `notary delegation request`.
 pub(super) async fn request(
@@ -58,7 +61,7 @@ pub(super) async fn request(
         file: String::from_utf8(file).expect("JSON is UTF-8"),
     };
     let text = serde_json::to_vec_pretty(&request).expect("a request is JSON");
-    files::write(output, &text)?;
+    named::write(output, &text)?;
     let ids: Vec<_> = entries.iter().map(|entry| &entry.keyid).collect();
     let value = json!({ "collection": gun, "role": role, "keyids": ids, "file": output });
     let text = format!("wrote {}; hand it to whoever delegates {role}\n", output.display());
@@ -92,7 +95,7 @@ fn next_version(session: &Session, gun: &Gun, role: &RoleName) -> Result<Version
 
 /// Reads a request and checks that who made it holds every key in it.
 pub(super) fn read(path: &Path, gun: &Gun, role: &RoleName) -> Result<DelegationRequest, Failure> {
-    let bytes = std::fs::read(path).map_err(|error| Failure::file("read", path, error))?;
+    let bytes = named::read(path, MAX_BYTES).map_err(|error| Failure::file("read", path, error))?;
     check(&bytes, gun, role).map_err(|why| Failure::Refused(format!("{}: {why}", path.display())))
 }
 

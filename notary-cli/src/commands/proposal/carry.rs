@@ -13,6 +13,7 @@ use super::sign::{closed, confirmed, ended, send};
 use crate::args::{ProposalExportArgs, ProposalImportArgs, ProposalSignArgs};
 use crate::exit::{Failure, Outcome};
 use crate::keyring::memory::Memory;
+use crate::named;
 use crate::proposed::carried::{Carried, CarriedSignatures, require_same};
 use crate::proposed::ceremony::{self, FirstRoot};
 use crate::proposed::{Proposed, first, ground};
@@ -36,7 +37,7 @@ pub(super) async fn export(
     let view = ground::read(session, gun, &mut proposed, now).await?;
     proposed.judge(Some(&view), now)?;
     let carried = Carried::pack(session, gun, proposed.proposal, &view, now).await?;
-    files::write(output, &serde_json::to_vec_pretty(&carried).expect("it is JSON"))?;
+    named::write(output, &serde_json::to_vec_pretty(&carried).expect("it is JSON"))?;
     let value = json!({ "collection": gun, "id": id, "file": output });
     let file = output.display();
     session.output.result(&value, &format!("wrote {file}\n"))?;
@@ -73,7 +74,7 @@ pub(super) async fn sign_file(
     let roles: Vec<_> = signatures.iter().map(|new| new.role.clone()).collect();
     let id = proposal.summary.id.clone();
     let carried = CarriedSignatures { collection: gun.clone(), proposal: id, signatures };
-    files::write(output, &serde_json::to_vec_pretty(&carried).expect("it is JSON"))?;
+    named::write(output, &serde_json::to_vec_pretty(&carried).expect("it is JSON"))?;
     let value = json!({
         "collection": gun, "id": carried.proposal, "roles": roles, "file": output,
     });
@@ -130,8 +131,15 @@ fn late(
             "{gun} is created already, and these are signatures of another first root"
         )));
     }
-    let value = json!({ "collection": gun, "id": carried.proposal, "roles": [] });
-    let text = format!("{gun} is created already: its first root needs no more signatures\n");
+    let (version, sha256) = (root.version(), sha256_hex(pinned));
+    let value = json!({
+        "collection": gun, "id": carried.proposal, "roles": [],
+        "root_version": version, "root_sha256": sha256,
+    });
+    let text = format!(
+        "{gun} is created already: its first root needs no more signatures\n\
+         root {version} has the sha256 {sha256}\n"
+    );
     session.output.result(&value, &text)?;
     Ok(Outcome::Done)
 }
