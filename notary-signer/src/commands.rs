@@ -27,7 +27,7 @@ use crate::startup::StartError;
 use crate::store::audit::{Caller, Subject, append};
 use crate::store::keys::{self, HeldKey};
 use crate::store::tables::{role_text, state_text};
-use crate::store::{self, Database, MemoryLock, StoreError, key_states};
+use crate::store::{Database, MemoryLock, StoreError, header, key_states};
 use crate::tls::{self, Tls};
 
 /// A certificate that expires this soon is a warning.
@@ -195,12 +195,12 @@ fn check_keys(config: &Config) -> Result<Vec<Finding>, Finding> {
         _ => Finding::wrong("database", error),
     })?;
     let load = |connection: &mut SqliteConnection| -> Result<_, StoreError> {
-        Ok((store::load_header(connection)?, keys::all(connection)?))
+        Ok((header::load(connection)?, keys::all(connection)?))
     };
-    let (header, held) =
+    let (found, held) =
         database.transaction(load).map_err(|error| Finding::wrong("database", error))?;
     let mut findings = Vec::new();
-    let software = match header {
+    let software = match found {
         None if config.fills_software_store() => {
             return Err(Finding::wrong("software store", "it was never made"));
         }
@@ -279,12 +279,12 @@ pub(crate) fn wrap_store(
 ) -> Result<Output, CommandError> {
     let lock = MemoryLock::take(&config.database)?;
     let database = Database::create(&config.database, &lock)?;
-    let header = database.transaction(store::load_header)?.ok_or(CommandError::NoStore)?;
+    let header = database.transaction(header::load)?.ok_or(CommandError::NoStore)?;
     let wrapped = opening::wrap(config, || opening::passphrase(passphrase_file), &header)?;
     // What was written is read once more, before the former way is given up.
     opening::open(config, &wrapped)?;
     database.transaction(|connection| -> Result<_, StoreError> {
-        store::save_header(connection, &wrapped)?;
+        header::save(connection, &wrapped)?;
         let caller = Caller::operator("store wrap", now);
         append(connection, &caller, &Subject::default(), "changed")
     })?;

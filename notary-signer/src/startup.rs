@@ -30,7 +30,7 @@ use crate::rights::Rights;
 use crate::routes::{Intake, admit, answer_failures, routes};
 use crate::sealing;
 use crate::sign::{Signer, memory_cache};
-use crate::store::{self, Database, MemoryLock, SharedDatabase, StoreError};
+use crate::store::{Database, MemoryLock, SharedDatabase, StoreError, header};
 use crate::tls::{Peer, Tls, TlsError};
 use crate::trace::InTrace;
 use crate::turns::Turns;
@@ -234,14 +234,14 @@ async fn keep_looking(tls: Arc<Tls>, every: Duration) {
 /// The software store; made where there is none yet and new keys may go into it.
 fn open_software_store(config: &Config, lock: &MemoryLock) -> Result<Option<SoftwareStore>, Cause> {
     let database = Database::create(&config.database, lock)?;
-    if let Some(header) = database.transaction(store::load_header)? {
+    if let Some(header) = database.transaction(header::load)? {
         return Ok(Some(opening::open(config, &header)?));
     }
     if !config.fills_software_store() {
         return Ok(None);
     }
     let (keys, header) = opening::create(config)?;
-    database.transaction(|connection| store::save_header(connection, &header))?;
+    database.transaction(|connection| header::save(connection, &header))?;
     Ok(Some(keys))
 }
 

@@ -9,12 +9,14 @@
 //! - [`audit`]: who asked for what; [`audit_lines`]: the chain of its lines; [`segments`]: old lines
 //! - [`shared`]: changes of many requests in one transaction
 //! - [`copies`]: what `backup` writes
+//! - [`header`]: what the software store needs to open again
 //! - [`lock`]: one signer for one memory
 //! - [`tables`]: the columns
 
 pub(crate) mod audit;
 pub(crate) mod audit_lines;
 pub(crate) mod copies;
+pub(crate) mod header;
 pub(crate) mod key_states;
 pub(crate) mod keys;
 mod lock;
@@ -39,10 +41,8 @@ use notary_schema::name::{Gun, Incarnation};
 use notary_schema::online::OnlineRole;
 use serde::{Deserialize, Serialize};
 
-use crate::keys::software::{Origin, StoreHeader};
 pub(crate) use lock::MemoryLock;
 pub(crate) use shared::SharedDatabase;
-use tables::store_header;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../schema/migrations/signer-sqlite");
 
@@ -237,56 +237,6 @@ impl Database {
     }
 }
 
-/// The header of the key store, unless no store was made yet.
-pub(crate) fn load_header(
-    connection: &mut SqliteConnection,
-) -> Result<Option<StoreHeader>, StoreError> {
-    type Row = (Option<i64>, Option<Vec<u8>>, Option<String>, Option<Vec<u8>>, Vec<u8>);
-    let row: Option<Row> = store_header::table
-        .select((
-            store_header::rounds,
-            store_header::salt,
-            store_header::wrapping_key,
-            store_header::wrapped,
-            store_header::check_value,
-        ))
-        .first(connection)
-        .optional()?;
-    let Some((rounds, salt, key, wrapped, check)) = row else { return Ok(None) };
-    let origin = match (rounds, salt, key, wrapped) {
-        (Some(rounds), Some(salt), None, None) => {
-            let damaged = |_| StoreError::damaged("rounds", rounds);
-            Origin::Passphrase { rounds: u32::try_from(rounds).map_err(damaged)?, salt }
-        }
-        (None, None, Some(key), Some(wrapped)) => Origin::Wrapped { key, wrapped },
-        _ => return Err(StoreError::damaged("store_header", "neither derived nor wrapped")),
-    };
-    Ok(Some(StoreHeader { origin, check }))
-}
-
-/// Stores the header of the key store in the place of any other: there can be only one.
-pub(crate) fn save_header(
-    connection: &mut SqliteConnection,
-    header: &StoreHeader,
-) -> Result<(), StoreError> {
-    let (rounds, salt, key, wrapped) = match &header.origin {
-        Origin::Passphrase { rounds, salt } => (Some(i64::from(*rounds)), Some(salt), None, None),
-        Origin::Wrapped { key, wrapped } => (None, None, Some(key), Some(wrapped)),
-    };
-    diesel::delete(store_header::table).execute(connection)?;
-    diesel::insert_into(store_header::table)
-        .values((
-            store_header::id.eq(1),
-            store_header::rounds.eq(rounds),
-            store_header::salt.eq(salt),
-            store_header::wrapping_key.eq(key),
-            store_header::wrapped.eq(wrapped),
-            store_header::check_value.eq(&header.check),
-        ))
-        .execute(connection)?;
-    Ok(())
-}
-
 /// Whether the database answers.
 pub(crate) fn probe(connection: &mut SqliteConnection) -> Result<(), StoreError> {
     diesel::select(1.into_sql::<Integer>()).execute(connection)?;
@@ -343,6 +293,7 @@ fn migrate(connection: &mut SqliteConnection) -> Result<(), String> {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::keys::software::{Origin, StoreHeader};
 
     pub(crate) struct Scratch {
         pub(crate) database: Database,
@@ -393,9 +344,9 @@ pub(crate) mod tests {
         let scratch = scratch();
         let mut connection = connect(&scratch.path).unwrap();
         connection.revert_all_migrations(MIGRATIONS).unwrap();
-        assert!(load_header(&mut connection).is_err(), "the tables are still there");
+        assert!(header::load(&mut connection).is_err(), "the tables are still there");
         migrate(&mut connection).unwrap();
-        assert_eq!(load_header(&mut connection).unwrap(), None);
+        assert_eq!(header::load(&mut connection).unwrap(), None);
     }
 
     /// Lines that were written before there was a chain are bound to each other once, and for good.
@@ -442,13 +393,13 @@ pub(crate) mod tests {
         let origin = Origin::Passphrase { rounds: 1, salt: vec![1] };
         let header = StoreHeader { origin, check: vec![2] };
         let failed = scratch.database.transaction::<(), StoreError>(|connection| {
-            save_header(connection, &header)?;
+            header::save(connection, &header)?;
             Err(StoreError::Poisoned)
         });
         assert!(failed.is_err());
-        let load = || scratch.database.transaction(load_header);
+        let load = || scratch.database.transaction(header::load);
         assert_eq!(load().unwrap(), None);
-        scratch.database.transaction(|connection| save_header(connection, &header)).unwrap();
+        scratch.database.transaction(|connection| header::save(connection, &header)).unwrap();
         assert_eq!(load().unwrap(), Some(header));
     }
 }
