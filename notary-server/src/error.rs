@@ -303,6 +303,7 @@ impl ServiceError {
                 | StoreError::Lock { .. }
                 | StoreError::File { .. }
                 | StoreError::NotMigrated
+                | StoreError::Newer { .. }
                 | StoreError::Migration(_)
                 | StoreError::Database(_)
                 | StoreError::Closing => (StatusCode::SERVICE_UNAVAILABLE, "database_unavailable"),

@@ -7,8 +7,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
 
 use diesel::connection::{Connection as _, SimpleConnection};
+use diesel::migration::{Migration, MigrationSource};
 use diesel::prelude::*;
-use diesel::sqlite::SqliteConnection;
+use diesel::sqlite::{Sqlite, SqliteConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 // Linked for its bundled SQLite only.
 use libsqlite3_sys as _;
@@ -87,15 +88,32 @@ pub(super) fn migrate(path: &Path) -> Result<Vec<String>, StoreError> {
         .open(path)
         .map_err(|error| StoreError::Open { path: path.to_owned(), reason: error.to_string() })?;
     let mut connection = connect(path)?;
+    require_known(&mut connection)?;
     let applied = connection.run_pending_migrations(MIGRATIONS).map_err(StoreError::Migration)?;
     Ok(applied.iter().map(ToString::to_string).collect())
 }
 
-/// Refuses a database whose tables are older than this program.
+/// Refuses a database whose tables are older or newer than this program.
 pub(super) fn require_current(connection: &mut Connection) -> Result<(), StoreError> {
+    require_known(connection)?;
     match connection.has_pending_migration(MIGRATIONS).map_err(StoreError::Migration)? {
         true => Err(StoreError::NotMigrated),
         false => Ok(()),
+    }
+}
+
+/// Refuses a database that a newer program has changed: what it keeps there would be lost or
+/// misunderstood.
+fn require_known(connection: &mut Connection) -> Result<(), StoreError> {
+    let known: Vec<Box<dyn Migration<Sqlite>>> =
+        MIGRATIONS.migrations().map_err(StoreError::Migration)?;
+    let applied = connection.applied_migrations().map_err(StoreError::Migration)?;
+    let unknown = applied
+        .iter()
+        .find(|version| known.iter().all(|known| known.name().version() != **version));
+    match unknown {
+        Some(unknown) => Err(StoreError::Newer { migration: unknown.to_string() }),
+        None => Ok(()),
     }
 }
 

@@ -100,6 +100,12 @@ pub enum StoreError {
     /// The tables are older than the program.
     #[error("the database is older than this program; run `notary-server migrate`")]
     NotMigrated,
+    /// The tables are newer than the program.
+    #[error("a newer program applied migration {migration}; use that program")]
+    Newer {
+        /// What this program does not know.
+        migration: String,
+    },
     /// A migration failed; the database is as it was before it.
     #[error("cannot migrate the database: {0}")]
     Migration(Box<dyn std::error::Error + Send + Sync>),

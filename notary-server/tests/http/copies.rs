@@ -218,6 +218,39 @@ async fn what_is_no_copy_is_refused_by_name() {
     assert!(target.hidden().is_empty());
 }
 
+/// What a newer program has added would be lost, or not be verified.
+#[test]
+fn the_database_of_a_newer_program_is_refused_by_every_command() {
+    let (host, target) = (Host::new(), Host::new());
+    assert!(host.run(&["migrate"]).status.success());
+    let copy = host.file("copy.sqlite").display().to_string();
+    host.done(&["backup", &copy]);
+    let commands: [&[&str]; 6] = [
+        &["serve"],
+        &["migrate"],
+        &["fsck"],
+        &["token", "list"],
+        &["backup", "second.sqlite"],
+        &["check"],
+    ];
+    target.done(&["restore", &copy]);
+    let newer = "INSERT INTO __diesel_schema_migrations (version) VALUES ('9999')";
+    for database in [&host.database, Path::new(&copy)] {
+        open(database).batch_execute(newer).unwrap();
+    }
+    let by_name = "a newer program applied migration 9999; use that program";
+    for command in commands {
+        let output = host.run(command);
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8(said).unwrap();
+        assert!(!output.status.success() && said.contains(by_name), "{command:?} {said}");
+    }
+    assert!(!host.file("second.sqlite").exists());
+    let refused = target.refused(&["restore", &copy, "--replace"]);
+    assert!(refused.contains(&format!("{copy}: {by_name}")), "{refused}");
+    assert!(target.run(&["migrate"]).status.success(), "its database is as it was");
+}
+
 fn open(database: &Path) -> SqliteConnection {
     SqliteConnection::establish(database.to_str().unwrap()).unwrap()
 }
