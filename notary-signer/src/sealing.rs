@@ -2,15 +2,16 @@
 //!
 //! It runs beside the service, on a connection of its own. A file is complete and on the disk before
 //! the database names it, and lines leave the table only after that: stopped anywhere, the next run
-//! goes on, and writes the very same file.
+//! goes on, and writes the very same file. A file that is there and says something else stays.
 
-use std::fs::{DirBuilder, File};
+use std::fs::{self, DirBuilder, File};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 use diesel::sqlite::SqliteConnection;
+use notary_schema::key::sha256_hex;
 use ring::digest::{Context, SHA256};
 use tempfile::NamedTempFile;
 
@@ -30,6 +31,11 @@ pub(crate) enum SealError {
     Store(#[from] StoreError),
     #[error("cannot write {}: {source}", path.display())]
     Write { path: PathBuf, source: io::Error },
+    #[error(
+        "{} holds other lines: this database is an older copy of the one that sealed them; move the \
+         file to where you keep such things", .0.display()
+    )]
+    Other(PathBuf),
     #[error("the audit is damaged, so no line of it is sealed: {0}; see `audit verify`")]
     Damaged(#[from] Break),
 }
@@ -90,13 +96,20 @@ fn write(
     }
     let file = writer.into_inner().map_err(|error| refuse(error.into_error()))?;
     file.as_file().sync_all().map_err(refuse)?;
-    file.persist(&path).map_err(|error| refuse(error.error))?;
+    let sha256 = hex::encode(digest.finish());
+    if let Err(error) = file.persist_noclobber(&path) {
+        // A run that was stopped here has written the same; a signer that was set back writes others.
+        let is_there = error.error.kind() == io::ErrorKind::AlreadyExists;
+        if !is_there || sha256_hex(&fs::read(&path).map_err(refuse)?) != sha256 {
+            return Err(if is_there { SealError::Other(path) } else { refuse(error.error) });
+        }
+    }
     File::open(directory).and_then(|directory| directory.sync_all()).map_err(refuse)?;
     Ok(Segment {
         last_seq,
         first_seq,
         file: name,
-        sha256: hex::encode(digest.finish()),
+        sha256,
         last_hash: head.hash,
         sealed_at: time_text(now),
     })

@@ -251,6 +251,23 @@ async fn a_segment_may_be_moved_away_but_not_changed() {
     assert!(good && !text.contains("warning"), "{text}");
 }
 
+/// A signer that was set back makes other lines under numbers that are sealed already.
+#[tokio::test]
+async fn a_segment_that_is_there_is_not_written_over() {
+    let world = with_old_lines().await;
+    fs::create_dir(world.path("audit")).unwrap();
+    let path = segment(&world, FIRST);
+    fs::write(&path, "what another run has sealed\n").unwrap();
+    let refused = fails(&run(&world, &["audit", "seal"]), 8);
+    assert!(refused.contains(FIRST) && refused.contains("older copy"), "{refused}");
+    assert_eq!(fs::read_to_string(&path).unwrap(), "what another run has sealed\n");
+    assert_eq!(world.audit().len(), 26, "all lines are still there");
+
+    fs::rename(&path, world.path("kept.jsonl")).unwrap();
+    stdout(&run(&world, &["audit", "seal"]));
+    end(&world);
+}
+
 #[tokio::test]
 async fn an_audit_that_is_damaged_is_not_sealed() {
     let world = with_old_lines().await;
