@@ -65,7 +65,7 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), StateError> {
     write_new(path, bytes, files::temporary_in)
 }
 
-/// [`write`] of a file that only its owner may read.
+/// [`write()`] of a file that only its owner may read.
 pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), StateError> {
     write_new(path, bytes, files::private_in)
 }

@@ -177,8 +177,8 @@ impl Race {
                 let targets = RoleName::parse("targets").expect("a role");
                 return Unsigned::of(&next_snapshot(None, [(targets, entry)], number, expires));
             }
-            let snapshots = self.out.iter().filter(|((of, _), _)| *of == OnlineRole::Snapshot);
-            let (_, snapshot) = snapshots.last().expect("a round of snapshots was first");
+            let mut snapshots = self.out.iter().filter(|((of, _), _)| *of == OnlineRole::Snapshot);
+            let (_, snapshot) = snapshots.next_back().expect("a round of snapshots was first");
             let snapshot = Envelope::parse(snapshot.clone()).expect("it was answered");
             PlannedTimestamp { version: number, expires, keyids: vec![] }.document(&snapshot)
         });
