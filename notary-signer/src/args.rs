@@ -158,7 +158,7 @@ pub(crate) enum MemoryCommand {
 pub(crate) enum StoreCommand {
     /// Puts the store under the wrapping key of the configuration; the service must be stopped
     Wrap {
-        /// The passphrase that the store is under [NOTARY_SIGNER_PASSPHRASE]
+        /// The passphrase that the store is under; without it, `NOTARY_SIGNER_PASSPHRASE`
         #[arg(long, value_name = "FILE")]
         passphrase_file: Option<PathBuf>,
         #[command(flatten)]

@@ -7,7 +7,7 @@ use notary_schema::name::KeyId;
 
 use super::{Elsewhere, KeyError};
 
-/// What a person writes to name a key: a key id, a file, or a key of a [`Backend`].
+/// What a person writes to name a key: a key id, a file, or a key that is elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyRef {
     /// A key of the trust directory: 64 lower-case hexadecimal digits.
