@@ -8,9 +8,6 @@ use zeroize::Zeroizing;
 
 use super::KeyError;
 
-/// The longest secret that is wrapped, in bytes. KMS takes 4,096.
-pub const MAX_SECRET_BYTES: usize = 64;
-
 /// A backend that wraps.
 #[async_trait]
 pub trait Wrapper: Send + Sync {
