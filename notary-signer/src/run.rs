@@ -9,8 +9,9 @@ use crate::Parts;
 use crate::args::{
     AuditCommand, Command, CommandLine, KeyCommand, MemoryCommand, PkiCommand, StoreCommand,
 };
+use crate::commands::keys::Change;
 use crate::commands::memory::MemoryError;
-use crate::commands::{self, Change, CommandError, Output};
+use crate::commands::{self, CommandError, Output};
 use crate::config::{Config, ConfigError};
 use crate::opening::OpenError;
 use crate::panics;
@@ -56,7 +57,7 @@ fn execute(command: Command, parts: Parts) -> Result<Output, CommandError> {
             startup::serve(&config, address_file.as_deref(), parts)?;
             Ok(Output::default())
         }
-        Command::Check { config, form } => Ok(commands::check(&config.path, now, form.json)),
+        Command::Check { config, form } => Ok(commands::check::run(&config.path, now, form.json)),
         Command::Backup { to, config, form } => {
             commands::backup::run(&Config::load(&config.path)?, &to, form.json)
         }
@@ -73,16 +74,16 @@ fn execute(command: Command, parts: Parts) -> Result<Output, CommandError> {
             Ok(Output::default())
         }
         Command::Pki(PkiCommand::Revoke { directory, name }) => {
-            Ok(commands::revoke_certificate(&directory, &name, now)?)
+            Ok(commands::certificates::revoke(&directory, &name, now)?)
         }
         Command::Key(KeyCommand::List { config, form }) => {
-            commands::list_keys(&Config::load(&config.path)?, form.json)
+            commands::keys::list(&Config::load(&config.path)?, form.json)
         }
         Command::Key(KeyCommand::Retire { keyid, config }) => {
-            commands::change_key(&Config::load(&config.path)?, &keyid, Change::Retire, now)
+            commands::keys::change(&Config::load(&config.path)?, &keyid, Change::Retire, now)
         }
         Command::Key(KeyCommand::Restore { keyid, config }) => {
-            commands::change_key(&Config::load(&config.path)?, &keyid, Change::Restore, now)
+            commands::keys::change(&Config::load(&config.path)?, &keyid, Change::Restore, now)
         }
         Command::Memory(MemoryCommand::Show { gun, config, form }) => {
             commands::memory::show(&Config::load(&config.path)?, &gun, form.json)
@@ -92,7 +93,7 @@ fn execute(command: Command, parts: Parts) -> Result<Output, CommandError> {
         }
         Command::Store(StoreCommand::Wrap { passphrase_file, config }) => {
             let config = Config::load(&config.path)?;
-            commands::wrap_store(&config, passphrase_file.as_deref(), now)
+            commands::store::wrap(&config, passphrase_file.as_deref(), now)
         }
         Command::Audit(AuditCommand::Tail(wish)) => {
             let config = Config::load(&wish.config.path)?;

@@ -12,7 +12,8 @@ use diesel::sqlite::SqliteConnection;
 use notary_schema::key::sha256_hex;
 use ring::digest::{Context, SHA256};
 
-use super::{CommandError, Finding, Output, report};
+use super::findings::{Finding, report};
+use super::{CommandError, Output};
 use crate::args::Tail;
 use crate::config::Config;
 use crate::sealing;

@@ -8,7 +8,6 @@ use notary_schema::name::{Glob, Gun};
 use notary_schema::online::OnlineRole;
 use serde::{Deserialize, Serialize};
 
-use super::{read_algorithm, write_algorithm};
 use crate::keys::Algorithm;
 use crate::keys::bounded::Bounds;
 
@@ -91,12 +90,7 @@ pub struct KeyRule {
     /// Into which backend.
     pub backend: String,
     /// Of which algorithm; left out, what every backend of the kind can do.
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        serialize_with = "write_some_algorithm",
-        deserialize_with = "read_some_algorithm"
-    )]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub algorithm: Option<Algorithm>,
     /// A key that is there already, by its name in the backend, instead of a new one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -109,23 +103,6 @@ fn default_at_once() -> usize {
 
 fn default_total_seconds() -> u64 {
     Bounds::default().total.as_secs()
-}
-
-#[expect(clippy::ref_option, reason = "serde asks for this form")]
-fn write_some_algorithm<S: serde::Serializer>(
-    algorithm: &Option<Algorithm>,
-    to: S,
-) -> Result<S::Ok, S::Error> {
-    match algorithm {
-        Some(algorithm) => write_algorithm(algorithm, to),
-        None => to.serialize_none(),
-    }
-}
-
-fn read_some_algorithm<'de, D: serde::Deserializer<'de>>(
-    from: D,
-) -> Result<Option<Algorithm>, D::Error> {
-    read_algorithm(from).map(Some)
 }
 
 impl BackendConfig {

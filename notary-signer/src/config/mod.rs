@@ -3,6 +3,8 @@
 
 pub mod backends;
 pub mod clients;
+mod secrets;
+mod store;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,12 +13,12 @@ use std::path::{Path, PathBuf};
 
 use notary_schema::online::SignerPolicy;
 use secrecy::SecretString;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use zeroize::Zeroizing;
+use serde::{Deserialize, Serialize};
 
 use self::backends::{BackendConfig, KeyRule};
 use self::clients::ClientRule;
-use crate::keys::Algorithm;
+pub(crate) use self::secrets::{passphrase_of_environment, read_secret};
+pub use self::store::StoreConfig;
 
 /// The file that is read where neither a command nor the environment names one.
 pub const DEFAULT_PATH: &str = "/etc/notary/signer.toml";
@@ -124,57 +126,6 @@ pub struct TlsConfig {
     /// How often the files are looked at, in seconds: a change holds without a restart.
     #[serde(default = "default_look_seconds")]
     pub look_seconds: u64,
-}
-
-/// The software store: keys sealed in the database.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct StoreConfig {
-    /// The file with the passphrase; its last line end does not count.
-    pub passphrase_file: Option<PathBuf>,
-    /// Instead of a passphrase: the backend that wraps the store key.
-    pub wrapped_by: Option<String>,
-    /// The name of the wrapping key in that backend.
-    pub wrapping_key: Option<String>,
-    /// The algorithm of new keys in it.
-    #[serde(serialize_with = "write_algorithm", deserialize_with = "read_algorithm")]
-    pub algorithm: Algorithm,
-}
-
-impl Default for StoreConfig {
-    fn default() -> StoreConfig {
-        StoreConfig {
-            passphrase_file: None,
-            wrapped_by: None,
-            wrapping_key: None,
-            algorithm: Algorithm::Ed25519,
-        }
-    }
-}
-
-impl StoreConfig {
-    fn check(&self, backends: &BTreeMap<String, BackendConfig>) -> Result<(), String> {
-        match (&self.wrapped_by, &self.wrapping_key, &self.passphrase_file) {
-            (None, None, _) => Ok(()),
-            (Some(_), Some(_), Some(_)) => {
-                Err("store.wrapped_by and store.passphrase_file: one of them opens the store"
-                    .into())
-            }
-            (Some(name), Some(_), None) => match backends.get(name) {
-                Some(BackendConfig::AwsKms(_) | BackendConfig::Exec(_)) => Ok(()),
-                Some(BackendConfig::Pkcs11(_)) => {
-                    Err(format!("store.wrapped_by: {name} is a token, and tokens do not wrap here"))
-                }
-                None => Err(format!("store.wrapped_by: there is no [backends.{name}]")),
-            },
-            (Some(_), None, _) => {
-                Err("store.wrapping_key is missing beside store.wrapped_by".into())
-            }
-            (None, Some(_), _) => {
-                Err("store.wrapped_by is missing beside store.wrapping_key".into())
-            }
-        }
-    }
 }
 
 /// Where old lines of the audit go.
@@ -371,26 +322,6 @@ impl Config {
     }
 }
 
-/// The passphrase in the environment.
-///
-/// # Errors
-/// [`ConfigError::NoPassphrase`].
-pub(crate) fn passphrase_of_environment() -> Result<SecretString, ConfigError> {
-    let passphrase = std::env::var(PASSPHRASE_VARIABLE).map(SecretString::from);
-    passphrase.map_err(|_| ConfigError::NoPassphrase)
-}
-
-/// A secret in a file; the last line end does not count.
-///
-/// # Errors
-/// [`ConfigError::Read`].
-pub(crate) fn read_secret(path: &Path) -> Result<SecretString, ConfigError> {
-    let read = |source| ConfigError::Read { path: path.to_owned(), source };
-    let text = Zeroizing::new(fs::read_to_string(path).map_err(read)?);
-    let line = text.strip_suffix('\n').unwrap_or(&text);
-    Ok(SecretString::from(line.strip_suffix('\r').unwrap_or(line)))
-}
-
 fn default_look_seconds() -> u64 {
     10
 }
@@ -401,14 +332,6 @@ fn default_listen() -> SocketAddr {
 
 fn default_database() -> PathBuf {
     PathBuf::from("/var/lib/notary/signer.sqlite")
-}
-
-fn write_algorithm<S: Serializer>(algorithm: &Algorithm, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_str(algorithm.name())
-}
-
-fn read_algorithm<'de, D: Deserializer<'de>>(from: D) -> Result<Algorithm, D::Error> {
-    String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
 }
 
 #[cfg(test)]

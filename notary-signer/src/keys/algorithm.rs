@@ -3,10 +3,13 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 use super::KeyError;
 
 /// A kind of key that is created here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(into = "&'static str", try_from = "String")]
 pub enum Algorithm {
     /// Ed25519; scheme `ed25519`.
     #[default]
@@ -42,6 +45,19 @@ impl FromStr for Algorithm {
     fn from_str(text: &str) -> Result<Algorithm, KeyError> {
         let found = Algorithm::ALL.into_iter().find(|algorithm| algorithm.name() == text);
         found.ok_or_else(|| KeyError::NotAnAlgorithm(text.chars().take(40).collect()))
+    }
+}
+
+impl From<Algorithm> for &'static str {
+    fn from(algorithm: Algorithm) -> &'static str {
+        algorithm.name()
+    }
+}
+
+impl TryFrom<String> for Algorithm {
+    type Error = KeyError;
+    fn try_from(text: String) -> Result<Algorithm, KeyError> {
+        text.parse()
     }
 }
 

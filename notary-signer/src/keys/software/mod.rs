@@ -1,31 +1,24 @@
 //! Private keys of the service: each sealed under one store key, opened only while it signs.
 //!
-//! The store key is derived once, at start, from a passphrase, or unwrapped by a backend. A sealed key is what the caller
-//! keeps as the handle; the store itself keeps nothing, so that starting costs the same with one
-//! key and with a million. Sealed is with AES-256-GCM; purpose and key id are authenticated, so a
+//! A sealed key is what the caller keeps as the handle; the store itself keeps nothing, so that
+//! starting costs the same with one key and with a million. Sealed is with AES-256-GCM; purpose and key id are authenticated, so a
 //! sealed key that was copied to another collection or role does not open.
 
-use std::num::NonZeroU32;
+mod store_key;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use notary_schema::key::PublicKey;
 use notary_schema::name::KeyId;
-use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
-use ring::pbkdf2::{self, PBKDF2_HMAC_SHA256};
+use ring::aead::{Aad, LessSafeKey, NONCE_LEN, Nonce};
 use ring::rand::{SecureRandom, SystemRandom};
-use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
+pub use self::store_key::{Origin, ROUNDS, StoreKey};
 use super::private::PrivateKey;
-use super::wrapping::Wrapper;
 use super::{Algorithm, KeyError, KeyHandle, KeyStore, StoredKey, Trouble};
 
-/// Rounds of PBKDF2-HMAC-SHA256 for a new store: about 0.1 s, once at start.
-pub const ROUNDS: u32 = 600_000;
-/// More rounds than this are a damaged header, not a careful operator.
-const MAX_ROUNDS: u32 = 100_000_000;
-const SALT_BYTES: usize = 16;
 /// The first byte of a sealed key: this format.
 const FORMAT: u8 = 1;
 const KEY_ID_BYTES: usize = 32;
@@ -42,95 +35,6 @@ pub struct StoreHeader {
     pub origin: Origin,
     /// An empty text sealed under the store key: shows at start whether it is the right one.
     pub check: Vec<u8>,
-}
-
-/// Where a store key comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origin {
-    /// From a passphrase.
-    Passphrase {
-        /// Rounds of PBKDF2-HMAC-SHA256.
-        rounds: u32,
-        /// Its salt.
-        salt: Vec<u8>,
-    },
-    /// From a backend.
-    Wrapped {
-        /// The name of the wrapping key in the backend.
-        key: String,
-        /// What the backend made of the store key.
-        wrapped: Vec<u8>,
-    },
-}
-
-/// The key that the others are sealed under.
-pub struct StoreKey(Zeroizing<[u8; 32]>);
-
-impl StoreKey {
-    /// A new one from a passphrase.
-    ///
-    /// # Errors
-    /// [`KeyError::PassphraseEmpty`], [`KeyError::Crypto`].
-    pub fn from_passphrase(passphrase: &SecretString) -> Result<(StoreKey, Origin), KeyError> {
-        let mut salt = vec![0; SALT_BYTES];
-        fill_random(&mut salt)?;
-        let key = derive(passphrase, &salt, ROUNDS)?;
-        Ok((key, Origin::Passphrase { rounds: ROUNDS, salt }))
-    }
-
-    /// A new one that no passphrase leads to.
-    ///
-    /// # Errors
-    /// [`KeyError::Crypto`].
-    pub fn random() -> Result<StoreKey, KeyError> {
-        let mut key = Zeroizing::new([0; 32]);
-        fill_random(&mut *key)?;
-        Ok(StoreKey(key))
-    }
-
-    /// The one that a passphrase led to.
-    ///
-    /// # Errors
-    /// [`KeyError::DoesNotOpen`] for numbers that no store has.
-    pub fn derived(
-        passphrase: &SecretString,
-        rounds: u32,
-        salt: &[u8],
-    ) -> Result<StoreKey, KeyError> {
-        derive(passphrase, salt, rounds)
-    }
-
-    /// Has a backend wrap it.
-    ///
-    /// # Errors
-    /// Those of the backend.
-    pub async fn wrap(&self, wrapper: &dyn Wrapper, key: &str) -> Result<Origin, KeyError> {
-        let wrapped = wrapper.wrap(key, &*self.0).await?;
-        Ok(Origin::Wrapped { key: key.to_owned(), wrapped })
-    }
-
-    /// The one that a backend has wrapped.
-    ///
-    /// # Errors
-    /// Those of the backend; [`KeyError::DoesNotOpen`] for what is no store key.
-    pub async fn unwrapped(
-        wrapper: &dyn Wrapper,
-        key: &str,
-        wrapped: &[u8],
-    ) -> Result<StoreKey, KeyError> {
-        let secret = wrapper.unwrap(key, wrapped).await?;
-        let mut own = Zeroizing::new([0; 32]);
-        if secret.len() != own.len() {
-            return Err(KeyError::DoesNotOpen(STORE.to_owned()));
-        }
-        own.copy_from_slice(&secret);
-        Ok(StoreKey(own))
-    }
-
-    fn sealer(&self) -> LessSafeKey {
-        let key = UnboundKey::new(&AES_256_GCM, &*self.0).expect("32 bytes are a key of AES-256");
-        LessSafeKey::new(key)
-    }
 }
 
 /// Keys that are sealed under one store key.
@@ -231,19 +135,6 @@ fn key_context(purpose: &str, id: &KeyId) -> Vec<u8> {
     [KEY_CONTEXT, purpose, id.as_str()].join("\0").into_bytes()
 }
 
-fn derive(passphrase: &SecretString, salt: &[u8], rounds: u32) -> Result<StoreKey, KeyError> {
-    if passphrase.expose_secret().is_empty() {
-        return Err(KeyError::PassphraseEmpty(STORE.to_owned()));
-    }
-    let rounds = NonZeroU32::new(rounds)
-        .filter(|rounds| rounds.get() <= MAX_ROUNDS)
-        .ok_or_else(|| KeyError::DoesNotOpen(STORE.to_owned()))?;
-    let mut key = Zeroizing::new([0; 32]);
-    let passphrase = passphrase.expose_secret().as_bytes();
-    pbkdf2::derive(PBKDF2_HMAC_SHA256, rounds, salt, passphrase, &mut *key);
-    Ok(StoreKey(key))
-}
-
 /// Nonce, ciphertext and tag. A random nonce of 96 bits is sound for 2^32 sealed keys.
 fn seal(sealer: &LessSafeKey, context: &[u8], plain: &[u8]) -> Result<Vec<u8>, KeyError> {
     let mut nonce = [0; NONCE_LEN];
@@ -275,6 +166,10 @@ fn fill_random(bytes: &mut [u8]) -> Result<(), KeyError> {
 
 #[cfg(test)]
 mod tests {
+    use secrecy::SecretString;
+
+    use super::super::wrapping::Wrapper;
+    use super::store_key::SALT_BYTES;
     use super::*;
 
     fn passphrase(text: &str) -> SecretString {

@@ -1,0 +1,133 @@
+//! Whether the service could run as it is configured: everything is looked at, nothing changed.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use diesel::sqlite::SqliteConnection;
+
+use super::findings::{Finding, report};
+use super::{Output, time_text};
+use crate::backends::Backends;
+use crate::config::backends::SOFTWARE;
+use crate::config::{Config, TlsConfig};
+use crate::keys::KeyStore;
+use crate::keys::software::Origin;
+use crate::opening;
+use crate::store::keys::{self, HeldKey};
+use crate::store::{Database, StoreError, header};
+use crate::tls::{self, Tls};
+
+/// A certificate that expires this soon is a warning.
+const SOON: TimeDelta = TimeDelta::days(30);
+/// What is signed on trial: plain text, so that it can never be taken for metadata.
+const MESSAGE: &[u8] = b"notary-signer check";
+
+/// Looks at everything that the service needs, and changes nothing.
+pub(crate) fn run(path: &Path, now: DateTime<Utc>, json: bool) -> Output {
+    let findings = match Config::load(path) {
+        Err(error) => vec![Finding::wrong("configuration", error)],
+        Ok(config) => {
+            let mut findings = vec![Finding::ok("configuration", path.display())];
+            findings.extend(check_tls(&config.tls, now));
+            let secrets = [Some(&config.tls.key), config.store.passphrase_file.as_ref()];
+            findings.extend(secrets.into_iter().flatten().filter_map(|path| check_secret(path)));
+            findings.extend(check_keys(&config).unwrap_or_else(|finding| vec![finding]));
+            findings
+        }
+    };
+    report(&findings, json)
+}
+
+fn check_tls(tls: &TlsConfig, now: DateTime<Utc>) -> Vec<Finding> {
+    let fit = match Tls::load(tls) {
+        Ok(_) => Finding::ok("tls", "certificate, key and what says whom to answer are usable"),
+        Err(error) => Finding::wrong("tls", error),
+    };
+    let expiry = |what, path: &Path| match tls::not_after(path) {
+        Err(error) => Finding::wrong(what, error),
+        Ok(end) => {
+            let until = format!("{} until {}", path.display(), time_text(end));
+            match end - now {
+                left if left <= TimeDelta::zero() => {
+                    Finding::wrong(what, format!("{until}: expired; issue another one"))
+                }
+                left if left <= SOON => {
+                    Finding::warning(what, format!("{until}: {} days left", left.num_days()))
+                }
+                _ => Finding::ok(what, until),
+            }
+        }
+    };
+    vec![fit, expiry("certificate", &tls.certificate), expiry("client CA", &tls.client_ca)]
+}
+
+/// A secret that others may read; whether it can be read at all is found where it is used.
+fn check_secret(path: &Path) -> Option<Finding> {
+    let mode = fs::metadata(path).ok()?.permissions().mode() & 0o777;
+    let others = format!("{} has mode {mode:04o}, so others may read it", path.display());
+    (mode & 0o077 != 0).then(|| Finding::warning("secret", others))
+}
+
+/// Every backend, and every key. The error is what keeps them from being looked at.
+fn check_keys(config: &Config) -> Result<Vec<Finding>, Finding> {
+    let database = Database::open(&config.database).map_err(|error| match error {
+        StoreError::NotThere(_) | StoreError::NotMigrated(_) => Finding::warning("database", error),
+        _ => Finding::wrong("database", error),
+    })?;
+    let load = |connection: &mut SqliteConnection| -> Result<_, StoreError> {
+        Ok((header::load(connection)?, keys::all(connection)?))
+    };
+    let (found, held) =
+        database.transaction(load).map_err(|error| Finding::wrong("database", error))?;
+    let mut findings = Vec::new();
+    let software = match found {
+        None if config.fills_software_store() => {
+            return Err(Finding::wrong("software store", "it was never made"));
+        }
+        None => None,
+        Some(header) => {
+            let wrong = |problem: String| Finding::wrong("software store", problem);
+            let store = opening::open(config, &header).map_err(|error| wrong(error.to_string()))?;
+            let detail = match &header.origin {
+                Origin::Passphrase { .. } => "the passphrase opens it".to_owned(),
+                Origin::Wrapped { key, .. } => format!("the key {key} opens it"),
+            };
+            findings.push(Finding::ok("software store", detail));
+            Some(store)
+        }
+    };
+    let backends =
+        Backends::new(config, software).map_err(|error| Finding::wrong("backend", error))?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Finding::wrong("keys", error))?;
+    findings.extend(runtime.block_on(check_backends(&backends, &held)));
+    Ok(findings)
+}
+
+/// Asks every backend whether it is there, and every key for a signature.
+async fn check_backends(backends: &Backends, held: &[HeldKey]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for place in backends.places().filter(|place| place.name() != SOFTWARE) {
+        findings.push(match place.check().await {
+            Ok(()) => Finding::ok("backend", format!("{} is there and lets us in", place.name())),
+            Err(error) => Finding::wrong("backend", error),
+        });
+    }
+    let mut broken = Vec::new();
+    for HeldKey { key, stored, backend } in held {
+        let signed = match backends.place(backend) {
+            Ok(place) => stored.sign(place, MESSAGE).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = signed {
+            broken.push(Finding::wrong("key", format!("{}: {error}", key.keyid)));
+        }
+    }
+    let can_sign = format!("{} of {} can sign", held.len() - broken.len(), held.len());
+    let all = if broken.is_empty() { Finding::ok } else { Finding::wrong };
+    findings.push(all("keys", can_sign));
+    findings.extend(broken);
+    findings
+}
