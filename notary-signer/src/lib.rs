@@ -4,7 +4,8 @@
 //! is the service, behind the feature `service`. The path of one request, in reading order:
 //!
 //! - `config`, `opening`, `startup`: from `signer.toml` to a listener with mutual TLS (`tls`)
-//! - `routes`: every call on one screen; bounded bodies; one form of error (`error`, `panics`)
+//! - `routes`: every call on one screen; bounded requests (`intake`); one form of error (`error`,
+//!   `panics`)
 //! - `backends`: where the keys are
 //! - `rights`: who may ask for what
 //! - `sign`: judge, sign, verify, record, answer
@@ -27,6 +28,8 @@ mod commands;
 pub mod config;
 #[cfg(feature = "service")]
 mod error;
+#[cfg(feature = "service")]
+mod intake;
 #[cfg(feature = "service")]
 mod metrics;
 #[cfg(feature = "service")]

@@ -12,8 +12,8 @@ use actix_web::web::{Data, get, resource};
 use actix_web::{App, HttpResponse, HttpServer};
 
 use crate::config::TlsConfig;
+use crate::intake::Intake;
 use crate::metrics::{LookedUp, Metrics};
-use crate::routes::Intake;
 use crate::sign::Signer;
 use crate::store::memory;
 use crate::tls;

@@ -2,7 +2,7 @@
 //! one form of error, one audit line.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -13,19 +13,17 @@ use actix_web::{HttpMessage, HttpRequest, HttpResponse, rt};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use diesel::sqlite::SqliteConnection;
-use futures_util::StreamExt;
 use notary_schema::key::sha256_hex;
 use notary_schema::name::{Gun, Incarnation, KeyId};
 use notary_schema::wire::{KeyRequest, Page, SignRequest, SignerKey, SignerLimits, SignerMemory};
 use ring::digest::{SHA256, digest};
 use serde::Deserialize;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::Instrument;
 use tracing_actix_web::RequestId;
 
-use crate::config::Limits;
 use crate::config::clients::Right;
 use crate::error::{Broken, Failure, Refusal};
+use crate::intake::Intake;
 use crate::metrics::Metrics;
 use crate::online_keys::MAX_PAGE;
 #[cfg(test)]
@@ -214,88 +212,6 @@ async fn to_the_end<T: 'static>(
     done.map_err(|error| Failure::Broken(Broken::Bug(error.to_string())))?
 }
 
-/// Where bodies come in: so many bytes each, so many at once, so long. A body takes the room of the
-/// longest one until it is there, and then its own: short ones wait for a place of keys, and long
-/// ones still come in.
-pub(crate) struct Intake {
-    requests: Arc<Semaphore>,
-    max_requests: usize,
-    /// Room for bodies, in [`ROOM_UNIT`].
-    room: Arc<Semaphore>,
-    longest: u32,
-    max_room: usize,
-    body_bytes: usize,
-    wait: Duration,
-}
-
-/// What room is given out in, in bytes: as small as a timestamp.
-const ROOM_UNIT: usize = 1024;
-
-/// A body, and its room until it is dropped.
-struct Body {
-    bytes: Vec<u8>,
-    room: OwnedSemaphorePermit,
-}
-
-impl Body {
-    /// What it says, and its room: the bytes end here.
-    fn parse<T: serde::de::DeserializeOwned>(self) -> Result<(T, OwnedSemaphorePermit), Refusal> {
-        // What reads a struct would take its members from an array, too, by their order.
-        if !self.bytes.trim_ascii_start().starts_with(b"{") {
-            return Err(Refusal::Malformed("it is no JSON object".into()));
-        }
-        let said = serde_json::from_slice(&self.bytes);
-        Ok((said.map_err(|error| Refusal::Malformed(error.to_string()))?, self.room))
-    }
-}
-
-impl Intake {
-    pub(crate) fn new(limits: &Limits) -> Intake {
-        let max_requests = limits.requests.min(Semaphore::MAX_PERMITS);
-        let longest = u32::try_from(units(limits.body_bytes)).unwrap_or(u32::MAX);
-        let max_room = limits.bodies_at_once.saturating_mul(longest as usize);
-        let max_room = max_room.min(Semaphore::MAX_PERMITS);
-        Intake {
-            requests: Arc::new(Semaphore::new(max_requests)),
-            max_requests,
-            room: Arc::new(Semaphore::new(max_room)),
-            longest,
-            max_room,
-            body_bytes: limits.body_bytes,
-            wait: Duration::from_secs(limits.body_seconds),
-        }
-    }
-
-    /// How many requests are being answered, and how much room bodies take, in bytes.
-    pub(crate) fn at_once(&self) -> (usize, usize) {
-        let taken = |all: usize, of: &Semaphore| all - of.available_permits().min(all);
-        (taken(self.max_requests, &self.requests), taken(self.max_room, &self.room) * ROOM_UNIT)
-    }
-
-    async fn read(&self, mut payload: Payload) -> Result<Body, Failure> {
-        let max = self.body_bytes;
-        let read = async {
-            let room = self.room.clone().acquire_many_owned(self.longest).await;
-            let mut room = room.map_err(|_| Failure::Busy)?;
-            let mut bytes = Vec::new();
-            while let Some(chunk) = payload.next().await {
-                let chunk = chunk.map_err(|error| Refusal::Malformed(error.to_string()))?;
-                if bytes.len() + chunk.len() > max {
-                    return Err(Refusal::TooLarge { max }.into());
-                }
-                bytes.extend_from_slice(&chunk);
-            }
-            drop(room.split(room.num_permits().saturating_sub(units(bytes.len()))));
-            Ok(Body { bytes, room })
-        };
-        tokio::time::timeout(self.wait, read).await.unwrap_or(Err(Failure::Busy))
-    }
-}
-
-fn units(bytes: usize) -> usize {
-    bytes.div_ceil(ROOM_UNIT)
-}
-
 /// Refuses a request at once where there are too many, and where the certificate of the client does
 /// not count any more.
 pub(crate) async fn admit<B: MessageBody>(
@@ -303,7 +219,7 @@ pub(crate) async fn admit<B: MessageBody>(
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, actix_web::Error> {
     let intake = request.app_data::<Data<Intake>>().expect("set at start");
-    let Ok(_place) = intake.requests.clone().try_acquire_owned() else {
+    let Some(_place) = intake.place() else {
         return Ok(request.error_response(Failure::Busy).map_into_right_body());
     };
     let tls = request.app_data::<Data<Tls>>().expect("set at start");
