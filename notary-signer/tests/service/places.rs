@@ -74,6 +74,25 @@ pub(crate) fn in_a_token(test: &str) -> Option<World> {
     Some(all_keys_in(world, BackendConfig::Pkcs11(token)))
 }
 
+/// The configuration of the token of a world.
+pub(crate) fn token(world: &mut World) -> &mut Pkcs11Config {
+    let place = world.config.backends.get_mut(PLACE);
+    let Some(BackendConfig::Pkcs11(token)) = place else { panic!("{place:?} is no token") };
+    token
+}
+
+/// Lets the token of a world be pulled out: it is out while the file of this path is there.
+pub(crate) fn removable(world: &mut World) -> PathBuf {
+    let (module, is_out) = (world.path("removable.so"), world.path("token-is-out"));
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/service/removable.c");
+    let mut compiler = Command::new("cc");
+    compiler.args(["-shared", "-fPIC", source, "-ldl", "-o"]).arg(&module);
+    compiler.arg(format!("-DREAL_MODULE={:?}", token(world).module));
+    run(compiler.arg(format!("-DTOKEN_IS_OUT={is_out:?}")));
+    token(world).module = module;
+    is_out
+}
+
 /// All keys in AWS KMS, as `tests/python/kms.py` stands for it. Runs the test again with an address
 /// and credentials, as [`in_a_token`] does.
 pub(crate) fn in_kms(test: &str) -> Option<World> {

@@ -107,7 +107,7 @@ async fn each_trouble_of_kms_is_reported_by_its_name() {
 }
 
 /// A place that failed may be left alone for a moment.
-async fn is_signed_at_last(world: &World, key: &KeyId, document: &Document) {
+pub(crate) async fn is_signed_at_last(world: &World, key: &KeyId, document: &Document) {
     let signed = async {
         while world.server().sign(&[key], document).await.status != 200 {
             tokio::time::sleep(Duration::from_millis(50)).await;

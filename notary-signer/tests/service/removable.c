@@ -1,0 +1,88 @@
+/* A PKCS#11 module that passes everything on to another one, and whose token is pulled out while the
+ * file TOKEN_IS_OUT exists: its sessions and logins end, as section 5.6 of PKCS#11 2.40 wants it.
+ * REAL_MODULE and TOKEN_IS_OUT are set by the compiler's command line. */
+#include <dlfcn.h>
+#include <stddef.h>
+#include <unistd.h>
+
+typedef unsigned long CK_ULONG;
+typedef CK_ULONG CK_RV;
+
+/* CK_FUNCTION_LIST: a version, then the functions in the order of the standard. */
+struct functions {
+    unsigned char version[2];
+    void *at[68];
+};
+enum {
+    GET_SLOT_LIST = 4,
+    OPEN_SESSION = 12,
+    CLOSE_ALL_SESSIONS = 14,
+    GET_SESSION_INFO = 15,
+    FIND_OBJECTS_INIT = 26,
+    SIGN_INIT = 42,
+};
+enum { CKR_DEVICE_REMOVED = 0x32, CKR_TOKEN_NOT_PRESENT = 0xE0 };
+
+static struct functions *real, ours;
+
+typedef CK_RV (*get_slot_list)(unsigned char, CK_ULONG *, CK_ULONG *);
+typedef CK_RV (*open_session)(CK_ULONG, CK_ULONG, void *, void *, CK_ULONG *);
+typedef CK_RV (*close_all_sessions)(CK_ULONG);
+typedef CK_RV (*get_session_info)(CK_ULONG, void *);
+typedef CK_RV (*find_objects_init)(CK_ULONG, void *, CK_ULONG);
+typedef CK_RV (*sign_init)(CK_ULONG, void *, CK_ULONG);
+
+static int is_out(void) {
+    if (access(TOKEN_IS_OUT, F_OK) != 0)
+        return 0;
+    CK_ULONG slots[16], count = 16;
+    ((get_slot_list)real->at[GET_SLOT_LIST])(1, slots, &count);
+    for (CK_ULONG i = 0; i < count; i++)
+        ((close_all_sessions)real->at[CLOSE_ALL_SESSIONS])(slots[i]);
+    return 1;
+}
+
+static CK_RV our_get_slot_list(unsigned char with_token, CK_ULONG *slots, CK_ULONG *count) {
+    if (with_token && is_out()) {
+        *count = 0;
+        return 0;
+    }
+    return ((get_slot_list)real->at[GET_SLOT_LIST])(with_token, slots, count);
+}
+
+static CK_RV our_open_session(CK_ULONG slot, CK_ULONG flags, void *data, void *notify, CK_ULONG *to) {
+    if (is_out())
+        return CKR_TOKEN_NOT_PRESENT;
+    return ((open_session)real->at[OPEN_SESSION])(slot, flags, data, notify, to);
+}
+
+static CK_RV our_get_session_info(CK_ULONG session, void *info) {
+    if (is_out())
+        return CKR_DEVICE_REMOVED;
+    return ((get_session_info)real->at[GET_SESSION_INFO])(session, info);
+}
+
+static CK_RV our_find_objects_init(CK_ULONG session, void *template, CK_ULONG count) {
+    if (is_out())
+        return CKR_DEVICE_REMOVED;
+    return ((find_objects_init)real->at[FIND_OBJECTS_INIT])(session, template, count);
+}
+
+static CK_RV our_sign_init(CK_ULONG session, void *mechanism, CK_ULONG key) {
+    if (is_out())
+        return CKR_DEVICE_REMOVED;
+    return ((sign_init)real->at[SIGN_INIT])(session, mechanism, key);
+}
+
+CK_RV C_GetFunctionList(struct functions **list) {
+    CK_RV (*get)(struct functions **) = dlsym(dlopen(REAL_MODULE, RTLD_NOW), "C_GetFunctionList");
+    CK_RV done = get(&real);
+    ours = *real;
+    ours.at[GET_SLOT_LIST] = our_get_slot_list;
+    ours.at[OPEN_SESSION] = our_open_session;
+    ours.at[GET_SESSION_INFO] = our_get_session_info;
+    ours.at[FIND_OBJECTS_INIT] = our_find_objects_init;
+    ours.at[SIGN_INIT] = our_sign_init;
+    *list = &ours;
+    return done;
+}

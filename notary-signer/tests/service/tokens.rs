@@ -1,0 +1,64 @@
+//! A token that goes away and comes back, and one that does not let the signer in.
+
+use std::fs;
+
+use notary_schema::online::OnlineRole::Snapshot;
+use notary_schema::wire::KeyRequest;
+
+use crate::client::{app, life};
+use crate::places;
+use crate::troubles::is_signed_at_last;
+use crate::world::World;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_that_was_pulled_out_is_named_and_signs_again_when_it_is_back() {
+    let name = "tokens::a_token_that_was_pulled_out_is_named_and_signs_again_when_it_is_back";
+    let Some(mut world) = places::in_a_token(name) else { return };
+    let is_out = places::removable(&mut world);
+    world.start().await.unwrap();
+    let key = world.server().key(Snapshot, false).await.keyid;
+    for version in 1..4 {
+        let document = world.snapshot(version, 1);
+        assert_eq!(world.server().sign(&[&key], &document).await.status, 200);
+
+        fs::write(&is_out, "").unwrap();
+        let next = world.snapshot(version + 1, 1);
+        let refused = world.server().sign(&[&key], &next).await;
+        assert_eq!(refused.problem().code, "backend_unavailable");
+        assert_is_named(&world, "there is no token").await;
+
+        fs::remove_file(&is_out).unwrap();
+        is_signed_at_last(&world, &key, &next).await;
+        assert_eq!(world.server().get("/readyz").await.unwrap().status, 200);
+    }
+}
+
+/// Three tries lock most tokens for good.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wrong_pin_is_named_and_the_right_one_is_taken_after_a_restart() {
+    let name = "tokens::a_wrong_pin_is_named_and_the_right_one_is_taken_after_a_restart";
+    let Some(mut world) = places::in_a_token(name) else { return };
+    let (role, rotate, except) = (Snapshot, false, vec![]);
+    let wanted = KeyRequest { collection: app(), incarnation: life(1), role, rotate, except };
+    let pin_file = places::token(&mut world).pin_file.clone();
+    let right = fs::read(&pin_file).unwrap();
+    fs::write(&pin_file, "9999").unwrap();
+    world.start().await.unwrap();
+    for _ in 0..3 {
+        let refused = world.server().key_for(&wanted).await;
+        assert_eq!(refused.problem().code, "backend_unavailable");
+    }
+    assert_is_named(&world, "the PIN is wrong").await;
+
+    world.stop().await;
+    fs::write(&pin_file, right).unwrap();
+    world.start().await.unwrap();
+    assert_eq!(world.server().key_for(&wanted).await.status, 200);
+    assert_eq!(world.server().get("/readyz").await.unwrap().status, 200);
+}
+
+async fn assert_is_named(world: &World, words: &str) {
+    let ready = world.server().get("/readyz").await.unwrap();
+    let detail = ready.problem().detail;
+    assert!(detail.contains(places::PLACE) && detail.contains(words), "{detail}");
+}
