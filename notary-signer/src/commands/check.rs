@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::sqlite::SqliteConnection;
@@ -10,7 +10,7 @@ use diesel::sqlite::SqliteConnection;
 use super::findings::{Finding, report};
 use super::{Output, time_text};
 use crate::backends::Backends;
-use crate::config::backends::SOFTWARE;
+use crate::config::backends::{BackendConfig, SOFTWARE};
 use crate::config::{Config, TlsConfig};
 use crate::keys::KeyStore;
 use crate::keys::software::Origin;
@@ -31,8 +31,7 @@ pub(crate) fn run(path: &Path, now: DateTime<Utc>, json: bool) -> Output {
         Ok(config) => {
             let mut findings = vec![Finding::ok("configuration", path.display())];
             findings.extend(check_tls(&config.tls, now));
-            let secrets = [Some(&config.tls.key), config.store.passphrase_file.as_ref()];
-            findings.extend(secrets.into_iter().flatten().filter_map(|path| check_secret(path)));
+            findings.extend(secrets(&config).filter_map(check_secret));
             findings.extend(check_keys(&config).unwrap_or_else(|finding| vec![finding]));
             findings
         }
@@ -61,6 +60,16 @@ fn check_tls(tls: &TlsConfig, now: DateTime<Utc>) -> Vec<Finding> {
         }
     };
     vec![fit, expiry("certificate", &tls.certificate), expiry("client CA", &tls.client_ca)]
+}
+
+/// The files that nobody but the signer may read.
+fn secrets(config: &Config) -> impl Iterator<Item = &Path> {
+    let pins = config.backends.values().filter_map(|backend| match backend {
+        BackendConfig::Pkcs11(token) => Some(&token.pin_file),
+        BackendConfig::AwsKms(_) | BackendConfig::Exec(_) => None,
+    });
+    let passphrase = config.store.passphrase_file.iter();
+    [&config.tls.key].into_iter().chain(passphrase).chain(pins).map(PathBuf::as_path)
 }
 
 /// A secret that others may read; whether it can be read at all is found where it is used.

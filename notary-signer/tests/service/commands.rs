@@ -131,6 +131,28 @@ async fn the_program_serves_until_it_is_told_to_stop() {
     }
 }
 
+#[test]
+fn check_names_the_pin_that_others_may_read_and_no_other() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    write_installation(path);
+    let mut config = fs::read_to_string(path.join("signer.toml")).unwrap();
+    for (name, mode) in [("open", 0o604), ("closed", 0o600)] {
+        let pin = path.join(format!("{name}.pin"));
+        fs::write(&pin, "4567").unwrap();
+        fs::set_permissions(&pin, fs::Permissions::from_mode(mode)).unwrap();
+        config += &format!(
+            "[backends.{name}]\nkind = 'pkcs11'\nmodule = 'none.so'\ntoken = 'none'\n\
+             pin_file = '{name}.pin'\n"
+        );
+    }
+    fs::write(path.join("signer.toml"), config).unwrap();
+    let text = signer(path, &["check", "--config", "signer.toml"]);
+    let text = String::from_utf8(text.stdout).unwrap();
+    assert!(text.contains("open.pin has mode 0604, so others may read it"), "{text}");
+    assert!(!text.contains("closed.pin"), "{text}");
+}
+
 #[tokio::test]
 async fn check_looks_at_everything_and_changes_nothing() {
     let mut world = World::new();
