@@ -42,7 +42,7 @@ struct KeptSignature {
 }
 
 /// What is signed: the version of a role, and the SHA-256 of the bytes to sign.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Content<'a> {
     pub(crate) role: &'a RoleName,
     pub(crate) version: Version,
@@ -85,27 +85,37 @@ impl Memory {
         hex::decode(&kept.sig).ok()
     }
 
-    /// Remembers a content, with signatures that a repeat has to send again. What is older is
-    /// forgotten: only the next version of a role can be published.
+    /// What was signed last for a proposal: of these roles and by these keys, or of any and by any
+    /// where none is named.
+    pub(crate) fn last(&self, roles: &[RoleName], keys: &[KeyId]) -> Option<Content<'_>> {
+        let is_asked = |signed: &&Signed| {
+            let mut by = signed.signatures.iter().map(|kept| &kept.keyid);
+            let is_by = if keys.is_empty() { by.len() > 0 } else { by.any(|id| keys.contains(id)) };
+            is_by && (roles.is_empty() || roles.contains(&signed.role))
+        };
+        let Signed { role, version, sha256, .. } = self.signed.iter().rev().find(is_asked)?;
+        Some(Content { role, version: *version, sha256 })
+    }
+
+    /// Remembers a content as the last one, with signatures that a repeat has to send again. What is
+    /// older is forgotten: only the next version of a role can be published.
     pub(crate) fn remember(&mut self, content: Content<'_>, signatures: &[(KeyId, Vec<u8>)]) {
         let Content { role, version, sha256 } = content;
         self.signed.retain(|signed| signed.role != *role || signed.version >= version);
-        let at = self.signed.iter().position(|signed| content.is(signed)).unwrap_or_else(|| {
-            let (role, sha256) = (role.clone(), sha256.to_owned());
-            self.signed.push(Signed {
-                role,
-                version,
-                sha256,
-                published: false,
-                signatures: Vec::new(),
-            });
-            self.signed.len() - 1
+        let known = self.signed.iter().position(|signed| content.is(signed));
+        let mut signed = known.map(|at| self.signed.remove(at)).unwrap_or_else(|| Signed {
+            role: role.clone(),
+            version,
+            sha256: sha256.to_owned(),
+            published: false,
+            signatures: Vec::new(),
         });
-        let kept = &mut self.signed[at].signatures;
+        let kept = &mut signed.signatures;
         for (keyid, sig) in signatures {
             kept.retain(|one| one.keyid != *keyid);
             kept.push(KeptSignature { keyid: keyid.clone(), sig: hex::encode(sig) });
         }
+        self.signed.push(signed);
     }
 
     /// This content is published.
@@ -176,5 +186,33 @@ mod tests {
         assert_eq!(signed.other(content(2, "b")), Some("a"), "others have the signature");
         signed.remember(content(3, "c"), &[]);
         assert_eq!(signed.other(content(2, "b")), None);
+    }
+
+    #[test]
+    fn the_last_is_what_was_signed_last_for_a_proposal() {
+        let (docs, team) = (role("docs"), role("team"));
+        let content = |role, sha256| Content { role, version: Version::FIRST, sha256 };
+        let id = |id: &str| KeyId::parse(id).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let mut signed = memory(directory.path());
+        let last = |signed: &Memory, roles: &[RoleName], keys: &[KeyId]| {
+            signed.last(roles, keys).map(|content| content.sha256.to_owned())
+        };
+        signed.remember(content(&docs, "published"), &[]);
+        assert_eq!(last(&signed, &[], &[]), None, "no proposal");
+        signed.remember(content(&docs, "a"), &[(id("k"), vec![1])]);
+        signed.remember(content(&team, "b"), &[(id("l"), vec![2])]);
+        for (roles, keys, wanted) in [
+            (&[][..], &[][..], Some("b")),
+            (&[docs.clone()], &[], Some("a")),
+            (&[], &[id("k")], Some("a")),
+            (&[docs.clone()], &[id("l")], None),
+            (&[role("other")], &[], None),
+        ] {
+            assert_eq!(last(&signed, roles, keys).as_deref(), wanted, "{roles:?} {keys:?}");
+        }
+        signed.remember(content(&docs, "a"), &[(id("k"), vec![1])]);
+        assert_eq!(last(&signed, &[], &[]).as_deref(), Some("a"), "it was signed again");
+        assert_eq!(signed.signature(content(&docs, "a"), &id("k")), Some(vec![1]));
     }
 }

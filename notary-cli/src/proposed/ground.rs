@@ -1,13 +1,14 @@
 //! What is read of a collection to judge a proposal.
 
 use chrono::{DateTime, Utc};
-use notary_schema::name::{Gun, RoleName};
-use notary_schema::wire::{Proposal, ProposalState, ProposalSummary};
+use notary_schema::name::{Gun, KeyId, RoleName};
+use notary_schema::wire::{Proposal, ProposalState, ProposalSummary, ProposedRole};
 
 use super::Proposed;
-use super::progress::about;
+use super::progress::{about, word};
 use crate::exit::Failure;
 use crate::keyring::KeyEntry;
+use crate::keyring::memory::{Content, Memory};
 use crate::output::one_line;
 use crate::publishing::reading;
 use crate::session::Session;
@@ -55,35 +56,82 @@ pub(crate) async fn find(
     if let Some(start) = start {
         return fetch(session, gun, &id(session, gun, start).await?).await;
     }
-    match &open(session, gun).await?[..] {
+    let all = session.server()?.proposals(gun).await?;
+    match &open(&all).collect::<Vec<_>>()[..] {
+        [] => Err(Failure::NotFound(none_open(gun))),
         [only] => fetch(session, gun, &only.id).await,
         several => Err(Failure::Usage(format!(
             "{} proposals of {gun} are open, name one of them: {}",
             several.len(),
-            told(several)
+            told(several.iter().copied())
         ))),
     }
 }
 
-/// The only open proposal; of several, the only one that the keys here can sign, and have not.
+/// Whose signatures are meant where no proposal is named.
+pub(crate) struct Asked<'a> {
+    /// The keys here.
+    pub(crate) keys: &'a [KeyEntry],
+    /// Those of them that were named.
+    pub(crate) named: &'a [KeyId],
+    /// The roles that were named.
+    pub(crate) roles: &'a [RoleName],
+    /// What was signed before.
+    pub(crate) memory: &'a Memory,
+}
+
+/// The only open proposal; of several, the only one that the keys here can sign, and have not. Where
+/// there is none, the one that they have signed last: whoever repeats a command hears what became of it.
 pub(crate) async fn find_signable(
     session: &Session,
     gun: &Gun,
-    keys: &[KeyEntry],
-    roles: &[RoleName],
+    asked: &Asked<'_>,
     now: DateTime<Utc>,
 ) -> Result<Proposed, Failure> {
-    let open = open(session, gun).await?;
-    if let [only] = &open[..] {
+    let all = session.server()?.proposals(gun).await?;
+    let open: Vec<&ProposalSummary> = open(&all).collect();
+    if let [only] = open[..] {
         return fetch(session, gun, &only.id).await;
     }
+    let found = match <[Proposed; 1]>::try_from(waiting(session, gun, &open, asked, now).await?) {
+        Ok([only]) => return Ok(only),
+        Err(found) => found,
+    };
+    if !found.is_empty() {
+        let (several, found) = (found.len(), found.iter().map(|one| &one.proposal.summary));
+        return Err(Failure::Usage(format!(
+            "{several} proposals of {gun} wait for a key here, sign one of them with `notary \
+             proposal sign {gun} ID`: {}",
+            told(found)
+        )));
+    }
+    match signed_last(&all, asked) {
+        Some(last) if matches!(last.state, ProposalState::Open | ProposalState::Published) => {
+            session.output.message(format_args!(
+                "no other proposal of {gun} waits for a key here than the one that was signed last: {}",
+                told([last])
+            ));
+            fetch(session, gun, &last.id).await
+        }
+        last => Err(none_waits(gun, open.len(), last)),
+    }
+}
+
+/// Those of the open proposals that the keys here can sign, and have not.
+async fn waiting(
+    session: &Session,
+    gun: &Gun,
+    open: &[&ProposalSummary],
+    asked: &Asked<'_>,
+    now: DateTime<Utc>,
+) -> Result<Vec<Proposed>, Failure> {
     let mut found = Vec::new();
     for one in open.iter().take(MAX_OPEN) {
         // What cannot be judged cannot be signed.
         let judged = async {
             let mut proposed = fetch(session, gun, &one.id).await?;
             let view = read(session, gun, &mut proposed, now).await?;
-            let waits = proposed.judge(Some(&view), now)?.waits_for(keys, roles);
+            let waits = proposed.judge(Some(&view), now)?.waits_for(asked.keys, asked.roles);
             Ok(waits.then_some(proposed))
         };
         match judged.await {
@@ -92,35 +140,40 @@ pub(crate) async fn find_signable(
             Err(failure) => return Err(failure),
         }
     }
-    <[Proposed; 1]>::try_from(found).map(|[only]| only).map_err(|found| {
-        let (open, found) = (open.len(), found.iter().map(|one| &one.proposal.summary));
-        Failure::Usage(match found.len() {
-            0 => format!(
-                "none of the {open} open proposals of {gun} waits for a key here; `notary proposal \
-                 list {gun}` shows them"
-            ),
-            several => format!(
-                "{several} proposals of {gun} wait for a key here, sign one of them with `notary \
-                 proposal sign {gun} ID`: {}",
-                told(found)
-            ),
-        })
-    })
+    Ok(found)
+}
+
+/// The proposal that was signed here last.
+fn signed_last<'a>(all: &'a [ProposalSummary], asked: &Asked<'_>) -> Option<&'a ProposalSummary> {
+    let content = asked.memory.last(asked.roles, asked.named)?;
+    let is_it = |role: &ProposedRole| {
+        let ProposedRole { name: role, version, signed_sha256: sha256 } = role;
+        content == Content { role, version: *version, sha256 }
+    };
+    all.iter().rev().find(|proposal| proposal.roles.iter().any(is_it))
+}
+
+/// Why nothing is signed where so many are open, and what became of what was signed last.
+fn none_waits(gun: &Gun, open: usize, last: Option<&ProposalSummary>) -> Failure {
+    let last = last.map_or(String::new(), |last| {
+        format!("; what was signed here last is {}: {}", word(last.state), told([last]))
+    });
+    match open {
+        0 => Failure::NotFound(none_open(gun) + &last),
+        open => Failure::Usage(format!(
+            "none of the {open} open proposals of {gun} waits for a key here; `notary proposal list \
+             {gun}` shows them{last}"
+        )),
+    }
 }
 
 /// Those that are open.
-///
-/// # Errors
-/// None is.
-async fn open(session: &Session, gun: &Gun) -> Result<Vec<ProposalSummary>, Failure> {
-    let mut all = session.server()?.proposals(gun).await?;
-    all.retain(|proposal| proposal.state == ProposalState::Open);
-    match all.is_empty() {
-        false => Ok(all),
-        true => Err(Failure::NotFound(format!(
-            "no proposal of {gun} is open; `notary proposal list {gun}` shows all"
-        ))),
-    }
+fn open(all: &[ProposalSummary]) -> impl Iterator<Item = &ProposalSummary> {
+    all.iter().filter(|proposal| proposal.state == ProposalState::Open)
+}
+
+fn none_open(gun: &Gun) -> String {
+    format!("no proposal of {gun} is open; `notary proposal list {gun}` shows all")
 }
 
 /// Several among which a person chooses: their ids, roles and reasons.

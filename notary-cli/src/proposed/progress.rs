@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use notary_schema::name::Gun;
 use notary_schema::publish::Purpose;
-use notary_schema::wire::{Proposal, ProposalDemand, ProposalSummary};
+use notary_schema::wire::{Proposal, ProposalDemand, ProposalState, ProposalSummary};
 use serde_json::json;
 
 use crate::exit::{Failure, Outcome};
@@ -15,6 +15,18 @@ use crate::session::Session;
 pub(crate) fn about(proposal: &ProposalSummary) -> String {
     let roles = proposal.roles.iter().map(|role| format!("{} {}", role.name, role.version));
     one_line(&format!("{}: {}", roles.collect::<Vec<_>>().join(", "), proposal.reason))
+}
+
+/// What became of a proposal, in a word.
+pub(crate) fn word(state: ProposalState) -> &'static str {
+    match state {
+        ProposalState::Open => "open",
+        ProposalState::Stale => "stale",
+        ProposalState::Lapsed => "lapsed",
+        ProposalState::Published => "published",
+        ProposalState::Cancelled => "cancelled",
+        ProposalState::Displaced => "displaced",
+    }
 }
 
 /// Shows a proposal that was made just now.

@@ -15,7 +15,7 @@ use crate::args::{OneProposalArgs, ProposalCommand};
 use crate::exit::{Failure, Outcome};
 use crate::output::{one_line, time};
 use crate::proposed::ground;
-use crate::proposed::progress::about;
+use crate::proposed::progress::{about, word};
 use crate::session::Session;
 
 /// Runs `notary proposal …`.
@@ -64,16 +64,4 @@ async fn cancel(session: &Session, args: OneProposalArgs) -> Result<Outcome, Fai
     let value = json!({ "collection": gun, "id": id, "state": ProposalState::Cancelled });
     session.output.result(&value, &format!("cancelled {id}\n"))?;
     Ok(Outcome::Done)
-}
-
-/// A state in a word.
-fn word(state: ProposalState) -> &'static str {
-    match state {
-        ProposalState::Open => "open",
-        ProposalState::Stale => "stale",
-        ProposalState::Lapsed => "lapsed",
-        ProposalState::Published => "published",
-        ProposalState::Cancelled => "cancelled",
-        ProposalState::Displaced => "displaced",
-    }
 }

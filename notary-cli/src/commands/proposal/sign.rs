@@ -7,11 +7,11 @@ use notary_schema::wire::{
 };
 use serde_json::json;
 
-use super::{carry, show, word};
+use super::{carry, show};
 use crate::args::{ProposalSignArgs, SecondContent};
 use crate::exit::{Failure, Outcome};
 use crate::keyring::memory::Memory;
-use crate::proposed::progress::signers;
+use crate::proposed::progress::{signers, word};
 use crate::proposed::signing::Signer;
 use crate::proposed::{Judged, ground};
 use crate::session::Session;
@@ -27,8 +27,14 @@ pub(super) async fn sign(session: &Session, args: ProposalSignArgs) -> Result<Ou
     let mut proposed = match &args.proposal.id {
         Some(id) => ground::find(session, gun, Some(id)).await?,
         None => {
-            let keys = session.keyring()?.available(&args.key)?;
-            ground::find_signable(session, gun, &keys, &args.roles, now).await?
+            let keys = &session.keyring()?.available(&args.key)?[..];
+            let named = match args.key.is_empty() {
+                true => Vec::new(),
+                false => keys.iter().map(|key| key.keyid.clone()).collect(),
+            };
+            let (roles, memory) = (&args.roles[..], &Memory::load(&collection)?);
+            let asked = ground::Asked { keys, named: &named, roles, memory };
+            ground::find_signable(session, gun, &asked, now).await?
         }
     };
     if let Some(outcome) = ended(session, gun, &proposed.proposal.summary)? {
