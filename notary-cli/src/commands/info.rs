@@ -13,12 +13,16 @@ use serde_json::json;
 use crate::args::InfoArgs;
 use crate::exit::{Failure, Outcome};
 use crate::output::{joined, one_line, time};
+use crate::publishing::in_flight::InFlight;
+use crate::remote::RemoteError;
 use crate::session::Session;
 use waiting::Waiting;
 
 /// Runs `notary info`.
 pub(crate) async fn run(session: &Session, args: InfoArgs) -> Result<Outcome, Failure> {
-    let info = session.server()?.info(&args.gun, &[]).await?;
+    let info = session.server()?.info(&args.gun, &[]).await.inspect_err(|error| {
+        tell_of_unfinished(session, &args.gun, error);
+    })?;
     if args.check {
         return check(session, &info, args.within.from(session.now()).time());
     }
@@ -27,6 +31,16 @@ pub(crate) async fn run(session: &Session, args: InfoArgs) -> Result<Outcome, Fa
     text.extend(proposals.iter().map(Waiting::line));
     session.output.result(&Told { info, proposals }, &text)?;
     Ok(Outcome::Done)
+}
+
+/// Says where an `init` that is not finished is the reason that the server has no such collection.
+fn tell_of_unfinished(session: &Session, gun: &Gun, error: &RemoteError) {
+    let is_unknown = error.problem().is_some_and(|problem| problem.code == "unknown_collection");
+    let collection = session.collection(gun).ok().filter(|_| is_unknown);
+    let in_flight = collection.and_then(|collection| InFlight::load(&collection).ok().flatten());
+    if let Some(in_flight) = in_flight.filter(InFlight::creates) {
+        session.output.message(in_flight.next(gun));
+    }
 }
 
 /// A collection, and what waits for signatures in it.

@@ -184,10 +184,7 @@ impl Publisher<'_> {
             return Ok((None, BTreeMap::new()));
         };
         if in_flight.creates() {
-            let gun = self.gun;
-            return Err(Failure::Usage(format!(
-                "{gun} is not created yet; repeat `notary init {gun}`"
-            )));
+            return Err(Failure::Usage(in_flight.next(self.gun)));
         }
         let output = &self.session.output;
         output.message("sending the files of an earlier publish whose outcome is not known");

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use notary_schema::envelope::{Envelope, Unsigned};
 use notary_schema::key::sha256_hex;
-use notary_schema::name::{KeyId, RoleName, Version};
+use notary_schema::name::{Gun, KeyId, RoleName, Version};
 use notary_schema::role::{Role, Root, Targets};
 use notary_schema::updater::{local_name, remote_name};
 use notary_schema::wire::{NewSignature, NewSignatures};
@@ -120,6 +120,16 @@ impl InFlight {
     /// Whether it is the first publish of a collection, which is sent in another way.
     pub(crate) fn creates(&self) -> bool {
         self.root().is_some_and(|root| root.version() == Version::FIRST)
+    }
+
+    /// What is to be done with it.
+    pub(crate) fn next(&self, gun: &Gun) -> String {
+        match self.creates() {
+            true => format!("{gun} is not created yet; repeat `notary init {gun}`"),
+            false => {
+                format!("a publish is in flight; the next `notary publish {gun}` sends it first")
+            }
+        }
     }
 
     /// What is in flight, if anything is.

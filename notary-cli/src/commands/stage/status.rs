@@ -17,12 +17,11 @@ use crate::trust_dir::{StateError, files};
 pub(crate) fn status(session: &Session, gun: &Gun) -> Result<Outcome, Failure> {
     let collection = session.collection(gun)?;
     let staged = load(&collection)?;
-    let in_flight = InFlight::load(&collection)?.is_some();
+    let in_flight = InFlight::load(&collection)?;
     let shown = shown(&staged);
     let mut text = String::new();
-    if in_flight {
-        text.push_str("a publish is in flight; the next `notary publish` sends it first\n");
-    }
+    text.extend(in_flight.iter().map(|in_flight| in_flight.next(gun) + "\n"));
+    let in_flight = in_flight.is_some();
     text += &lines(&shown);
     if text.is_empty() {
         text.push_str("nothing is staged\n");
@@ -53,12 +52,13 @@ pub(crate) async fn reset(session: &Session, gun: &Gun) -> Result<Outcome, Failu
         return Err(Failure::Refused("nothing was dropped".into()));
     }
     save(&collection, &Staged::default())?;
-    let in_flight = InFlight::load(&collection)?;
-    if in_flight.is_some_and(|in_flight| first::waits(gun, &in_flight, session.now())) {
-        InFlight::remove(&collection)?;
-        session.output.message("dropped a first root that others had to sign");
-    } else if InFlight::load(&collection)?.is_some() {
-        session.output.warn("a publish is in flight; the next `notary publish` sends it first");
+    match InFlight::load(&collection)? {
+        Some(in_flight) if first::waits(gun, &in_flight, session.now()) => {
+            InFlight::remove(&collection)?;
+            session.output.message("dropped a first root that others had to sign");
+        }
+        Some(in_flight) => session.output.warn(in_flight.next(gun)),
+        None => {}
     }
     let dropped = staged.len();
     let value = json!({ "dropped": dropped });
