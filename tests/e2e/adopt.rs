@@ -222,6 +222,38 @@ fn what_is_not_verified_there_is_not_adopted() {
     foreign.adopt().json();
 }
 
+/// A repository of theirs with one more role.
+fn with_role(role: &str) -> Foreign {
+    Foreign::with(|repository| repository.delegate_paths("targets", role, &["team/*"]))
+}
+
+/// Their files have percent-encoded names, as many tools write them.
+#[test]
+fn a_role_with_a_slash_in_its_name_is_found_in_a_directory() {
+    let foreign = with_role("a/b");
+    assert!(foreign.directory.join("1.a%2Fb.json").exists());
+    let missing = foreign.adopt().exits(6);
+    assert!(!missing.contains("warning"), "{missing}");
+    foreign.sign();
+    assert_eq!(foreign.adopt().json()["roles"], 3);
+    foreign.manager.notary("export acme/app ../new").done();
+    assert!(foreign.world.directory().join("new/1.a/b.json").exists());
+}
+
+#[test]
+fn what_the_name_of_a_role_leads_to_is_told_before_anything_is_made() {
+    let outside = with_role("../../evil").adopt().exits(6);
+    let told = "no web server can have a file for the role \"../../evil\": `notary export` will";
+    assert!(outside.contains(told), "{outside}");
+    let foreign = with_role("1.team.json");
+    foreign.adopt().refused(
+        "../theirs has a role \"1.team.json\", in 1.1.team.json.json: here that is the name of a \
+         file of the role \"team\"",
+    );
+    let new_root = foreign.manager.directory().join("acme-app.adopting-root.json");
+    assert!(!new_root.exists(), "nothing was made");
+}
+
 /// The signer lets no version jump, whoever asks: what has come further needs its operator.
 #[test]
 fn versions_beyond_the_step_of_the_signer_leave_nothing_behind() {

@@ -3,12 +3,12 @@
 //! Trusted files are stored byte for byte as they came. Only 404 and 403 say that a file does not
 //! exist; whatever else goes wrong is a failure and never ends the walk along the roots.
 
+pub(crate) mod local;
 mod patience;
 pub(crate) mod roots;
 pub(crate) mod target;
 pub(crate) mod whole;
 
-use std::io::Read;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -241,7 +241,7 @@ impl<'a> Agent<'a> {
     ) -> Result<(Option<Arc<[u8]>>, Duration), AgentError> {
         let url = target::url_of_encoded(&self.base, name);
         if url.scheme() == "file" {
-            return Ok((read_file(&url, max_bytes)?, Duration::ZERO));
+            return Ok((local::read(&self.base, name, max_bytes)?, Duration::ZERO));
         }
         let request = Request {
             method: Method::GET,
@@ -312,29 +312,6 @@ impl<'a> Agent<'a> {
                 Step::Done => return Ok(()),
             }
         }
-    }
-}
-
-/// Where a file of a repository in a directory of this machine is, by its name in requests.
-pub(crate) fn place_of(base: &Url, name: &str) -> Option<PathBuf> {
-    target::url_of_encoded(base, name).to_file_path().ok()
-}
-
-/// A file of a repository in a directory of this machine.
-fn read_file(url: &Url, max_bytes: u64) -> Result<Option<Arc<[u8]>>, AgentError> {
-    let path = url.to_file_path().map_err(|()| AgentError::Name(url.to_string()))?;
-    let failed = |error| AgentError::File { action: "read", path: path.clone(), error };
-    let file = match std::fs::File::open(&path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(failed(error)),
-    };
-    let mut bytes = Vec::new();
-    // One more shows that it is too long.
-    file.take(max_bytes.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
-    match bytes.len() as u64 > max_bytes {
-        true => Err(UpdateError::TooLong { name: path.display().to_string(), max_bytes }.into()),
-        false => Ok(Some(bytes.into())),
     }
 }
 

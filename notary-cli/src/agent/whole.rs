@@ -1,5 +1,6 @@
 //! A whole repository: the chain of roots, and the current file of every role that the snapshot lists.
 
+use std::path::{Component, Path};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -66,6 +67,25 @@ pub(crate) async fn read_whole(
 pub(crate) fn named(trusted: &TrustedSet, version: Version) -> Option<Version> {
     let consistent = trusted.root().signed().consistent_snapshot == Some(true);
     Some(version).filter(|_| consistent)
+}
+
+/// The file of a role below a directory that web servers serve. They take the percent-encoding off a
+/// request before they look for a file: it is called as its role is, and a `/` in the name of a role is
+/// a directory. `None` where there can be none, or one outside, whatever the platform takes for a way
+/// out.
+pub(crate) fn static_place(role: &RoleName, version: Option<Version>) -> Option<String> {
+    let place = match version {
+        Some(version) => format!("{version}.{role}.json"),
+        None => format!("{role}.json"),
+    };
+    let is_below = |part| matches!(part, Component::Normal(_));
+    let is_usable = Path::new(&place).components().all(is_below) && !place.contains(['\0', '\\']);
+    is_usable.then_some(place)
+}
+
+/// Why a role has no [`static_place`].
+pub(crate) fn no_place(role: &RoleName) -> String {
+    format!("no web server can have a file for the role {:?}", role.as_str())
 }
 
 /// The current file of a role; `None` where neither a key nor a hash vouches for it.

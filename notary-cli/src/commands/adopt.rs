@@ -16,12 +16,12 @@ use notary_schema::online::{HeldKeys, Lifetimes, OnlineRole, expires_after};
 use notary_schema::publish::{Batch, Refusal, Rules, check};
 use notary_schema::role::{RoleKeys, Root};
 use notary_schema::trusted::{Expiry, TrustedSet};
-use notary_schema::updater::local_name;
+use notary_schema::updater::{local_name, remote_name};
 use serde_json::json;
 use url::Url;
 
 use crate::agent::Agent;
-use crate::agent::whole::{Whole, read_whole};
+use crate::agent::whole::{self, Whole, no_place, read_whole, static_place};
 use crate::args::AdoptArgs;
 use crate::exit::{Failure, Outcome};
 use crate::keyring::{Purpose, listed};
@@ -104,7 +104,34 @@ async fn read(
              it published again there"
         )));
     }
+    check_names(session, from, &whole)?;
     Ok(whole)
+}
+
+/// Says before anything is made what names of their roles lead to.
+///
+/// # Errors
+/// A role that is called like a file of another one: the server takes its file for that.
+fn check_names(session: &Session, from: &str, whole: &Whole) -> Result<(), Failure> {
+    for (role, version, _) in &whole.files {
+        let name = role.as_str();
+        if let Some(other) = RoleName::meant_by(name) {
+            let file = remote_name(role, whole::named(&whole.trusted, *version));
+            return Err(Failure::Refused(format!(
+                "{from} has a role {name:?}, in {file}: here that is the name of a file of the role \
+                 {other:?}, so nobody could publish it; have its delegator there publish it under \
+                 another name, and say the same again"
+            )));
+        }
+        // Ours has consistent snapshots.
+        if static_place(role, Some(*version)).is_none() {
+            session.output.warn(format_args!(
+                "{}: `notary export` will refuse the collection as long as it has that role",
+                no_place(role)
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// A URL, or a directory.

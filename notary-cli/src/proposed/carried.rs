@@ -20,8 +20,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use crate::agent::local::place_of;
 use crate::agent::roots::climb;
-use crate::agent::{Agent, AgentError, place_of};
+use crate::agent::{Agent, AgentError};
 use crate::exit::Failure;
 use crate::named;
 use crate::publishing::earlier::Earlier;

@@ -11,7 +11,7 @@ use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
 use bytes::Bytes;
 use futures_util::future::ready;
 use futures_util::{Stream, TryStreamExt};
-use notary_schema::name::{RoleName, Version};
+use notary_schema::name::RoleName;
 use notary_schema::publish::Refusal;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -129,7 +129,7 @@ fn role_of(field: &Field, earlier_roots: EarlierRoots) -> Result<RoleName, Servi
         )));
     }
     match field.content_disposition().and_then(|disposition| disposition.get_filename()) {
-        Some(name) => match role_of_file(name) {
+        Some(name) => match RoleName::meant_by(name) {
             Some("root") if earlier_roots == EarlierRoots::Come && !name.ends_with(".json") => {
                 role_name(name)
             }
@@ -142,17 +142,6 @@ fn role_of(field: &Field, earlier_roots: EarlierRoots) -> Result<RoleName, Servi
         },
         None => Err(ServiceError::Malformed("a part has no filename; it names the role".into())),
     }
-}
-
-/// The role that a file name like `2.docs.json` means. No role may have such a name, so it is
-/// always a mistake.
-fn role_of_file(name: &str) -> Option<&str> {
-    let plain = name.strip_suffix(".json").unwrap_or(name);
-    let role = match plain.split_once('.') {
-        Some((version, role)) if Version::parse(version).is_ok() => role,
-        _ => plain,
-    };
-    (role != name).then_some(role)
 }
 
 fn shortened(text: &str) -> String {

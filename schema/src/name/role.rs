@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
-use super::{NameError, name_traits};
+use super::{NameError, Version, name_traits};
 
 /// Longest role name that is created, in bytes.
 pub const MAX_ROLE_BYTES: usize = 128;
@@ -76,6 +76,17 @@ impl RoleName {
         file_name.strip_suffix(".json").and_then(|role| RoleName::parse(role).ok())
     }
 
+    /// The role whose file a name like `2.docs.json`, `2.docs` or `docs.json` is; `None` where it is a
+    /// role's alone. A role of a foreign repository may be called so, and cannot be published here.
+    pub fn meant_by(text: &str) -> Option<&str> {
+        let plain = text.strip_suffix(".json").unwrap_or(text);
+        let role = match plain.split_once('.') {
+            Some((version, role)) if Version::parse(version).is_ok() => role,
+            _ => plain,
+        };
+        (role != text).then_some(role)
+    }
+
     /// Whether a delegation may *create* this name: 1–128 bytes of
     /// `[A-Za-z0-9_-][A-Za-z0-9._-]*` whose file name cannot be read as that of another file.
     pub fn check_creatable(&self) -> Result<(), NameError> {
@@ -137,6 +148,22 @@ mod tests {
                 RoleName::parse(bad).unwrap().check_creatable().is_err(),
                 "{bad:?} was accepted"
             );
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_one_of_a_file_means_its_role() {
+        for (text, role) in [
+            ("2.docs.json", Some("docs")),
+            ("2.docs", Some("docs")),
+            ("docs.json", Some("docs")),
+            ("1.root", Some("root")),
+            ("docs", None),
+            ("a.b", None),
+            ("7x.y", None),
+            ("0.docs", None),
+        ] {
+            assert_eq!(RoleName::meant_by(text), role, "{text}");
         }
     }
 

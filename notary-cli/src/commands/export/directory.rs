@@ -7,11 +7,10 @@
 //! and the next export goes on. Versioned files are written once and never removed or replaced; a
 //! timestamp is never replaced by an older one.
 //!
-//! Web servers take the percent-encoding off a request before they look for a file. So a file is called
-//! as its role is, and a `/` in the name of a role is a directory.
+//! [`static_place`] knows what the files are called.
 
 use std::collections::BTreeSet;
-use std::path::{Component, Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,18 +19,15 @@ use notary_schema::name::{RoleName, Version};
 use notary_schema::role::Timestamp;
 use notary_schema::trusted::TrustedSet;
 
-use crate::agent::whole::named;
+use crate::agent::whole::{named, no_place, static_place};
 use crate::exit::Failure;
 use crate::output::Progress;
 use crate::session::Session;
 use crate::trust_dir::{Lock, MetadataDir, StateError, files};
 
-/// The file of a role, without percent-encoding.
+/// The file of a top-level role.
 fn place(role: &RoleName, version: Option<Version>) -> String {
-    match version {
-        Some(version) => format!("{version}.{role}.json"),
-        None => format!("{role}.json"),
-    }
+    static_place(role, version).expect("its name is plain")
 }
 
 /// One file of a repository.
@@ -72,14 +68,9 @@ impl Exported {
         let snapshot = (RoleName::SNAPSHOT, snapshot.version(), snapshot.bytes().clone());
         for (role, version, bytes) in roles.iter().cloned().chain([snapshot]) {
             let version = named(trusted, version);
-            let place = place(&role, version);
-            if !is_usable(&place) {
-                return Err(Failure::Refused(format!(
-                    "no web server can have a file for the role {:?}; have it renamed by its \
-                     delegator",
-                    role.as_str()
-                )));
-            }
+            let place = static_place(&role, version).ok_or_else(|| {
+                Failure::Refused(format!("{}; have it renamed by its delegator", no_place(&role)))
+            })?;
             files.push(File { place, bytes, is_current: version.is_none() });
         }
         let last = place(&RoleName::TIMESTAMP, None);
@@ -101,12 +92,6 @@ impl Exported {
     pub(super) fn len(&self) -> usize {
         self.files().count()
     }
-}
-
-/// Whether this is a file below a directory, whatever the platform takes for a way out of it.
-fn is_usable(place: &str) -> bool {
-    let is_below = |part| matches!(part, Component::Normal(_));
-    Path::new(place).components().all(is_below) && !place.contains(['\0', '\\'])
 }
 
 /// The directory of an export.
