@@ -98,14 +98,22 @@ enum Command {
 /// Where the configuration is.
 #[derive(Debug, Args)]
 struct ConfigFile {
-    /// The configuration file
-    #[arg(long = "config", value_name = "FILE", env = CONFIG_VARIABLE, default_value = DEFAULT_PATH)]
-    path: PathBuf,
+    /// The configuration file [env: NOTARY_SERVER_CONFIG] [default: /etc/notary/server.toml]
+    #[arg(long = "config", value_name = "FILE")]
+    named: Option<PathBuf>,
 }
 
 impl ConfigFile {
+    /// The file that the command names, or the environment, or the usual one. An empty variable names
+    /// none.
+    fn path(&self) -> PathBuf {
+        let variable = || std::env::var_os(CONFIG_VARIABLE).filter(|name| !name.is_empty());
+        let named = self.named.clone().or_else(|| variable().map(PathBuf::from));
+        named.unwrap_or_else(|| DEFAULT_PATH.into())
+    }
+
     fn load(&self) -> Result<Config, String> {
-        Config::load(&self.path).map_err(|error| error.to_string())
+        Config::load(&self.path()).map_err(|error| error.to_string())
     }
 }
 
@@ -116,7 +124,7 @@ pub(crate) fn run(parts: Parts) -> ExitCode {
             block_on(run_server(&config, address_file.as_deref(), parts))
         }
         Command::Check { config, probe, json } => {
-            return block_on(check::run(&config.path, probe, json, (parts.clock)()));
+            return block_on(check::run(&config.path(), probe, json, (parts.clock)()));
         }
         Command::Fsck { config, json } => match block_on(fsck::run(&config, json, (parts.clock)()))
         {

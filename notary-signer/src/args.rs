@@ -64,9 +64,19 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct ConfigFile {
-    /// The configuration
-    #[arg(long = "config", value_name = "FILE", env = CONFIG_VARIABLE, default_value = DEFAULT_PATH)]
-    pub(crate) path: PathBuf,
+    /// The configuration [env: NOTARY_SIGNER_CONFIG] [default: /etc/notary/signer.toml]
+    #[arg(long = "config", value_name = "FILE")]
+    named: Option<PathBuf>,
+}
+
+impl ConfigFile {
+    /// The file that the command names, or the environment, or the usual one. An empty variable names
+    /// none.
+    pub(crate) fn path(&self) -> PathBuf {
+        let variable = || std::env::var_os(CONFIG_VARIABLE).filter(|name| !name.is_empty());
+        let named = self.named.clone().or_else(|| variable().map(PathBuf::from));
+        named.unwrap_or_else(|| DEFAULT_PATH.into())
+    }
 }
 
 #[derive(Debug, Args)]

@@ -53,13 +53,13 @@ fn execute(command: Command, parts: Parts) -> Result<Output, CommandError> {
     let now = (parts.clock)();
     match command {
         Command::Serve { config, address_file } => {
-            let config = Config::load(&config.path)?;
+            let config = Config::load(&config.path())?;
             startup::serve(&config, address_file.as_deref(), parts)?;
             Ok(Output::default())
         }
-        Command::Check { config, form } => Ok(commands::check::run(&config.path, now, form.json)),
+        Command::Check { config, form } => Ok(commands::check::run(&config.path(), now, form.json)),
         Command::Backup { to, config, form } => {
-            commands::backup::run(&Config::load(&config.path)?, &to, form.json)
+            commands::backup::run(&Config::load(&config.path())?, &to, form.json)
         }
         Command::Pki(PkiCommand::Init { directory }) => {
             pki::init(&directory, now)?;
@@ -77,34 +77,34 @@ fn execute(command: Command, parts: Parts) -> Result<Output, CommandError> {
             Ok(commands::certificates::revoke(&directory, &name, now)?)
         }
         Command::Key(KeyCommand::List { config, form }) => {
-            commands::keys::list(&Config::load(&config.path)?, form.json)
+            commands::keys::list(&Config::load(&config.path())?, form.json)
         }
         Command::Key(KeyCommand::Retire { keyid, config }) => {
-            commands::keys::change(&Config::load(&config.path)?, &keyid, Change::Retire, now)
+            commands::keys::change(&Config::load(&config.path())?, &keyid, Change::Retire, now)
         }
         Command::Key(KeyCommand::Restore { keyid, config }) => {
-            commands::keys::change(&Config::load(&config.path)?, &keyid, Change::Restore, now)
+            commands::keys::change(&Config::load(&config.path())?, &keyid, Change::Restore, now)
         }
         Command::Memory(MemoryCommand::Show { gun, config, form }) => {
-            commands::memory::show(&Config::load(&config.path)?, &gun, form.json)
+            commands::memory::show(&Config::load(&config.path())?, &gun, form.json)
         }
         Command::Memory(MemoryCommand::Set { wish, config, form }) => {
-            commands::memory::set(&Config::load(&config.path)?, &wish, form.json, now)
+            commands::memory::set(&Config::load(&config.path())?, &wish, form.json, now)
         }
         Command::Store(StoreCommand::Wrap { passphrase_file, config }) => {
-            let config = Config::load(&config.path)?;
+            let config = Config::load(&config.path())?;
             commands::store::wrap(&config, passphrase_file.as_deref(), now)
         }
         Command::Audit(AuditCommand::Tail(wish)) => {
-            let config = Config::load(&wish.config.path)?;
+            let config = Config::load(&wish.config.path())?;
             commands::audit::tail(&config, &wish, &mut std::io::stdout().lock())?;
             Ok(Output::default())
         }
         Command::Audit(AuditCommand::Verify { noted, config, form }) => {
-            commands::audit::verify(&Config::load(&config.path)?, &noted, form.json)
+            commands::audit::verify(&Config::load(&config.path())?, &noted, form.json)
         }
         Command::Audit(AuditCommand::Seal { config, form }) => {
-            commands::audit::seal(&Config::load(&config.path)?, now, form.json)
+            commands::audit::seal(&Config::load(&config.path())?, now, form.json)
         }
     }
 }

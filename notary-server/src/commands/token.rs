@@ -1,7 +1,5 @@
 //! `notary-server token`: whoever can write to the database may make the first tokens.
 
-use std::path::PathBuf;
-
 use chrono::{DateTime, TimeDelta, Utc};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
@@ -173,7 +171,7 @@ async fn revoke(
     now: DateTime<Utc>,
 ) -> Result<(), String> {
     let which = if cascade { Revoked::AndMade } else { Revoked::Alone };
-    let path: &PathBuf = &config.path;
+    let path = config.path();
     let store = open(&config.load()?)?;
     match store.revoke_token(&id, which, now).await.map_err(|error| error.to_string())? {
         true => Ok(()),

@@ -37,6 +37,9 @@ fn the_configuration_is_where_the_command_or_the_environment_says_or_in_the_usua
     for named in ["none.toml", "--config", "NOTARY_SERVER_CONFIG"] {
         assert!(said.contains(named), "{said}");
     }
+    // An empty one names none.
+    let (_, said) = run(&["check"], "");
+    assert!(said.contains("/etc/notary/server.toml"), "{said}");
     let (_, help) = run(&["fsck", "--help"], "server.toml");
     let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(help.contains("[default: /etc/notary/server.toml]"), "{help}");

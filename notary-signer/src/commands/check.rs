@@ -81,10 +81,12 @@ fn check_secret(path: &Path) -> Option<Finding> {
 
 /// Every backend, and every key. The error is what keeps them from being looked at.
 fn check_keys(config: &Config) -> Result<Vec<Finding>, Finding> {
-    let database = Database::open(&config.database).map_err(|error| match error {
-        StoreError::NotThere(_) | StoreError::NotMigrated(_) => Finding::warning("database", error),
-        _ => Finding::wrong("database", error),
-    })?;
+    let database = match Database::open(&config.database) {
+        Ok(database) => database,
+        Err(StoreError::NotThere(path)) => return Ok(check_first_start(config, path)),
+        Err(error @ StoreError::NotMigrated(_)) => return Err(Finding::warning("database", error)),
+        Err(error) => return Err(Finding::wrong("database", error)),
+    };
     let load = |connection: &mut SqliteConnection| -> Result<_, StoreError> {
         Ok((header::load(connection)?, keys::all(connection)?))
     };
@@ -113,6 +115,22 @@ fn check_keys(config: &Config) -> Result<Vec<Finding>, Finding> {
     let runtime = runtime.map_err(|error| Finding::wrong("keys", error))?;
     findings.extend(runtime.block_on(check_backends(&backends, &held)));
     Ok(findings)
+}
+
+/// What the first start needs, which makes the database and the software store.
+fn check_first_start(config: &Config, path: PathBuf) -> Vec<Finding> {
+    let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
+    let database = match directory.filter(|directory| !directory.is_dir()) {
+        Some(directory) => Finding::wrong(
+            "database",
+            format!("{} is no directory: make it for the user who serves", directory.display()),
+        ),
+        None => Finding::warning("database", StoreError::NotThere(path)),
+    };
+    let takes_passphrase = config.fills_software_store() && config.store.wrapped_by.is_none();
+    let passphrase = takes_passphrase.then(|| config.passphrase().err()).flatten();
+    let passphrase = passphrase.map(|error| Finding::wrong("software store", error));
+    [database].into_iter().chain(passphrase).collect()
 }
 
 /// Asks every backend whether it is there, and every key for a signature.

@@ -160,6 +160,22 @@ async fn check_looks_at_everything_and_changes_nothing() {
     let check = || signer(&path, &["check", "--config", "signer.toml"]);
     let fresh = stdout(&check());
     assert!(fresh.contains("warning database"), "{fresh}");
+    let wrong = |words: &str| {
+        let wrong = check();
+        fails(&wrong, 1);
+        let wrong = String::from_utf8(wrong.stdout).unwrap();
+        assert!(wrong.contains(words), "{words}: {wrong}");
+    };
+    // What the first start would stop at.
+    let (there, away) = (world.path("signer.passphrase"), world.path("away"));
+    fs::rename(&there, &away).unwrap();
+    wrong("wrong   software store: cannot read ");
+    fs::rename(&away, &there).unwrap();
+    let config = fs::read_to_string(world.path("signer.toml")).unwrap();
+    let elsewhere = config.replace("signer.sqlite", "none/signer.sqlite");
+    fs::write(world.path("signer.toml"), elsewhere).unwrap();
+    wrong("none is no directory");
+    fs::write(world.path("signer.toml"), config).unwrap();
     assert!(!world.config.database.exists());
 
     world.start().await.unwrap();
@@ -176,10 +192,7 @@ async fn check_looks_at_everything_and_changes_nothing() {
     assert_eq!(json["ok"], true);
 
     fs::write(world.path("signer.passphrase"), "wrong").unwrap();
-    let wrong = check();
-    fails(&wrong, 1);
-    let wrong = String::from_utf8(wrong.stdout).unwrap();
-    assert!(wrong.contains("wrong   software store: "), "{wrong}");
+    wrong("wrong   software store: ");
 }
 
 #[tokio::test]
@@ -288,6 +301,8 @@ fn a_configuration_that_is_not_understood_is_a_mistake_of_use() {
     for word in ["none.toml", "--config", "NOTARY_SIGNER_CONFIG"] {
         assert!(absent.contains(word), "{absent}");
     }
+    // An empty one names none.
+    assert!(fails(&named(""), 8).contains("/etc/notary/signer.toml"));
     let help = stdout(&run(&["key", "list", "--help"]));
     let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(help.contains("[default: /etc/notary/signer.toml]"), "{help}");
