@@ -8,13 +8,11 @@ mod left;
 mod past;
 mod top_level;
 
-use std::collections::BTreeMap;
-
 use notary_schema::draft::Draft;
 use notary_schema::envelope::{Envelope, Unsigned};
 use notary_schema::name::{RoleName, Version};
 use notary_schema::revocation::{
-    Choices, Content, Origin, Plan, Present, Problem, Revoked, Standing, listings, standing,
+    Choices, Content, Origin, Plan, Problem, Revoked, Standing, signers_listing, standing,
 };
 use notary_schema::role::{Root, TopLevelRoles};
 
@@ -370,24 +368,25 @@ fn every_role_that_lists_the_key_is_found() {
     let draft = past.draft("docs").with_delegation(below, &[STOLEN]);
     past.publish("docs", draft, &[OTHER]);
     past.publish_names("german", &["docs/de/a"], &[STOLEN]);
-    let head = past.head();
-    let files: BTreeMap<_, _> =
-        head.files.iter().map(|(r, stored)| (r.clone(), stored.file.clone().unwrap())).collect();
-    let (others, histories) = (BTreeMap::new(), BTreeMap::new());
-    let present = Present {
-        root: &past.root,
-        snapshot: head.snapshot.signed(),
-        files: &files,
-        others: &others,
-        unread: &past.unread,
-        histories: &histories,
-    };
-    let found = listings(present, &revoked());
-    let found: Vec<_> = found.iter().map(|(by, role, _)| (by.as_str(), role.as_str())).collect();
-    assert_eq!(found, [("docs", "german"), ("targets", "docs")]);
-    assert_eq!(listings(present, &Revoked::default()), []);
+    let found = past.listings(&revoked());
+    let of = |by: &str, role: &str| (by.to_owned(), role.to_owned());
+    assert_eq!(found, [of("docs", "german"), of("targets", "docs")]);
+    assert_eq!(past.listings(&Revoked::default()), []);
     // The one that goes takes along what it delegates to.
     let plan = past.plan(&revoked(), &Choices::default()).unwrap();
     assert_eq!(plan.orphans, [role("german")].into());
     past.published(&plan, &[TARGETS, OTHER]);
+}
+
+#[test]
+fn whoever_signs_a_role_that_lists_the_key_is_named_and_nobody_else() {
+    let draft = Draft::first_targets(in_days(1))
+        .with_delegation(delegation("german", &["de/*"], &[STOLEN, OTHER], 2), &[STOLEN, OTHER])
+        .with_delegation(delegation("tools", &["tools/*"], &[OTHER], 1), &[OTHER]);
+    let file = parse(sign(&draft.finish(), &[DOCS]));
+    let found = signers_listing(file.signed(), &revoked(), &[role("tools")].into());
+    assert_eq!(found, [(role("german"), signers(&[STOLEN, OTHER], 2))]);
+    assert_eq!(signers_listing(file.signed(), &Revoked::default(), &[].into()), []);
+    let without = Draft::first_targets(in_days(1)).finish();
+    assert_eq!(signers_listing(parse(sign(&without, &[])).signed(), &revoked(), &[].into()), []);
 }

@@ -8,7 +8,7 @@ use notary_schema::envelope::{Envelope, Unsigned};
 use notary_schema::name::{RoleName, Version};
 use notary_schema::publish::{Batch, Head, Rules, StoredFile, check};
 use notary_schema::revocation::{
-    Choices, Content, Dates, History, Plan, Present, Problem, Revoked, Signers, plan,
+    Choices, Content, Dates, History, Plan, Present, Problem, Revoked, Signers, listings, plan,
 };
 use notary_schema::role::{Root, Targets};
 use notary_schema::threshold::RevokedKeys;
@@ -111,6 +111,24 @@ impl Past {
             head.lost.insert(role.clone(), head.snapshot.signed().entry(role).unwrap());
         }
         head
+    }
+
+    /// The roles that list a key, each behind who delegates to it.
+    pub fn listings(&self, revoked: &Revoked) -> Vec<(String, String)> {
+        let head = self.head();
+        let stored = head.files.iter();
+        let files = stored.map(|(role, stored)| (role.clone(), stored.file.clone().unwrap()));
+        let (others, histories) = (BTreeMap::new(), BTreeMap::new());
+        let present = Present {
+            root: &self.root,
+            snapshot: head.snapshot.signed(),
+            files: &files.collect(),
+            others: &others,
+            unread: &self.unread,
+            histories: &histories,
+        };
+        let found = listings(present, revoked).into_iter();
+        found.map(|(by, role, _)| (by.to_string(), role.to_string())).collect()
     }
 
     /// The plan, after everything that it asks for was looked at.
