@@ -81,16 +81,17 @@ pub(crate) fn token(world: &mut World) -> &mut Pkcs11Config {
     token
 }
 
-/// Lets the token of a world be pulled out: it is out while the file of this path is there.
-pub(crate) fn removable(world: &mut World) -> PathBuf {
-    let (module, is_out) = (world.path("removable.so"), world.path("token-is-out"));
-    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/service/removable.c");
+/// Lets the token of a world do what `token.c` says, while files are in the directory of this path.
+pub(crate) fn odd_token(world: &mut World) -> PathBuf {
+    let (module, state) = (world.path("token.so"), world.path("token"));
+    fs::create_dir(&state).unwrap();
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/service/token.c");
     let mut compiler = Command::new("cc");
     compiler.args(["-shared", "-fPIC", source, "-ldl", "-o"]).arg(&module);
     compiler.arg(format!("-DREAL_MODULE={:?}", token(world).module));
-    run(compiler.arg(format!("-DTOKEN_IS_OUT={is_out:?}")));
+    run(compiler.arg(format!("-DSTATE={state:?}")));
     token(world).module = module;
-    is_out
+    state
 }
 
 /// All keys in AWS KMS, as `tests/python/kms.py` stands for it. Runs the test again with an address

@@ -14,7 +14,7 @@ use crate::world::World;
 async fn a_token_that_was_pulled_out_is_named_and_signs_again_when_it_is_back() {
     let name = "tokens::a_token_that_was_pulled_out_is_named_and_signs_again_when_it_is_back";
     let Some(mut world) = places::in_a_token(name) else { return };
-    let is_out = places::removable(&mut world);
+    let is_out = places::odd_token(&mut world).join("out");
     world.start().await.unwrap();
     let key = world.server().key(Snapshot, false).await.keyid;
     for version in 1..4 {
@@ -55,6 +55,29 @@ async fn a_wrong_pin_is_named_and_the_right_one_is_taken_after_a_restart() {
     world.start().await.unwrap();
     assert_eq!(world.server().key_for(&wanted).await.status, 200);
     assert_eq!(world.server().get("/readyz").await.unwrap().status, 200);
+}
+
+/// Makers have codes of their own for a PIN that is wrong or locked.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_login_that_fails_for_an_unknown_reason_is_not_tried_again() {
+    let name = "tokens::a_login_that_fails_for_an_unknown_reason_is_not_tried_again";
+    let Some(mut world) = places::in_a_token(name) else { return };
+    let tried = places::odd_token(&mut world).join("login");
+    fs::write(&tried, "").unwrap();
+    world.start().await.unwrap();
+    let (role, rotate, except) = (Snapshot, false, vec![]);
+    let wanted = KeyRequest { collection: app(), incarnation: life(1), role, rotate, except };
+    for _ in 0..3 {
+        let refused = world.server().key_for(&wanted).await;
+        assert_eq!(refused.problem().code, "backend_unavailable");
+    }
+    assert_is_named(&world, "which may be the PIN").await;
+    assert_eq!(fs::read_to_string(&tried).unwrap(), "x", "it was tried more than once");
+
+    world.stop().await;
+    fs::remove_file(&tried).unwrap();
+    world.start().await.unwrap();
+    assert_eq!(world.server().key_for(&wanted).await.status, 200);
 }
 
 async fn assert_is_named(world: &World, words: &str) {

@@ -1,9 +1,10 @@
 //! Keys behind a program: for clouds and vaults that have no code here, and for what an operator has
-//! of their own. The program gets requests as lines of JSON and runs on until it ends by itself or
-//! this process does; the next call starts another.
+//! of their own. The program gets requests as lines of JSON and runs on until it ends by itself, answers
+//! nobody any more, or this process ends; the next call starts another.
 
 mod process;
 mod protocol;
+mod running;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};

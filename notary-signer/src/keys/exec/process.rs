@@ -7,29 +7,38 @@
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
+use std::os::unix::process::CommandExt;
+use std::process::{ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 
 use super::super::Trouble;
 use super::protocol::{Answer, Call, MAX_LINE_BYTES};
+use super::running::{Running, lock};
 use super::{Messages, Program};
 
 /// Requests that wait for the program to read them; its pipe holds some more.
 const UNREAD: usize = 64;
+/// Why no more answers come.
+const ENDED: &str = "the program ended";
+/// How long answers may still come out of a program that has ended.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
 /// Nothing of ours that is secret is in the environment of the program.
 const OUR_VARIABLES: &str = "NOTARY_";
 
 /// A program that runs, or did.
 pub(super) struct Process {
-    child: Mutex<Child>,
+    running: Arc<Running>,
     lines: SyncSender<Vec<u8>>,
     waiting: Arc<Mutex<Waiting>>,
     next: AtomicU64,
+    /// How many answers have come.
+    answers: Arc<AtomicU64>,
 }
 
 type Sender = oneshot::Sender<Result<Answer, Trouble>>;
@@ -56,6 +65,11 @@ impl Process {
             Messages::Logged => Stdio::piped(),
             Messages::Shown => Stdio::inherit(),
         });
+        // A person may be asked by the program, on a terminal that belongs to the group of ours.
+        let has_group = program.messages == Messages::Logged;
+        if has_group {
+            command.process_group(0);
+        }
         let unreachable = |error: io::Error| Trouble::Unreachable(error.to_string());
         let mut child = command.spawn().map_err(unreachable)?;
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
@@ -63,15 +77,31 @@ impl Process {
         let stderr = child.stderr.take();
 
         let waiting = Arc::new(Mutex::new(Waiting::For(HashMap::new())));
+        let answers = Arc::new(AtomicU64::new(0));
+        let running = Arc::new(Running::new(&child, has_group));
         let (lines, unread) = sync_channel(UNREAD);
-        let answered = waiting.clone();
+        let (tell_end, end) = sync_channel(1);
         thread::spawn(move || write_lines(stdin, unread));
-        thread::spawn(move || read_answers(stdout, &answered));
+        let (answered, count) = (waiting.clone(), answers.clone());
+        thread::spawn(move || {
+            let trouble = read_answers(stdout, &answered, &count);
+            // After junk nobody knows which answer is whose: this process is done with.
+            end_waiting(&answered, &trouble);
+            let _ = tell_end.send(());
+        });
         if let Some(stderr) = stderr {
             let path = program.path.display().to_string();
             thread::spawn(move || log_lines(stderr, &path));
         }
-        Ok(Process { child: Mutex::new(child), lines, waiting, next: AtomicU64::new(1) })
+        let (left, reaped) = (waiting.clone(), running.clone());
+        thread::spawn(move || {
+            reaped.reap(child);
+            // What it has started may hold its stdout, and will not answer for it.
+            if end.recv_timeout(LAST_ANSWERS).is_err() {
+                end_waiting(&left, &Trouble::Unreachable(ENDED.to_owned()));
+            }
+        });
+        Ok(Process { running, lines, waiting, next: AtomicU64::new(1), answers })
     }
 
     /// Whether it still answers.
@@ -87,8 +117,8 @@ impl Process {
             Waiting::For(waiting) => waiting.insert(id, sender),
             Waiting::Ended(trouble) => return Err(trouble.clone()),
         };
-        // Whoever gives up waiting is not kept in mind.
-        let _forget = Forget { waiting: &self.waiting, id };
+        let asked_at = self.answers.load(Ordering::Relaxed);
+        let mut given_up = GivenUp { process: self, id, asked_at, is_answered: false };
         match self.lines.try_send(call.line(id)) {
             Ok(()) => {}
             Err(TrySendError::Full(_)) => {
@@ -98,8 +128,10 @@ impl Process {
                 return Err(Trouble::Unreachable("the program reads nothing any more".to_owned()));
             }
         }
-        let ended = || Trouble::Unreachable("the program ended".to_owned());
-        answer.await.map_err(|_| ended())?.and_then(Answer::accepted)
+        let answer = answer.await;
+        given_up.is_answered = true;
+        let ended = |_| Trouble::Unreachable(ENDED.to_owned());
+        answer.map_err(ended)?.and_then(Answer::accepted)
     }
 }
 
@@ -117,28 +149,31 @@ impl Process {
 impl Drop for Process {
     /// No program of ours outlives us: it is killed, and its threads end with its pipes.
     fn drop(&mut self) {
-        let mut child = lock(&self.child);
-        let _ = child.kill();
-        let _ = child.wait();
+        self.running.end();
     }
 }
 
-struct Forget<'a> {
-    waiting: &'a Mutex<Waiting>,
+/// A call while it waits. Whoever gives up is not kept in mind; and a program that has answered nobody
+/// for as long as that one had the patience hangs, and makes room for another one.
+struct GivenUp<'a> {
+    process: &'a Process,
     id: u64,
+    asked_at: u64,
+    is_answered: bool,
 }
 
-impl Drop for Forget<'_> {
+impl Drop for GivenUp<'_> {
     fn drop(&mut self) {
-        if let Waiting::For(waiting) = &mut *lock(self.waiting) {
-            waiting.remove(&self.id);
+        let GivenUp { process, id, asked_at, is_answered } = *self;
+        if let Waiting::For(waiting) = &mut *lock(&process.waiting) {
+            waiting.remove(&id);
+        }
+        if !is_answered && process.answers.load(Ordering::Relaxed) == asked_at {
+            let trouble = "the program answered nobody, and was stopped".to_owned();
+            end_waiting(&process.waiting, &Trouble::Unreachable(trouble));
+            process.running.kill();
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing panics while one is held.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn write_lines(mut stdin: ChildStdin, unread: Receiver<Vec<u8>>) {
@@ -149,29 +184,38 @@ fn write_lines(mut stdin: ChildStdin, unread: Receiver<Vec<u8>>) {
     }
 }
 
-fn read_answers(stdout: ChildStdout, waiting: &Mutex<Waiting>) {
+/// Hands the answers out, and says why no more come.
+fn read_answers(stdout: ChildStdout, waiting: &Mutex<Waiting>, answers: &AtomicU64) -> Trouble {
     let mut lines = BoundedLines::new(stdout);
-    let end = loop {
+    loop {
         let line = match lines.next() {
             Ok(Some(line)) => line,
-            Ok(None) => break Trouble::Unreachable("the program ended".to_owned()),
-            Err(error) => break Trouble::WrongAnswer(error.to_string()),
+            Ok(None) => return Trouble::Unreachable(ENDED.to_owned()),
+            Err(error) => return Trouble::WrongAnswer(error.to_string()),
         };
         let answer: Answer = match serde_json::from_slice(&line) {
             Ok(answer) => answer,
-            Err(error) => break Trouble::WrongAnswer(format!("a line is no answer: {error}")),
+            Err(error) => return Trouble::WrongAnswer(format!("a line is no answer: {error}")),
         };
+        answers.fetch_add(1, Ordering::Relaxed);
         if let Waiting::For(waiting) = &mut *lock(waiting)
             && let Some(sender) = waiting.remove(&answer.id)
         {
             let _ = sender.send(Ok(answer));
         }
-    };
-    // After junk nobody knows which answer is whose: this process is done with.
-    let before = std::mem::replace(&mut *lock(waiting), Waiting::Ended(end.clone()));
-    if let Waiting::For(waiting) = before {
-        for sender in waiting.into_values() {
-            let _ = sender.send(Err(end.clone()));
+    }
+}
+
+/// Lets nobody wait any more. The first reason stays.
+fn end_waiting(waiting: &Mutex<Waiting>, trouble: &Trouble) {
+    let mut waiting = lock(waiting);
+    if let Waiting::Ended(_) = *waiting {
+        return;
+    }
+    let before = std::mem::replace(&mut *waiting, Waiting::Ended(trouble.clone()));
+    if let Waiting::For(before) = before {
+        for sender in before.into_values() {
+            let _ = sender.send(Err(trouble.clone()));
         }
     }
 }

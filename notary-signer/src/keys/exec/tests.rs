@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::process::Command;
 use std::time::Duration;
 
 use base64::Engine;
@@ -157,6 +158,62 @@ async fn a_dropped_store_leaves_no_program_behind() {
     assert!(fs::exists(&process).unwrap());
     drop(store);
     assert!(!fs::exists(&process).unwrap(), "it still runs");
+}
+
+/// A program that has started something which holds its pipes has ended all the same.
+#[tokio::test]
+async fn what_an_ended_program_leaves_behind_ends_with_it() {
+    for away in ["sleep 600 & echo $! >", "setsid sleep 600 & echo $! >"] {
+        let directory = TempDir::new().unwrap();
+        let (once, pid) = (directory.path().join("once"), directory.path().join("pid"));
+        let (_directory, store) = store(&format!(
+            r#"*) if mkdir {} 2>&-; then {away}{}; exit 3; else echo '{{"id":'$id'}}'; fi ;;"#,
+            once.display(),
+            pid.display(),
+        ));
+        let refused = trouble(store.check().await).to_string();
+        assert!(refused.contains("the program ended"), "{refused}");
+        store.check().await.unwrap();
+        let pid = fs::read_to_string(&pid).unwrap();
+        let process = format!("/proc/{}/stat", pid.trim());
+        match away.starts_with("setsid") {
+            true => assert!(Command::new("kill").arg(pid.trim()).status().unwrap().success()),
+            false => {
+                // Whoever adopts it may take a moment to notice that it is dead.
+                let runs = fs::read_to_string(&process).unwrap_or_default();
+                assert!(runs.is_empty() || runs.contains(") Z "), "{runs}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_program_that_answers_nobody_is_stopped_and_another_one_started() {
+    let directory = TempDir::new().unwrap();
+    let once = directory.path().join("once").display().to_string();
+    let (_directory, store) = store(&format!(
+        r#"*) if mkdir {once} 2>&-; then exec sleep 600; else echo '{{"id":'$id'}}'; fi ;;"#
+    ));
+    let (hung, patient) = tokio::join!(
+        tokio::time::timeout(Duration::from_secs(1), store.check()),
+        store.describe("k")
+    );
+    assert!(hung.is_err(), "it was answered");
+    let refused = trouble(patient).to_string();
+    assert!(refused.contains("answered nobody"), "{refused}");
+    store.check().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_program_that_answers_others_is_not_stopped_for_one_slow_call() {
+    let (_directory, store) = store(r#"*describe*) ;; *) echo '{"id":'$id'}' ;;"#);
+    store.check().await.unwrap();
+    let first = store.process().unwrap();
+    let slow = tokio::time::timeout(Duration::from_millis(500), store.describe("k"));
+    let (slow, other) = tokio::join!(slow, store.check());
+    assert!(slow.is_err(), "it was answered");
+    other.unwrap();
+    assert!(Arc::ptr_eq(&first, &store.process().unwrap()), "it was started anew");
 }
 
 #[tokio::test]

@@ -1,8 +1,8 @@
 //! Keys in a token behind PKCS#11: an HSM, a smart card, SoftHSM. Private keys are made in the token
 //! and never leave it.
 //!
-//! PKCS#11 blocks, so every call runs on a blocking thread, with a session of its own out of a fixed
-//! number ([`session`]). What is signed is always hashed here: ECDSA and RSA-PSS over a digest are
+//! PKCS#11 blocks, so every call runs on a thread of its own, with a session out of a fixed number
+//! ([`session`]). What is signed is always hashed here: ECDSA and RSA-PSS over a digest are
 //! what every token has, with or without hashing of its own ([`objects`]).
 
 mod locator;
@@ -12,12 +12,13 @@ mod uri;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::thread;
 
 use async_trait::async_trait;
 use cryptoki::session::Session;
 use notary_schema::key::PublicKey;
 use secrecy::SecretString;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 
 pub use self::locator::Locator;
 use self::session::Sessions;
@@ -52,8 +53,9 @@ impl Pkcs11Store {
         Pkcs11Store { name: name.to_owned(), sessions: Arc::new(Sessions::new(token)), free }
     }
 
-    /// Runs work with a session, on a blocking thread. A token that hangs keeps the session that
-    /// hangs, so it never takes more threads than it has sessions.
+    /// Runs work with a session, on a thread. A token that hangs keeps the session that hangs, so it
+    /// never takes more threads than it has sessions; and no end of a runtime waits for them, as it
+    /// would for its blocking threads.
     async fn with_session<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Session) -> Result<T, Trouble> + Send + 'static,
@@ -61,9 +63,11 @@ impl Pkcs11Store {
         let free = self.free.clone().acquire_owned().await;
         let free = free.map_err(|_| KeyError::Crypto("waiting for a token"))?;
         let sessions = self.sessions.clone();
-        let done = tokio::task::spawn_blocking(move || {
+        let (tell, done) = oneshot::channel();
+        let span = tracing::Span::current();
+        thread::spawn(move || {
             let _free = free;
-            sessions.run(work)
+            let _ = tell.send(span.in_scope(|| sessions.run(work)));
         });
         let done = done.await.map_err(|_| KeyError::Crypto("asking a token"))?;
         done.map_err(|trouble| KeyError::Backend { backend: self.name.clone(), trouble })

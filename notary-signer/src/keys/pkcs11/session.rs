@@ -84,7 +84,7 @@ impl Sessions {
             // The login is the token's, not the session's.
             Ok(()) | Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => Ok(session),
             Err(error) => {
-                let trouble = trouble(error);
+                let trouble = refused_login(error);
                 if let Trouble::NotLetIn(_) = trouble {
                     state.pin_refused = Some(trouble.clone());
                 }
@@ -162,6 +162,38 @@ fn module(path: &Path) -> Result<Pkcs11, Trouble> {
     }
     modules.insert(path.to_owned(), module.clone());
     Ok(module)
+}
+
+/// What a failed login says about the token. Whatever does not say that the token was not asked may have
+/// cost one of the few tries that a PIN has: makers have codes of their own for that.
+fn refused_login(error: Error) -> Trouble {
+    let Error::Pkcs11(code, _) = error else { return trouble(error) };
+    match trouble(error) {
+        refused @ Trouble::NotLetIn(_) => refused,
+        _ if !was_not_asked(code) => Trouble::NotLetIn(format!(
+            "the login failed ({code}), which may be the PIN: it is not tried again before the next start"
+        )),
+        other => other,
+    }
+}
+
+fn was_not_asked(code: RvError) -> bool {
+    matches!(
+        code,
+        RvError::TokenNotPresent
+            | RvError::TokenNotRecognized
+            | RvError::DeviceRemoved
+            | RvError::SlotIdInvalid
+            | RvError::SessionHandleInvalid
+            | RvError::SessionClosed
+            | RvError::SessionReadOnlyExists
+            | RvError::UserAnotherAlreadyLoggedIn
+            | RvError::UserTooManyTypes
+            | RvError::OperationActive
+            | RvError::CryptokiNotInitialized
+            | RvError::HostMemory
+            | RvError::DeviceMemory
+    )
 }
 
 /// What a failed call says about the token.

@@ -1,7 +1,9 @@
-/* A PKCS#11 module that passes everything on to another one, and whose token is pulled out while the
- * file TOKEN_IS_OUT exists: its sessions and logins end, as section 5.6 of PKCS#11 2.40 wants it.
- * REAL_MODULE and TOKEN_IS_OUT are set by the compiler's command line. */
+/* A PKCS#11 module that passes everything on to another one, REAL_MODULE. While there is a file in the
+ * directory STATE, both set by the compiler's command line:
+ *   out    the token is pulled out: its sessions and logins end (PKCS#11 2.40, 5.6)
+ *   login  no login succeeds, for a reason of the maker's; each one adds a byte to this file */
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <stddef.h>
 #include <unistd.h>
 
@@ -18,10 +20,11 @@ enum {
     OPEN_SESSION = 12,
     CLOSE_ALL_SESSIONS = 14,
     GET_SESSION_INFO = 15,
+    LOGIN = 18,
     FIND_OBJECTS_INIT = 26,
     SIGN_INIT = 42,
 };
-enum { CKR_DEVICE_REMOVED = 0x32, CKR_TOKEN_NOT_PRESENT = 0xE0 };
+enum { CKR_DEVICE_REMOVED = 0x32, CKR_TOKEN_NOT_PRESENT = 0xE0, CKR_OF_THE_MAKER = 0x80000001 };
 
 static struct functions *real, ours;
 
@@ -29,11 +32,12 @@ typedef CK_RV (*get_slot_list)(unsigned char, CK_ULONG *, CK_ULONG *);
 typedef CK_RV (*open_session)(CK_ULONG, CK_ULONG, void *, void *, CK_ULONG *);
 typedef CK_RV (*close_all_sessions)(CK_ULONG);
 typedef CK_RV (*get_session_info)(CK_ULONG, void *);
+typedef CK_RV (*login)(CK_ULONG, CK_ULONG, char *, CK_ULONG);
 typedef CK_RV (*find_objects_init)(CK_ULONG, void *, CK_ULONG);
 typedef CK_RV (*sign_init)(CK_ULONG, void *, CK_ULONG);
 
 static int is_out(void) {
-    if (access(TOKEN_IS_OUT, F_OK) != 0)
+    if (access(STATE "/out", F_OK) != 0)
         return 0;
     CK_ULONG slots[16], count = 16;
     ((get_slot_list)real->at[GET_SLOT_LIST])(1, slots, &count);
@@ -62,6 +66,15 @@ static CK_RV our_get_session_info(CK_ULONG session, void *info) {
     return ((get_session_info)real->at[GET_SESSION_INFO])(session, info);
 }
 
+static CK_RV our_login(CK_ULONG session, CK_ULONG user, char *pin, CK_ULONG length) {
+    int tried = open(STATE "/login", O_WRONLY | O_APPEND);
+    if (tried < 0)
+        return ((login)real->at[LOGIN])(session, user, pin, length);
+    CK_RV done = write(tried, "x", 1) == 1 ? CKR_OF_THE_MAKER : CKR_DEVICE_REMOVED;
+    close(tried);
+    return done;
+}
+
 static CK_RV our_find_objects_init(CK_ULONG session, void *template, CK_ULONG count) {
     if (is_out())
         return CKR_DEVICE_REMOVED;
@@ -81,6 +94,7 @@ CK_RV C_GetFunctionList(struct functions **list) {
     ours.at[GET_SLOT_LIST] = our_get_slot_list;
     ours.at[OPEN_SESSION] = our_open_session;
     ours.at[GET_SESSION_INFO] = our_get_session_info;
+    ours.at[LOGIN] = our_login;
     ours.at[FIND_OBJECTS_INIT] = our_find_objects_init;
     ours.at[SIGN_INIT] = our_sign_init;
     *list = &ours;
