@@ -18,6 +18,7 @@ use notary_schema::name::{Gun, Incarnation, KeyId};
 use notary_schema::wire::{KeyRequest, Page, SignRequest, SignerKey, SignerLimits, SignerMemory};
 use ring::digest::{SHA256, digest};
 use serde::Deserialize;
+use tokio::sync::OwnedSemaphorePermit;
 use tracing::Instrument;
 use tracing_actix_web::RequestId;
 
@@ -58,12 +59,12 @@ async fn online_key(
     intake: Data<Intake>,
     payload: Payload,
 ) -> Result<Json<SignerKey>, Failure> {
-    let (wanted, _room): (KeyRequest, _) = intake.read(payload).await?.parse()?;
+    let (wanted, room): (KeyRequest, _) = intake.read(payload).await?.parse()?;
     let owner = Owner::new(&wanted.collection, &wanted.incarnation, wanted.role);
     request.extensions_mut().insert(Subject::of(&owner));
     rights(&request).require(peer(&request), Right::Create, &wanted.collection)?;
     let caller = caller(&request, &signer);
-    to_the_end(signer.into_inner().online_key(caller, wanted)).await.map(Json)
+    to_the_end(keeping(room, signer.into_inner().online_key(caller, wanted))).await.map(Json)
 }
 
 #[derive(Deserialize)]
@@ -152,7 +153,7 @@ async fn sign(
     intake: Data<Intake>,
     payload: Payload,
 ) -> Result<HttpResponse, Failure> {
-    let (wanted, _room): (SignRequest, _) = intake.read(payload).await?.parse()?;
+    let (wanted, room): (SignRequest, _) = intake.read(payload).await?.parse()?;
     let owner = Owner::new(&wanted.collection, &wanted.incarnation, wanted.role);
     request.extensions_mut().insert(Subject {
         keyids: wanted.keyids.clone(),
@@ -161,7 +162,7 @@ async fn sign(
     });
     rights(&request).require(peer(&request), Right::Sign, &wanted.collection)?;
     let caller = caller(&request, &signer);
-    let file = to_the_end(signer.into_inner().sign(caller, wanted)).await?;
+    let file = to_the_end(keeping(room, signer.into_inner().sign(caller, wanted))).await?;
     let sha256 = BASE64_STANDARD.encode(digest(&SHA256, &file));
     Ok(HttpResponse::Ok()
         .content_type("application/json")
@@ -210,6 +211,12 @@ async fn to_the_end<T: 'static>(
 ) -> Result<T, Failure> {
     let done = rt::spawn(work.in_current_span()).await;
     done.map_err(|error| Failure::Broken(Broken::Bug(error.to_string())))?
+}
+
+/// Work that takes its room until its end, also when nobody waits for it any more.
+async fn keeping<T>(room: OwnedSemaphorePermit, work: impl Future<Output = T>) -> T {
+    let _room = room;
+    work.await
 }
 
 /// Refuses a request at once where there are too many, and where the certificate of the client does

@@ -1,5 +1,6 @@
 //! From a configuration to a running service, and to its orderly end.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -14,6 +15,7 @@ use actix_web::rt::signal::unix::{Signal, SignalKind, signal};
 use actix_web::rt::task::JoinHandle;
 use actix_web::web::Data;
 use actix_web::{App, HttpServer};
+use futures_util::future::join_all;
 use tokio::sync::Semaphore;
 use tracing_actix_web::TracingLogger;
 
@@ -21,8 +23,9 @@ use crate::Parts;
 use crate::backends::Backends;
 use crate::config::{Config, ConfigError, LogFormat};
 use crate::intake::Intake;
-use crate::keys::KeyStore;
+use crate::keys::bounded::Bounded;
 use crate::keys::software::SoftwareStore;
+use crate::keys::{KeyStore, Trouble};
 use crate::metrics::Metrics;
 use crate::monitoring;
 use crate::opening::{self, OpenError};
@@ -38,6 +41,11 @@ use crate::turns::Turns;
 
 /// How often old lines of the audit are looked for.
 const SEAL_EVERY: Duration = Duration::from_secs(60);
+
+/// How often places of keys are asked that failed last.
+const ASK_SICK_EVERY: Duration = Duration::from_secs(5);
+/// In which of these turns all of them are: a call each minute is what an idle place costs.
+const ASK_ALL_EVERY: u64 = 12;
 
 /// Why the service does not start, or does not run on.
 #[derive(Debug, thiserror::Error)]
@@ -70,7 +78,7 @@ pub struct Service {
     address: SocketAddr,
     metrics: Option<(Server, SocketAddr)>,
     /// What is done now and then.
-    background: [JoinHandle<()>; 2],
+    background: [JoinHandle<()>; 3],
 }
 
 impl Service {
@@ -99,7 +107,7 @@ impl Service {
             cores: Semaphore::new(workers),
             remembered: memory_cache(config.limits.cache_bytes),
         });
-        actix_web::rt::spawn(look_at_backends(signer.clone().into_inner()));
+        let asking = keep_asking(signer.clone().into_inner());
         let intake = Data::new(Intake::new(&config.limits));
         let counted = Data::new(Metrics::new());
         let clients = Data::from(tls.clone());
@@ -150,6 +158,7 @@ impl Service {
         let address = *server.addrs().first().expect("it was bound");
         let look = Duration::from_secs(config.tls.look_seconds);
         let background = [
+            actix_web::rt::spawn(asking),
             actix_web::rt::spawn(keep_sealing(config.clone(), sealing_parts)),
             actix_web::rt::spawn(keep_looking(tls, look)),
         ];
@@ -207,13 +216,32 @@ async fn keep_sealing(config: Config, parts: Parts) {
     }
 }
 
-/// Asks every backend whether it is there: one that is not stops nobody whose keys are elsewhere, and
-/// may come back, so the service starts, and says so.
-async fn look_at_backends(signer: Arc<Signer>) {
-    for place in signer.backends.places() {
-        if let Err(error) = place.check().await {
-            tracing::error!("{error}");
+/// Asks the places of keys whether they are there: those that are sick often, so that `/readyz` knows
+/// when they are well again, and all of them now and then. One that is away stops nobody whose keys are
+/// elsewhere, and may come back: the service starts, and the log says so.
+async fn keep_asking(signer: Arc<Signer>) {
+    let mut told: BTreeMap<String, Trouble> = BTreeMap::new();
+    let mut again = actix_web::rt::time::interval(ASK_SICK_EVERY);
+    for turn in 0_u64.. {
+        again.tick().await;
+        let is_asked =
+            |place: &&Bounded| turn.is_multiple_of(ASK_ALL_EVERY) || place.sickness().is_some();
+        let asked = signer.backends.places().filter(is_asked);
+        join_all(asked.map(|place| place.check())).await;
+        let sick: BTreeMap<String, Trouble> = signer
+            .backends
+            .sickness()
+            .map(|(name, trouble)| (name.to_owned(), trouble.cause().clone()))
+            .collect();
+        for (name, trouble) in
+            sick.iter().filter(|(name, trouble)| told.get(*name) != Some(trouble))
+        {
+            tracing::error!("{name} {trouble}");
         }
+        for name in told.keys().filter(|name| !sick.contains_key(*name)) {
+            tracing::info!("{name} is there again");
+        }
+        told = sick;
     }
 }
 

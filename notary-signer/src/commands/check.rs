@@ -13,7 +13,7 @@ use crate::backends::Backends;
 use crate::config::backends::{BackendConfig, SOFTWARE};
 use crate::config::{Config, TlsConfig};
 use crate::keys::KeyStore;
-use crate::keys::software::Origin;
+use crate::keys::software::{Origin, SoftwareStore};
 use crate::opening;
 use crate::store::keys::{self, HeldKey};
 use crate::store::{Database, StoreError, header};
@@ -109,11 +109,7 @@ fn check_keys(config: &Config) -> Result<Vec<Finding>, Finding> {
             Some(store)
         }
     };
-    let backends =
-        Backends::new(config, software).map_err(|error| Finding::wrong("backend", error))?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Finding::wrong("keys", error))?;
-    findings.extend(runtime.block_on(check_backends(&backends, &held)));
+    findings.extend(check_places(config, software, &held)?);
     Ok(findings)
 }
 
@@ -130,10 +126,24 @@ fn check_first_start(config: &Config, path: PathBuf) -> Vec<Finding> {
     let takes_passphrase = config.fills_software_store() && config.store.wrapped_by.is_none();
     let passphrase = takes_passphrase.then(|| config.passphrase().err()).flatten();
     let passphrase = passphrase.map(|error| Finding::wrong("software store", error));
-    [database].into_iter().chain(passphrase).collect()
+    let mut findings: Vec<Finding> = [database].into_iter().chain(passphrase).collect();
+    findings.extend(check_places(config, None, &[]).unwrap_or_else(|finding| vec![finding]));
+    findings
 }
 
 /// Asks every backend whether it is there, and every key for a signature.
+fn check_places(
+    config: &Config,
+    software: Option<SoftwareStore>,
+    held: &[HeldKey],
+) -> Result<Vec<Finding>, Finding> {
+    let backends =
+        Backends::new(config, software).map_err(|error| Finding::wrong("backend", error))?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Finding::wrong("keys", error))?;
+    Ok(runtime.block_on(check_backends(&backends, held)))
+}
+
 async fn check_backends(backends: &Backends, held: &[HeldKey]) -> Vec<Finding> {
     let mut findings = Vec::new();
     for place in backends.places().filter(|place| place.name() != SOFTWARE) {

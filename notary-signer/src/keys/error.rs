@@ -141,6 +141,14 @@ impl Trouble {
         matches!(self, Trouble::Unreachable(_) | Trouble::Throttled(_))
     }
 
+    /// What it was in the first place.
+    pub fn cause(&self) -> &Trouble {
+        match self {
+            Trouble::LeftAlone(cause) => cause.cause(),
+            other => other,
+        }
+    }
+
     /// Whether it is about the backend as a whole, not about one key or one call.
     pub fn is_sickness(&self) -> bool {
         match self {

@@ -51,9 +51,10 @@ impl StoredKey {
     /// Signs a message of any length and verifies the signature.
     ///
     /// # Errors
-    /// Those of the store, and [`KeyError::SignatureDoesNotVerify`].
+    /// Those of the store, and [`KeyError::SignatureDoesNotVerify`] or what the store makes of it.
     pub async fn sign(&self, store: &dyn KeyStore, message: &[u8]) -> Result<Vec<u8>, KeyError> {
-        verified_signature(&self.public, message, store.sign(&self.handle, message).await?)
+        let signature = store.sign(&self.handle, message).await?;
+        store.judged(verified_signature(&self.public, message, signature))
     }
 }
 
@@ -86,6 +87,11 @@ pub trait KeyStore: Send + Sync {
     /// RSA-PSS over its SHA-256 with a salt of 32 bytes. Repeating a call is harmless and may give
     /// other bytes. Callers use [`StoredKey::sign`], which verifies the answer.
     async fn sign(&self, handle: &KeyHandle, message: &[u8]) -> Result<Vec<u8>, KeyError>;
+
+    /// Hears whether a signature of its verifies, and says how a failure is to be told.
+    fn judged(&self, signature: Result<Vec<u8>, KeyError>) -> Result<Vec<u8>, KeyError> {
+        signature
+    }
 }
 
 /// The one door through which signatures leave: a fault, a wrong key or a lying backend must not

@@ -12,6 +12,7 @@ use notary_schema::name::Gun;
 use notary_schema::online::OnlineRole::Snapshot;
 use notary_schema::wire::{KeyRequest, SignerKey};
 use notary_signer::StopPoint;
+use tokio::net::TcpListener;
 
 use crate::client::{Answer, life};
 use crate::metrics::{metrics, value};
@@ -150,4 +151,39 @@ async fn a_place_of_keys_that_hangs_takes_half_of_the_requests_and_no_more() {
     for answer in waiting.await {
         answer.file();
     }
+}
+
+/// Otherwise clients that ask and hang up could fill the memory behind one slow place.
+#[tokio::test]
+async fn the_body_of_a_client_that_hung_up_counts_until_its_work_has_ended() {
+    let half = Half::with_requests(12).await;
+    let slow = half.keys("slow", 1).await.remove(0);
+    fs::write(places::hangs(&half.world), "").unwrap();
+    // Between the client and the signer, so that the connection breaks off at once.
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let client = half.world.client_at(listener.local_addr().unwrap(), "server");
+    let signer = half.world.address();
+    let way = tokio::spawn(async move {
+        let (mut near, _) = listener.accept().await.unwrap();
+        let mut far = tokio::net::TcpStream::connect(signer).await.unwrap();
+        far.set_zero_linger().unwrap();
+        tokio::io::copy_bidirectional(&mut near, &mut far).await
+    });
+    let document = half.document.clone();
+    let asked = tokio::spawn(async move {
+        client.sign_for(&slow.collection, &slow.incarnation, &[&slow.keyid], &document).await
+    });
+    let has = async |name, wanted: fn(f64) -> bool| {
+        while !wanted(value(&metrics(&half.world), name)) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    // The room of the longest body is given back once the whole body is there.
+    has("notary_signer_body_bytes", |bytes| 0.0 < bytes && bytes < 100_000.0).await;
+    way.abort();
+    asked.await.unwrap_err();
+    has("notary_signer_requests_at_once", |requests| requests == 0.0).await;
+    assert!(value(&metrics(&half.world), "notary_signer_body_bytes") > 0.0);
+    fs::remove_file(places::hangs(&half.world)).unwrap();
+    has("notary_signer_body_bytes", |bytes| bytes == 0.0).await;
 }

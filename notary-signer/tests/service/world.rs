@@ -149,9 +149,14 @@ impl World {
 
     /// A client with the certificate `pki/NAME.pem`.
     pub(crate) fn client(&self, name: &str) -> Client {
+        self.client_at(self.address(), name)
+    }
+
+    /// The same, for a service that is reached at another address.
+    pub(crate) fn client_at(&self, address: SocketAddr, name: &str) -> Client {
         let identity =
             (self.path(&format!("pki/{name}.pem")), self.path(&format!("pki/{name}.key")));
-        Client::new(self.address(), &self.path("pki/ca.pem"), Some(identity))
+        Client::new(address, &self.path("pki/ca.pem"), Some(identity))
     }
 
     pub(crate) fn address(&self) -> SocketAddr {

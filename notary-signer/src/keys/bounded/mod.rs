@@ -98,8 +98,18 @@ impl Bounded {
         self.circuit().trouble.clone()
     }
 
-    /// Runs a call, within the bounds; `again` says whether it may be tried more than once.
+    /// Runs a call, and learns from its end.
     async fn call<T, F>(&self, again: bool, call: impl Fn() -> F) -> Result<T, KeyError>
+    where
+        F: Future<Output = Result<T, KeyError>>,
+    {
+        let done = self.within_bounds(again, call).await;
+        self.learn(done.as_ref().err());
+        done
+    }
+
+    /// Runs a call, within the bounds; `again` says whether it may be tried more than once.
+    async fn within_bounds<T, F>(&self, again: bool, call: impl Fn() -> F) -> Result<T, KeyError>
     where
         F: Future<Output = Result<T, KeyError>>,
     {
@@ -107,12 +117,8 @@ impl Bounded {
         let queue = |_| self.error(Trouble::Queue(self.bounds.waiting));
         let _place = self.places.try_acquire().map_err(queue)?;
         self.admit()?;
-        let done = match timeout_at(deadline, self.attempts(again, call)).await {
-            Ok(done) => done,
-            Err(_) => Err(self.error(Trouble::TimedOut(self.bounds.total))),
-        };
-        self.learn(done.as_ref().err());
-        done
+        let timed_out = |_| Err(self.error(Trouble::TimedOut(self.bounds.total)));
+        timeout_at(deadline, self.attempts(again, call)).await.unwrap_or_else(timed_out)
     }
 
     async fn attempts<T, F>(&self, again: bool, call: impl Fn() -> F) -> Result<T, KeyError>
@@ -207,7 +213,15 @@ impl KeyStore for Bounded {
     }
 
     async fn check(&self) -> Result<(), KeyError> {
-        self.call(true, || self.store.check()).await
+        let done = self.call(true, || self.store.check()).await;
+        // Whatever keeps it from being there is about all of it, also what is not about all of it where
+        // a key is asked for: two tokens of one name, for one.
+        if let Err(KeyError::Backend { trouble, .. }) = &done
+            && !matches!(trouble, Trouble::Queue(_) | Trouble::LeftAlone(_))
+        {
+            self.circuit().trouble = Some(trouble.clone());
+        }
+        done
     }
 
     async fn public(&self, handle: &KeyHandle) -> Result<PublicKey, KeyError> {
@@ -215,7 +229,18 @@ impl KeyStore for Bounded {
     }
 
     async fn sign(&self, handle: &KeyHandle, message: &[u8]) -> Result<Vec<u8>, KeyError> {
-        self.call(true, || self.store.sign(handle, message)).await
+        let done = self.within_bounds(true, || self.store.sign(handle, message)).await;
+        // What a signature is worth is seen when it is verified.
+        if let Err(error) = &done {
+            self.learn(Some(error));
+        }
+        done
+    }
+
+    fn judged(&self, signature: Result<Vec<u8>, KeyError>) -> Result<Vec<u8>, KeyError> {
+        let judged = signature.map_err(|error| self.error(Trouble::WrongAnswer(error.to_string())));
+        self.learn(judged.as_ref().err());
+        judged
     }
 }
 

@@ -2,6 +2,7 @@ use std::collections::VecDeque;
 
 use futures_util::future::join_all;
 
+use super::super::private::PrivateKey;
 use super::*;
 
 const BOUNDS: Bounds = Bounds {
@@ -166,10 +167,37 @@ async fn a_backend_that_fails_often_is_left_alone_for_a_pause_and_then_asked_onc
 async fn failures_about_one_key_do_not_make_a_backend_sick() {
     let unusable = || Answer::Trouble(Trouble::KeyUnusable("k: disabled".into()));
     let (_, bounded) = bounded((0..3).map(|_| unusable()));
+    let handle = KeyHandle { purpose: "p".into(), opaque: vec![] };
     for _ in 0..3 {
-        assert!(matches!(trouble(bounded.check().await), Trouble::KeyUnusable(_)));
+        let refused = bounded.sign(&handle, b"m").await;
+        assert!(matches!(trouble(refused), Trouble::KeyUnusable(_)));
     }
+    assert_eq!(bounded.sickness(), None);
+    bounded.sign(&handle, b"m").await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_keeps_a_backend_from_being_there_makes_it_sick() {
+    let twice = Trouble::NotSupported("there are 2 tokens".into());
+    let (_, bounded) = bounded([Answer::Trouble(twice.clone())]);
+    trouble(bounded.check().await);
+    assert_eq!(bounded.sickness(), Some(twice));
     bounded.check().await.unwrap();
+    assert_eq!(bounded.sickness(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_backend_whose_signatures_do_not_verify_is_sick_and_left_alone() {
+    let (moody, bounded) = bounded([]);
+    let public = PrivateKey::generate(Algorithm::Ed25519).unwrap().public().clone();
+    let key = StoredKey { public, handle: KeyHandle { purpose: "p".into(), opaque: vec![] } };
+    for _ in 0..BOUNDS.failures {
+        let lie = trouble(key.sign(&bounded, b"m").await);
+        assert!(matches!(lie, Trouble::WrongAnswer(_)), "{lie}");
+        assert_eq!(bounded.sickness(), Some(lie));
+    }
+    assert!(matches!(trouble(key.sign(&bounded, b"m").await), Trouble::LeftAlone(_)));
+    assert_eq!(moody.calls(), BOUNDS.failures as usize);
 }
 
 #[tokio::test(start_paused = true)]
