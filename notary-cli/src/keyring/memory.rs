@@ -138,6 +138,8 @@ impl Memory {
 
 #[cfg(test)]
 mod tests {
+    use std::slice::from_ref;
+
     use super::*;
     use crate::testing::role;
     use crate::trust_dir::TrustDir;
@@ -204,9 +206,9 @@ mod tests {
         signed.remember(content(&team, "b"), &[(id("l"), vec![2])]);
         for (roles, keys, wanted) in [
             (&[][..], &[][..], Some("b")),
-            (&[docs.clone()], &[], Some("a")),
+            (from_ref(&docs), &[], Some("a")),
             (&[], &[id("k")], Some("a")),
-            (&[docs.clone()], &[id("l")], None),
+            (from_ref(&docs), &[id("l")], None),
             (&[role("other")], &[], None),
         ] {
             assert_eq!(last(&signed, roles, keys).as_deref(), wanted, "{roles:?} {keys:?}");
