@@ -9,7 +9,9 @@ use notary_schema::online::OnlineRole;
 
 #[cfg(feature = "aws-kms")]
 use crate::config::backends::AwsKmsConfig;
-use crate::config::backends::{BackendConfig, ExecConfig, KeyRule, SOFTWARE};
+use crate::config::backends::{
+    BackendConfig, ExecConfig, KeyRule, SOFTWARE, StandbyRule, default_after_seconds,
+};
 use crate::config::{Config, ConfigError, read_secret};
 #[cfg(feature = "aws-kms")]
 use crate::keys::aws_kms::{Account, AwsKmsStore};
@@ -23,9 +25,26 @@ use crate::keys::{Algorithm, KeyError, KeyStore, StoredKey, Trouble};
 /// The time of a call of the software store: making an RSA key takes seconds of a quiet core.
 const LOCAL: Duration = Duration::from_secs(600);
 
+/// A key that was made or attached, and where.
+#[derive(Debug, Clone)]
+pub(crate) struct PlacedKey {
+    /// The place, by its name in the configuration.
+    pub(crate) backend: String,
+    /// The key.
+    pub(crate) stored: StoredKey,
+}
+
+/// A key, and its stand-by where the rules ask for one.
+pub(crate) struct NewKeys {
+    /// The key.
+    pub(crate) key: PlacedKey,
+    /// Its stand-by.
+    pub(crate) standby: Option<PlacedKey>,
+}
+
 /// Every place that is configured, by its name.
 pub(crate) struct Backends {
-    places: BTreeMap<String, Bounded>,
+    places: BTreeMap<String, Arc<Bounded>>,
     rules: Vec<KeyRule>,
     software_algorithm: Algorithm,
 }
@@ -47,14 +66,15 @@ impl Backends {
                 total: LOCAL,
                 ..Bounds::default()
             };
-            places.insert(SOFTWARE.to_owned(), Bounded::new(SOFTWARE, Arc::new(software), bounds));
+            let software = Bounded::new(SOFTWARE, Arc::new(software), bounds);
+            places.insert(SOFTWARE.to_owned(), Arc::new(software));
         }
         for (name, backend) in &config.backends {
             let store = open(name, backend)?;
             let mut bounds = backend.bounds();
             // While it does not answer, the other half of all requests is for the other places.
             bounds.waiting = (config.limits.requests / 2).saturating_sub(bounds.at_once);
-            places.insert(name.clone(), Bounded::new(name, store, bounds));
+            places.insert(name.clone(), Arc::new(Bounded::new(name, store, bounds)));
         }
         let software_algorithm = config.store.algorithm;
         Ok(Backends { places, rules: config.keys.clone(), software_algorithm })
@@ -64,31 +84,75 @@ impl Backends {
     ///
     /// # Errors
     /// A name that the configuration does not have any more.
-    pub(crate) fn place(&self, name: &str) -> Result<&Bounded, KeyError> {
+    pub(crate) fn place(&self, name: &str) -> Result<&Arc<Bounded>, KeyError> {
         self.places.get(name).ok_or_else(|| {
             let trouble = Trouble::NotSupported("it is not configured on this signer".to_owned());
             KeyError::Backend { backend: name.to_owned(), trouble }
         })
     }
 
-    /// A key for a role, in the place that the rules name: made there, or one that was there.
-    pub(crate) async fn new_key(
+    /// Keys for a role, in the places that the rules name: made there, or there already.
+    ///
+    /// # Errors
+    /// Those of the places. Where that of the stand-by is away, no key is made that nobody would use.
+    pub(crate) async fn new_keys(
         &self,
         gun: &Gun,
         role: OnlineRole,
         purpose: &str,
-    ) -> Result<(&str, StoredKey), KeyError> {
-        let rule = self.rules.iter().find(|rule| rule.fits(gun, role));
-        let place = self.place(rule.map_or(SOFTWARE, |rule| &rule.backend))?;
-        let key = match rule.and_then(|rule| rule.attach.as_deref()) {
+    ) -> Result<NewKeys, KeyError> {
+        let rule = self.rule(gun, role);
+        let standby = rule.and_then(|rule| rule.standby.as_ref());
+        if let Some(standby) = standby {
+            self.place(&standby.backend)?.check().await?;
+        }
+        let backend = rule.map_or(SOFTWARE, |rule| &rule.backend);
+        let (attach, algorithm) =
+            rule.map(|rule| (rule.attach.as_deref(), rule.algorithm)).unwrap_or_default();
+        let key = self.new_key(backend, attach, algorithm, purpose).await?;
+        let standby = match standby {
+            Some(StandbyRule { backend, attach, algorithm, .. }) => {
+                Some(self.new_key(backend, attach.as_deref(), *algorithm, purpose).await?)
+            }
+            None => None,
+        };
+        Ok(NewKeys { key, standby })
+    }
+
+    async fn new_key(
+        &self,
+        backend: &str,
+        attach: Option<&str>,
+        algorithm: Option<Algorithm>,
+        purpose: &str,
+    ) -> Result<PlacedKey, KeyError> {
+        let place = self.place(backend)?;
+        let stored = match attach {
             Some(name) => place.attach(name, purpose).await?,
             None => {
-                let algorithm = rule.and_then(|rule| rule.algorithm);
-                let algorithm = algorithm.unwrap_or_else(|| self.usual_algorithm(place.name()));
+                let algorithm = algorithm.unwrap_or_else(|| self.usual_algorithm(backend));
                 place.create(algorithm, purpose).await?
             }
         };
-        Ok((place.name(), key))
+        Ok(PlacedKey { backend: backend.to_owned(), stored })
+    }
+
+    /// How many keys a role gets at once: with a stand-by two.
+    pub(crate) fn keys_at_once(&self, gun: &Gun, role: OnlineRole) -> usize {
+        let standby = self.rule(gun, role).and_then(|rule| rule.standby.as_ref());
+        if standby.is_some() { 2 } else { 1 }
+    }
+
+    /// How long a key may take for a signature before its stand-by signs; of one that the rules know
+    /// no more, as long as where nothing is said.
+    pub(crate) fn standby_after(&self, gun: &Gun, role: OnlineRole) -> Duration {
+        let standby = self.rule(gun, role).and_then(|rule| rule.standby.as_ref());
+        let seconds = standby.map_or_else(default_after_seconds, |standby| standby.after_seconds);
+        Duration::from_secs(seconds)
+    }
+
+    fn rule(&self, gun: &Gun, role: OnlineRole) -> Option<&KeyRule> {
+        self.rules.iter().find(|rule| rule.fits(gun, role))
     }
 
     /// The places, each with what the last call failed with, where that is about the whole place.
@@ -98,7 +162,7 @@ impl Backends {
 
     /// Every place, in the order of their names.
     pub(crate) fn places(&self) -> impl Iterator<Item = &Bounded> {
-        self.places.values()
+        self.places.values().map(Arc::as_ref)
     }
 
     /// P-256 is what every kind of backend has.

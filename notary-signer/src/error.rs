@@ -129,6 +129,13 @@ pub(crate) enum Failure {
     Busy,
     /// The place of a key does not do its work.
     Backend(KeyError),
+    /// The places of a key and of its stand-by do not do their work.
+    Both {
+        /// The places, that of the key first.
+        backends: [String; 2],
+        /// Why, each.
+        errors: [KeyError; 2],
+    },
     /// Places of keys that are sick, for who asks whether the signer is ready.
     NotReady(Vec<String>),
     /// Something failed. What became of the request is not known.
@@ -166,7 +173,7 @@ impl Failure {
         match self {
             Failure::Refused(refusal) => refusal.code(),
             Failure::Busy => "busy",
-            Failure::Backend(_) => "backend_unavailable",
+            Failure::Backend(_) | Failure::Both { .. } => "backend_unavailable",
             Failure::NotReady(_) => "not_ready",
             Failure::Broken(_) => "failed",
         }
@@ -205,6 +212,11 @@ impl fmt::Display for Failure {
                  /readyz say why; repeat the request with the same bytes"
             ),
             Failure::Backend(_) => f.write_str("a backend of the signer does not do its work"),
+            Failure::Both { backends: [key, standby], .. } => write!(
+                f,
+                "neither the backend {key:?} of the signer nor {standby:?}, which has the stand-by, does \
+                 its work: the signer's log and /readyz say why; repeat the request with the same bytes"
+            ),
             Failure::NotReady(sick) => f.write_str(&sick.join("; ")),
             // Paths and addresses of the signer's host are for its own log.
             Failure::Broken(_) => f.write_str(
@@ -219,7 +231,7 @@ impl ResponseError for Failure {
     fn status_code(&self) -> StatusCode {
         match self {
             Failure::Refused(refusal) => refusal.status(),
-            Failure::Busy | Failure::Backend(_) | Failure::NotReady(_) => {
+            Failure::Busy | Failure::Backend(_) | Failure::Both { .. } | Failure::NotReady(_) => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Failure::Broken(_) => StatusCode::INTERNAL_SERVER_ERROR,

@@ -8,7 +8,7 @@
 //!   `panics`)
 //! - `backends`: where the keys are
 //! - `rights`: who may ask for what
-//! - `sign`: judge, sign, verify, record, answer
+//! - `sign`: judge, sign, verify, record, answer; `signatures`: of a key and its stand-by one signs
 //! - `turns`: one request at a time in a collection
 //! - `online_keys`: pending, active, retiring, retired
 //! - `store`: the only place with SQL: keys, memory, audit
@@ -56,6 +56,8 @@ mod run;
 mod sealing;
 #[cfg(feature = "service")]
 mod sign;
+#[cfg(feature = "service")]
+mod signatures;
 #[cfg(feature = "service")]
 pub mod startup;
 #[cfg(feature = "service")]

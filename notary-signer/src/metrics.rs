@@ -33,6 +33,8 @@ pub(crate) struct Metrics {
     registry: Registry,
     answered: Family<Answered, Counter>,
     seconds: Family<Call, Histogram, fn() -> Histogram>,
+    /// The signatures of stand-bys in the place of their keys.
+    pub(crate) by_standbys: Counter,
     /// What is looked up when somebody asks.
     pub(crate) looked_up: LookedUp,
 }
@@ -62,9 +64,12 @@ impl Metrics {
         let unit = Unit::Seconds;
         let help = "How long requests took, from their head to the answer";
         registry.register_with_unit("request", help, unit, seconds.clone());
+        let by_standbys = Counter::default();
+        let help = "Signatures of stand-bys in the place of their keys";
+        registry.register("standby_signatures", help, by_standbys.clone());
         let looked_up = LookedUp::default();
         looked_up.register(&mut registry);
-        Metrics { registry, answered, seconds, looked_up }
+        Metrics { registry, answered, seconds, by_standbys, looked_up }
     }
 
     /// Everything, as text.

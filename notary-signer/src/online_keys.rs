@@ -1,12 +1,15 @@
 //! The life of an online key: pending until it first signs, then active; the one before is retiring
-//! from then on, and signs on until an operator retires it.
+//! from then on, and signs on until an operator retires it. A key and its stand-by are made together,
+//! asked for together, and given up together.
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use diesel::sqlite::SqliteConnection;
 use notary_schema::name::{Gun, KeyId};
 use notary_schema::wire::{KeyRequest, KeyState, Page, SignerKey};
 
+use crate::backends::PlacedKey;
 use crate::error::{Failure, Refusal};
 use crate::sign::Signer;
 use crate::store::audit::{self, Caller, Subject};
@@ -18,10 +21,10 @@ use crate::store::{Collection, Owner, StoreError};
 pub(crate) const MAX_PAGE: usize = 1_000;
 
 impl Signer {
-    /// The key of a role: without `rotate` the active one, or the pending one where none is
-    /// active; with `rotate` the pending one. It is made where there is none, so that repeating
-    /// the request answers the same key until that has signed. A pending key that the request excepts
-    /// is retiring once there is another one.
+    /// The key of a role, with its stand-by where it has one: without `rotate` the active one, or the
+    /// pending one where none is active; with `rotate` the pending one. It is made where there is none, so
+    /// that repeating the request answers the same key until that has signed. A pending key that the
+    /// request excepts, or whose stand-by it excepts, is retiring once there is another one.
     ///
     /// The future must be run to its end, as that of [`Signer::sign`].
     pub(crate) async fn online_key(
@@ -34,30 +37,29 @@ impl Signer {
         let _turn = self.turns.take(&owner.collection).await;
 
         let (wanted, by, max) = (owner.clone(), caller.clone(), self.keys_per_collection);
-        let passed_over = except.clone();
+        let more = self.backends.keys_at_once(&collection, role);
         let find = move |connection: &mut SqliteConnection| -> Result<_, Failure> {
-            let found = current(keys::of_role(connection, &wanted)?, rotate, &passed_over);
+            let found = current(keys::of_role(connection, &wanted)?, rotate, &except);
             match &found {
-                Some(held) => audit::append(connection, &by, &Subject::of_key(held), "existing")?,
-                None if keys::count(connection, &wanted.collection)? < max => {}
+                Some(held) => audit::append(connection, &by, &held.subject(), "existing")?,
+                None if keys::count(connection, &wanted.collection)? + more <= max => {}
                 None => return Err(Refusal::TooManyKeys { max }.into()),
             }
             Ok(found)
         };
         if let Some(held) = self.database.change(find).await? {
-            return Ok(held.key);
+            return Ok(held.answer());
         }
-        let (backend, stored) =
-            self.backends.new_key(&collection, role, &keys::purpose(&owner)).await?;
-        let backend = backend.to_owned();
+        let new = self.backends.new_keys(&collection, role, &keys::purpose(&owner)).await?;
         let insert = move |connection: &mut SqliteConnection| -> Result<_, Failure> {
-            if let Some(taken) = keys::by_id(connection, &stored.id())? {
-                return Err(Refusal::KeyTaken { keyid: taken.key.keyid, backend }.into());
-            }
-            key_states::give_up(connection, &owner, &except)?;
-            let held = keys::insert(connection, &owner, &backend, stored, caller.at)?;
-            audit::append(connection, &caller, &Subject::of_key(&held), "created")?;
-            Ok(held.key)
+            key_states::give_up(connection, &owner)?;
+            let key = insert(connection, &owner, &new.key, None, caller.at)?;
+            let standby = new.standby.as_ref().map(|standby| {
+                insert(connection, &owner, standby, Some(&key.key.keyid), caller.at)
+            });
+            let made = Answered { standby: standby.transpose()?, key };
+            audit::append(connection, &caller, &made.subject(), "created")?;
+            Ok(made.answer())
         };
         self.database.change(insert).await
     }
@@ -108,10 +110,65 @@ impl Signer {
     }
 }
 
+/// A key that a request for one is answered with, and its stand-by.
+#[derive(Debug, Clone)]
+struct Answered {
+    key: HeldKey,
+    standby: Option<HeldKey>,
+}
+
+impl Answered {
+    fn both(&self) -> impl Iterator<Item = &HeldKey> {
+        [&self.key].into_iter().chain(&self.standby)
+    }
+
+    fn subject(&self) -> Subject {
+        let keyids = self.both().map(|held| held.key.keyid.clone()).collect();
+        Subject { keyids, ..Subject::of(&self.key.owner()) }
+    }
+
+    fn answer(self) -> SignerKey {
+        let standby = self.standby.map(|held| Box::new(held.key));
+        SignerKey { standby, ..self.key.key }
+    }
+}
+
+/// Adds a key that was made or attached.
+fn insert(
+    connection: &mut SqliteConnection,
+    owner: &Owner,
+    placed: &PlacedKey,
+    standby_for: Option<&KeyId>,
+    now: DateTime<Utc>,
+) -> Result<HeldKey, Failure> {
+    if let Some(taken) = keys::by_id(connection, &placed.stored.id())? {
+        let backend = placed.backend.clone();
+        return Err(Refusal::KeyTaken { keyid: taken.key.keyid, backend }.into());
+    }
+    Ok(keys::insert(connection, owner, placed, standby_for, now)?)
+}
+
 /// The key that a request for one is answered with; of two active ones the newer.
-fn current(held: Vec<HeldKey>, rotate: bool, except: &[KeyId]) -> Option<HeldKey> {
-    let of = |state| held.iter().filter(move |held| held.key.state == state);
-    let active = of(KeyState::Active).next_back().filter(|_| !rotate);
-    let mut pending = of(KeyState::Pending).filter(|held| !except.contains(&held.key.keyid));
-    active.or_else(|| pending.next_back()).cloned()
+fn current(held: Vec<HeldKey>, rotate: bool, except: &[KeyId]) -> Option<Answered> {
+    let (standbys, keys): (Vec<_>, Vec<_>) =
+        held.into_iter().partition(|held| held.key.standby_for.is_some());
+    let with_standby = |key: HeldKey| {
+        let standby = standbys.iter().find(|held| held.stands_by_for(&key.key.keyid)).cloned();
+        Answered { key, standby }
+    };
+    let all: Vec<Answered> = keys.into_iter().map(with_standby).collect();
+    // A root may name the stand-by alone.
+    let is_active = |one: &&Answered| match one.key.key.state {
+        KeyState::Active => true,
+        KeyState::Pending => one.both().any(|held| held.key.state == KeyState::Active),
+        KeyState::Retiring | KeyState::Retired => false,
+    };
+    let is_new = |one: &&Answered| {
+        one.both()
+            .all(|held| held.key.state == KeyState::Pending && !except.contains(&held.key.keyid))
+    };
+    let active = all.iter().rfind(is_active).filter(|_| !rotate);
+    let mut found = active.or_else(|| all.iter().rfind(is_new)).cloned()?;
+    found.standby = found.standby.filter(|held| held.key.state != KeyState::Retired);
+    Some(found)
 }

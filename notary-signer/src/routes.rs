@@ -300,6 +300,13 @@ pub(crate) async fn answer_failures<B: MessageBody>(
         Failure::Backend(error) => {
             tracing::error!(request_id = id, "{} failed: {error}", caller.action);
         }
+        Failure::Both { errors: [key, standby], .. } => {
+            tracing::error!(
+                request_id = id,
+                "{} failed: {key}; with the stand-by: {standby}",
+                caller.action
+            );
+        }
         Failure::Refused(_) | Failure::Busy | Failure::NotReady(_) => {}
     }
     let outcome = failure.code();

@@ -16,10 +16,12 @@ use notary_schema::name::{KeyId, Version};
 use notary_schema::online::{self, Judgement, MAX_SIGN_KEYS, Memory, OnlineRole, SignerPolicy};
 use notary_schema::role::Role;
 use notary_schema::wire::{KeyState, SignRequest, SignerMemory};
+use prometheus_client::metrics::counter::Counter;
 use tokio::sync::Semaphore;
 
 use crate::backends::Backends;
 use crate::error::{Broken, Failure, Refusal};
+use crate::signatures::{Signature, Signatures};
 use crate::store::audit::{self, Caller, Subject};
 use crate::store::{Collection, Owner, SharedDatabase, StoreError, key_states, keys, memory};
 use crate::turns::Turns;
@@ -39,6 +41,8 @@ pub(crate) struct Signer {
     pub(crate) parts: Parts,
     /// Who works on which collection.
     pub(crate) turns: Turns,
+    /// The signatures of stand-bys in the place of their keys.
+    pub(crate) by_standbys: Counter,
     /// Documents that are taken apart right now: as many as there are cores. Each takes many times
     /// the memory of its bytes, and keeps a core busy.
     pub(crate) cores: Semaphore,
@@ -89,6 +93,7 @@ impl Signer {
                 let signed = signed.get().as_bytes();
                 let signatures = self.signatures(&owner, &keyids, signed).await?;
                 let file = envelope::assemble(signed, &signatures);
+                let signers = signatures.into_iter().map(|(keyid, _)| keyid).collect();
                 let stop = self.parts.stop.clone();
                 let read_back = move || {
                     let succession = succeed(&memory, role, file)?;
@@ -96,7 +101,7 @@ impl Signer {
                     Ok(succession)
                 };
                 let succession = self.on_a_core(read_back).await?;
-                self.record(caller, owner, Signed { keyids, version, succession }).await
+                self.record(caller, owner, Signed { keyids, signers, version, succession }).await
             }
         }
     }
@@ -159,13 +164,13 @@ impl Signer {
         Ok(file)
     }
 
-    /// The signature of each key, in the order in which they were named.
+    /// The signatures of the named keys; of a key and its stand-by one.
     async fn signatures(
         &self,
         owner: &Owner,
         keyids: &[KeyId],
         message: &[u8],
-    ) -> Result<Vec<(KeyId, Vec<u8>)>, Failure> {
+    ) -> Result<Vec<Signature>, Failure> {
         let wanted = owner.clone();
         let load = move |connection: &mut SqliteConnection| keys::of_role(connection, &wanted);
         let held = self.database.read(load).await?;
@@ -178,12 +183,8 @@ impl Signer {
             }
         };
         let keys = keyids.iter().map(usable).collect::<Result<Vec<_>, _>>()?;
-        let mut signatures = Vec::with_capacity(keys.len());
-        for (keyid, key) in keyids.iter().zip(keys) {
-            let place = self.backends.place(&key.backend)?;
-            signatures.push((keyid.clone(), key.stored.sign(place, message).await?));
-        }
-        Ok(signatures)
+        let Signer { backends, by_standbys, .. } = self;
+        Signatures { backends, by_standbys }.of(&keys, message).await
     }
 
     /// Makes a signed file the one that counts: memory, states of the keys and audit line in one
@@ -194,19 +195,18 @@ impl Signer {
         owner: Owner,
         signed: Signed,
     ) -> Result<Arc<[u8]>, Failure> {
-        let Signed { keyids, version, succession } = signed;
+        let Signed { keyids, signers, version, succession } = signed;
         let Succession { memory, last, file } = succession;
         let (collection, recorded) = (owner.collection.clone(), file.clone());
         let record = move |connection: &mut SqliteConnection| -> Result<(), Failure> {
-            for keyid in &keyids {
-                // An operator may have retired it since it signed.
-                if !key_states::has_signed(connection, &owner, keyid)? {
-                    return Err(Refusal::RetiredKey(keyid.clone()).into());
-                }
+            // An operator may have retired one since it signed.
+            if let Some(retired) = key_states::have_signed(connection, &owner, &keyids)? {
+                return Err(Refusal::RetiredKey(retired).into());
             }
             memory::remember(connection, &owner, last, (version, &recorded), caller.at)?;
             let sha256 = Some(sha256_hex(&recorded));
-            let subject = Subject { sha256, version: Some(version), keyids, ..Subject::of(&owner) };
+            let (keyids, version) = (signers, Some(version));
+            let subject = Subject { sha256, version, keyids, ..Subject::of(&owner) };
             Ok(audit::append(connection, &caller, &subject, audit::SIGNED)?)
         };
         // Not known until the transaction is through, and still not if that fails.
@@ -221,7 +221,10 @@ impl Signer {
 
 /// A document with its signatures, which nobody may hear of before it is recorded.
 struct Signed {
+    /// The keys that the request named.
     keyids: Vec<KeyId>,
+    /// Those of them that have signed.
+    signers: Vec<KeyId>,
     version: Version,
     succession: Succession,
 }

@@ -97,6 +97,7 @@ impl Service {
         let database = SharedDatabase::create(&config.database, lock)?;
         let workers = std::thread::available_parallelism().map_or(1, usize::from);
         let sealing_parts = parts.clone();
+        let counted = Data::new(Metrics::new());
         let signer = Data::new(Signer {
             backends,
             database,
@@ -104,12 +105,12 @@ impl Service {
             keys_per_collection: config.limits.keys_per_collection,
             parts,
             turns: Turns::default(),
+            by_standbys: counted.by_standbys.clone(),
             cores: Semaphore::new(workers),
             remembered: memory_cache(config.limits.cache_bytes),
         });
         let asking = keep_asking(signer.clone().into_inner());
         let intake = Data::new(Intake::new(&config.limits));
-        let counted = Data::new(Metrics::new());
         let clients = Data::from(tls.clone());
         let rights = Data::new(Rights::new(config.clients.clone()));
         let files =

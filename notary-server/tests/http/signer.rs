@@ -211,6 +211,8 @@ impl Signer for MemorySigner {
             role: request.role,
             state: KeyState::Pending,
             created_at: (self.clock)(),
+            standby_for: None,
+            standby: None,
         };
         state.keys.push(HeldKey { key, wire: wire.clone() });
         Ok(wire)

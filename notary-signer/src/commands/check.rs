@@ -155,7 +155,7 @@ async fn check_backends(backends: &Backends, held: &[HeldKey]) -> Vec<Finding> {
     let mut broken = Vec::new();
     for HeldKey { key, stored, backend } in held {
         let signed = match backends.place(backend) {
-            Ok(place) => stored.sign(place, MESSAGE).await,
+            Ok(place) => stored.sign(place.as_ref(), MESSAGE).await,
             Err(error) => Err(error),
         };
         if let Err(error) = signed {

@@ -34,8 +34,9 @@ pub(crate) fn list(config: &Config, json: bool) -> Result<Output, CommandError> 
         return Ok(Output::json(&serde_json::json!({ "items": items }), true));
     }
     let line = |HeldKey { key, backend, .. }: HeldKey| {
+        let standby = key.standby_for.map(|of| format!(", stands by for {of}")).unwrap_or_default();
         format!(
-            "{} {:<8} {} {} {} {} {}",
+            "{} {:<8} {} {} {} {} {}{standby}",
             key.keyid,
             state_text(key.state),
             key.collection,

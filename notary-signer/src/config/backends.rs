@@ -95,6 +95,32 @@ pub struct KeyRule {
     /// A key that is there already, by its name in the backend, instead of a new one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attach: Option<String>,
+    /// A second key of each, in another backend, which signs while the first one does not. Of the
+    /// timestamp alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standby: Option<StandbyRule>,
+}
+
+/// Where the stand-by of a new key goes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StandbyRule {
+    /// Into which backend: another one than that of the key.
+    pub backend: String,
+    /// Of which algorithm; left out, what every backend of the kind can do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub algorithm: Option<Algorithm>,
+    /// A key that is there already, by its name in the backend, instead of a new one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attach: Option<String>,
+    /// How long the key may take for one signature before its stand-by signs, in seconds.
+    #[serde(default = "default_after_seconds")]
+    pub after_seconds: u64,
+}
+
+/// Long beside what a signature takes anywhere, short beside the ten seconds that the server waits.
+pub(crate) fn default_after_seconds() -> u64 {
+    3
 }
 
 fn default_at_once() -> usize {
@@ -150,39 +176,70 @@ impl KeyRule {
         self.role.is_none_or(|own| own == role) && self.collections.matches(gun.as_str())
     }
 
+    /// Whether keys go into this backend, be they stand-bys.
+    pub fn goes_into(&self, backend: &str) -> bool {
+        let standby = self.standby.iter().map(|standby| &standby.backend);
+        standby.chain([&self.backend]).any(|own| own == backend)
+    }
+
     /// Whether no key passes it by.
     pub fn takes_all(&self) -> bool {
         self.role.is_none() && self.collections.as_str() == "**"
     }
 
     fn check(&self, backends: &BTreeMap<String, BackendConfig>) -> Result<(), String> {
-        let refuse = |problem: &str| {
-            let of = self.collections.as_str();
-            Err(format!("[[keys]] with collections = {of:?}: {problem}"))
-        };
-        let backend = backends.get(&self.backend);
-        if backend.is_none() && self.backend != SOFTWARE {
-            return refuse(&format!("there is no [backends.{}]", self.backend));
+        let KeyRule { backend, algorithm, attach, .. } = self;
+        self.check_place(backends, backend, *algorithm, attach.as_deref())?;
+        let Some(standby) = &self.standby else { return Ok(()) };
+        let StandbyRule { backend, algorithm, attach, after_seconds } = standby;
+        if self.role != Some(OnlineRole::Timestamp) {
+            return self
+                .refuse("only the timestamp has a standby: say role = \"timestamp\" beside it");
+        }
+        if *backend == self.backend {
+            return self.refuse("the standby is in the same backend, and would be away with it");
+        }
+        if *after_seconds == 0 {
+            return self.refuse("standby.after_seconds is 0, which would leave the key no time");
+        }
+        self.check_place(backends, backend, *algorithm, attach.as_deref())
+    }
+
+    /// What is wrong with keys in a backend, if anything.
+    fn check_place(
+        &self,
+        backends: &BTreeMap<String, BackendConfig>,
+        name: &str,
+        algorithm: Option<Algorithm>,
+        attach: Option<&str>,
+    ) -> Result<(), String> {
+        let backend = backends.get(name);
+        if backend.is_none() && name != SOFTWARE {
+            return self.refuse(&format!("there is no [backends.{name}]"));
         }
         let is_raw = matches!(backend, Some(BackendConfig::AwsKms(_)))
-            && self.algorithm == Some(Algorithm::Ed25519);
+            && algorithm == Some(Algorithm::Ed25519);
         if is_raw && self.role != Some(OnlineRole::Timestamp) {
-            return refuse(
+            return self.refuse(
                 "KMS signs 4,096 bytes with an Ed25519 key at most, which a snapshot outgrows: \
                  leave algorithm out, or say role = \"timestamp\"",
             );
         }
-        match &self.attach {
+        match attach {
             None => Ok(()),
-            Some(_) if backend.is_none() => refuse("keys of the software store have no names"),
-            Some(_) if self.algorithm.is_some() => {
-                refuse("a key that is attached has its algorithm: leave algorithm out")
+            Some(_) if backend.is_none() => self.refuse("keys of the software store have no names"),
+            Some(_) if algorithm.is_some() => {
+                self.refuse("a key that is attached has its algorithm: leave algorithm out")
             }
             Some(_) if self.role.is_none() || self.collections.as_str().contains('*') => {
-                refuse("a key belongs to one role of one collection: name both beside attach")
+                self.refuse("a key belongs to one role of one collection: name both beside attach")
             }
             Some(_) => Ok(()),
         }
+    }
+
+    fn refuse(&self, problem: &str) -> Result<(), String> {
+        Err(format!("[[keys]] with collections = {:?}: {problem}", self.collections.as_str()))
     }
 }
 

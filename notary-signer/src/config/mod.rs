@@ -307,7 +307,7 @@ impl Config {
     /// Whether new keys may go into the software store.
     pub fn fills_software_store(&self) -> bool {
         !self.keys.iter().any(KeyRule::takes_all)
-            || self.keys.iter().any(|rule| rule.backend == backends::SOFTWARE)
+            || self.keys.iter().any(|rule| rule.goes_into(backends::SOFTWARE))
     }
 
     /// The passphrase of the software store, from its file or else from the environment.

@@ -122,6 +122,45 @@ fn a_backend_or_rule_that_cannot_be_meant_is_refused_by_name() {
 }
 
 #[test]
+fn a_standby_that_would_not_help_is_refused_by_name() {
+    let backends = "[backends.vault]\nkind = 'exec'\nprogram = 'vault'\n\
+                    [backends.cloud]\nkind = 'aws-kms'\n";
+    let rule = "[[keys]]\ncollections = 'acme/*'\nbackend = 'vault'\nrole = 'timestamp'\n";
+    let load = |rule: &str, standby: &str| {
+        load(&format!("{LEAST}{backends}{rule}standby = {{ {standby} }}\n"))
+    };
+    let config = load(rule, "backend = 'software'").unwrap();
+    assert_eq!(config.keys[0].standby.as_ref().unwrap().after_seconds, 3);
+    assert!(load(rule, "backend = 'cloud', algorithm = 'ed25519', after_seconds = 1").is_ok());
+    for (rule, standby, named) in [
+        (rule.replace("role = 'timestamp'\n", ""), "backend = 'cloud'", "only the timestamp"),
+        (rule.replace("timestamp", "snapshot"), "backend = 'cloud'", "only the timestamp"),
+        (rule.to_owned(), "backend = 'vault'", "the same backend"),
+        (rule.to_owned(), "backend = 'nowhere'", "no [backends.nowhere]"),
+        (rule.to_owned(), "backend = 'cloud', after_seconds = 0", "after_seconds is 0"),
+        (rule.to_owned(), "backend = 'cloud', after = 1", "after"),
+        (rule.to_owned(), "backend = 'cloud', attach = 'k'", "one role of one collection"),
+        (rule.to_owned(), "backend = 'software', attach = 'k'", "have no names"),
+    ] {
+        let refused = load(&rule, standby).unwrap_err().to_string();
+        assert!(refused.contains(named), "{standby}: {refused}");
+    }
+    let one = rule.replace("acme/*", "acme/app");
+    assert!(load(&one, "backend = 'cloud', attach = 'k'").is_ok());
+}
+
+#[test]
+fn the_software_store_is_made_for_a_standby_too() {
+    let vault = "[backends.vault]\nkind = 'exec'\nprogram = 'vault'\n";
+    let timestamp = "[[keys]]\ncollections = '**'\nbackend = 'vault'\nrole = 'timestamp'\n";
+    let rest = "[[keys]]\ncollections = '**'\nbackend = 'vault'\n";
+    for (standby, fills) in [("", false), ("standby = { backend = 'software' }\n", true)] {
+        let config = load(&format!("{LEAST}{vault}{timestamp}{standby}{rest}")).unwrap();
+        assert_eq!(config.fills_software_store(), fills, "{standby}");
+    }
+}
+
+#[test]
 fn the_software_store_is_left_out_where_no_key_goes_there() {
     let vault = "[backends.vault]\nkind = 'exec'\nprogram = 'vault'\n";
     for (collections, rest, fills) in

@@ -7,7 +7,7 @@
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use notary_schema::name::{KeyId, Version};
-use notary_schema::online::OnlineRole;
+use notary_schema::online::{MAX_SIGN_KEYS, OnlineRole};
 use notary_schema::reason::Reason;
 
 use super::audit_lines::{self, Chained, Line};
@@ -20,6 +20,8 @@ pub(crate) const SIGNED: &str = "signed";
 
 /// Longest text that a caller can leave in a column, in characters.
 const MAX_TEXT: usize = 300;
+/// Longest list of key ids: so many as a request may name, of our own, with what is between them.
+const MAX_KEYIDS_TEXT: usize = MAX_SIGN_KEYS * 65;
 
 /// Who asked, when, and how to find the request in the log.
 #[derive(Debug, Clone)]
@@ -117,7 +119,8 @@ pub(crate) fn append(
 }
 
 fn line(seq: i64, caller: &Caller, subject: &Subject, outcome: &str) -> Line {
-    let short = |text: &str| text.chars().take(MAX_TEXT).collect::<String>();
+    let within = |most: usize, text: &str| text.chars().take(most).collect::<String>();
+    let short = |text: &str| within(MAX_TEXT, text);
     let keyids: Vec<&str> = subject.keyids.iter().map(KeyId::as_str).collect();
     let number = |version: Version| version.get().cast_signed();
     let collection = subject.collection.as_ref();
@@ -132,7 +135,7 @@ fn line(seq: i64, caller: &Caller, subject: &Subject, outcome: &str) -> Line {
         collection: collection.map(|collection| collection.gun.to_string()),
         incarnation: collection.map(|collection| collection.incarnation.to_string()),
         role: subject.role.map(|role| role_text(role).to_owned()),
-        keyids: (!keyids.is_empty()).then(|| short(&keyids.join(" "))),
+        keyids: (!keyids.is_empty()).then(|| within(MAX_KEYIDS_TEXT, &keyids.join(" "))),
         version: subject.version.map(number),
         sha256: subject.sha256.clone(),
         outcome: outcome.to_owned(),

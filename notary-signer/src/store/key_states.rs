@@ -1,59 +1,62 @@
-//! Where an online key is in its life: it waits, signs, is replaced by the next one, is retired.
+//! Where an online key is in its life: it waits, signs, is replaced by the next one, is retired. A key
+//! and its stand-by go through it together as far as requests name both.
 
 use diesel::prelude::*;
 use notary_schema::name::KeyId;
 use notary_schema::wire::KeyState;
 
 use super::keys::{HeldKey, of_role};
-use super::tables::{online_keys, role_text, state_of, state_text};
+use super::tables::{online_keys, state_of, state_text};
 use super::{Owner, StoreError};
 
-/// Marks that a key has signed: a pending one becomes active, and those that were active become
-/// retiring. Any other key stays what it is.
+/// Marks that a request which named these keys is recorded: the pending ones among them become
+/// active, and those that were active become retiring, but for the other one of a key and its
+/// stand-by. Without a pending one among them nothing changes. A stand-by has signed with its key,
+/// whichever of the two did, so that who asked and who was asked agree.
 ///
-/// Answers false, and changes nothing, for a key that was retired meanwhile.
-pub(crate) fn has_signed(
-    connection: &mut SqliteConnection,
-    owner: &Owner,
-    keyid: &KeyId,
-) -> Result<bool, StoreError> {
-    let state: String = online_keys::table
-        .filter(online_keys::keyid.eq(keyid.as_str()))
-        .select(online_keys::state)
-        .first(connection)?;
-    match state_of(&state)? {
-        KeyState::Retired => return Ok(false),
-        KeyState::Active | KeyState::Retiring => return Ok(true),
-        KeyState::Pending => {}
-    }
-    let active = online_keys::table
-        .filter(online_keys::collection.eq(owner.collection.gun.as_str()))
-        .filter(online_keys::incarnation.eq(owner.collection.incarnation.as_str()))
-        .filter(online_keys::role.eq(role_text(owner.role)))
-        .filter(online_keys::state.eq(state_text(KeyState::Active)));
-    diesel::update(active)
-        .set(online_keys::state.eq(state_text(KeyState::Retiring)))
-        .execute(connection)?;
-    diesel::update(online_keys::table.filter(online_keys::keyid.eq(keyid.as_str())))
-        .set(online_keys::state.eq(state_text(KeyState::Active)))
-        .execute(connection)?;
-    Ok(true)
-}
-
-/// Lets pending keys of a role be retiring, so that another one can be the pending one.
-pub(crate) fn give_up(
+/// Answers a key that was retired meanwhile, and changes nothing then.
+pub(crate) fn have_signed(
     connection: &mut SqliteConnection,
     owner: &Owner,
     keyids: &[KeyId],
+) -> Result<Option<KeyId>, StoreError> {
+    let held = of_role(connection, owner)?;
+    let named: Vec<&HeldKey> =
+        held.iter().filter(|held| keyids.contains(&held.key.keyid)).collect();
+    let is = |state| move |held: &&&HeldKey| held.key.state == state;
+    if let Some(retired) = named.iter().find(is(KeyState::Retired)) {
+        return Ok(Some(retired.key.keyid.clone()));
+    }
+    let begin: Vec<&HeldKey> = named.iter().filter(is(KeyState::Pending)).copied().collect();
+    if begin.is_empty() {
+        return Ok(None);
+    }
+    let pushed = held.iter().filter(|held| {
+        let is_other_half = |one: &&HeldKey| {
+            one.stands_by_for(&held.key.keyid) || held.stands_by_for(&one.key.keyid)
+        };
+        held.key.state == KeyState::Active && !begin.iter().any(is_other_half)
+    });
+    set(connection, pushed, KeyState::Retiring)?;
+    set(connection, begin, KeyState::Active)?;
+    Ok(None)
+}
+
+/// Lets the pending keys of a role be retiring, so that others can be the pending ones.
+pub(crate) fn give_up(connection: &mut SqliteConnection, owner: &Owner) -> Result<(), StoreError> {
+    let held = of_role(connection, owner)?;
+    let pending = held.iter().filter(|held| held.key.state == KeyState::Pending);
+    set(connection, pending, KeyState::Retiring)
+}
+
+fn set<'a>(
+    connection: &mut SqliteConnection,
+    keys: impl IntoIterator<Item = &'a HeldKey>,
+    state: KeyState,
 ) -> Result<(), StoreError> {
-    let pending = online_keys::table
-        .filter(online_keys::collection.eq(owner.collection.gun.as_str()))
-        .filter(online_keys::incarnation.eq(owner.collection.incarnation.as_str()))
-        .filter(online_keys::role.eq(role_text(owner.role)))
-        .filter(online_keys::keyid.eq_any(keyids.iter().map(KeyId::as_str)))
-        .filter(online_keys::state.eq(state_text(KeyState::Pending)));
-    diesel::update(pending)
-        .set(online_keys::state.eq(state_text(KeyState::Retiring)))
+    let keyids: Vec<&str> = keys.into_iter().map(|held| held.key.keyid.as_str()).collect();
+    diesel::update(online_keys::table.filter(online_keys::keyid.eq_any(keyids)))
+        .set(online_keys::state.eq(state_text(state)))
         .execute(connection)?;
     Ok(())
 }
@@ -73,7 +76,7 @@ pub(crate) fn retire(connection: &mut SqliteConnection, keyid: &KeyId) -> Result
 }
 
 /// Undoes [`retire`]. A key that was pending comes back as retiring where another one is pending
-/// by now, so that there is still one pending key at most. Answers false where the key was not
+/// by now, so that there is still one pending key, and one pending stand-by, at most. Answers false where the key was not
 /// retired.
 pub(crate) fn restore(
     connection: &mut SqliteConnection,
@@ -87,7 +90,10 @@ pub(crate) fn restore(
     let Some(from) = from else { return Ok(false) };
     let from = state_of(&from.unwrap_or_default())?;
     let siblings = of_role(connection, &held.owner())?;
-    let taken = siblings.iter().any(|sibling| sibling.key.state == KeyState::Pending);
+    let is_standby = |held: &HeldKey| held.key.standby_for.is_some();
+    let taken = siblings.iter().any(|sibling| {
+        sibling.key.state == KeyState::Pending && is_standby(sibling) == is_standby(held)
+    });
     let state = match from {
         KeyState::Pending if taken => KeyState::Retiring,
         other => other,
@@ -105,7 +111,7 @@ pub(crate) fn restore(
 mod tests {
     use notary_schema::online::OnlineRole;
 
-    use super::super::keys::tests::{ROLE, add, held, sign_with};
+    use super::super::keys::tests::{ROLE, add, add_standby, held, sign_with};
     use super::super::tests::{Scratch, owner, scratch};
     use super::*;
 
@@ -121,15 +127,95 @@ mod tests {
         let scratch = scratch();
         let first = add(&scratch, ROLE);
         assert_eq!(states(&scratch), [KeyState::Pending]);
-        assert!(sign_with(&scratch, &first));
+        assert!(sign_with(&scratch, &[&first]));
         assert_eq!(states(&scratch), [KeyState::Active]);
         let second = add(&scratch, ROLE);
-        assert!(sign_with(&scratch, &first));
+        assert!(sign_with(&scratch, &[&first]));
         assert_eq!(states(&scratch), [KeyState::Active, KeyState::Pending]);
-        assert!(sign_with(&scratch, &second));
+        assert!(sign_with(&scratch, &[&second]));
         assert_eq!(states(&scratch), [KeyState::Retiring, KeyState::Active]);
-        assert!(sign_with(&scratch, &first), "a retiring key still signs");
+        assert!(sign_with(&scratch, &[&first]), "a retiring key still signs");
         assert_eq!(states(&scratch), [KeyState::Retiring, KeyState::Active]);
+    }
+
+    use KeyState::{Active, Pending, Retired, Retiring};
+
+    /// A key with a stand-by.
+    fn add_pair(scratch: &Scratch) -> [KeyId; 2] {
+        let key = add(scratch, ROLE);
+        let standby = add_standby(scratch, ROLE, Some(&key));
+        [key, standby]
+    }
+
+    #[test]
+    fn a_key_and_its_standby_become_active_together_and_push_the_pair_before_out() {
+        let scratch = scratch();
+        let [key, standby] = add_pair(&scratch);
+        assert!(sign_with(&scratch, &[&key, &standby]));
+        assert_eq!(states(&scratch), [Active, Active]);
+        let [next, next_standby] = add_pair(&scratch);
+        assert!(sign_with(&scratch, &[&standby, &key]));
+        assert_eq!(states(&scratch), [Active, Active, Pending, Pending]);
+        assert!(sign_with(&scratch, &[&next, &next_standby, &key, &standby]));
+        assert_eq!(states(&scratch), [Retiring, Retiring, Active, Active]);
+        assert!(sign_with(&scratch, &[&standby]), "a retiring one still signs");
+        assert_eq!(states(&scratch), [Retiring, Retiring, Active, Active]);
+    }
+
+    #[test]
+    fn a_key_and_its_standby_do_not_push_one_another_out() {
+        for first in [0, 1] {
+            let scratch = scratch();
+            let old = add(&scratch, ROLE);
+            assert!(sign_with(&scratch, &[&old]));
+            let pair = add_pair(&scratch);
+            assert!(sign_with(&scratch, &[&pair[first], &old]));
+            let half = if first == 0 { [Active, Pending] } else { [Pending, Active] };
+            assert_eq!(states(&scratch)[1..], half, "what was not named stays what it was");
+            assert_eq!(states(&scratch)[0], Retiring);
+            assert!(sign_with(&scratch, &[&pair[0], &pair[1]]));
+            assert_eq!(states(&scratch), [Retiring, Active, Active]);
+        }
+    }
+
+    #[test]
+    fn a_key_without_a_standby_pushes_both_of_the_pair_before_out() {
+        let scratch = scratch();
+        let [key, standby] = add_pair(&scratch);
+        assert!(sign_with(&scratch, &[&key, &standby]));
+        let alone = add(&scratch, ROLE);
+        assert!(sign_with(&scratch, &[&alone]));
+        assert_eq!(states(&scratch), [Retiring, Retiring, Active]);
+    }
+
+    #[test]
+    fn nothing_changes_where_one_of_those_named_was_retired_meanwhile() {
+        let scratch = scratch();
+        let [key, standby] = add_pair(&scratch);
+        scratch.database.transaction(|connection| retire(connection, &standby)).unwrap();
+        assert!(!sign_with(&scratch, &[&key, &standby]));
+        assert_eq!(states(&scratch), [Pending, Retired]);
+        assert!(sign_with(&scratch, &[&key]));
+        assert_eq!(states(&scratch), [Active, Retired]);
+    }
+
+    #[test]
+    fn a_restored_standby_is_pending_beside_its_key_and_not_beside_another_one() {
+        let scratch = scratch();
+        let [_, standby] = add_pair(&scratch);
+        scratch.database.transaction(|connection| retire(connection, &standby)).unwrap();
+        let restore = |keyid: &KeyId| {
+            let held = held(&scratch, keyid);
+            scratch.database.transaction(move |connection| restore(connection, &held)).unwrap()
+        };
+        assert!(restore(&standby));
+        assert_eq!(states(&scratch), [Pending, Pending]);
+        scratch.database.transaction(|connection| retire(connection, &standby)).unwrap();
+        let of_role = owner("acme/app", ROLE);
+        scratch.database.transaction(|connection| give_up(connection, &of_role)).unwrap();
+        add_pair(&scratch);
+        assert!(restore(&standby));
+        assert_eq!(states(&scratch), [Retiring, Retiring, Pending, Pending]);
     }
 
     #[test]
@@ -137,7 +223,7 @@ mod tests {
         let scratch = scratch();
         let other = add(&scratch, OnlineRole::Timestamp);
         let first = add(&scratch, ROLE);
-        assert!(sign_with(&scratch, &first));
+        assert!(sign_with(&scratch, &[&first]));
         assert_eq!(held(&scratch, &other).key.state, KeyState::Pending);
     }
 
@@ -145,7 +231,7 @@ mod tests {
     fn retiring_a_key_can_be_undone() {
         let scratch = scratch();
         let key = add(&scratch, ROLE);
-        assert!(sign_with(&scratch, &key));
+        assert!(sign_with(&scratch, &[&key]));
         let retire = || scratch.database.transaction(|connection| retire(connection, &key));
         let restore = || {
             let held = held(&scratch, &key);
@@ -153,12 +239,12 @@ mod tests {
         };
         assert!(retire().unwrap());
         assert!(!retire().unwrap(), "it is retired already");
-        assert!(!sign_with(&scratch, &key), "a retired key signs nothing");
+        assert!(!sign_with(&scratch, &[&key]), "a retired key signs nothing");
         assert_eq!(states(&scratch), [KeyState::Retired]);
         assert!(restore().unwrap());
         assert!(!restore().unwrap(), "it is not retired");
         assert_eq!(states(&scratch), [KeyState::Active]);
-        assert!(sign_with(&scratch, &key));
+        assert!(sign_with(&scratch, &[&key]));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use super::tables::{
     memory, online_keys, role_of, role_text, state_of, state_text, time_of, time_text,
 };
 use super::{Collection, Owner, StoreError};
+use crate::backends::PlacedKey;
 use crate::keys::{KeyHandle, StoredKey};
 
 /// A key that the signer holds, with the way to its private part.
@@ -24,6 +25,11 @@ pub(crate) struct HeldKey {
 }
 
 impl HeldKey {
+    /// Whether it stands by for this key.
+    pub(crate) fn stands_by_for(&self, keyid: &KeyId) -> bool {
+        self.key.standby_for.as_ref() == Some(keyid)
+    }
+
     /// What the key belongs to.
     pub(crate) fn owner(&self) -> Owner {
         let SignerKey { collection, incarnation, role, .. } = &self.key;
@@ -38,14 +44,15 @@ pub(crate) fn purpose(owner: &Owner) -> String {
     format!("{} {} {}", collection.gun, collection.incarnation, role_text(*role))
 }
 
-/// Adds a pending key.
+/// Adds a pending key, as a stand-by where it is to stand by for another one.
 pub(crate) fn insert(
     connection: &mut SqliteConnection,
     owner: &Owner,
-    backend: &str,
-    stored: StoredKey,
+    placed: &PlacedKey,
+    standby_for: Option<&KeyId>,
     now: DateTime<Utc>,
 ) -> Result<HeldKey, StoreError> {
+    let PlacedKey { backend, stored } = placed;
     let keyid = stored.id();
     diesel::insert_into(online_keys::table)
         .values((
@@ -56,6 +63,7 @@ pub(crate) fn insert(
             online_keys::state.eq(state_text(KeyState::Pending)),
             online_keys::public_key.eq(stored.public.to_spki()),
             online_keys::backend.eq(backend),
+            online_keys::standby_for.eq(standby_for.map(KeyId::as_str)),
             online_keys::handle.eq(&stored.handle.opaque),
             online_keys::created_at.eq(time_text(now)),
         ))
@@ -158,6 +166,7 @@ struct Row {
     handle: Vec<u8>,
     created_at: String,
     backend: String,
+    standby_for: Option<String>,
 }
 
 impl Row {
@@ -175,6 +184,10 @@ impl Row {
         if key.id().as_str() != self.keyid {
             return Err(StoreError::damaged("keyid", &self.keyid));
         }
+        let standby_for = self.standby_for.map(|text| match KeyId::parse(&text) {
+            Ok(keyid) => Ok(keyid),
+            Err(_) => Err(StoreError::damaged("standby_for", text)),
+        });
         let handle = KeyHandle { purpose: purpose(&owner), opaque: self.handle };
         Ok(HeldKey {
             key: SignerKey {
@@ -185,6 +198,8 @@ impl Row {
                 role,
                 state: state_of(&self.state)?,
                 created_at: time_of(&self.created_at)?,
+                standby_for: standby_for.transpose()?,
+                standby: None,
             },
             stored: StoredKey { public, handle },
             backend: self.backend,
@@ -206,21 +221,28 @@ pub(super) mod tests {
 
     /// Adds a key with a handle that no store would open: no rule here looks into it.
     pub(crate) fn add(scratch: &Scratch, role: OnlineRole) -> KeyId {
+        add_standby(scratch, role, None)
+    }
+
+    pub(crate) fn add_standby(scratch: &Scratch, role: OnlineRole, of: Option<&KeyId>) -> KeyId {
         let public = PrivateKey::generate(Algorithm::Ed25519).unwrap().public().clone();
         let owner = owner("acme/app", role);
         let handle = KeyHandle { purpose: purpose(&owner), opaque: vec![1] };
         let stored = StoredKey { public, handle };
+        let placed = PlacedKey { backend: "software".to_owned(), stored };
         let insert = |connection: &mut SqliteConnection| {
-            insert(connection, &owner, "software", stored, DateTime::UNIX_EPOCH)
+            insert(connection, &owner, &placed, of, DateTime::UNIX_EPOCH)
         };
         scratch.database.transaction(insert).unwrap().key.keyid
     }
 
-    pub(crate) fn sign_with(scratch: &Scratch, keyid: &KeyId) -> bool {
-        let signed = |connection: &mut SqliteConnection| {
-            key_states::has_signed(connection, &owner("acme/app", ROLE), keyid)
+    /// Whether these keys may have been named by one request that is recorded now.
+    pub(crate) fn sign_with(scratch: &Scratch, keyids: &[&KeyId]) -> bool {
+        let keyids: Vec<KeyId> = keyids.iter().copied().cloned().collect();
+        let named = |connection: &mut SqliteConnection| {
+            key_states::have_signed(connection, &owner("acme/app", ROLE), &keyids)
         };
-        scratch.database.transaction(signed).unwrap()
+        scratch.database.transaction(named).unwrap().is_none()
     }
 
     pub(crate) fn held(scratch: &Scratch, keyid: &KeyId) -> HeldKey {
@@ -233,6 +255,17 @@ pub(super) mod tests {
         let scratch = scratch();
         add(&scratch, ROLE);
         add(&scratch, ROLE);
+    }
+
+    #[test]
+    #[should_panic(expected = "UNIQUE")]
+    fn a_key_has_one_standby_at_most() {
+        let scratch = scratch();
+        let key = add(&scratch, ROLE);
+        let first = add_standby(&scratch, ROLE, Some(&key));
+        assert_eq!(held(&scratch, &first).key.standby_for, Some(key.clone()));
+        assert!(sign_with(&scratch, &[&key, &first]), "no second pending one is in the way");
+        add_standby(&scratch, ROLE, Some(&key));
     }
 
     #[test]
@@ -252,7 +285,7 @@ pub(super) mod tests {
         let scratch = scratch();
         for _ in 0..5 {
             let key = add(&scratch, ROLE);
-            assert!(sign_with(&scratch, &key));
+            assert!(sign_with(&scratch, &[&key]));
         }
         let mut seen: Vec<KeyId> = Vec::new();
         loop {

@@ -31,6 +31,7 @@ diesel::table! {
         handle -> Binary,
         created_at -> Text,
         backend -> Text,
+        standby_for -> Nullable<Text>,
     }
 }
 

@@ -53,6 +53,7 @@ fn rule(collection: &str, role: OnlineRole, attach: &str) -> KeyRule {
         backend: places::PLACE.to_owned(),
         algorithm: None,
         attach: Some(attach.to_owned()),
+        standby: None,
     }
 }
 

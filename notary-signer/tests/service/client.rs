@@ -9,7 +9,7 @@ use notary_schema::envelope::Envelope;
 use notary_schema::name::{Gun, Incarnation, KeyId};
 use notary_schema::online::OnlineRole;
 use notary_schema::role::Role;
-use notary_schema::wire::{KeyRequest, Problem, SignRequest, SignerKey, SignerMemory};
+use notary_schema::wire::{KeyRequest, Page, Problem, SignRequest, SignerKey, SignerMemory};
 use reqwest::Method;
 use rustls::RootCertStore;
 use rustls_pki_types::pem::PemObject;
@@ -83,6 +83,12 @@ impl Client {
         let request =
             KeyRequest { collection: app(), incarnation: life(1), role, rotate, except: vec![] };
         self.key_for(&request).await.json()
+    }
+
+    /// All keys of the collection, in its first life.
+    pub(crate) async fn keys(&self) -> Vec<SignerKey> {
+        let path = format!("/v1/keys?collection={}&incarnation={}", app(), life(1));
+        self.get(&path).await.unwrap().json::<Page<SignerKey>>().items
     }
 
     pub(crate) async fn key_for(&self, request: &KeyRequest) -> Answer {

@@ -17,6 +17,7 @@ mod refusals;
 mod restart;
 mod rights;
 mod signing;
+mod standby;
 mod tokens;
 mod troubles;
 mod world;

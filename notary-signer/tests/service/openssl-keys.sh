@@ -1,6 +1,7 @@
 #!/bin/sh
 # A signing program: P-256 keys that openssl makes and uses, each in a file below the directory $1.
-# It signs nothing while there is a file `hangs`.
+# It does not answer while there is a file `hangs`, and refuses to sign with the code that a file
+# `refuses` holds; that it was asked then is told by a file `refused`.
 set -eu
 directory=$1
 
@@ -31,9 +32,15 @@ while read -r line; do
     describe) answer=",\"public\":\"$(public "$key")\"" ;;
     sign)
         while [ -e "$directory/hangs" ]; do sleep 0.1; done
-        signature=$(field digest | openssl base64 -d -A |
-            openssl pkeyutl -sign -inkey "$directory/$key" | openssl base64 -A)
-        answer=",\"signature\":\"$signature\""
+        if [ -e "$directory/refuses" ]; then
+            touch "$directory/refused"
+            code=$(cat "$directory/refuses")
+            answer=",\"error\":{\"code\":\"$code\",\"message\":\"as told\"}"
+        else
+            signature=$(field digest | openssl base64 -d -A |
+                openssl pkeyutl -sign -inkey "$directory/$key" | openssl base64 -A)
+            answer=",\"signature\":\"$signature\""
+        fi
         ;;
     unknown) answer=",\"error\":{\"code\":\"no_such_key\",\"message\":\"$key\"}" ;;
     esac

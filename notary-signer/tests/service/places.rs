@@ -6,14 +6,17 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use notary_schema::name::Glob;
+use notary_schema::online::OnlineRole;
 use notary_signer::config::backends::{
-    AwsKmsConfig, BackendConfig, ExecConfig, KeyRule, Pkcs11Config,
+    AwsKmsConfig, BackendConfig, ExecConfig, KeyRule, Pkcs11Config, StandbyRule,
 };
 
 use crate::world::World;
 
 /// The name of the backend.
 pub(crate) const PLACE: &str = "place";
+/// The name of the backend of the stand-by.
+pub(crate) const STANDBY: &str = "standby";
 /// A variable of SoftHSM2, which reads it once in a process.
 const TOKENS: &str = "SOFTHSM2_CONF";
 /// Where the second run finds its KMS.
@@ -35,13 +38,41 @@ pub(crate) fn partly_behind_openssl(collections: &str) -> World {
     world
 }
 
+/// The timestamp of `acme/app` behind one `openssl-keys.sh`, with a stand-by behind another one; the
+/// snapshot in the software store.
+pub(crate) fn with_standby(after_seconds: u64) -> World {
+    let mut world = World::new();
+    for name in [PLACE, STANDBY] {
+        let program = openssl_in(&world, name);
+        world.config.backends.insert(name.to_owned(), program);
+    }
+    world.config.keys.push(KeyRule {
+        collections: Glob::parse("acme/app").unwrap(),
+        role: Some(OnlineRole::Timestamp),
+        backend: PLACE.to_owned(),
+        algorithm: None,
+        attach: None,
+        standby: Some(StandbyRule {
+            backend: STANDBY.to_owned(),
+            algorithm: None,
+            attach: None,
+            after_seconds,
+        }),
+    });
+    world
+}
+
 /// While this file is there, the program of a world signs nothing.
 pub(crate) fn hangs(world: &World) -> PathBuf {
     world.path("openssl/hangs")
 }
 
 fn openssl(world: &World) -> BackendConfig {
-    let keys = world.path("openssl");
+    openssl_in(world, "openssl")
+}
+
+fn openssl_in(world: &World, directory: &str) -> BackendConfig {
+    let keys = world.path(directory);
     fs::create_dir(&keys).unwrap();
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/service/openssl-keys.sh");
     BackendConfig::Exec(ExecConfig {
@@ -146,6 +177,7 @@ fn keys_in(world: &mut World, backend: BackendConfig, collections: &str) {
         backend: PLACE.to_owned(),
         algorithm: None,
         attach: None,
+        standby: None,
     });
 }
 

@@ -176,7 +176,7 @@ impl World {
     pub(crate) fn audit(&self) -> Vec<AuditLine> {
         let mut connection =
             SqliteConnection::establish(self.config.database.to_str().unwrap()).unwrap();
-        diesel::sql_query("SELECT who, action, outcome, sha256 FROM audit ORDER BY seq")
+        diesel::sql_query("SELECT who, action, outcome, sha256, keyids FROM audit ORDER BY seq")
             .load(&mut connection)
             .unwrap()
     }
@@ -243,6 +243,8 @@ pub(crate) struct AuditLine {
     pub(crate) outcome: String,
     #[diesel(sql_type = diesel::sql_types::Nullable<diesel::sql_types::Text>)]
     pub(crate) sha256: Option<String>,
+    #[diesel(sql_type = diesel::sql_types::Nullable<diesel::sql_types::Text>)]
+    pub(crate) keyids: Option<String>,
 }
 
 /// What a signer is asked to sign.

@@ -34,8 +34,9 @@ pub use plan::{
 };
 pub use restore::Served;
 
-/// Most keys that one request may ask to sign.
-pub const MAX_SIGN_KEYS: usize = 4;
+/// Most keys that one request may name: two rotations of a key with a stand-by within one overlap are
+/// six, of which three sign.
+pub const MAX_SIGN_KEYS: usize = 8;
 /// Longest time that a cache may keep a file whose name stays.
 pub const LONGEST_CACHE_SECONDS: u64 = 5;
 /// How far a version may run ahead of the last one signed, unless configured otherwise.
@@ -84,11 +85,26 @@ pub fn expires_after(now: DateTime<Utc>, seconds: u64) -> Expires {
 
 /// The keys that the signer holds for one collection and would sign with, for each role.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct HeldKeys(BTreeMap<OnlineRole, BTreeSet<KeyId>>);
+pub struct HeldKeys {
+    held: BTreeMap<OnlineRole, BTreeSet<KeyId>>,
+    /// Stand-bys, each with the key that it stands by for.
+    standbys: BTreeMap<KeyId, KeyId>,
+}
 
 impl HeldKeys {
+    /// The same, where these are stand-bys, each with the key that it stands by for: where a request
+    /// names both, one of them signs.
+    pub fn with_standbys(self, standbys: impl IntoIterator<Item = (KeyId, KeyId)>) -> HeldKeys {
+        HeldKeys { standbys: standbys.into_iter().collect(), ..self }
+    }
+
     fn holds(&self, role: OnlineRole, keyid: &KeyId) -> bool {
-        self.0.get(&role).is_some_and(|held| held.contains(keyid))
+        self.held.get(&role).is_some_and(|held| held.contains(keyid))
+    }
+
+    /// Whether one of these two stands by for the other.
+    fn are_one(&self, one: &KeyId, other: &KeyId) -> bool {
+        self.standbys.get(one) == Some(other) || self.standbys.get(other) == Some(one)
     }
 
     /// The keys that the root lists for an online role and the signer holds for it, no more than one
@@ -97,12 +113,22 @@ impl HeldKeys {
         let listed = &role.listed_by(root).keyids;
         listed.iter().filter(|keyid| self.holds(role, keyid)).take(MAX_SIGN_KEYS).cloned().collect()
     }
-}
 
-impl HeldKeys {
     /// How many distinct keys of those that the root lists for an online role can sign it.
     pub fn reachable(&self, root: &Root, role: OnlineRole) -> usize {
-        let signers = RoleKeys { keyids: self.signing(root, role), ..role.listed_by(root).clone() };
+        self.reachable_by(&self.signing(root, role), root, role)
+    }
+
+    /// How many of the signatures that a root asks for come of a request that names these keys: of a
+    /// key and its stand-by one.
+    pub fn reachable_by(&self, named: &[KeyId], root: &Root, role: OnlineRole) -> usize {
+        let listed = role.listed_by(root);
+        let is_listed = |keyid: &&KeyId| listed.keyids.contains(keyid);
+        let named: Vec<&KeyId> = named.iter().filter(is_listed).collect();
+        let is_second =
+            |keyid: &KeyId| self.standbys.get(keyid).is_some_and(|of| named.contains(&of));
+        let keyids = named.iter().filter(|keyid| !is_second(keyid)).map(|keyid| (*keyid).clone());
+        let signers = RoleKeys { keyids: keyids.collect(), ..listed.clone() };
         threshold::reachable(Authority { keys: &root.keys, role: &signers })
     }
 }
@@ -111,7 +137,7 @@ impl FromIterator<(OnlineRole, KeyId)> for HeldKeys {
     fn from_iter<I: IntoIterator<Item = (OnlineRole, KeyId)>>(keys: I) -> HeldKeys {
         let mut held = HeldKeys::default();
         for (role, keyid) in keys {
-            held.0.entry(role).or_default().insert(keyid);
+            held.held.entry(role).or_default().insert(keyid);
         }
         held
     }

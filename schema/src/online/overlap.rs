@@ -98,11 +98,13 @@ pub struct Signing<'a> {
 
 impl Signing<'_> {
     /// The keys that shall sign an online role, no more than one request may name: those of the root
-    /// first.
+    /// first. Of a key and its stand-by the root alone says which may sign: where it lists one of
+    /// them, the signature of the other would be one that it does not ask for.
     pub fn keyids(&self, role: OnlineRole) -> Vec<KeyId> {
         let mut keyids = self.held.signing(self.root, role);
         let before = self.overlap.0.get(&role).into_iter().flatten();
         let before = before.filter(|keyid| self.held.holds(role, keyid));
+        let before = before.filter(|one| !keyids.iter().any(|other| self.held.are_one(one, other)));
         let before: Vec<_> = before.filter(|keyid| !keyids.contains(keyid)).cloned().collect();
         keyids.extend(before);
         keyids.truncate(MAX_SIGN_KEYS);

@@ -181,8 +181,9 @@ pub enum Refusal {
     },
     /// The root's snapshot or timestamp keys are not those of the signer.
     #[error(
-        "root: the signer holds {held} of the keys listed for {role}, fewer than its threshold of \
-         {threshold}; ask the server for the online keys and list them"
+        "root: the signer signs with {held} of the keys listed for {role} (of a key and its stand-by \
+         with one), fewer than its threshold of {threshold}; ask the server for the online keys and list \
+         them"
     )]
     OnlineKeysNotHeld {
         /// snapshot or timestamp.

@@ -38,7 +38,8 @@ pub struct KeyRequest {
     #[serde(default)]
     pub rotate: bool,
     /// Pending keys that are not wanted, since they are revoked: another one is made, and they
-    /// are retiring from then on. Left out where there are none.
+    /// are retiring from then on; so is the other one of a key and its stand-by. Left out where there
+    /// are none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub except: Vec<KeyId>,
 }
@@ -61,6 +62,24 @@ pub struct SignerKey {
     pub state: KeyState,
     /// When it was made.
     pub created_at: DateTime<Utc>,
+    /// The key that it stands by for: a root names both, and one of them signs. Absent for a key that
+    /// is no stand-by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standby_for: Option<KeyId>,
+    /// Its stand-by, in the answer to who asks for a key of a role. Absent where there is none, and in
+    /// lists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(no_recursion))]
+    pub standby: Option<Box<SignerKey>>,
+}
+
+impl SignerKey {
+    /// The key, and its stand-by where that was answered with it.
+    pub fn with_standby(self) -> Vec<SignerKey> {
+        let mut key = self;
+        let standby = key.standby.take();
+        [Some(key), standby.map(|standby| *standby)].into_iter().flatten().collect()
+    }
 }
 
 /// Asks for the complete signed file of an online role. The answer is that file; `Repr-Digest`
@@ -75,8 +94,9 @@ pub struct SignRequest {
     pub incarnation: Incarnation,
     /// The role.
     pub role: OnlineRole,
-    /// The keys that shall sign: 1 to [`crate::online::MAX_SIGN_KEYS`].
-    #[cfg_attr(feature = "openapi", schema(min_items = 1, max_items = 4))]
+    /// The keys that shall sign: 1 to [`crate::online::MAX_SIGN_KEYS`]. Of a key and its stand-by one
+    /// signs.
+    #[cfg_attr(feature = "openapi", schema(min_items = 1, max_items = 8))]
     pub keyids: Vec<KeyId>,
     /// The document, canonical.
     #[cfg_attr(feature = "openapi", schema(value_type = Object))]

@@ -209,11 +209,12 @@ fn only_the_document_of_the_role_is_signed_and_only_as_we_would_write_it() {
 #[test]
 fn a_request_names_the_keys_that_root_lists_and_the_signer_holds_for_the_role() {
     let mut root = root(1);
-    root.roles.timestamp = role_keys(&[TIMESTAMP, 10, 11, 12, 13, 14], 1);
+    root.roles.timestamp = role_keys(&[TIMESTAMP, 10, 11, 12, 13, 14, 15, 16, 17], 1);
     let signing = |seeds: &[u8]| held(seeds).signing(&root, OnlineRole::Timestamp);
     assert_eq!(signing(&[10, TIMESTAMP]), [signer(TIMESTAMP).id(), signer(10).id()]);
     assert_eq!(signing(&[99]), []);
-    assert_eq!(signing(&[TIMESTAMP, 10, 11, 12, 13]).len(), MAX_SIGN_KEYS);
+    assert_eq!(signing(&[TIMESTAMP, 10, 11, 12, 13, 14, 15, 16]).len(), MAX_SIGN_KEYS);
+    assert_eq!(signing(&[TIMESTAMP, 10, 11, 12, 13, 14, 15, 16, 17]).len(), MAX_SIGN_KEYS);
     assert_eq!(held(&[SNAPSHOT]).signing(&root, OnlineRole::Snapshot), []);
 }
 
@@ -260,9 +261,52 @@ fn during_an_overlap_the_keys_before_sign_beside_the_new_ones() {
     assert_eq!(keyids(&after, &[TIMESTAMP, 9], &Overlap::default()), ids(&[9]));
     assert_eq!(keyids(&after, &[9], &overlap), ids(&[9]), "a lost key blocks nothing");
     assert_eq!(keyids(&before, &[TIMESTAMP, 9], &overlap), ids(&[TIMESTAMP]), "none twice");
-    let many = [10, 11, 12, TIMESTAMP].map(|seed| (OnlineRole::Timestamp, signer(seed).id()));
-    let found = keyids(&after, &[9, 10, 11, 12, TIMESTAMP], &many.into_iter().collect());
-    assert_eq!(found, ids(&[9, 10, 11, 12]), "no more than one request may name");
+    let many = [10, 11, 12, 13, 14, 15, 16, TIMESTAMP];
+    let all = many.map(|seed| (OnlineRole::Timestamp, signer(seed).id())).into_iter().collect();
+    let found = keyids(&after, &[&[9], &many[..]].concat(), &all);
+    assert_eq!(found, ids(&[9, 10, 11, 12, 13, 14, 15, 16]), "no more than one request may name");
+}
+
+/// Keys 20 and 21, of which the second stands by for the first.
+fn with_standby(seeds: &[u8]) -> HeldKeys {
+    held(seeds).with_standbys([(signer(21).id(), signer(20).id())])
+}
+
+#[test]
+fn a_key_and_its_standby_reach_no_threshold_of_two() {
+    let mut root = root(1);
+    root.keys.extend(keys(&[20, 21, 22]));
+    let mut reachable = |listed: &[u8], seeds: &[u8]| {
+        root.roles.timestamp = role_keys(listed, 1);
+        with_standby(seeds).reachable(&root, OnlineRole::Timestamp)
+    };
+    assert_eq!(reachable(&[20, 21], &[20, 21]), 1);
+    assert_eq!(reachable(&[21, 20, 22], &[20, 21, 22]), 2);
+    // Each of them alone is a key like any other.
+    assert_eq!(reachable(&[21, 22], &[20, 21, 22]), 2);
+    assert_eq!(reachable(&[20, 21], &[21]), 1);
+    assert_eq!(reachable(&[20, 22], &[20, 21, 22]), 2);
+    let named = with_standby(&[20, 21]).reachable_by(&ids(&[20, 22]), &root, OnlineRole::Timestamp);
+    assert_eq!(named, 2, "whether it is held is not asked again");
+}
+
+/// The signature of the one that the root does not list would leave its clients without any.
+#[test]
+fn a_key_signs_along_only_where_the_root_does_not_list_the_other_one_of_its_pair() {
+    let mut root = root(2);
+    root.keys.extend(keys(&[20, 21, 9]));
+    let both = [20, 21].map(|seed| (OnlineRole::Timestamp, signer(seed).id()));
+    let overlap: Overlap = both.into_iter().collect();
+    let mut keyids = |listed: &[u8], seeds: &[u8]| {
+        root.roles.timestamp = role_keys(listed, 1);
+        let held = with_standby(seeds);
+        Signing { root: &root, held: &held, overlap: &overlap }.keyids(OnlineRole::Timestamp)
+    };
+    assert_eq!(keyids(&[20, 21], &[20, 21]), ids(&[20, 21]));
+    assert_eq!(keyids(&[20], &[20, 21]), ids(&[20]));
+    assert_eq!(keyids(&[21], &[20, 21]), ids(&[21]));
+    assert_eq!(keyids(&[9], &[9, 20, 21]), ids(&[9, 20, 21]));
+    assert_eq!(keyids(&[20], &[21]), ids(&[21]), "the listed one is lost");
 }
 
 #[test]

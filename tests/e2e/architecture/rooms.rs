@@ -22,7 +22,7 @@ const PACKAGES: [(&str, &str); 4] = [
     (
         "notary-signer",
         "run commands args startup opening sealing monitoring openapi panics routes intake trace metrics \
-         rights online_keys sign turns error store backends tls pki config keys parts",
+         rights online_keys sign signatures turns error store backends tls pki config keys parts",
     ),
     (
         "notary-cli",
