@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use notary_schema::envelope::Envelope;
 use notary_schema::name::{Gun, Incarnation, KeyId};
-use notary_schema::online::{AnswerError, OnlineRole, PlannedSnapshot, accept_answer};
+use notary_schema::online::{AnswerError, HeldKeys, OnlineRole, PlannedSnapshot, accept_answer};
 use notary_schema::role::{Role, Root, Snapshot, Timestamp};
 use notary_schema::wire::{KeyRequest, SignRequest, SignerKey, SignerLimits, SignerMemory};
 use serde_json::value::RawValue;
@@ -94,7 +94,7 @@ pub trait Signer: Send + Sync {
     /// What it allows at most.
     async fn limits(&self) -> Result<SignerLimits, SignerError>;
 
-    /// The key of an online role, made if there is none.
+    /// The key of an online role with its stand-by, made if there is none.
     async fn key(&self, request: &KeyRequest) -> Result<SignerKey, SignerError>;
 
     /// All keys of a life of a collection, whatever their state.
@@ -156,9 +156,18 @@ pub enum SignFailure {
     Unverified(#[from] AnswerError),
 }
 
+/// Who has to sign, and who can.
+#[derive(Debug, Clone, Copy)]
+pub struct SignedBy<'a> {
+    /// The root that clients will have.
+    pub root: &'a Root,
+    /// The keys of the signer, as far as the server knows.
+    pub held: &'a HeldKeys,
+}
+
 /// Has the snapshot signed, then the timestamp that names it.
 ///
-/// `root` is the root that clients will have; `current` the snapshot that is served now, which a
+/// `by` has the root that clients will have; `current` is the snapshot that is served now, which a
 /// refresh of the timestamp alone names again. A repeat sends the same bytes and gets the same
 /// files.
 ///
@@ -168,7 +177,7 @@ pub enum SignFailure {
 pub async fn sign(
     signer: &dyn Signer,
     prepared: Prepared,
-    root: &Root,
+    by: SignedBy<'_>,
     current: Option<&Arc<Envelope<Snapshot>>>,
     stop: &(dyn Fn(StopPoint) + Send + Sync),
 ) -> Result<Release, SignFailure> {
@@ -176,9 +185,10 @@ pub async fn sign(
     // Before the first request: what only one of both roles can be signed for would be signed again
     // and again, each time under a higher version.
     if let Some(planned) = &plan.snapshot {
-        require_reachable(OnlineRole::Snapshot, &planned.keyids, root)?;
+        require_reachable(OnlineRole::Snapshot, &planned.keyids, by)?;
     }
-    require_reachable(OnlineRole::Timestamp, &plan.timestamp.keyids, root)?;
+    require_reachable(OnlineRole::Timestamp, &plan.timestamp.keyids, by)?;
+    let root = by.root;
     let snapshot = match &plan.snapshot {
         Some(PlannedSnapshot { signed, keyids, .. }) => {
             let role = OnlineRole::Snapshot;
@@ -197,16 +207,19 @@ pub async fn sign(
 }
 
 /// Refuses keys whose signatures do not reach the threshold of the root.
-fn require_reachable(role: OnlineRole, keyids: &[KeyId], root: &Root) -> Result<(), SignFailure> {
-    let listed = role.listed_by(root);
-    let held = keyids.iter().filter(|keyid| listed.keyids.contains(*keyid)).count();
-    let threshold = listed.threshold.get();
+fn require_reachable(
+    role: OnlineRole,
+    keyids: &[KeyId],
+    by: SignedBy<'_>,
+) -> Result<(), SignFailure> {
+    let held = by.held.reachable_by(keyids, by.root, role);
+    let threshold = role.listed_by(by.root).threshold.get();
     if held >= threshold as usize {
         return Ok(());
     }
     let reason = format!(
-        "the signer holds {held} of the keys that the root lists for {}, fewer than its threshold of \
-         {threshold}",
+        "the signer signs with {held} of the keys that the root lists for {} (of a key and its stand-by \
+         with one), fewer than its threshold of {threshold}",
         role.name()
     );
     let error = SignerError::Refused { code: NO_KEY.into(), reason };

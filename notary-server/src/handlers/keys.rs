@@ -16,7 +16,7 @@ use crate::service::Service;
 use crate::store::{Collection, NewReservation, Reserved};
 
 /// POST `/v2/{gun}/_trust/keys/{snapshot|timestamp}`: reserves a free name, draws its incarnation,
-/// and answers the key that the signer holds for it. A repeat answers the same. With `private=true`
+/// and answers the key that the signer holds for it, with its stand-by. A repeat answers the same. With `private=true`
 /// only those with a grant will read what becomes of it; `replace=` names the newest root of the
 /// tombstone under the name, and does nothing where there is none.
 #[utoipa::path(
@@ -70,11 +70,16 @@ pub async fn online_key(
     let (incarnation, rotate) = (collection.incarnation.clone(), asked.rotate);
     let wanted = KeyRequest { collection: gun, incarnation, role, rotate, except };
     let key = service.signer.key(&wanted).await?;
-    if !service.store.save_online_keys(collection.id, std::slice::from_ref(&key)).await? {
+    let keys = key.clone().with_standby();
+    if !service.store.save_online_keys(collection.id, &keys).await? {
         return Err(ServiceError::Busy("the name was freed meanwhile"));
     }
-    let key = OnlineKey { keyid: key.keyid, key: key.key, state: key.state };
-    Ok(private_json(StatusCode::OK, &key))
+    Ok(private_json(StatusCode::OK, &answer(key)))
+}
+
+fn answer(key: SignerKey) -> OnlineKey {
+    let SignerKey { keyid, key, state, standby, .. } = key;
+    OnlineKey { keyid, key, state, standby: standby.map(|standby| Box::new(answer(*standby))) }
 }
 
 /// The pending keys of a collection that are revoked: no root may name one, so who asks for a key gets

@@ -85,7 +85,10 @@ impl Keys {
         let overlap = lasting.chain(sign_along).map(named).collect();
         let of_lost_roots = found.map(named).collect();
         let usable = keys.iter().filter(|key| key.state != KeyState::Retired);
-        Keys { held: usable.map(named).collect(), overlap, of_lost_roots }
+        let standbys =
+            keys.iter().filter_map(|key| Some((key.keyid.clone(), key.standby_for.clone()?)));
+        let held: HeldKeys = usable.map(named).collect();
+        Keys { held: held.with_standbys(standbys), overlap, of_lost_roots }
     }
 
     /// The same, and keys that a root takes away which is not committed yet.

@@ -13,13 +13,13 @@ use notary_schema::json;
 use notary_schema::online::{OnlineRole, Plan, refusal_code};
 use notary_schema::role::Snapshot;
 
-use super::plan::next_root;
+use super::plan::{Keys, next_root};
 use super::rebuild::Rebuilt;
 use super::{Ground, Publisher};
 use crate::StopPoint;
 use crate::error::{ServiceError, VERSIONS_EXHAUSTED};
 use crate::served::Live;
-use crate::signer_client::{self, NO_KEY, Release, SignFailure, SignerError, Trouble};
+use crate::signer_client::{self, NO_KEY, Release, SignFailure, SignedBy, SignerError, Trouble};
 use crate::store::{Joining, Pause, Prepared};
 
 /// Longest pause between two attempts at a slot that the signer refuses, in seconds.
@@ -160,7 +160,8 @@ impl Publisher {
         before: Option<&Arc<Live>>,
         now: DateTime<Utc>,
     ) -> Result<Finished, Unfinished> {
-        match self.attempt(prepared, before, now).await {
+        let keys = self.keys_then(prepared.collection()).await?;
+        match self.attempt(prepared, before, &keys, now).await {
             Ok(release) => Ok(Finished::Committed(self.commit(release, before, now).await?)),
             Err(Then::Rebuild { code, reason }) => Ok(Finished::Refused { code, reason }),
             Err(Then::Keep(error)) => Err(ServiceError::from(error).into()),
@@ -180,6 +181,7 @@ impl Publisher {
         &self,
         prepared: &Prepared,
         before: Option<&Arc<Live>>,
+        keys: &Keys,
         now: DateTime<Utc>,
     ) -> Result<Release, Then> {
         if is_past(prepared.plan(), now) {
@@ -189,7 +191,8 @@ impl Publisher {
         let root = next_root(head, prepared.files());
         let current = head.map(|head| &head.snapshot);
         let (signer, stop) = (self.signer.as_ref(), self.parts.stop.as_ref());
-        let release = signer_client::sign(signer, prepared.clone(), &root, current, stop).await;
+        let by = SignedBy { root: &root, held: &keys.held };
+        let release = signer_client::sign(signer, prepared.clone(), by, current, stop).await;
         release.map_err(|failure| consequence(&failure, prepared))
     }
 

@@ -185,11 +185,13 @@ impl Signer for HttpSigner {
 
     async fn key(&self, request: &KeyRequest) -> Result<SignerKey, SignerError> {
         let key: SignerKey = value(self.call(Method::POST, "v1/keys").json(request)).await?;
-        require_own(&key, &request.collection, &request.incarnation)?;
-        match key.role == request.role {
-            true => Ok(key),
-            false => Err(wrong_answer(format!("the key {} is of another role", key.keyid))),
+        for key in [&key].into_iter().chain(key.standby.as_deref()) {
+            require_own(key, &request.collection, &request.incarnation)?;
+            if key.role != request.role {
+                return Err(wrong_answer(format!("the key {} is of another role", key.keyid)));
+            }
         }
+        Ok(key)
     }
 
     async fn keys(

@@ -189,7 +189,7 @@ pub(super) fn set_current(
     Ok(())
 }
 
-/// Stores a key, or its new state and what it tells.
+/// Stores a key, or its new state, what it tells and what it stands by for.
 pub(super) fn save_online_key(
     connection: &mut Connection,
     row: &OnlineKeyRow,
@@ -198,7 +198,11 @@ pub(super) fn save_online_key(
         .values(row)
         .on_conflict((online_keys::collection_id, online_keys::role, online_keys::keyid))
         .do_update()
-        .set((online_keys::state.eq(&row.state), online_keys::found.eq(row.found)))
+        .set((
+            online_keys::state.eq(&row.state),
+            online_keys::found.eq(row.found),
+            online_keys::standby_for.eq(&row.standby_for),
+        ))
         .execute(connection)?;
     Ok(())
 }

@@ -23,13 +23,18 @@ pub(super) fn all(connection: &mut Connection, id: CollectionId) -> StoreResult<
     let key = |row: OnlineKeyRow| {
         Ok(OnlineKey {
             role: word(&row.role)?,
-            keyid: column("a key id", KeyId::parse(&row.keyid))?,
+            keyid: key_id(&row.keyid)?,
             state: word(&row.state)?,
             taken_away_at: row.taken_away_at.map(time).transpose()?,
             is_found: row.found,
+            standby_for: row.standby_for.as_deref().map(key_id).transpose()?,
         })
     };
     rows.into_iter().map(key).collect()
+}
+
+fn key_id(text: &str) -> StoreResult<KeyId> {
+    column("a key id", KeyId::parse(text))
 }
 
 /// Notes that a root has taken these keys away.
@@ -137,6 +142,7 @@ pub(super) fn save(
             },
             taken_away_at: None,
             found: is_found,
+            standby_for: key.standby_for.as_ref().map(|keyid| keyid.as_str().to_owned()),
         };
         dialect::save_online_key(connection, &row)?;
     }

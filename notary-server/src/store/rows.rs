@@ -107,6 +107,7 @@ diesel::table! {
         state -> Text,
         taken_away_at -> Nullable<BigInt>,
         found -> Bool,
+        standby_for -> Nullable<Text>,
     }
 }
 
@@ -307,6 +308,7 @@ pub(super) struct OnlineKeyRow {
     pub(super) state: String,
     pub(super) taken_away_at: Option<i64>,
     pub(super) found: bool,
+    pub(super) standby_for: Option<String>,
 }
 
 #[derive(Queryable, Selectable, Insertable)]

@@ -169,6 +169,8 @@ pub struct OnlineKey {
     /// Whether it has signed and was not asked to: the database was set back, and the root that names
     /// the key is not here.
     pub is_found: bool,
+    /// The key that it stands by for.
+    pub standby_for: Option<KeyId>,
 }
 
 /// A collection whose snapshot lists files that are not here.

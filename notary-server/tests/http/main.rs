@@ -31,6 +31,7 @@ mod rotation;
 mod signer;
 mod slots;
 mod slow;
+mod standby;
 mod store;
 mod tokens;
 mod world;

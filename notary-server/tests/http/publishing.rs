@@ -194,6 +194,7 @@ async fn refused_parts_are_named_with_a_code() {
             targets_key: crate::signer::TestKey::draw(),
             snapshot_keys: repo.snapshot_keys.clone(),
             timestamp_keys: repo.timestamp_keys.clone(),
+            timestamp_threshold: 1,
             teams: vec![],
             now: repo.now,
         }

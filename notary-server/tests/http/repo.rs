@@ -23,6 +23,8 @@ pub struct Repo {
     pub targets_key: TestKey,
     pub snapshot_keys: Vec<Key>,
     pub timestamp_keys: Vec<Key>,
+    /// How many of them must sign.
+    pub timestamp_threshold: u32,
     /// The teams that targets delegates to, each with its key.
     pub teams: Vec<(String, TestKey)>,
     pub now: DateTime<Utc>,
@@ -44,14 +46,15 @@ impl Repo {
     /// A root that lists these keys, too, for no role.
     pub fn root_with(&self, version: u64, others: &[&TestKey]) -> Part {
         let offline = [self.root_key.key.clone(), self.targets_key.key.clone()];
-        let one_of = |keys: &[Key]| {
-            RoleKeys::new(keys.iter().map(|key| key.id().clone()).collect(), 1).unwrap()
+        let some_of = |keys: &[Key], threshold| {
+            RoleKeys::new(keys.iter().map(|key| key.id().clone()).collect(), threshold).unwrap()
         };
+        let one_of = |keys| some_of(keys, 1);
         let roles = TopLevelRoles {
             root: one_of(&offline[..1]),
             targets: one_of(&offline[1..]),
             snapshot: one_of(&self.snapshot_keys),
-            timestamp: one_of(&self.timestamp_keys),
+            timestamp: some_of(&self.timestamp_keys, self.timestamp_threshold),
         };
         let others: Vec<Key> = others.iter().map(|other| other.key.clone()).collect();
         let keys = [&offline[..], &self.snapshot_keys, &self.timestamp_keys, &others].concat();

@@ -27,13 +27,13 @@ async fn new_key(world: &World, role: &str) -> Key {
 }
 
 /// Who has signed the current file of a role.
-async fn signers(world: &World, role: &str) -> BTreeSet<String> {
+pub async fn signers(world: &World, role: &str) -> BTreeSet<String> {
     let file = world.get(&format!("/v2/acme/app/_trust/tuf/{role}.json")).await.json();
     let signatures = file["signatures"].as_array().unwrap().iter();
     signatures.map(|signature| signature["keyid"].as_str().unwrap().to_owned()).collect()
 }
 
-fn ids(keys: &[&Key]) -> BTreeSet<String> {
+pub fn ids(keys: &[&Key]) -> BTreeSet<String> {
     keys.iter().map(|key| key.id().to_string()).collect()
 }
 

@@ -1,7 +1,7 @@
 //! A signer in memory: real keys, the real policy, and faults on demand. It asserts for itself that
 //! no version ever gets two contents.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -66,6 +66,10 @@ struct State {
     /// Every content that was ever signed, by what it is.
     signed: HashMap<(Gun, Incarnation, OnlineRole, u64), Vec<u8>>,
     away: bool,
+    /// New keys of the timestamp have a stand-by.
+    pairs: bool,
+    /// Keys whose place is away.
+    down: BTreeSet<KeyId>,
     /// Asked for the keys of one collection it answers those of all.
     mixes_up: bool,
 }
@@ -104,6 +108,16 @@ impl MemorySigner {
         let mut state = self.state.lock().unwrap();
         state.away = false;
         std::mem::take(&mut state.faults).values().map(VecDeque::len).sum()
+    }
+
+    /// New keys of the timestamp have a stand-by.
+    pub fn make_pairs(&self) {
+        self.state.lock().unwrap().pairs = true;
+    }
+
+    /// The places of these keys, and of no others, are away.
+    pub fn are_down(&self, keyids: &[&KeyId]) {
+        self.state.lock().unwrap().down = keyids.iter().map(|keyid| (*keyid).clone()).collect();
     }
 
     /// Nothing is answered any more.
@@ -189,33 +203,44 @@ impl Signer for MemorySigner {
             (collection, incarnation, *role)
                 == (&request.collection, &request.incarnation, request.role)
         };
+        let standby = |keys: &[HeldKey], of: &KeyId| {
+            let found = keys.iter().find(|held| held.wire.standby_for.as_ref() == Some(of));
+            found.map(|held| Box::new(held.wire.clone()))
+        };
         let find = |state: KeyState, keys: &[HeldKey]| {
             let is_wanted = |held: &&HeldKey| {
                 state != KeyState::Pending || !request.except.contains(&held.wire.keyid)
             };
-            let of_state = |held: &&HeldKey| held.wire.state == state;
+            let of_state =
+                |held: &&HeldKey| held.wire.state == state && held.wire.standby_for.is_none();
             let found = keys.iter().filter(of).filter(is_wanted).rfind(of_state);
             found.map(|held| held.wire.clone())
         };
         let pending = find(KeyState::Pending, &state.keys);
         let active = find(KeyState::Active, &state.keys).filter(|_| !request.rotate);
         if let Some(key) = active.or(pending) {
-            return Ok(key);
+            return Ok(SignerKey { standby: standby(&state.keys, &key.keyid), ..key });
         }
-        let key = TestKey::draw();
-        let wire = SignerKey {
-            keyid: key.key.id().clone(),
-            key: key.key.clone(),
-            collection: request.collection.clone(),
-            incarnation: request.incarnation.clone(),
-            role: request.role,
-            state: KeyState::Pending,
-            created_at: (self.clock)(),
-            standby_for: None,
-            standby: None,
+        let has_standby = state.pairs && request.role == OnlineRole::Timestamp;
+        let mut make = |standby_for: Option<KeyId>| {
+            let key = TestKey::draw();
+            let wire = SignerKey {
+                keyid: key.key.id().clone(),
+                key: key.key.clone(),
+                collection: request.collection.clone(),
+                incarnation: request.incarnation.clone(),
+                role: request.role,
+                state: KeyState::Pending,
+                created_at: (self.clock)(),
+                standby_for,
+                standby: None,
+            };
+            state.keys.push(HeldKey { key, wire: wire.clone() });
+            wire
         };
-        state.keys.push(HeldKey { key, wire: wire.clone() });
-        Ok(wire)
+        let key = make(None);
+        let standby = has_standby.then(|| make(Some(key.keyid.clone())));
+        Ok(SignerKey { standby: standby.map(Box::new), ..key })
     }
 
     async fn keys(
@@ -274,7 +299,8 @@ impl Signer for MemorySigner {
         let file = match judged {
             Judgement::Repeat(file) => Bytes::from_owner(file),
             Judgement::Sign(version) => {
-                let signatures = sign_with(&mut state.keys, request, signed)?;
+                let State { keys, down, .. } = &mut *state;
+                let signatures = sign_with(keys, down, request, signed)?;
                 let file = Bytes::from(assemble(signed, &signatures));
                 let memory = state.memory.entry(life.clone()).or_default();
                 let bytes = Arc::<[u8]>::from(&file[..]);
@@ -299,6 +325,7 @@ impl Signer for MemorySigner {
 
 fn sign_with(
     keys: &mut [HeldKey],
+    down: &BTreeSet<KeyId>,
     request: &SignRequest,
     signed: &[u8],
 ) -> Result<Vec<(KeyId, Vec<u8>)>, SignerError> {
@@ -321,5 +348,16 @@ fn sign_with(
         signatures.push(held.key.sign(signed));
     }
     assert!(!signatures.is_empty(), "a request without keys is never sent");
-    Ok(signatures)
+    // Of a key and its stand-by one signs.
+    signatures.retain(|(keyid, _)| !down.contains(keyid));
+    let have_signed: Vec<KeyId> = signatures.iter().map(|(keyid, _)| keyid.clone()).collect();
+    let stands_by = |keyid: &KeyId| keys.iter().find(|held| held.wire.keyid == *keyid);
+    signatures.retain(|(keyid, _)| {
+        let of = stands_by(keyid).and_then(|held| held.wire.standby_for.as_ref());
+        of.is_none_or(|of| !have_signed.contains(of))
+    });
+    match signatures.is_empty() {
+        true => Err(SignerError::unknown(Trouble::Failed, "the places of the keys are away")),
+        false => Ok(signatures),
+    }
 }

@@ -287,6 +287,18 @@ pub struct OnlineKey {
     pub key: Key,
     /// Where it is in its life.
     pub state: KeyState,
+    /// Its stand-by, which the root lists beside it; absent where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(no_recursion))]
+    pub standby: Option<Box<OnlineKey>>,
+}
+
+impl OnlineKey {
+    /// The key objects that the root must list for the role: that of the key, and that of its
+    /// stand-by.
+    pub fn keys(&self) -> impl Iterator<Item = &Key> {
+        [Some(&self.key), self.standby.as_ref().map(|standby| &standby.key)].into_iter().flatten()
+    }
 }
 
 /// A team asks for a delegation: a file that it hands to whoever delegates.

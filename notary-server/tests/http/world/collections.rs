@@ -6,6 +6,7 @@ use notary_schema::key::Key;
 use notary_schema::name::{Gun, Version};
 use notary_schema::trusted::Expiry;
 use notary_schema::updater::{Limits, Step, Updater};
+use notary_schema::wire::OnlineKey;
 
 use super::World;
 use crate::repo::Repo;
@@ -19,21 +20,27 @@ impl World {
 
     /// A name that is reserved with a query.
     pub async fn reserve_with(&self, name: &str, query: &str, teams: &[&str]) -> Repo {
-        let key = async |role: &str| {
-            let path = format!("/v2/{name}/_trust/keys/{role}{query}");
-            let answer = self.post(&path, &self.admin).await;
-            assert_eq!(answer.status, 200, "{answer:?}");
-            serde_json::from_value::<Key>(answer.json()["key"].clone()).unwrap()
+        let keys = async |role: &str| {
+            self.online_keys(&format!("/v2/{name}/_trust/keys/{role}{query}")).await
         };
         Repo {
             gun: Gun::parse(name).unwrap(),
             root_key: TestKey::draw(),
             targets_key: TestKey::draw(),
-            snapshot_keys: vec![key("snapshot").await],
-            timestamp_keys: vec![key("timestamp").await],
+            snapshot_keys: keys("snapshot").await,
+            timestamp_keys: keys("timestamp").await,
+            timestamp_threshold: 1,
             teams: teams.iter().map(|team| ((*team).to_owned(), TestKey::draw())).collect(),
             now: self.now(),
         }
+    }
+
+    /// The key that is answered here, and its stand-by.
+    pub async fn online_keys(&self, path: &str) -> Vec<Key> {
+        let answer = self.post(path, &self.admin).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let answer: OnlineKey = serde_json::from_slice(&answer.bytes).unwrap();
+        answer.keys().cloned().collect()
     }
 
     /// A collection with root 1, targets 1 and version 1 of every team.

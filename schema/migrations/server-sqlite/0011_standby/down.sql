@@ -1,0 +1,1 @@
+ALTER TABLE online_keys DROP COLUMN standby_for;
