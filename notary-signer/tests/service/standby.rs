@@ -11,6 +11,7 @@ use notary_schema::role;
 use notary_schema::wire::{KeyRequest, KeyState, SignerKey};
 
 use crate::client::{Answer, app, life};
+use crate::commands::{signer, stdout};
 use crate::metrics::{metrics, value};
 use crate::places::{self, PLACE, STANDBY};
 use crate::world::{Document, World};
@@ -253,6 +254,10 @@ async fn a_key_and_its_standby_are_made_and_replaced_together() {
         assert_eq!(key.state, state, "{key:?}");
     }
     assert_eq!(server.key(Timestamp, false).await.standby.unwrap().keyid, other[1]);
+    let list = signer(&scene.world.path(""), &["key", "list", "--config", "signer.toml"]);
+    let list = stdout(&list);
+    let line = list.lines().find(|line| line.starts_with(other[1].as_str())).unwrap();
+    assert!(line.ends_with(&format!("{STANDBY}, stands by for {}", other[0])), "{line}");
 }
 
 #[tokio::test]
