@@ -11,10 +11,11 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use notary_schema::draft::Draft;
 use notary_schema::envelope::{Envelope, Unsigned};
+use notary_schema::key::Key;
 use notary_schema::name::{Gun, KeyId, RoleName, Version};
-use notary_schema::online::{HeldKeys, Lifetimes, OnlineRole, expires_after};
+use notary_schema::online::{Lifetimes, OnlineRole, expires_after};
 use notary_schema::publish::{Batch, Refusal, Rules, check};
-use notary_schema::role::{RoleKeys, Root};
+use notary_schema::role::Root;
 use notary_schema::trusted::{Expiry, TrustedSet};
 use notary_schema::updater::{local_name, remote_name};
 use serde_json::json;
@@ -26,12 +27,13 @@ use crate::args::AdoptArgs;
 use crate::exit::{Failure, Outcome};
 use crate::keyring::{Purpose, listed};
 use crate::named;
+use crate::publishing::online_keys::{self, one_of};
 use crate::remote::Reservation;
 use crate::session::Session;
 use crate::trust_dir::{MetadataDir, files};
 
-/// The online keys of the new collection.
-type OnlineKeys = Vec<(OnlineRole, notary_schema::key::Key)>;
+/// The online keys of the new collection: of a role one, or one and its stand-by.
+type OnlineKeys = Vec<(OnlineRole, Vec<Key>)>;
 /// Who has signed, and what.
 type Signatures = Vec<(KeyId, Vec<u8>)>;
 
@@ -54,7 +56,7 @@ pub(crate) async fn run(session: &Session, args: AdoptArgs) -> Result<Outcome, F
     let reservation = Reservation { private: args.private, replace: None };
     let mut online = OnlineKeys::new();
     for role in OnlineRole::BOTH {
-        online.push((role, session.server()?.online_key(gun, role, &reservation).await?.key));
+        online.push((role, online_keys::first(session, gun, role, &reservation).await?));
     }
     let root = next_root(session, &args, &new_root, &whole, &online, now)?;
     let files = files_of(&whole, &root);
@@ -202,8 +204,8 @@ fn opened(
     if Ok(root.version()) != before.version().next() {
         return Err(other(format!("it is root {}, theirs {}", root.version(), before.version())));
     }
-    for (role, key) in online {
-        if role.listed_by(root.signed()).keyids != [key.id().clone()] {
+    for (role, keys) in online {
+        if role.listed_by(root.signed()).keyids != one_of(keys).keyids {
             return Err(other(format!("it names other keys for {}", role.name())));
         }
     }
@@ -217,9 +219,8 @@ fn draft(
 ) -> Result<Unsigned, Failure> {
     let expires = expires_after(now, Lifetimes::default().root_seconds);
     let mut draft = Draft::next(before, expires)?;
-    for (role, key) in online {
-        let signers = RoleKeys::new(vec![key.id().clone()], 1).map_err(Failure::Usage)?;
-        draft.set_signers(&role.name(), &signers, std::slice::from_ref(key));
+    for (role, keys) in online {
+        draft.set_signers(&role.name(), &one_of(keys), keys);
     }
     draft.set_consistent_snapshot();
     Ok(draft.finish())
@@ -261,9 +262,11 @@ fn judge(
     for (role, file) in files {
         batch.add(role.clone(), file.clone())?;
     }
+    let held =
+        online.iter().flat_map(|(role, keys)| keys.iter().map(|key| (*role, key.id().clone())));
     let rules = Rules {
         offline_max_seconds: Lifetimes::default().offline_max_seconds,
-        held_keys: HeldKeys::from_iter(online.iter().map(|(role, key)| (*role, key.id().clone()))),
+        held_keys: held.collect(),
         ..Rules::default()
     };
     check(None, &batch, &rules, now).map(drop)

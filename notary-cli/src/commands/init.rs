@@ -14,7 +14,6 @@ use notary_schema::key::Key;
 use notary_schema::name::{Gun, KeyId, RoleName, Version};
 use notary_schema::online::{Lifetimes, OnlineRole};
 use notary_schema::role::{Expires, RoleKeys, Root, TopLevelRoles};
-use notary_schema::wire::OnlineKey;
 use notary_signer::keys::Algorithm;
 
 use crate::args::{InitArgs, When};
@@ -22,6 +21,7 @@ use crate::exit::{Failure, Outcome};
 use crate::keyring::{KeyEntry, Keyring, Purpose};
 use crate::proposed::ceremony::{self, FirstRoot};
 use crate::publishing::in_flight::InFlight;
+use crate::publishing::online_keys::{self, one_of};
 use crate::remote::{Exempt, Reservation};
 use crate::session::Session;
 use crate::trust_dir::{CollectionDir, files};
@@ -30,8 +30,10 @@ use crate::trust_dir::{CollectionDir, files};
 struct Keys {
     root: Holders,
     targets: Holders,
-    snapshot: OnlineKey,
-    timestamp: OnlineKey,
+    /// One, or one and its stand-by.
+    snapshot: Vec<Key>,
+    /// The same.
+    timestamp: Vec<Key>,
 }
 
 /// The keys of a role, of this person and of others.
@@ -93,8 +95,8 @@ async fn signed(
         keyring.open_all(&root.here, Purpose::Root)?;
         keyring.open_all(&targets.here, Purpose::Targets)?;
     }
-    let snapshot = online_key(session, gun, OnlineRole::Snapshot, reservation).await?;
-    let timestamp = online_key(session, gun, OnlineRole::Timestamp, reservation).await?;
+    let snapshot = online_keys::first(session, gun, OnlineRole::Snapshot, reservation).await?;
+    let timestamp = online_keys::first(session, gun, OnlineRole::Timestamp, reservation).await?;
     let keys = Keys { root, targets, snapshot, timestamp };
     if let Some(in_flight) = resumable(session, args, collection, &keys).await? {
         return Ok(in_flight);
@@ -222,22 +224,6 @@ fn already(
     ceremony::report(session, gun, pinned)
 }
 
-async fn online_key(
-    session: &Session,
-    gun: &Gun,
-    role: OnlineRole,
-    reservation: &Reservation,
-) -> Result<OnlineKey, Failure> {
-    let key = session.server()?.online_key(gun, role, reservation).await?;
-    match key.keyid == *key.key.id() && key.key.public().is_some() {
-        true => Ok(key),
-        false => Err(Failure::Refused(format!(
-            "the server's key for {} is not one that this program can read",
-            role.name()
-        ))),
-    }
-}
-
 /// The files of an interrupted `init`, where they are still right: the server answers the online keys
 /// that they name, or has a root already, which then must be this one.
 async fn resumable(
@@ -253,7 +239,7 @@ async fn resumable(
     let Some(root) = root.and_then(|(_, file)| Envelope::<Root>::parse(file.clone()).ok()) else {
         return Ok(None);
     };
-    let names = |role: &RoleKeys, key: &OnlineKey| role.keyids == [key.keyid.clone()];
+    let names = |role: &RoleKeys, keys: &[Key]| role.keyids == one_of(keys).keyids;
     let roles = &root.signed().roles;
     for (named, threshold, role, holders) in [
         (&args.root_key, args.root_threshold, &roles.root, &keys.root),
@@ -306,16 +292,14 @@ fn sign(
 }
 
 fn first_root(keys: &Keys, args: &InitArgs, expires: Expires) -> Result<Root, Failure> {
-    let online = |key: &OnlineKey| RoleKeys::new(vec![key.keyid.clone()], 1);
     let roles = TopLevelRoles {
         root: keys.root.signers(args.root_threshold)?,
-        snapshot: online(&keys.snapshot).map_err(Failure::Usage)?,
+        snapshot: one_of(&keys.snapshot),
         targets: keys.targets.signers(args.targets_threshold)?,
-        timestamp: online(&keys.timestamp).map_err(Failure::Usage)?,
+        timestamp: one_of(&keys.timestamp),
     };
     let own = keys.root.all.iter().chain(&keys.targets.all);
-    let own = own.map(|key| (key.id().clone(), key.clone()));
-    let online = [&keys.snapshot, &keys.timestamp];
-    let online = online.map(|key| (key.keyid.clone(), key.key.clone()));
-    Ok(Root::new(Version::FIRST, expires, own.chain(online).collect(), roles))
+    let all = own.chain(&keys.snapshot).chain(&keys.timestamp);
+    let all = all.map(|key| (key.id().clone(), key.clone())).collect();
+    Ok(Root::new(Version::FIRST, expires, all, roles))
 }

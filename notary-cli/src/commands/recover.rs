@@ -12,6 +12,7 @@ use crate::args::RecoverArgs;
 use crate::exit::{Failure, Outcome};
 use crate::proposed::progress;
 use crate::publishing::Publisher;
+use crate::publishing::online_keys;
 use crate::publishing::rotation::NewRoot;
 use crate::session::Session;
 
@@ -33,7 +34,7 @@ pub(crate) async fn run(session: &Session, args: RecoverArgs) -> Result<Outcome,
         None => {
             let mut keys = Vec::new();
             for online in OnlineRole::BOTH {
-                keys.push((online, session.server()?.next_online_key(gun, online).await?.key));
+                keys.push((online, online_keys::next(session, gun, online).await?));
             }
             publisher.recover(&keys).await?
         }

@@ -15,6 +15,7 @@ use crate::exit::{Failure, Outcome};
 use crate::proposed::progress;
 use crate::publishing::Publisher;
 use crate::publishing::delivery::Delivered;
+use crate::publishing::online_keys;
 use crate::publishing::rotation::{NewRoot, Rotated};
 use crate::publishing::signers::Rotation;
 use crate::session::Session;
@@ -142,7 +143,7 @@ async fn rotation(session: &Session, args: &RotateArgs, root: &Root) -> Result<R
     if rotation.dropped.is_empty() && args.threshold.is_none() {
         let listed = root.role_keys(&args.role).map_or(&[][..], |keys| &keys.keyids);
         rotation.dropped = listed.iter().map(KeyId::to_string).collect();
-        rotation.new.push(session.server()?.next_online_key(&args.gun, role).await?.key);
+        rotation.new = online_keys::next(session, &args.gun, role).await?;
     }
     Ok(rotation)
 }

@@ -2,6 +2,7 @@
 
 mod lies;
 mod replacing;
+mod standby;
 
 use std::cell::RefCell;
 use std::io::Write;

@@ -15,6 +15,7 @@ pub(crate) mod earlier;
 pub(crate) mod in_flight;
 mod left_out;
 mod looking_back;
+pub(crate) mod online_keys;
 pub(crate) mod plan;
 pub(crate) mod reading;
 mod recovery;

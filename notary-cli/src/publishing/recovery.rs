@@ -8,10 +8,11 @@ use notary_schema::name::RoleName;
 use notary_schema::online::{OnlineRole, expires_after};
 use notary_schema::publish::demands_of_root;
 use notary_schema::publish::proposal::is_met;
-use notary_schema::role::{RoleKeys, Root};
+use notary_schema::role::Root;
 
 use super::Publisher;
 use super::delivery::{Delivered, Outgoing, Sent};
+use super::online_keys::one_of;
 use super::revoked::revoked_keys;
 use super::rotation::{NewRoot, Rotated};
 use crate::exit::Failure;
@@ -20,15 +21,14 @@ use crate::judging::batch;
 impl Publisher<'_> {
     /// Publishes or proposes the root whose snapshot and timestamp have these keys and no others:
     /// clients forget what the ones before have signed (TUF 5.3.11), and those sign nothing more.
-    pub(crate) async fn recover(&self, new: &[(OnlineRole, Key)]) -> Result<NewRoot, Failure> {
+    pub(crate) async fn recover(&self, new: &[(OnlineRole, Vec<Key>)]) -> Result<NewRoot, Failure> {
         let (before, mut draft) = self.next_draft().await?;
         let mut outgoing = Outgoing {
             why: "all keys of snapshot and timestamp are replaced, for a recovery".to_owned(),
             ..Outgoing::default()
         };
-        for (role, key) in new {
-            let signers = RoleKeys::new(vec![key.id().clone()], 1).expect("one of one key");
-            draft.set_signers(&role.name(), &signers, std::slice::from_ref(key));
+        for (role, keys) in new {
+            draft.set_signers(&role.name(), &one_of(keys), keys);
             outgoing.exempt.compromised.insert(role.name());
         }
         self.send_root(&before, &draft.finish(), outgoing).await

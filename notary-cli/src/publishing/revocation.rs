@@ -21,6 +21,7 @@ use notary_schema::wire::{Proposal, Revocation};
 use super::Publisher;
 use super::delivery::{Delivered, Outgoing, Sent};
 use super::in_flight::InFlight;
+use super::online_keys;
 use super::reading::Reading;
 use crate::args::When;
 use crate::exit::Failure;
@@ -193,7 +194,7 @@ impl Publisher<'_> {
         NoPlan { undecided, failure: self.explained(problem) }
     }
 
-    /// With a key of the signer for each online role that loses its own.
+    /// With keys of the signer for each online role that loses its own.
     pub(crate) async fn with_online_keys(
         &self,
         plan: &Plan,
@@ -201,8 +202,8 @@ impl Publisher<'_> {
     ) -> Result<Course, Failure> {
         for role in OnlineRole::BOTH {
             if plan.keyless.contains(&role.name()) {
-                let next = self.session.server()?.next_online_key(self.gun, role).await?;
-                course.choices.online.insert(role.name(), next.key);
+                let next = online_keys::next(self.session, self.gun, role).await?;
+                course.choices.online.insert(role.name(), next);
             }
         }
         Ok(course)

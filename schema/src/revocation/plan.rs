@@ -46,8 +46,9 @@ pub struct Choices {
     pub threshold: Option<u32>,
     /// The roles that get those keys and that threshold; all that list the revoked key, where empty.
     pub roles: BTreeSet<RoleName>,
-    /// The next keys of online roles.
-    pub online: BTreeMap<RoleName, Key>,
+    /// The next keys of online roles. Where one of them is enough, they take the place of all that
+    /// are listed: the other one of a key and its stand-by goes with it.
+    pub online: BTreeMap<RoleName, Vec<Key>>,
     /// The content of roles.
     pub content: BTreeMap<RoleName, Content>,
 }

@@ -2,7 +2,7 @@
 
 mod delegations;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use super::plan::{TOP_LEVEL, listings};
@@ -118,11 +118,14 @@ impl Planner<'_> {
                 self.plan.keyless.insert(role.clone());
                 return Ok(None);
             }
-            Some(key) => std::slice::from_ref(key),
+            Some(keys) => &keys[..],
             None => self.new_keys(role),
         };
         let threshold = if is_online { None } else { self.new_threshold(role) };
-        match self.after(role, before, new, threshold)? {
+        let nobody = RoleKeys { keyids: Vec::new(), ..before.role.clone() };
+        let nobody = Signers { keys: BTreeMap::new(), role: nobody };
+        let is_replaced = is_online && before.role.threshold.get() == 1;
+        match self.after(role, if is_replaced { &nobody } else { before }, new, threshold)? {
             None => Err(Problem::LastKey { role: role.clone() }),
             after => Ok(after),
         }

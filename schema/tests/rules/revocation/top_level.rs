@@ -36,10 +36,30 @@ fn an_online_role_waits_for_a_key_of_the_signer() {
     let past = Past::of((&[DOCS], 1), &[(GOOD, &[DOCS])]);
     let plan = past.plan(&snapshot, &Choices::default()).unwrap();
     assert_eq!((plan.root.is_some(), plan.keyless), (false, [RoleName::SNAPSHOT].into()));
-    let online = [(RoleName::SNAPSHOT, signer(NEW).key.clone())].into();
+    let online = [(RoleName::SNAPSHOT, vec![signer(NEW).key.clone()])].into();
     // How many sign is decided about roles that people sign.
     let choices = Choices { online, threshold: Some(2), ..Choices::default() };
     let plan = past.plan(&snapshot, &choices).unwrap();
     let root: Envelope<Root> = Envelope::parse(plan.root.unwrap().with_signatures(&[])).unwrap();
     assert_eq!(root.signed().roles.snapshot, role_keys(&[NEW], 1));
+}
+
+/// Which of them are a key and its stand-by, only the signer knows.
+#[test]
+fn the_next_keys_of_an_online_role_take_the_place_of_all_where_one_is_enough() {
+    let with = |threshold: u32| {
+        let mut root: Root = root(1);
+        root.roles.timestamp = role_keys(&[TIMESTAMP, OTHER], threshold);
+        root.keys.extend(keys(&[OTHER]));
+        let mut past = Past::of((&[DOCS], 1), &[(GOOD, &[DOCS])]);
+        past.root = Envelope::parse(sign(&Unsigned::of(&root), &[ROOT])).unwrap();
+        let new = vec![signer(NEW).key.clone(), signer(THIRD).key.clone()];
+        let online = [(RoleName::TIMESTAMP, new)].into();
+        let choices = Choices { online, ..Choices::default() };
+        let plan = past.plan(&keys_out(&[TIMESTAMP]), &choices).unwrap();
+        let root = plan.root.unwrap().with_signatures(&[]);
+        Envelope::<Root>::parse(root).unwrap().signed().roles.timestamp.clone()
+    };
+    assert_eq!(with(1), role_keys(&[NEW, THIRD], 1));
+    assert_eq!(with(2), role_keys(&[OTHER, NEW, THIRD], 2));
 }
