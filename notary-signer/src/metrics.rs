@@ -9,6 +9,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::keys::bounded::{Ended, Queue};
+
 /// A request, as far as it is counted: the labels have few values, whatever is asked.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Answered {
@@ -23,6 +25,23 @@ struct Call {
     call: String,
 }
 
+/// A call of a backend that has ended.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct BackendCall {
+    backend: String,
+    operation: &'static str,
+    /// `ok`, or why it failed in one word.
+    outcome: &'static str,
+}
+
+/// Calls of a backend that have not ended.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct BackendQueue {
+    backend: String,
+    /// `running` or `waiting`.
+    state: &'static str,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct File {
     file: &'static str,
@@ -35,6 +54,7 @@ pub(crate) struct Metrics {
     seconds: Family<Call, Histogram, fn() -> Histogram>,
     /// The signatures of stand-bys in the place of their keys.
     pub(crate) by_standbys: Counter,
+    backend_seconds: Family<BackendCall, Histogram, fn() -> Histogram>,
     /// What is looked up when somebody asks.
     pub(crate) looked_up: LookedUp,
 }
@@ -50,6 +70,7 @@ pub(crate) struct LookedUp {
     pub(crate) memory_bytes: Gauge,
     pub(crate) cache_bytes: Gauge,
     pub(crate) database_bytes: Gauge,
+    backend_calls: Family<BackendQueue, Gauge>,
     certificate_expiry: Family<File, Gauge>,
 }
 
@@ -67,9 +88,15 @@ impl Metrics {
         let by_standbys = Counter::default();
         let help = "Signatures of stand-bys in the place of their keys";
         registry.register("standby_signatures", help, by_standbys.clone());
+        // From 50 microseconds, in which the software store signs, to half a minute.
+        let backend_seconds: Family<BackendCall, Histogram, fn() -> Histogram> =
+            Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.00005, 2.0, 20)));
+        let help =
+            "How long calls of backends took, waiting for their turn and every attempt included";
+        registry.register_with_unit("backend_call", help, Unit::Seconds, backend_seconds.clone());
         let looked_up = LookedUp::default();
         looked_up.register(&mut registry);
-        Metrics { registry, answered, seconds, by_standbys, looked_up }
+        Metrics { registry, answered, seconds, by_standbys, backend_seconds, looked_up }
     }
 
     /// Everything, as text.
@@ -84,9 +111,24 @@ impl Metrics {
         self.seconds.get_or_create(&Call { call: call.clone() }).observe(took.as_secs_f64());
         self.answered.get_or_create(&Answered { call, outcome }).inc();
     }
+
+    /// Counts a call of a backend that has ended.
+    pub(crate) fn count_backend(&self, ended: &Ended<'_>) {
+        let Ended { backend, operation, outcome, took } = *ended;
+        let call = BackendCall { backend: backend.to_owned(), operation, outcome };
+        self.backend_seconds.get_or_create(&call).observe(took.as_secs_f64());
+    }
 }
 
 impl LookedUp {
+    /// Notes how many calls of a backend run, and how many wait for their turn.
+    pub(crate) fn set_queue(&self, backend: &str, queue: Queue) {
+        for (state, calls) in [("running", queue.running), ("waiting", queue.waiting)] {
+            let of = BackendQueue { backend: backend.to_owned(), state };
+            self.backend_calls.get_or_create(&of).set(i64::try_from(calls).unwrap_or(i64::MAX));
+        }
+    }
+
     /// Notes when a certificate expires, in seconds since 1970.
     pub(crate) fn set_expiry(&self, file: &'static str, seconds: i64) {
         self.certificate_expiry.get_or_create(&File { file }).set(seconds);
@@ -111,6 +153,8 @@ impl LookedUp {
         for (name, help, gauge) in bytes {
             registry.register_with_unit(name, help, Unit::Bytes, gauge.clone());
         }
+        let help = "Calls of backends that run, and that wait for their turn";
+        registry.register("backend_calls", help, self.backend_calls.clone());
         let name = "certificate_expiry_timestamp";
         let help = "When certificates of the configuration expire, since 1970";
         registry.register_with_unit(name, help, Unit::Seconds, self.certificate_expiry.clone());

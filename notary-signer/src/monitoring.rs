@@ -29,6 +29,9 @@ async fn look_up(now: &LookedUp, signer: &Signer, intake: &Intake, files: &Files
     let (changes, commits) = signer.database.changes_and_commits();
     now.changes.set(number(changes));
     now.commits.set(number(commits));
+    for place in signer.backends.places() {
+        now.set_queue(place.name(), place.queue());
+    }
     if let Ok((files, bytes)) = signer.database.read(memory::size).await {
         now.memory_files.set(files);
         now.memory_bytes.set(bytes);

@@ -94,6 +94,11 @@ impl Service {
         let tls = Tls::load(&config.tls)?;
         let lock = MemoryLock::take(&config.database)?;
         let backends = Backends::new(config, open_software_store(config, &lock)?)?;
+        let counted = Data::new(Metrics::new());
+        for place in backends.places() {
+            let counted = counted.clone();
+            place.tell(move |ended| counted.count_backend(ended));
+        }
         let database = SharedDatabase::create(&config.database, lock)?;
         let workers = std::thread::available_parallelism().map_or(1, usize::from);
         let sealing_parts = parts.clone();

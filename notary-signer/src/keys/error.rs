@@ -136,6 +136,22 @@ pub enum Trouble {
 }
 
 impl Trouble {
+    /// The stable word for it.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Trouble::Unreachable(_) => "unreachable",
+            Trouble::TimedOut(_) => "timed_out",
+            Trouble::Throttled(_) => "throttled",
+            Trouble::Queue(_) => "queue_full",
+            Trouble::NotLetIn(_) => "not_let_in",
+            Trouble::NoSuchKey(_) => "no_such_key",
+            Trouble::KeyUnusable(_) => "key_unusable",
+            Trouble::NotSupported(_) => "not_supported",
+            Trouble::WrongAnswer(_) => "wrong_answer",
+            Trouble::LeftAlone(_) => "left_alone",
+        }
+    }
+
     /// Whether the same call may well succeed a moment later, and cannot have had an effect.
     pub fn passes(&self) -> bool {
         matches!(self, Trouble::Unreachable(_) | Trouble::Throttled(_))

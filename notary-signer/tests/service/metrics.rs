@@ -52,6 +52,12 @@ async fn requests_are_counted_by_call_and_outcome() {
     assert_eq!(requests("GET other", "not_found"), 2.0);
     let took = "notary_signer_request_seconds_count{call=\"POST /v1/sign\"}";
     assert_eq!(value(&answer, took), 4.0);
+    let backend = |operation: &str| {
+        let labels = format!("backend=\"software\",operation=\"{operation}\",outcome=\"ok\"");
+        value(&answer, &format!("notary_signer_backend_call_seconds_count{{{labels}}}"))
+    };
+    // What was refused was not asked of the backend.
+    assert_eq!((backend("create"), backend("sign")), (1.0, 1.0));
     assert_eq!(value(&answer, "notary_signer_memory_files"), 1.0);
     assert_eq!(value(&answer, "notary_signer_memory_bytes"), file.len() as f64);
     assert!(value(&answer, "notary_signer_database_bytes") > 0.0);

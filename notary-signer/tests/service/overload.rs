@@ -96,10 +96,18 @@ impl Half {
         server.sign_for(&key.collection, &key.incarnation, &keyids, &self.document).await
     }
 
-    /// When so many requests are being answered.
-    async fn are_in(&self, requests: usize) {
-        let name = "notary_signer_requests_at_once";
-        while value(&metrics(&self.world), name) < requests as f64 {
+    /// When so many calls of the program run and so many wait for their turn, as `/metrics` has it.
+    async fn are_at_the_program(&self, running: usize, waiting: usize) {
+        let calls = |answer: &str, state| {
+            let labels = format!("backend=\"{}\",state=\"{state}\"", places::PLACE);
+            value(answer, &format!("notary_signer_backend_calls{{{labels}}}"))
+        };
+        loop {
+            let answer = metrics(&self.world);
+            let (run, wait) = (calls(&answer, "running"), calls(&answer, "waiting"));
+            if (run, wait) == (running as f64, waiting as f64) {
+                return;
+            }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
@@ -125,7 +133,7 @@ async fn a_place_of_keys_that_hangs_stops_nobody_whose_keys_are_elsewhere() {
     let (slow, quick) = (half.keys("slow", 40).await, half.keys("quick", 40).await);
     fs::write(places::hangs(&half.world), "").unwrap();
     let mut waiting = pin!(join_all(slow.iter().map(|key| half.sign(key))));
-    Half::beside(&mut waiting, half.are_in(40)).await;
+    Half::beside(&mut waiting, half.are_at_the_program(4, 36)).await;
     let served = join_all(quick.iter().map(|key| half.sign(key)));
     for answer in Half::beside(&mut waiting, served).await {
         answer.file();

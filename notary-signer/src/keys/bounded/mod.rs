@@ -9,7 +9,7 @@
 //!   place is left alone for [`Bounds::pause`]; then one call goes through, and its end decides.
 
 use std::future::Future;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -53,11 +53,37 @@ impl Default for Bounds {
     }
 }
 
+/// A call that has ended, for those who measure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ended<'a> {
+    /// The name of the backend.
+    pub backend: &'a str,
+    /// What it was asked to do: `create`, `attach`, `check`, `public`, `sign`.
+    pub operation: &'static str,
+    /// `ok`, the word of a [`Trouble`], or `failed`.
+    pub outcome: &'static str,
+    /// From the call to its end: waiting for a turn, every attempt and the pauses between them.
+    pub took: Duration,
+}
+
+/// Calls of a backend that have not ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Queue {
+    /// Those that the backend has.
+    pub running: usize,
+    /// Those that wait for their turn, the first or a further one.
+    pub waiting: usize,
+}
+
+/// Hears of each call that has ended.
+type Tell = Box<dyn Fn(&Ended<'_>) + Send + Sync>;
+
 /// A place of keys within [`Bounds`].
 pub struct Bounded {
     name: String,
     store: Arc<dyn KeyStore>,
     bounds: Bounds,
+    tell: OnceLock<Tell>,
     /// The calls that run and those that wait.
     places: Semaphore,
     /// The calls that run.
@@ -84,8 +110,15 @@ impl Bounded {
             places: Semaphore::new(bounds.at_once + bounds.waiting),
             turns: Semaphore::new(bounds.at_once),
             bounds,
+            tell: OnceLock::new(),
             circuit: Mutex::default(),
         }
+    }
+
+    /// Tells of each call when it has ended; `tell` must not block. The first to ask is told.
+    pub fn tell(&self, tell: impl Fn(&Ended<'_>) + Send + Sync + 'static) {
+        // The error says that somebody else is told already.
+        drop(self.tell.set(Box::new(tell)));
     }
 
     /// The name that it was given.
@@ -98,18 +131,35 @@ impl Bounded {
         self.circuit().trouble.clone()
     }
 
-    /// Runs a call, and learns from its end.
-    async fn call<T, F>(&self, again: bool, call: impl Fn() -> F) -> Result<T, KeyError>
+    /// How many calls there are now.
+    pub fn queue(&self) -> Queue {
+        let Bounds { at_once, waiting, .. } = self.bounds;
+        let running = at_once - self.turns.available_permits();
+        let all = at_once + waiting - self.places.available_permits();
+        // The two are not read at the same moment.
+        Queue { running, waiting: all.saturating_sub(running) }
+    }
+
+    /// Runs a call within the bounds, and tells of its end.
+    async fn call<T, F>(&self, operation: Operation, call: impl Fn() -> F) -> Result<T, KeyError>
     where
         F: Future<Output = Result<T, KeyError>>,
     {
-        let done = self.within_bounds(again, call).await;
-        self.learn(done.as_ref().err());
+        let begun = Instant::now();
+        let done = self.within_bounds(operation, call).await;
+        if let Some(tell) = self.tell.get() {
+            let outcome = done.as_ref().map_or_else(outcome, |_| "ok");
+            let (backend, operation, took) = (&*self.name, operation.name(), begun.elapsed());
+            tell(&Ended { backend, operation, outcome, took });
+        }
         done
     }
 
-    /// Runs a call, within the bounds; `again` says whether it may be tried more than once.
-    async fn within_bounds<T, F>(&self, again: bool, call: impl Fn() -> F) -> Result<T, KeyError>
+    async fn within_bounds<T, F>(
+        &self,
+        operation: Operation,
+        call: impl Fn() -> F,
+    ) -> Result<T, KeyError>
     where
         F: Future<Output = Result<T, KeyError>>,
     {
@@ -117,16 +167,27 @@ impl Bounded {
         let queue = |_| self.error(Trouble::Queue(self.bounds.waiting));
         let _place = self.places.try_acquire().map_err(queue)?;
         self.admit()?;
-        let timed_out = |_| Err(self.error(Trouble::TimedOut(self.bounds.total)));
-        timeout_at(deadline, self.attempts(again, call)).await.unwrap_or_else(timed_out)
+        let done = match timeout_at(deadline, self.attempts(operation, call)).await {
+            Ok(done) => done,
+            Err(_) => Err(self.error(Trouble::TimedOut(self.bounds.total))),
+        };
+        // What a signature is worth is seen when it is verified.
+        if done.is_err() || operation != Operation::Sign {
+            self.learn(operation, done.as_ref().err());
+        }
+        done
     }
 
-    async fn attempts<T, F>(&self, again: bool, call: impl Fn() -> F) -> Result<T, KeyError>
+    async fn attempts<T, F>(
+        &self,
+        operation: Operation,
+        call: impl Fn() -> F,
+    ) -> Result<T, KeyError>
     where
         F: Future<Output = Result<T, KeyError>>,
     {
         let mut pause = self.bounds.first_pause;
-        let mut attempts = if again { self.bounds.attempts } else { 1 };
+        let mut attempts = if operation.may_repeat() { self.bounds.attempts } else { 1 };
         loop {
             let turn = self.turn().await?;
             let error = match call().await {
@@ -166,9 +227,12 @@ impl Bounded {
         }
     }
 
-    fn learn(&self, error: Option<&KeyError>) {
+    fn learn(&self, operation: Operation, error: Option<&KeyError>) {
+        // What keeps a backend from being there is about all of it, whatever it is about elsewhere.
+        let is_sickness =
+            |trouble: &&Trouble| operation == Operation::Check || trouble.is_sickness();
         let sickness = match error {
-            Some(KeyError::Backend { trouble, .. }) if trouble.is_sickness() => Some(trouble),
+            Some(KeyError::Backend { trouble, .. }) => Some(trouble).filter(is_sickness),
             _ => None,
         };
         let mut circuit = self.circuit();
@@ -194,6 +258,40 @@ impl Bounded {
     }
 }
 
+/// What a backend is asked to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Operation {
+    Create,
+    Attach,
+    Check,
+    Public,
+    Sign,
+}
+
+impl Operation {
+    fn may_repeat(self) -> bool {
+        self != Operation::Create
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Operation::Create => "create",
+            Operation::Attach => "attach",
+            Operation::Check => "check",
+            Operation::Public => "public",
+            Operation::Sign => "sign",
+        }
+    }
+}
+
+/// Why a call failed, in one word.
+fn outcome(error: &KeyError) -> &'static str {
+    match error {
+        KeyError::Backend { trouble, .. } => trouble.code(),
+        _ => "failed",
+    }
+}
+
 /// Between half of a pause and all of it, so that those who failed together come back one by one.
 fn part_of(pause: Duration) -> Duration {
     let mut byte = [0];
@@ -205,41 +303,28 @@ fn part_of(pause: Duration) -> Duration {
 #[async_trait]
 impl KeyStore for Bounded {
     async fn create(&self, algorithm: Algorithm, purpose: &str) -> Result<StoredKey, KeyError> {
-        self.call(false, || self.store.create(algorithm, purpose)).await
+        self.call(Operation::Create, || self.store.create(algorithm, purpose)).await
     }
 
     async fn attach(&self, name: &str, purpose: &str) -> Result<StoredKey, KeyError> {
-        self.call(true, || self.store.attach(name, purpose)).await
+        self.call(Operation::Attach, || self.store.attach(name, purpose)).await
     }
 
     async fn check(&self) -> Result<(), KeyError> {
-        let done = self.call(true, || self.store.check()).await;
-        // Whatever keeps it from being there is about all of it, also what is not about all of it where
-        // a key is asked for: two tokens of one name, for one.
-        if let Err(KeyError::Backend { trouble, .. }) = &done
-            && !matches!(trouble, Trouble::Queue(_) | Trouble::LeftAlone(_))
-        {
-            self.circuit().trouble = Some(trouble.clone());
-        }
-        done
+        self.call(Operation::Check, || self.store.check()).await
     }
 
     async fn public(&self, handle: &KeyHandle) -> Result<PublicKey, KeyError> {
-        self.call(true, || self.store.public(handle)).await
+        self.call(Operation::Public, || self.store.public(handle)).await
     }
 
     async fn sign(&self, handle: &KeyHandle, message: &[u8]) -> Result<Vec<u8>, KeyError> {
-        let done = self.within_bounds(true, || self.store.sign(handle, message)).await;
-        // What a signature is worth is seen when it is verified.
-        if let Err(error) = &done {
-            self.learn(Some(error));
-        }
-        done
+        self.call(Operation::Sign, || self.store.sign(handle, message)).await
     }
 
     fn judged(&self, signature: Result<Vec<u8>, KeyError>) -> Result<Vec<u8>, KeyError> {
         let judged = signature.map_err(|error| self.error(Trouble::WrongAnswer(error.to_string())));
-        self.learn(judged.as_ref().err());
+        self.learn(Operation::Sign, judged.as_ref().err());
         judged
     }
 }

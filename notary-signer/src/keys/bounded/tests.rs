@@ -151,7 +151,10 @@ async fn a_backend_that_fails_often_is_left_alone_for_a_pause_and_then_asked_onc
     assert_eq!(moody.calls(), 6, "it was asked while it was left alone");
     assert!(bounded.sickness().is_some());
 
-    sleep(BOUNDS.pause).await;
+    // Who asks meanwhile does not make the pause longer.
+    sleep(BOUNDS.pause / 2).await;
+    assert!(matches!(trouble(bounded.check().await), Trouble::LeftAlone(_)));
+    sleep(BOUNDS.pause / 2).await;
     let (trial, other) = tokio::join!(bounded.check(), bounded.check());
     assert!(matches!(trouble(trial), Trouble::Unreachable(_)));
     assert!(matches!(trouble(other), Trouble::LeftAlone(_)), "a second one went with the trial");
@@ -210,4 +213,49 @@ async fn so_many_run_so_many_wait_and_one_more_is_told_so() {
     assert_eq!(refused.to_string(), "moody is asked more than it can do: 3 calls wait already");
     assert_eq!(moody.calls.lock().unwrap().most, BOUNDS.at_once);
     bounded.check().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_that_run_and_calls_that_wait_are_seen() {
+    let slow = || Answer::After(Duration::from_secs(1));
+    let (_, bounded) = bounded((0..5).map(|_| slow()));
+    assert_eq!(bounded.queue(), Queue { running: 0, waiting: 0 });
+    let look = async {
+        sleep(Duration::from_millis(500)).await;
+        let first = bounded.queue();
+        sleep(Duration::from_secs(1)).await;
+        [first, bounded.queue()]
+    };
+    let (_, seen) = tokio::join!(join_all((0..5).map(|_| bounded.check())), look);
+    assert_eq!(seen, [Queue { running: 2, waiting: 3 }, Queue { running: 2, waiting: 1 }]);
+    assert_eq!(bounded.queue(), Queue { running: 0, waiting: 0 });
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_call_that_has_ended_is_told_with_its_outcome_and_its_time() {
+    let unusable = Answer::Trouble(Trouble::KeyUnusable("k: disabled".into()));
+    let never = || Answer::After(Duration::from_secs(3_600));
+    let slow = Answer::After(Duration::from_secs(1));
+    let (_, bounded) = bounded([slow, unusable, never(), never()]);
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let note = told.clone();
+    bounded.tell(move |ended| {
+        assert_eq!(ended.backend, "moody");
+        let took = ended.took.as_secs();
+        note.lock().unwrap().push((ended.operation, ended.outcome, took));
+    });
+    let handle = KeyHandle { purpose: "p".into(), opaque: Vec::new() };
+    bounded.sign(&handle, b"message").await.unwrap();
+    for _ in 0..4 {
+        trouble(bounded.check().await);
+    }
+    let timed_out = ("check", "timed_out", BOUNDS.total.as_secs());
+    let expected = [
+        ("sign", "ok", 1),
+        ("check", "key_unusable", 0),
+        timed_out,
+        timed_out,
+        ("check", "left_alone", 0),
+    ];
+    assert_eq!(*told.lock().unwrap(), expected);
 }
