@@ -13,6 +13,7 @@
 //! - `online_keys`: pending, active, retiring, retired
 //! - `store`: the only place with SQL: keys, memory, audit
 //! - `metrics`: what is counted; `monitoring`: who sees it; `trace`: what a request is a part of
+//! - `background`: what is done without a request
 //! - `sealing`: old lines of the audit go to files
 //! - `args`, `run`, `commands`, `pki`: what an operator does on the signer's host
 
@@ -22,6 +23,8 @@ pub mod keys;
 mod args;
 #[cfg(feature = "service")]
 mod backends;
+#[cfg(feature = "service")]
+mod background;
 #[cfg(feature = "service")]
 mod commands;
 #[cfg(feature = "service")]

@@ -1,10 +1,8 @@
 //! From a configuration to a running service, and to its orderly end.
 
-use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use actix_tls::accept::rustls_0_23::TlsStream;
@@ -15,37 +13,26 @@ use actix_web::rt::signal::unix::{Signal, SignalKind, signal};
 use actix_web::rt::task::JoinHandle;
 use actix_web::web::Data;
 use actix_web::{App, HttpServer};
-use futures_util::future::join_all;
 use tokio::sync::Semaphore;
 use tracing_actix_web::TracingLogger;
 
 use crate::Parts;
 use crate::backends::Backends;
+use crate::background;
 use crate::config::{Config, ConfigError, LogFormat};
 use crate::intake::Intake;
-use crate::keys::bounded::Bounded;
 use crate::keys::software::SoftwareStore;
-use crate::keys::{KeyStore, Trouble};
 use crate::metrics::Metrics;
 use crate::monitoring;
 use crate::opening::{self, OpenError};
 use crate::panics::answer_panics;
 use crate::rights::Rights;
 use crate::routes::{admit, answer_failures, routes};
-use crate::sealing;
 use crate::sign::{Signer, memory_cache};
 use crate::store::{Database, MemoryLock, SharedDatabase, StoreError, header};
 use crate::tls::{Peer, Tls, TlsError};
 use crate::trace::InTrace;
 use crate::turns::Turns;
-
-/// How often old lines of the audit are looked for.
-const SEAL_EVERY: Duration = Duration::from_secs(60);
-
-/// How often places of keys are asked that failed last.
-const ASK_SICK_EVERY: Duration = Duration::from_secs(5);
-/// In which of these turns all of them are: a call each minute is what an idle place costs.
-const ASK_ALL_EVERY: u64 = 12;
 
 /// Why the service does not start, or does not run on.
 #[derive(Debug, thiserror::Error)]
@@ -102,7 +89,6 @@ impl Service {
         let database = SharedDatabase::create(&config.database, lock)?;
         let workers = std::thread::available_parallelism().map_or(1, usize::from);
         let sealing_parts = parts.clone();
-        let counted = Data::new(Metrics::new());
         let signer = Data::new(Signer {
             backends,
             database,
@@ -114,7 +100,7 @@ impl Service {
             cores: Semaphore::new(workers),
             remembered: memory_cache(config.limits.cache_bytes),
         });
-        let asking = keep_asking(signer.clone().into_inner());
+        let asking = background::keep_asking(signer.clone().into_inner());
         let intake = Data::new(Intake::new(&config.limits));
         let clients = Data::from(tls.clone());
         let rights = Data::new(Rights::new(config.clients.clone()));
@@ -165,8 +151,8 @@ impl Service {
         let look = Duration::from_secs(config.tls.look_seconds);
         let background = [
             actix_web::rt::spawn(asking),
-            actix_web::rt::spawn(keep_sealing(config.clone(), sealing_parts)),
-            actix_web::rt::spawn(keep_looking(tls, look)),
+            actix_web::rt::spawn(background::keep_sealing(config.clone(), sealing_parts)),
+            actix_web::rt::spawn(background::keep_looking(tls, look)),
         ];
         Ok(Service { server: server.run(), address, metrics, background })
     }
@@ -203,66 +189,6 @@ impl Service {
         }
         background.iter().for_each(JoinHandle::abort);
         ended.map_err(|error| StartError(Cause::Run(error)))
-    }
-}
-
-/// Seals old lines of the audit, now and then.
-async fn keep_sealing(config: Config, parts: Parts) {
-    let mut again = actix_web::rt::time::interval(SEAL_EVERY);
-    loop {
-        again.tick().await;
-        let (config, now) = (config.clone(), (parts.clock)());
-        let sealed = actix_web::rt::task::spawn_blocking(move || sealing::seal(&config, now)).await;
-        match sealed {
-            Ok(Ok(made)) => made.iter().for_each(|made| tracing::info!(made.file, "sealed")),
-            Ok(Err(error)) => tracing::error!("the audit is not sealed: {error}"),
-            // A panic, which the log has.
-            Err(_) => {}
-        }
-    }
-}
-
-/// Asks the places of keys whether they are there: those that are sick often, so that `/readyz` knows
-/// when they are well again, and all of them now and then. One that is away stops nobody whose keys are
-/// elsewhere, and may come back: the service starts, and the log says so.
-async fn keep_asking(signer: Arc<Signer>) {
-    let mut told: BTreeMap<String, Trouble> = BTreeMap::new();
-    let mut again = actix_web::rt::time::interval(ASK_SICK_EVERY);
-    for turn in 0_u64.. {
-        again.tick().await;
-        let is_asked =
-            |place: &&Bounded| turn.is_multiple_of(ASK_ALL_EVERY) || place.sickness().is_some();
-        let asked = signer.backends.places().filter(is_asked);
-        join_all(asked.map(|place| place.check())).await;
-        let sick: BTreeMap<String, Trouble> = signer
-            .backends
-            .sickness()
-            .map(|(name, trouble)| (name.to_owned(), trouble.cause().clone()))
-            .collect();
-        for (name, trouble) in
-            sick.iter().filter(|(name, trouble)| told.get(*name) != Some(trouble))
-        {
-            tracing::error!("{name} {trouble}");
-        }
-        for name in told.keys().filter(|name| !sick.contains_key(*name)) {
-            tracing::info!("{name} is there again");
-        }
-        told = sick;
-    }
-}
-
-/// Follows the files of TLS.
-async fn keep_looking(tls: Arc<Tls>, every: Duration) {
-    let mut again = actix_web::rt::time::interval(every);
-    loop {
-        again.tick().await;
-        match tls.look_again() {
-            Ok(true) => tracing::info!("the files of TLS have changed: they are in force"),
-            Ok(false) => {}
-            Err(error) => {
-                tracing::error!("the files of TLS have changed, and stay as before: {error}")
-            }
-        }
     }
 }
 

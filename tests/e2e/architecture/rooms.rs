@@ -21,8 +21,8 @@ const PACKAGES: [(&str, &str); 4] = [
     ),
     (
         "notary-signer",
-        "run commands args startup opening sealing monitoring openapi panics routes intake trace metrics \
-         rights online_keys sign signatures turns error store backends tls pki config keys parts",
+        "run commands args startup background opening sealing monitoring openapi panics routes intake \
+         trace metrics rights online_keys sign signatures turns error store backends tls pki config keys parts",
     ),
     (
         "notary-cli",
