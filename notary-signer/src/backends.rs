@@ -22,6 +22,9 @@ use crate::keys::software::SoftwareStore;
 use crate::keys::wrapping::Wrapper;
 use crate::keys::{Algorithm, KeyError, KeyStore, StoredKey, Trouble};
 
+/// What is signed to see whether a key signs: plain text, so that it can never be taken for metadata.
+pub(crate) const TRIAL: &[u8] = b"notary-signer check";
+
 /// The time of a call of the software store: making an RSA key takes seconds of a quiet core.
 const LOCAL: Duration = Duration::from_secs(600);
 
@@ -128,7 +131,12 @@ impl Backends {
     ) -> Result<PlacedKey, KeyError> {
         let place = self.place(backend)?;
         let stored = match attach {
-            Some(name) => place.attach(name, purpose).await?,
+            Some(name) => {
+                let stored = place.attach(name, purpose).await?;
+                // Before a root names it: what it must not do, or cannot, is known only then.
+                stored.sign(place.as_ref(), TRIAL).await?;
+                stored
+            }
             None => {
                 let algorithm = algorithm.unwrap_or_else(|| self.usual_algorithm(backend));
                 place.create(algorithm, purpose).await?

@@ -209,13 +209,13 @@ impl fmt::Display for Failure {
             Failure::Backend(KeyError::Backend { backend, .. }) => write!(
                 f,
                 "the backend {backend:?} of the signer does not do its work: the signer's log and \
-                 /readyz say why; repeat the request with the same bytes"
+                 `notary-signer check` say why; repeat the request with the same bytes"
             ),
             Failure::Backend(_) => f.write_str("a backend of the signer does not do its work"),
             Failure::Both { backends: [key, standby], .. } => write!(
                 f,
                 "neither the backend {key:?} of the signer nor {standby:?}, which has the stand-by, does \
-                 its work: the signer's log and /readyz say why; repeat the request with the same bytes"
+                 its work: the signer's log and `notary-signer check` say why; repeat the request with the same bytes"
             ),
             Failure::NotReady(sick) => f.write_str(&sick.join("; ")),
             // Paths and addresses of the signer's host are for its own log.

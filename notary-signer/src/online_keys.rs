@@ -34,7 +34,7 @@ impl Signer {
     ) -> Result<SignerKey, Failure> {
         let KeyRequest { collection, incarnation, role, rotate, except } = request;
         let owner = Owner::new(&collection, &incarnation, role);
-        let _turn = self.turns.take(&owner.collection).await;
+        let _turn = self.turns.take(&owner.collection).await?;
 
         let (wanted, by, max) = (owner.clone(), caller.clone(), self.keys_per_collection);
         let more = self.backends.keys_at_once(&collection, role);

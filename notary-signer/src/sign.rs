@@ -78,7 +78,7 @@ impl Signer {
         let SignRequest { collection, incarnation, role, keyids, signed } = request;
         check_keyids(&keyids)?;
         let owner = Owner::new(&collection, &incarnation, role);
-        let _turn = self.turns.take(&owner.collection).await;
+        let _turn = self.turns.take(&owner.collection).await?;
         let memory = self.memory(&owner.collection).await?;
         let now = caller.at;
         let (policy, judged_by) = (self.policy, memory.clone());

@@ -95,7 +95,8 @@ impl Service {
             policy: config.policy.policy(),
             keys_per_collection: config.limits.keys_per_collection,
             parts,
-            turns: Turns::default(),
+            // Half of all requests may wait for one place of keys.
+            turns: Turns::new(config.limits.requests / 4),
             by_standbys: counted.by_standbys.clone(),
             cores: Semaphore::new(workers),
             remembered: memory_cache(config.limits.cache_bytes),

@@ -9,7 +9,7 @@ use diesel::sqlite::SqliteConnection;
 
 use super::findings::{Finding, report};
 use super::{Output, time_text};
-use crate::backends::Backends;
+use crate::backends::{Backends, TRIAL};
 use crate::config::backends::{BackendConfig, SOFTWARE};
 use crate::config::{Config, TlsConfig};
 use crate::keys::KeyStore;
@@ -21,8 +21,6 @@ use crate::tls::{self, Tls};
 
 /// A certificate that expires this soon is a warning.
 const SOON: TimeDelta = TimeDelta::days(30);
-/// What is signed on trial: plain text, so that it can never be taken for metadata.
-const MESSAGE: &[u8] = b"notary-signer check";
 
 /// Looks at everything that the service needs, and changes nothing.
 pub(crate) fn run(path: &Path, now: DateTime<Utc>, json: bool) -> Output {
@@ -155,7 +153,7 @@ async fn check_backends(backends: &Backends, held: &[HeldKey]) -> Vec<Finding> {
     let mut broken = Vec::new();
     for HeldKey { key, stored, backend } in held {
         let signed = match backends.place(backend) {
-            Ok(place) => stored.sign(place.as_ref(), MESSAGE).await,
+            Ok(place) => stored.sign(place.as_ref(), TRIAL).await,
             Err(error) => Err(error),
         };
         if let Err(error) = signed {

@@ -51,7 +51,7 @@ pub struct Elsewhere {
 impl Elsewhere {
     /// Whether a text begins as one.
     pub(super) fn is_named_by(text: &str) -> bool {
-        [PKCS11, AWS_KMS, EXEC].iter().any(|scheme| text.starts_with(scheme))
+        [PKCS11, AWS_KMS, EXEC].into_iter().any(|scheme| after(scheme, text).is_some())
     }
 
     /// What to add to name a key, too.
@@ -67,14 +67,14 @@ impl Elsewhere {
 impl FromStr for Elsewhere {
     type Err = KeyError;
     fn from_str(text: &str) -> Result<Elsewhere, KeyError> {
-        let read = if let Some(rest) = text.strip_prefix(PKCS11) {
+        let read = if let Some(rest) = after(PKCS11, text) {
             TokenUri::parse(rest).map(|(token, key)| Elsewhere {
                 place: Place::Pkcs11(token),
                 key: key.map(|key: Locator| key.to_string()),
             })
-        } else if let Some(rest) = text.strip_prefix(AWS_KMS) {
+        } else if let Some(rest) = after(AWS_KMS, text) {
             parse_aws_kms(rest)
-        } else if let Some(rest) = text.strip_prefix(EXEC) {
+        } else if let Some(rest) = after(EXEC, text) {
             parse_exec(rest)
         } else {
             Err(format!("a place of keys begins with {PKCS11}, {AWS_KMS} or {EXEC}"))
@@ -85,6 +85,12 @@ impl FromStr for Elsewhere {
             KeyError::NotAPlace { scheme: scheme.chars().take(40).collect(), problem }
         })
     }
+}
+
+/// What follows a scheme, which may be in capitals (RFC 3986, section 3.1).
+fn after<'a>(scheme: &str, text: &'a str) -> Option<&'a str> {
+    let (begin, rest) = text.split_at_checked(scheme.len())?;
+    begin.eq_ignore_ascii_case(scheme).then_some(rest)
 }
 
 fn parse_aws_kms(text: &str) -> Result<Elsewhere, String> {
@@ -239,7 +245,7 @@ mod tests {
 
     #[test]
     fn a_pin_is_not_repeated() {
-        let refused = "pkcs11:token=a;object=k?pin-value=4567".parse::<Elsewhere>().unwrap_err();
+        let refused = "PKCS11:token=a;object=k?pin-value=4567".parse::<Elsewhere>().unwrap_err();
         assert!(!refused.to_string().contains("4567"), "{refused}");
     }
 }

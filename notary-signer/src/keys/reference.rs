@@ -54,7 +54,7 @@ mod tests {
             assert_eq!(file.parse::<KeyRef>().unwrap(), KeyRef::File(file.into()), "{file}");
         }
         for text in
-            ["pkcs11:token=a;object=b", "awskms:alias/root", "exec:/usr/bin/sign?key=release"]
+            ["pkcs11:token=a;object=b", "AwsKms:alias/root", "exec:/usr/bin/sign?key=release"]
         {
             let reference: KeyRef = text.parse().unwrap();
             assert_eq!(reference, KeyRef::Elsewhere(text.parse().unwrap()));

@@ -161,6 +161,23 @@ async fn a_place_of_keys_that_hangs_takes_half_of_the_requests_and_no_more() {
     }
 }
 
+/// Those who wait for a turn do not wait for a place of keys, which counts its own.
+#[tokio::test]
+async fn a_collection_that_is_slow_takes_a_part_of_the_requests_and_no_more() {
+    let half = Half::with_requests(12).await;
+    let (slow, quick) = (half.keys("slow", 1).await, half.keys("quick", 1).await);
+    fs::write(places::hangs(&half.world), "").unwrap();
+    let asked = select_all((0..5).map(|_| Box::pin(half.sign(&slow[0]))));
+    let (refused, _, rest) = tokio::time::timeout(Duration::from_secs(25), asked).await.unwrap();
+    assert_eq!((refused.status, refused.problem().code.as_str()), (503, "busy"));
+    let mut waiting = pin!(join_all(rest));
+    Half::beside(&mut waiting, half.sign(&quick[0])).await.file();
+    fs::remove_file(places::hangs(&half.world)).unwrap();
+    for answer in waiting.await {
+        answer.file();
+    }
+}
+
 /// Otherwise clients that ask and hang up could fill the memory behind one slow place.
 #[tokio::test]
 async fn the_body_of_a_client_that_hung_up_counts_until_its_work_has_ended() {

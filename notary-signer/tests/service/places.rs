@@ -125,6 +125,17 @@ pub(crate) fn odd_token(world: &mut World) -> PathBuf {
     state
 }
 
+/// A key that somebody has put into the token.
+pub(crate) fn key_in_token(world: &World, label: &str) {
+    let file = world.path("spare.pem");
+    let mut openssl = Command::new("openssl");
+    openssl.args(["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out"]);
+    run(openssl.arg(&file));
+    let mut import = Command::new("softhsm2-util");
+    import.args(["--token", "notary", "--pin", PIN, "--label", label, "--id", "01", "--import"]);
+    run(import.arg(&file));
+}
+
 /// All keys in AWS KMS, as `tests/python/kms.py` stands for it. Runs the test again with an address
 /// and credentials, as [`in_a_token`] does.
 pub(crate) fn in_kms(test: &str) -> Option<World> {

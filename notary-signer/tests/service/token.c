@@ -1,7 +1,9 @@
 /* A PKCS#11 module that passes everything on to another one, REAL_MODULE. While there is a file in the
  * directory STATE, both set by the compiler's command line:
  *   out    the token is pulled out: its sessions and logins end (PKCS#11 2.40, 5.6)
- *   login  no login succeeds, for a reason of the maker's; each one adds a byte to this file */
+ *   login  no login succeeds, for a reason of the maker's; each one adds a byte to this file
+ *   mute   no key signs
+ *   other  another token says nothing but errors about itself; ours is in the first slot */
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <stddef.h>
@@ -17,6 +19,7 @@ struct functions {
 };
 enum {
     GET_SLOT_LIST = 4,
+    GET_TOKEN_INFO = 6,
     OPEN_SESSION = 12,
     CLOSE_ALL_SESSIONS = 14,
     GET_SESSION_INFO = 15,
@@ -24,11 +27,21 @@ enum {
     FIND_OBJECTS_INIT = 26,
     SIGN_INIT = 42,
 };
-enum { CKR_DEVICE_REMOVED = 0x32, CKR_TOKEN_NOT_PRESENT = 0xE0, CKR_OF_THE_MAKER = 0x80000001 };
+enum {
+    CKR_DEVICE_ERROR = 0x30,
+    CKR_DEVICE_REMOVED = 0x32,
+    CKR_KEY_FUNCTION_NOT_PERMITTED = 0x68,
+    CKR_TOKEN_NOT_PRESENT = 0xE0,
+    CKR_OF_THE_MAKER = 0x80000001,
+};
+
+/* No slot of SoftHSM2 has it. */
+enum { OTHER_SLOT = 7 };
 
 static struct functions *real, ours;
 
 typedef CK_RV (*get_slot_list)(unsigned char, CK_ULONG *, CK_ULONG *);
+typedef CK_RV (*get_token_info)(CK_ULONG, void *);
 typedef CK_RV (*open_session)(CK_ULONG, CK_ULONG, void *, void *, CK_ULONG *);
 typedef CK_RV (*close_all_sessions)(CK_ULONG);
 typedef CK_RV (*get_session_info)(CK_ULONG, void *);
@@ -51,7 +64,20 @@ static CK_RV our_get_slot_list(unsigned char with_token, CK_ULONG *slots, CK_ULO
         *count = 0;
         return 0;
     }
-    return ((get_slot_list)real->at[GET_SLOT_LIST])(with_token, slots, count);
+    CK_ULONG room = *count;
+    CK_RV done = ((get_slot_list)real->at[GET_SLOT_LIST])(with_token, slots, count);
+    if (done == 0 && access(STATE "/other", F_OK) == 0) {
+        if (slots != NULL && *count < room)
+            slots[*count] = OTHER_SLOT;
+        *count += 1;
+    }
+    return done;
+}
+
+static CK_RV our_get_token_info(CK_ULONG slot, void *info) {
+    if (slot == OTHER_SLOT)
+        return CKR_DEVICE_ERROR;
+    return ((get_token_info)real->at[GET_TOKEN_INFO])(slot, info);
 }
 
 static CK_RV our_open_session(CK_ULONG slot, CK_ULONG flags, void *data, void *notify, CK_ULONG *to) {
@@ -84,6 +110,8 @@ static CK_RV our_find_objects_init(CK_ULONG session, void *template, CK_ULONG co
 static CK_RV our_sign_init(CK_ULONG session, void *mechanism, CK_ULONG key) {
     if (is_out())
         return CKR_DEVICE_REMOVED;
+    if (access(STATE "/mute", F_OK) == 0)
+        return CKR_KEY_FUNCTION_NOT_PERMITTED;
     return ((sign_init)real->at[SIGN_INIT])(session, mechanism, key);
 }
 
@@ -92,6 +120,7 @@ CK_RV C_GetFunctionList(struct functions **list) {
     CK_RV done = get(&real);
     ours = *real;
     ours.at[GET_SLOT_LIST] = our_get_slot_list;
+    ours.at[GET_TOKEN_INFO] = our_get_token_info;
     ours.at[OPEN_SESSION] = our_open_session;
     ours.at[GET_SESSION_INFO] = our_get_session_info;
     ours.at[LOGIN] = our_login;

@@ -80,6 +80,60 @@ async fn a_login_that_fails_for_an_unknown_reason_is_not_tried_again() {
     assert_eq!(world.server().key_for(&wanted).await.status, 200);
 }
 
+/// What has taken the PIN before has another reason.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_login_that_fails_once_after_the_pin_was_taken_is_tried_again_after_a_pause() {
+    let name =
+        "tokens::a_login_that_fails_once_after_the_pin_was_taken_is_tried_again_after_a_pause";
+    let Some(mut world) = places::in_a_token(name) else { return };
+    let state = places::odd_token(&mut world);
+    world.start().await.unwrap();
+    let key = world.server().key(Snapshot, false).await.keyid;
+    let document = world.snapshot(1, 1);
+    fs::write(state.join("login"), "").unwrap();
+    // All sessions end.
+    fs::write(state.join("out"), "").unwrap();
+    assert_eq!(world.server().sign(&[&key], &document).await.status, 503);
+    fs::remove_file(state.join("out")).unwrap();
+    while fs::read_to_string(state.join("login")).unwrap().is_empty() {
+        assert_eq!(world.server().sign(&[&key], &document).await.status, 503);
+    }
+    for _ in 0..3 {
+        assert_eq!(world.server().sign(&[&key], &document).await.status, 503);
+    }
+    assert_eq!(fs::read_to_string(state.join("login")).unwrap(), "x", "there was no pause");
+    fs::remove_file(state.join("login")).unwrap();
+    is_signed_at_last(&world, &key, &document).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_token_of_somebody_else_that_is_broken_does_not_matter() {
+    let name = "tokens::the_token_of_somebody_else_that_is_broken_does_not_matter";
+    let Some(mut world) = places::in_a_token(name) else { return };
+    fs::write(places::odd_token(&mut world).join("other"), "").unwrap();
+    world.start().await.unwrap();
+    let key = world.server().key(Snapshot, false).await.keyid;
+    assert_eq!(world.server().sign(&[&key], &world.snapshot(1, 1)).await.status, 200);
+}
+
+/// Otherwise a root would name a key that nothing is ever signed with.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_must_not_sign_is_not_attached() {
+    let name = "tokens::a_key_that_must_not_sign_is_not_attached";
+    let Some(mut world) = places::in_a_token(name) else { return };
+    places::key_in_token(&world, "spare");
+    let mute = places::odd_token(&mut world).join("mute");
+    world.config.keys[0].attach = Some("object=spare".to_owned());
+    world.start().await.unwrap();
+    let (role, rotate, except) = (Snapshot, false, vec![]);
+    let wanted = KeyRequest { collection: app(), incarnation: life(1), role, rotate, except };
+    fs::write(&mute, "").unwrap();
+    let refused = world.server().key_for(&wanted).await;
+    assert_eq!(refused.problem().code, "backend_unavailable");
+    fs::remove_file(&mute).unwrap();
+    assert_eq!(world.server().key_for(&wanted).await.status, 200);
+}
+
 async fn assert_is_named(world: &World, words: &str) {
     let ready = world.server().get("/readyz").await.unwrap();
     let detail = ready.problem().detail;

@@ -47,9 +47,9 @@ fn of_code(what: &str, code: &str, message: &str) -> Trouble {
         | "InvalidKeyUsageException"
         | "IncorrectKeyException"
         | "InvalidCiphertextException"
-        | "KeyUnavailableException" => Trouble::KeyUnusable(about_key),
-        // A right on one key, as often as one of the whole account.
-        ACCESS_DENIED => Trouble::NotLetIn(about_key),
+        | "KeyUnavailableException"
+        // As often a right on this key as one of the whole account, and others may go on.
+        | ACCESS_DENIED => Trouble::KeyUnusable(about_key),
         "ExpiredTokenException"
         | "ExpiredToken"
         | "UnrecognizedClientException"

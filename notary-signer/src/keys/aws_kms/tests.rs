@@ -176,7 +176,7 @@ async fn what_kms_refuses_is_told_by_its_kind() {
         ("DisabledException", "does not sign with k"),
         ("KMSInvalidStateException", "does not sign with k"),
         ("InvalidKeyUsageException", "does not sign with k"),
-        ("AccessDeniedException", "does not let us in: k"),
+        ("AccessDeniedException", "does not sign with k"),
         ("ExpiredTokenException", "does not let us in"),
         ("UnrecognizedClientException", "does not let us in"),
         ("UnsupportedOperationException", "cannot do that"),

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
 use cryptoki::error::{Error, RvError};
@@ -12,6 +13,9 @@ use cryptoki::slot::Slot;
 
 use super::super::Trouble;
 use super::Token;
+
+/// How long a token is left alone after a login that failed, though its PIN was right before.
+const LOGIN_PAUSE: Duration = Duration::from_secs(5);
 
 /// The sessions of one token.
 pub(super) struct Sessions {
@@ -26,6 +30,10 @@ struct State {
     life: u64,
     /// A PIN that was refused once is not tried again: three tries lock most tokens for good.
     pin_refused: Option<Trouble>,
+    /// Whether the token has taken the PIN before: what fails then is the token.
+    pin_taken: bool,
+    /// When a login failed, and why, while that may have been the PIN.
+    failed_login: Option<(Instant, Trouble)>,
 }
 
 impl Sessions {
@@ -80,15 +88,28 @@ impl Sessions {
         if let Some(trouble) = &state.pin_refused {
             return Err(trouble.clone());
         }
+        if let Some((at, trouble)) = &state.failed_login
+            && at.elapsed() < LOGIN_PAUSE
+        {
+            return Err(trouble.clone());
+        }
         match session.login(UserType::User, Some(&self.token.pin)) {
             // The login is the token's, not the session's.
-            Ok(()) | Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => Ok(session),
+            Ok(()) | Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => {
+                (state.pin_taken, state.failed_login) = (true, None);
+                Ok(session)
+            }
             Err(error) => {
-                let trouble = refused_login(error);
-                if let Trouble::NotLetIn(_) = trouble {
-                    state.pin_refused = Some(trouble.clone());
+                let refused = RefusedLogin::of(error);
+                match &refused {
+                    RefusedLogin::Pin(trouble) => state.pin_refused = Some(trouble.clone()),
+                    RefusedLogin::Unclear(trouble) if state.pin_taken => {
+                        state.failed_login = Some((Instant::now(), trouble.clone()));
+                    }
+                    RefusedLogin::Unclear(trouble) => state.pin_refused = Some(trouble.clone()),
+                    RefusedLogin::NotAsked(_) => {}
                 }
-                Err(trouble)
+                Err(refused.trouble())
             }
         }
     }
@@ -96,8 +117,12 @@ impl Sessions {
     fn slot(&self, module: &Pkcs11) -> Result<Slot, Trouble> {
         let mut found = Vec::new();
         let mut labels = Vec::new();
-        for slot in module.get_slots_with_initialized_token().map_err(trouble)? {
-            let info = module.get_token_info(slot).map_err(trouble)?;
+        for slot in module.get_slots_with_token().map_err(trouble)? {
+            // A token of others that is broken or was pulled out is none of ours.
+            let Ok(info) = module.get_token_info(slot) else { continue };
+            if !info.token_initialized() {
+                continue;
+            }
             if self.token.name.fits(&info) {
                 found.push(slot);
             }
@@ -164,16 +189,34 @@ fn module(path: &Path) -> Result<Pkcs11, Trouble> {
     Ok(module)
 }
 
-/// What a failed login says about the token. Whatever does not say that the token was not asked may have
-/// cost one of the few tries that a PIN has: makers have codes of their own for that.
-fn refused_login(error: Error) -> Trouble {
-    let Error::Pkcs11(code, _) = error else { return trouble(error) };
-    match trouble(error) {
-        refused @ Trouble::NotLetIn(_) => refused,
-        _ if !was_not_asked(code) => Trouble::NotLetIn(format!(
-            "the login failed ({code}), which may be the PIN: it is not tried again before the next start"
-        )),
-        other => other,
+/// What a failed login says about the PIN.
+enum RefusedLogin {
+    /// It is wrong.
+    Pin(Trouble),
+    /// It may be wrong, and a try may be lost: makers have codes of their own for that.
+    Unclear(Trouble),
+    /// Nobody has looked at it.
+    NotAsked(Trouble),
+}
+
+impl RefusedLogin {
+    fn of(error: Error) -> RefusedLogin {
+        let is_unclear = matches!(&error, Error::Pkcs11(code, _) if !was_not_asked(*code));
+        match trouble(error) {
+            refused @ Trouble::NotLetIn(_) => RefusedLogin::Pin(refused),
+            Trouble::Unreachable(text) if is_unclear => {
+                let trouble = format!("the login failed, which may be the PIN: {text}");
+                RefusedLogin::Unclear(Trouble::NotLetIn(trouble))
+            }
+            other => RefusedLogin::NotAsked(other),
+        }
+    }
+
+    fn trouble(self) -> Trouble {
+        let (RefusedLogin::Pin(trouble)
+        | RefusedLogin::Unclear(trouble)
+        | RefusedLogin::NotAsked(trouble)) = self;
+        trouble
     }
 }
 
@@ -191,15 +234,16 @@ fn was_not_asked(code: RvError) -> bool {
             | RvError::UserTooManyTypes
             | RvError::OperationActive
             | RvError::CryptokiNotInitialized
-            | RvError::HostMemory
-            | RvError::DeviceMemory
     )
 }
 
 /// What a failed call says about the token.
 pub(super) fn trouble(error: Error) -> Trouble {
-    let text = error.to_string();
-    let Error::Pkcs11(code, _) = error else { return Trouble::WrongAnswer(text) };
+    let Error::Pkcs11(code, function) = error else {
+        return Trouble::WrongAnswer(error.to_string());
+    };
+    // The name of the code; the library's text for it is a paragraph of the standard.
+    let text = format!("C_{function:?} answers {code:?}");
     match code {
         RvError::PinIncorrect => Trouble::NotLetIn("the PIN is wrong".to_owned()),
         RvError::PinLocked => Trouble::NotLetIn("the PIN is locked".to_owned()),
