@@ -26,6 +26,7 @@
 //! - [`recovery`]: does a collection come back from versions that ran away, and from a lost signer?
 //! - [`revocation`]: what is left of a stolen key when it is revoked?
 //! - [`runbooks`]: do the commands of the runbooks, and of the ceremony, do what the pages say?
+//! - [`standby`]: does a collection go on while the place of its timestamp key is away?
 //! - [`stolen`]: what can a stolen part do, and what not?
 //! - [`traces`]: is a publish found by its trace, in both logs and in the audit?
 //! - [`vectors`]: do python-securesystemslib and we agree, both ways?
@@ -65,6 +66,7 @@ mod revocation;
 mod rotation;
 mod runbooks;
 mod scene;
+mod standby;
 mod stolen;
 mod traces;
 mod vectors;
