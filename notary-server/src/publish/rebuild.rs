@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use notary_schema::name::RoleName;
-use notary_schema::online::{Overlap, Plan, next_snapshot};
+use notary_schema::online::{Overlap, Plan, next_snapshot, signed_ahead};
 use notary_schema::publish::Head;
 use notary_schema::role::{FileMeta, Snapshot};
 
@@ -48,6 +48,10 @@ impl Publisher {
         let is_restored = head.is_some_and(|head| {
             !lost.is_empty() || memory.is_ahead(head, prepared.plan(), planned.as_ref())
         });
+        if let Some(head) = head.filter(|_| is_restored) {
+            let ahead = signed_ahead(head.root.signed(), &head.snapshot, &head.timestamp);
+            self.store.note_ahead(collection.id, &ahead).await?;
+        }
         let restored = is_restored.then(|| NewFeed { id: self.next_feed.clone(), now });
         let has_files = !prepared.files().is_empty() || !joining.files.is_empty();
         let is_set_back = head.is_some() && !lost.is_empty() && has_files;

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use notary_schema::envelope::Envelope;
 use notary_schema::key::Key;
 use notary_schema::name::{Glob, Gun, KeyId, RoleName, Version};
-use notary_schema::online::{Lifetimes, Plan};
+use notary_schema::online::{Lifetimes, Overlap, Plan};
 use notary_schema::publish::Head;
 use notary_schema::role::Targets;
 use notary_schema::wire::{CollectionSummary, RootPin, SignerKey};
@@ -145,6 +145,11 @@ impl Store for Database {
 
     async fn online_keys(&self, id: CollectionId) -> StoreResult<Vec<OnlineKey>> {
         self.read(move |connection| online_keys::all(connection, id)).await
+    }
+
+    async fn note_ahead(&self, id: CollectionId, ahead: &Overlap) -> StoreResult<()> {
+        let ahead = ahead.clone();
+        self.write(move |connection| online_keys::note_ahead(connection, id, &ahead)).await
     }
 
     async fn save_online_keys(&self, id: CollectionId, keys: &[SignerKey]) -> StoreResult<bool> {

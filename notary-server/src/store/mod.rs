@@ -34,7 +34,7 @@ use chrono::{DateTime, Utc};
 use notary_schema::envelope::Envelope;
 use notary_schema::key::Key;
 use notary_schema::name::{Glob, Gun, KeyId, RoleName, Version};
-use notary_schema::online::{Lifetimes, Plan};
+use notary_schema::online::{Lifetimes, Overlap, Plan};
 use notary_schema::publish::Head;
 use notary_schema::role::Targets;
 use notary_schema::wire::{CollectionSummary, RootPin, SignerKey};
@@ -233,6 +233,9 @@ pub trait Store: Send + Sync {
     /// Stores keys that the signer answered, or their new state; `false` where the reservation that
     /// they were made for is gone.
     async fn save_online_keys(&self, id: CollectionId, keys: &[SignerKey]) -> StoreResult<bool>;
+
+    /// Notes that these keys tell of a root that is lost, those apart that a root here has taken away.
+    async fn note_ahead(&self, id: CollectionId, ahead: &Overlap) -> StoreResult<()>;
 
     // ---- the release slot
 

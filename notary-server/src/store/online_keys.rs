@@ -83,6 +83,22 @@ pub(super) fn note_named<'a>(
     Ok(())
 }
 
+/// Notes that these keys tell of a root that is lost, those apart that a root here has taken away.
+pub(super) fn note_ahead(
+    connection: &mut Connection,
+    id: CollectionId,
+    ahead: &Overlap,
+) -> StoreResult<()> {
+    for (role, keyid) in ahead.keys() {
+        let role = role.name();
+        let key = online_keys::table.find((id.0, role.as_str(), keyid.as_str()));
+        diesel::update(key.filter(online_keys::taken_away_at.is_null()))
+            .set(online_keys::found.eq(true))
+            .execute(connection)?;
+    }
+    Ok(())
+}
+
 /// Notes that keys are asked to sign, before they are: one that has signed and was not asked tells of
 /// a root that this database has lost.
 pub(super) fn note_asked(

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use notary_schema::envelope::Envelope;
 use notary_schema::key::Key;
 use notary_schema::name::{Glob, Gun, KeyId, RoleName, Version};
-use notary_schema::online::{Lifetimes, Plan};
+use notary_schema::online::{Lifetimes, Overlap, Plan};
 use notary_schema::publish::Head;
 use notary_schema::role::Targets;
 use notary_schema::wire::{CollectionSummary, RootPin, SignerKey};
@@ -198,6 +198,9 @@ impl Store for FaultyStore {
             self.inner.bury(&gun, "somebody", DateTime::UNIX_EPOCH).await?;
         }
         self.inner.save_online_keys(id, keys).await
+    }
+    async fn note_ahead(&self, id: CollectionId, ahead: &Overlap) -> StoreResult<()> {
+        self.inner.note_ahead(id, ahead).await
     }
     async fn prepare(
         &self,

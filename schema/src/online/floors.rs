@@ -6,9 +6,10 @@
 
 use std::collections::BTreeMap;
 
+use crate::envelope::{Envelope, Signature};
 use crate::name::{KeyId, RoleName};
-use crate::online::OnlineRole;
-use crate::role::{FileMeta, Listing, Root, Snapshot};
+use crate::online::{OnlineRole, Overlap};
+use crate::role::{FileMeta, Listing, Root, Snapshot, Timestamp};
 
 /// The entries of the last snapshot that was signed which another one does not list, or lists lower or
 /// otherwise: the next snapshot has them as they are here, or higher.
@@ -33,4 +34,22 @@ pub fn tells_of_lost_root(
     newest: Option<&Root>,
 ) -> bool {
     !is_asked && newest.is_none_or(|root| !role.listed_by(root).keyids.contains(keyid))
+}
+
+/// The keys that have signed what a database serves, and that its newest root does not list. A root
+/// that adds keys has them sign first, and follows within seconds: where the database was set back to a
+/// copy of these seconds, they tell of that root, unless a root there has taken them away.
+pub fn signed_ahead(
+    newest: &Root,
+    snapshot: &Envelope<Snapshot>,
+    timestamp: &Envelope<Timestamp>,
+) -> Overlap {
+    let of = |role: OnlineRole, signatures: &[Signature]| -> Vec<(OnlineRole, KeyId)> {
+        let listed = &role.listed_by(newest).keyids;
+        let ahead = signatures.iter().filter(|one| !listed.contains(&one.keyid));
+        ahead.map(|one| (role, one.keyid.clone())).collect()
+    };
+    let snapshot = of(OnlineRole::Snapshot, snapshot.signatures());
+    let timestamp = of(OnlineRole::Timestamp, timestamp.signatures());
+    snapshot.into_iter().chain(timestamp).collect()
 }

@@ -24,7 +24,7 @@ use crate::name::{KeyId, RoleName};
 use crate::role::{Authority, Expires, RoleKeys, Root};
 use crate::threshold;
 pub use answer::{AnswerError, accept_answer};
-pub use floors::{floors, tells_of_lost_root};
+pub use floors::{floors, signed_ahead, tells_of_lost_root};
 pub use judge::{Judgement, SignRefusal, SignerPolicy, judge};
 pub use lifetimes::{Lifetime, LifetimeRefusal, Lifetimes, OwnLifetimes};
 pub use memory::{Loss, Memory, MemoryRefusal, OnlineFile};

@@ -78,11 +78,8 @@ async fn a_key_that_waited_for_its_root_in_the_copy_tells_of_it_when_it_has_sign
     whole(world, &repo, &["docs/second"]).await;
 }
 
-#[actix_web::test]
-async fn a_key_that_signs_ahead_of_a_root_which_never_comes_tells_of_no_lost_one() {
-    let mut world = World::start_with(|config| config.cache.max_age_seconds = 0).await;
-    let mut repo = world.collection("acme/app", &[]).await;
-    let before = repo.timestamp_keys.clone();
+/// A new timestamp key has signed what is served, and root 2, which names it, has not come yet.
+async fn ahead_of_the_root(world: &World, repo: &mut Repo) {
     let path = "/v2/acme/app/_trust/keys/timestamp?rotate=true";
     let key = world.post(path, &world.admin).await.json()["key"].clone();
     repo.timestamp_keys = vec![serde_json::from_value(key).unwrap()];
@@ -91,6 +88,58 @@ async fn a_key_that_signs_ahead_of_a_root_which_never_comes_tells_of_no_lost_one
     let answer = world.send(&repo.gun, "", &world.admin, &[repo.root(2)]).await;
     assert_eq!(answer.outcome(), (503, "signer_timeout".into()));
     world.roll_all().await;
+}
+
+#[actix_web::test]
+async fn a_copy_of_the_seconds_before_a_root_tells_of_it_by_who_signed_what_it_serves() {
+    let mut world = World::start_with(|config| config.cache.max_age_seconds = 0).await;
+    let mut repo = world.collection("acme/app", &["docs", "code"]).await;
+    ahead_of_the_root(&world, &mut repo).await;
+    let copy = world.copy_of_database();
+    let answer = world.send(&repo.gun, "", &world.admin, &[repo.root(2)]).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    world.pass(TimeDelta::days(2));
+    assert_eq!(world.publish(&repo, &[lost_docs(&repo), lost_targets(&repo)]).await.status, 200);
+    world.read(&repo.gun, Some("docs/second")).await;
+    world.restart_with(copy).await;
+    assert_eq!(world.survey().await, 1);
+    assert_eq!(info(&world).await["lost_root"], true);
+    // An agent that has root 2 goes on.
+    world.read(&repo.gun, None).await;
+    let answer = world.send(&repo.gun, "", &world.admin, &[repo.root(2)]).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(info(&world).await["lost_root"], Value::Null);
+    world.publish(&repo, &[lost_docs(&repo), lost_targets(&repo)]).await;
+    whole(world, &repo, &["docs/second"]).await;
+}
+
+#[actix_web::test]
+async fn a_key_that_has_signed_ahead_once_tells_of_nothing_in_a_later_copy() {
+    let mut world = World::start_with(|config| config.cache.max_age_seconds = 0).await;
+    let mut repo = world.collection("acme/app", &["docs", "code"]).await;
+    let before = repo.timestamp_keys.clone();
+    ahead_of_the_root(&world, &mut repo).await;
+    repo.timestamp_keys = before;
+    world.pass(TimeDelta::days(1));
+    assert_eq!(world.refresh_all().await, 1);
+    let copy = world.copy_of_database();
+    let lost = [lost_docs(&repo), lost_targets(&repo)];
+    assert_eq!(world.publish(&repo, &lost).await.status, 200);
+    world.restart_with(copy).await;
+    assert_eq!(world.survey().await, 1);
+    assert_eq!(info(&world).await["lost_root"], Value::Null);
+    let answer = world.send(&repo.gun, "", &world.admin, &[repo.root(2)]).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    world.publish(&repo, &lost).await;
+    whole(world, &repo, &["docs/second"]).await;
+}
+
+#[actix_web::test]
+async fn a_key_that_signs_ahead_of_a_root_which_never_comes_tells_of_no_lost_one() {
+    let mut world = World::start_with(|config| config.cache.max_age_seconds = 0).await;
+    let mut repo = world.collection("acme/app", &[]).await;
+    let before = repo.timestamp_keys.clone();
+    ahead_of_the_root(&world, &mut repo).await;
     repo.timestamp_keys = before;
     let answer = world.send(&repo.gun, "", &world.admin, &[repo.root(2)]).await;
     assert_eq!(answer.status, 200, "{answer:?}");
