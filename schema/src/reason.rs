@@ -3,6 +3,8 @@
 //! Whoever may make a proposal writes a line that others read before they sign. So it is one line,
 //! and shows the characters that it has, each of them, in the order in which it has them.
 
+use std::fmt;
+
 /// Most characters of a reason.
 pub const MAX_REASON_CHARACTERS: usize = 500;
 
@@ -76,6 +78,49 @@ impl Reason {
 impl From<Reason> for String {
     fn from(reason: Reason) -> String {
         reason.0
+    }
+}
+
+/// Most characters of a [`Label`].
+pub const MAX_LABEL_CHARACTERS: usize = 64;
+
+/// What people call a thing of theirs: a line like a [`Reason`], of up to [`MAX_LABEL_CHARACTERS`].
+///
+/// ```
+/// use notary_schema::reason::Label;
+///
+/// assert_eq!(Label::parse(" the nightly job ")?.to_string(), "the nightly job");
+/// assert!(Label::parse("nightly\njob").is_err());
+/// # Ok::<(), notary_schema::reason::LabelError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Label(String);
+
+/// A text that is no name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "a name is one line of 1 to {MAX_LABEL_CHARACTERS} characters, each of which is shown and none of \
+     which reorders text"
+)]
+pub struct LabelError;
+
+impl Label {
+    /// Reads a name as a person writes it.
+    ///
+    /// # Errors
+    /// Whatever a [`Reason`] is refused for, and more characters.
+    pub fn parse(text: &str) -> Result<Label, LabelError> {
+        let Reason(text) = Reason::parse(text).map_err(|_| LabelError)?;
+        match text.chars().count() > MAX_LABEL_CHARACTERS {
+            true => Err(LabelError),
+            false => Ok(Label(text)),
+        }
+    }
+}
+
+impl fmt::Display for Label {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }
 
@@ -181,5 +226,10 @@ mod tests {
         let more = Reason::parse(&format!("{most}é"));
         assert_eq!(more, Err(ReasonError::TooLong { characters: MAX_REASON_CHARACTERS + 1 }));
         assert_eq!(Reason::parse(" \n "), Err(ReasonError::Empty));
+        let most = "é".repeat(MAX_LABEL_CHARACTERS);
+        assert_eq!(Label::parse(&most).unwrap().to_string(), most);
+        for bad in [format!("{most}é"), String::new(), "a\u{202e}".into(), "a\u{200b}".into()] {
+            assert_eq!(Label::parse(&bad), Err(LabelError), "{bad:?}");
+        }
     }
 }

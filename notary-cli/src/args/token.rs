@@ -1,6 +1,7 @@
 //! API tokens.
 
 use clap::{ArgGroup, Args, Subcommand};
+use notary_schema::reason::Label;
 use notary_schema::wire::GrantLevel;
 
 use super::When;
@@ -42,6 +43,9 @@ pub(crate) struct TokenCreateArgs {
     /// Only these roles may be published
     #[arg(long = "role", value_name = "GLOB", conflicts_with_all = ["read", "sign", "root", "admin"])]
     pub(crate) roles: Vec<String>,
+    /// What to call it, so that people know it again
+    #[arg(long, value_name = "LABEL", value_parser = Label::parse)]
+    pub(crate) name: Option<Label>,
     /// From when on it is refused, such as 2030-01-31 or 90d [default: never]
     #[arg(long, value_name = "WHEN")]
     pub(crate) expires: Option<When>,

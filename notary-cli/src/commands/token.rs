@@ -37,6 +37,7 @@ pub(crate) async fn whoami(session: &Session) -> Result<Outcome, Failure> {
 async fn create(session: &Session, args: TokenCreateArgs) -> Result<(), Failure> {
     let (grant, collections) = args.grant().expect("clap asks for exactly one");
     let new = NewToken {
+        name: args.name.as_ref().map(ToString::to_string),
         grant,
         collections: collections.to_owned(),
         roles: args.roles.clone(),
@@ -56,7 +57,9 @@ fn line(token: &TokenInfo) -> String {
         GrantLevel::Root => "root",
         GrantLevel::Admin => "admin",
     };
-    let mut line = format!("{} {grant} {}", one_line(&token.id), one_line(&token.collections));
+    let name = token.name.as_ref().map_or(String::new(), |name| format!(" \"{}\"", one_line(name)));
+    let (id, collections) = (one_line(&token.id), one_line(&token.collections));
+    let mut line = format!("{id}{name} {grant} {collections}");
     if !token.roles.is_empty() {
         line += &format!(", roles {}", one_line(&token.roles.join(" ")));
     }

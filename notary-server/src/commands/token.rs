@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use notary_schema::key::sha256_hex;
-use notary_schema::reason::plain;
+use notary_schema::reason::{Label, plain};
 use notary_schema::wire::{GrantLevel, TokenInfo};
 use serde_json::json;
 
@@ -47,6 +47,9 @@ pub(super) enum Command {
 
 #[derive(Debug, Args)]
 pub(super) struct NewToken {
+    /// What to call it, so that people know it again
+    #[arg(long, value_name = "LABEL", value_parser = Label::parse)]
+    name: Option<Label>,
     /// What it may do
     #[arg(long, value_parser = parse_level())]
     grant: GrantLevel,
@@ -105,6 +108,7 @@ async fn create(
     let (secret, id) = draw_token();
     let token = Token {
         id: id.clone(),
+        name: new.name,
         sha256: sha256_hex(secret.as_bytes()),
         grant,
         created_at: now,
@@ -141,8 +145,9 @@ fn line(token: &Token) -> String {
     let day = |time: DateTime<Utc>| time.format("%Y-%m-%d").to_string();
     let grant = &token.grant;
     let level = serde_json::to_value(grant.level).expect("a word");
+    let name = token.name.as_ref().map_or(String::new(), |name| format!("  \"{name}\""));
     let mut line = format!(
-        "{}  {}  {}",
+        "{}{name}  {}  {}",
         token.id,
         level.as_str().unwrap_or_default(),
         grant.collections.as_str()
@@ -191,6 +196,7 @@ mod tests {
         let now = DateTime::UNIX_EPOCH;
         let token = Token {
             id: "id".into(),
+            name: Some(Label::parse("the nightly job").unwrap()),
             sha256: String::new(),
             grant: Grant::new(GrantLevel::Read, "a\u{1b}[31m\u{202e}", &[]).unwrap(),
             created_at: now,
@@ -200,7 +206,12 @@ mod tests {
             last_used_at: None,
             revoked_at: None,
         };
-        assert_eq!(line(&token), "id  read  a\\u{1b}[31m\\u{202e}  made 1970-01-01 by by");
+        assert_eq!(
+            line(&token),
+            "id  \"the nightly job\"  read  a\\u{1b}[31m\\u{202e}  made 1970-01-01 by by"
+        );
+        let without = line(&Token { name: None, ..token });
+        assert_eq!(without, "id  read  a\\u{1b}[31m\\u{202e}  made 1970-01-01 by by");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path, Payload};
 use chrono::{DateTime, Utc};
 use notary_schema::key::sha256_hex;
+use notary_schema::reason::Label;
 use notary_schema::wire::{CreatedToken, GrantLevel, NewToken, Page, TokenInfo};
 
 use super::problems::{NewTokens, OneToken, Tokens};
@@ -39,9 +40,12 @@ pub async fn create(
     let new: NewToken = document(&service, &request, payload).await?;
     let grant = grant_within(&caller, &new, service.config.limits.role_globs)?;
     let expires_at = end_within(&caller, new.expires_at, now)?;
+    let name = new.name.as_deref().map(Label::parse).transpose();
+    let name = name.map_err(|error| ServiceError::Malformed(error.to_string()))?;
     let (secret, id) = draw_token();
     let token = Token {
         id,
+        name,
         sha256: sha256_hex(secret.as_bytes()),
         grant,
         created_at: now,

@@ -124,6 +124,7 @@ diesel::table! {
         expires_at -> Nullable<BigInt>,
         last_used_at -> Nullable<BigInt>,
         revoked_at -> Nullable<BigInt>,
+        name -> Nullable<Text>,
     }
 }
 
@@ -325,6 +326,7 @@ pub(super) struct TokenRow {
     pub(super) expires_at: Option<i64>,
     pub(super) last_used_at: Option<i64>,
     pub(super) revoked_at: Option<i64>,
+    pub(super) name: Option<String>,
 }
 
 #[derive(Queryable, Selectable, Insertable)]

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 use diesel::connection::DefaultLoadingMode;
 use diesel::prelude::*;
+use notary_schema::reason::Label;
 
 use super::dialect::Connection;
 use super::queries::{column, time, word, written};
@@ -99,6 +100,7 @@ pub(super) fn create_token(
         expires_at: token.expires_at.map(|time| time.timestamp()),
         last_used_at: None,
         revoked_at: None,
+        name: token.name.as_ref().map(ToString::to_string),
     };
     diesel::insert_into(tokens::table).values(row).execute(connection)?;
     Ok(true)
@@ -149,6 +151,7 @@ fn token_of(row: TokenRow) -> StoreResult<Token> {
     Ok(Token {
         grant: column("a grant", Grant::new(level, &row.collection_glob, &roles))?,
         id: row.id,
+        name: row.name.map(|name| column("a name", Label::parse(&name))).transpose()?,
         sha256: row.sha256,
         created_at: time(row.created_at)?,
         created_by: row.created_by,

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use notary_schema::envelope::Envelope;
 use notary_schema::name::{Gun, Incarnation, KeyId, RoleName, Version};
 use notary_schema::online::{OnlineRole, Overlap, OwnLifetimes, Plan};
+use notary_schema::reason::Label;
 use notary_schema::role::Root;
 use notary_schema::threshold::RevokedKeys;
 use notary_schema::wire::{KeyState, TokenInfo};
@@ -322,6 +323,8 @@ impl Committed {
 pub struct Token {
     /// A short id to speak of it.
     pub id: String,
+    /// What whoever made it calls it.
+    pub name: Option<Label>,
     /// SHA-256 of the token in hexadecimal.
     pub sha256: String,
     /// What it may do.
@@ -366,6 +369,7 @@ impl From<&Token> for TokenInfo {
         let grant = &token.grant;
         TokenInfo {
             id: token.id.clone(),
+            name: token.name.as_ref().map(ToString::to_string),
             grant: grant.level,
             collections: grant.collections.as_str().to_owned(),
             roles: grant.roles.iter().map(|glob| glob.as_str().to_owned()).collect(),

@@ -26,6 +26,10 @@ async fn an_administrator_makes_tokens_within_the_own_grant() {
     let late = end + TimeDelta::seconds(1);
     for (who, new, expected) in [
         (&admin, json!({"grant": "admin", "collections": "acme/*"}), 201),
+        (&admin, json!({"grant": "read", "collections": "acme/a", "name": "x".repeat(64)}), 201),
+        (&admin, json!({"grant": "read", "collections": "acme/a", "name": "x".repeat(65)}), 400),
+        (&admin, json!({"grant": "read", "collections": "acme/a", "name": "two\nlines"}), 400),
+        (&admin, json!({"grant": "read", "collections": "acme/a", "name": ""}), 400),
         (&admin, json!({"grant": "publish", "collections": "acme/app", "roles": ["docs"]}), 201),
         (&admin, json!({"grant": "read", "collections": "acme/app", "expires_at": end}), 201),
         (&admin, json!({"grant": "read", "collections": "acme/app", "expires_at": late}), 403),
@@ -57,7 +61,9 @@ async fn a_new_token_opens_what_it_was_made_for_and_ends_with_its_maker() {
     let mut world = World::start().await;
     let repo = world.collection("acme/app", &["docs"]).await;
     let admin = world.token(GrantLevel::Admin, "acme/*", &[]).await;
-    let new = json!({"grant": "publish", "collections": "acme/app", "roles": ["docs"]});
+    let new = json!({
+        "name": " the nightly job", "grant": "publish", "collections": "acme/app", "roles": ["docs"],
+    });
     let made = create(&world, &admin, new).await.json();
     let token = made["token"].as_str().unwrap();
     assert_eq!(made["expires_at"], json!(world.now() + TimeDelta::days(90)));
@@ -70,6 +76,13 @@ async fn a_new_token_opens_what_it_was_made_for_and_ends_with_its_maker() {
     assert_eq!(own["id"], made["id"]);
     assert_eq!(own["created_by"], creator["id"]);
     assert_eq!(own["roles"], json!(["docs"]));
+    assert_eq!([&made["name"], &own["name"]], ["the nightly job", "the nightly job"]);
+    let listed = world.get_as(TOKENS, &admin).await.json();
+    let names: Vec<_> = listed["items"].as_array().unwrap().iter().map(|it| &it["name"]).collect();
+    assert!(
+        names.contains(&&json!("the nightly job")) && names.contains(&&Value::Null),
+        "{listed}"
+    );
     assert!(own.get("token").is_none() && own.get("sha256").is_none(), "{own}");
     world.end().await;
 }

@@ -26,6 +26,9 @@ pub enum GrantLevel {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NewToken {
+    /// What to call it: a [`Label`](crate::reason::Label).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// What it may do.
     pub grant: GrantLevel,
     /// On which collections: `*` stands for text within a segment, `**` also across `/`.
@@ -44,6 +47,9 @@ pub struct NewToken {
 pub struct TokenInfo {
     /// A short id to speak of it.
     pub id: String,
+    /// What whoever made it calls it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// What it may do.
     pub grant: GrantLevel,
     /// On which collections.

@@ -222,6 +222,7 @@ impl World {
         let token = Token {
             origin: id.clone(),
             id,
+            name: None,
             sha256: sha256_hex(secret.as_bytes()),
             grant: Grant::new(level, collections, &roles).unwrap(),
             created_at: self.now(),
