@@ -81,6 +81,9 @@ enum Command {
         /// Also where there is a database: that is kept beside
         #[arg(long)]
         replace: bool,
+        /// Also a damaged copy, where there is no other: what is damaged is named, and stays so
+        #[arg(long)]
+        damaged: bool,
         /// Print one JSON document
         #[arg(long)]
         json: bool,
@@ -137,8 +140,8 @@ pub(crate) fn run(parts: Parts) -> ExitCode {
                 Err(error) => Err(error),
             }
         }
-        Command::Restore { config, from, replace, json } => {
-            let wish = restore::Wish { from, replace };
+        Command::Restore { config, from, replace, damaged, json } => {
+            let wish = restore::Wish { from, replace, damaged };
             block_on(restore::run(&config, &wish, json, (parts.clock)()))
         }
         Command::Migrate { config } => migrate(&config),

@@ -15,6 +15,11 @@ const NEXT: &str = "next: start the server, which goes on from what the signer r
                     names what is lost, and `notary repair GUN` brings it back; revoke again the keys and tokens \
                     that were revoked since the copy was made";
 
+/// What comes of damage.
+const DAMAGED: &str = "of a delegated role clients refuse what is damaged until its next version is published; \
+                       a collection whose root, targets, snapshot or timestamp is damaged answers 500; \
+                       `notary-server fsck` names them again";
+
 /// What is asked for.
 #[derive(Debug)]
 pub(super) struct Wish {
@@ -22,6 +27,8 @@ pub(super) struct Wish {
     pub(super) from: PathBuf,
     /// Whether it may take the place of another database.
     pub(super) replace: bool,
+    /// Whether it may be damaged.
+    pub(super) damaged: bool,
 }
 
 /// Runs the command. Nothing has changed when it fails.
@@ -50,10 +57,13 @@ pub(super) async fn run(
     copy.require_ours().map_err(|error| format!("{}: {error}", wish.from.display()))?;
     let applied = copy.renew().map_err(|error| format!("{}: {error}", wish.from.display()))?;
     let findings = copied::verify(copy.path(), now).await.map_err(|error| error.to_string())?;
-    if !findings.problems.is_empty() {
-        findings.problems.iter().for_each(|problem| complain(&problem.to_string()));
-        let from = wish.from.display();
-        return Err(format!("{from} is damaged, and nothing has changed: take another copy"));
+    findings.problems.iter().for_each(|problem| complain(&problem.to_string()));
+    if !findings.problems.is_empty() && !wish.damaged {
+        return Err(format!(
+            "{} is damaged, and nothing has changed: take another copy; where there is none, \
+             --damaged takes it as it is",
+            wish.from.display()
+        ));
     }
     let contents = copied::Contents::of(copy.path()).map_err(|error| error.to_string())?;
     let aside = before.clone().unwrap_or_else(|| aside(&database, now));
@@ -62,7 +72,8 @@ pub(super) async fn run(
     if as_json {
         let document = json!({
             "database": database, "from": wish.from, "before": before, "migrations": applied,
-            "contents": contents, "next": NEXT,
+            "contents": contents, "problems": findings.problems,
+            "more_problems": findings.more_problems, "next": NEXT,
         });
         print(&document.to_string());
         return Ok(());
@@ -75,6 +86,10 @@ pub(super) async fn run(
     }
     if !applied.is_empty() {
         print(&format!("applied {}", applied.join(", ")));
+    }
+    let problems = findings.problems.len() + findings.more_problems;
+    if problems > 0 {
+        print(&format!("{problems} problems are in it; {DAMAGED}"));
     }
     print(NEXT);
     Ok(())

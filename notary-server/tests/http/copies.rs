@@ -124,7 +124,59 @@ async fn a_backup_of_a_damaged_database_is_kept_and_said_to_be_damaged() {
     let target = Host::new();
     let said = target.refused(&["restore", host.file("copy.sqlite").to_str().unwrap()]);
     assert!(said.contains("acme/app docs 2") && said.contains("nothing has changed"), "{said}");
+    assert!(said.contains("--damaged takes it as it is"), "{said}");
     assert_eq!(target.files(), ["server.sqlite.lock"]);
+}
+
+#[actix_web::test]
+async fn a_damaged_copy_is_restored_where_that_is_said_and_only_what_is_damaged_is_away() {
+    let mut world = World::start().await;
+    let hurt = world.collection("acme/app", &["docs"]).await;
+    let sound = world.collection("acme/sound", &["docs"]).await;
+    for repo in [&hurt, &sound] {
+        assert_eq!(world.publish(repo, &[repo.team("docs", 2, &["x"])]).await.status, 200);
+    }
+    let flip = "UPDATE files SET bytes = 'x' WHERE role = 'docs' AND version = 2 AND collection_id = \
+                (SELECT id FROM collections WHERE gun = 'acme/app')";
+    let (copy, target) = (damaged(&world, "hurt", flip), Host::new());
+    let output = target.run(&["restore", copy.to_str().unwrap(), "--damaged"]);
+    assert!(output.status.success(), "{output:?}");
+    let [said, named] = [output.stdout, output.stderr].map(|it| String::from_utf8(it).unwrap());
+    assert!(named.contains("acme/app docs 2"), "{named}");
+    assert!(said.contains(" problems are in it") && said.contains("next: "), "{said}");
+    let listed = world.fsck(&target.database).await;
+    assert!(listed.iter().all(|problem| problem.contains("acme/app")), "{listed:?}");
+    assert!(!listed.is_empty());
+
+    world.restart_with(target.database.clone()).await;
+    world.read(&sound.gun, Some("docs/x")).await;
+    // Clients refuse the damaged file, until the next version is there.
+    let served = world.get("/v2/acme/app/_trust/tuf/2.docs.json").await;
+    assert_eq!(served.bytes, b"x");
+    assert_eq!(world.publish(&hurt, &[hurt.team("docs", 3, &["y"])]).await.status, 200);
+    world.read(&hurt.gun, Some("docs/y")).await;
+}
+
+#[actix_web::test]
+async fn where_a_top_level_file_is_damaged_its_collection_is_away_and_the_others_go_on() {
+    for role in ["root", "targets", "snapshot", "timestamp"] {
+        let mut world = World::start().await;
+        let hurt = world.collection("acme/app", &["docs"]).await;
+        let sound = world.collection("acme/sound", &["docs"]).await;
+        let flip = format!(
+            "UPDATE files SET bytes = 'x' WHERE role = '{role}' AND collection_id = \
+             (SELECT id FROM collections WHERE gun = 'acme/app')"
+        );
+        let copy = damaged(&world, role, &flip);
+        world.restart_with(copy).await;
+        let timestamp = world.get("/v2/acme/app/_trust/tuf/timestamp.json").await;
+        let publish = world.publish(&hurt, &[hurt.team("docs", 2, &["x"])]).await;
+        for answer in [timestamp, publish] {
+            assert_eq!(answer.outcome(), (500, "internal".into()), "{role}");
+        }
+        assert_eq!(world.publish(&sound, &[sound.team("docs", 2, &["x"])]).await.status, 200);
+        world.read(&sound.gun, Some("docs/x")).await;
+    }
 }
 
 #[actix_web::test]
