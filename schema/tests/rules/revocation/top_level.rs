@@ -21,7 +21,7 @@ fn a_root_loses_a_key_and_never_its_last() {
     };
     let of_three = with(&[STOLEN, OTHER, THIRD], 2);
     let plan = of_three.plan(&revoked(), &Choices::default()).unwrap();
-    assert!(plan.roles.is_empty());
+    assert!(plan.roles.is_empty() && !plan.is_empty());
     of_three.published(&plan, &[OTHER, THIRD]);
     let alone = with(&[STOLEN], 1);
     let problem = alone.plan(&revoked(), &Choices::default()).map(drop).unwrap_err();
@@ -35,6 +35,7 @@ fn an_online_role_waits_for_a_key_of_the_signer() {
     let snapshot = keys_out(&[SNAPSHOT]);
     let past = Past::of((&[DOCS], 1), &[(GOOD, &[DOCS])]);
     let plan = past.plan(&snapshot, &Choices::default()).unwrap();
+    assert!(!plan.is_empty(), "a key is to be made");
     assert_eq!((plan.root.is_some(), plan.keyless), (false, [RoleName::SNAPSHOT].into()));
     let online = [(RoleName::SNAPSHOT, vec![signer(NEW).key.clone()])].into();
     // How many sign is decided about roles that people sign.
