@@ -2,6 +2,7 @@
 //! the line before. Whoever has noted the hash of one line can tell whether it, or any line before
 //! it, was changed, taken out or put in.
 
+use diesel::dsl::max;
 use diesel::prelude::*;
 use notary_schema::key::sha256_hex;
 use notary_schema::name::Gun;
@@ -9,6 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::tables::audit;
 use super::{StoreError, segments};
+
+diesel::alias!(const LINES: Alias<Lines> = audit as lines);
 
 /// One line.
 #[derive(
@@ -149,8 +152,11 @@ impl Head {
 
 /// The end of the chain in the database.
 pub(crate) fn head(connection: &mut SqliteConnection) -> Result<Head, StoreError> {
-    let last = audit::table.order(audit::seq.desc()).select((audit::seq, audit::hash));
-    let last: Option<(i64, String)> = last.first(connection).optional()?;
+    // Not by order and LIMIT: SQLite prepares that anew for each value that is bound to the limit.
+    let newest = LINES.select(max(LINES.field(audit::seq))).single_value();
+    let last = audit::table.filter(audit::seq.nullable().eq(newest));
+    let last = last.select((audit::seq, audit::hash));
+    let last: Option<(i64, String)> = last.get_result(connection).optional()?;
     match last {
         Some((seq, hash)) => Ok(Head { seq, hash }),
         None => sealed(connection),
