@@ -19,9 +19,8 @@ pub enum StopPoint {
 pub struct Parts {
     /// The time of now; read once for each request.
     pub clock: Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>,
-    /// Called at each stop point: before the record on a thread that may block, after it on one that
-    /// serves requests.
-    pub stop: Arc<dyn Fn(StopPoint) + Send + Sync>,
+    /// Called at each stop point, on a thread that may block. `None`: there are no stops.
+    pub stop: Option<Arc<dyn Fn(StopPoint) + Send + Sync>>,
 }
 
 impl Parts {
@@ -29,7 +28,7 @@ impl Parts {
     pub fn system() -> Parts {
         #[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
         let clock = || DateTime::<Utc>::from(std::time::SystemTime::now());
-        Parts { clock: Arc::new(clock), stop: Arc::new(|_| {}) }
+        Parts { clock: Arc::new(clock), stop: None }
     }
 }
 

@@ -43,23 +43,30 @@ pub(crate) struct Signer {
     pub(crate) turns: Turns,
     /// The signatures of stand-bys in the place of their keys.
     pub(crate) by_standbys: Counter,
-    /// Documents that are taken apart right now: as many as there are cores. Each takes many times
-    /// the memory of its bytes, and keeps a core busy.
+    /// Long documents that are taken apart right now: as many as there are cores. Each takes many
+    /// times the memory of its bytes, and keeps a core busy.
     pub(crate) cores: Semaphore,
     /// Memories as they are in the database. Changed by whoever has the collection's turn, after
     /// the commit, and dropped when it is not known whether a commit happened.
     pub(crate) remembered: moka::sync::Cache<Collection, Arc<Memory>>,
 }
 
+/// Longest documents, in bytes, that are taken apart on a thread that serves requests: another one
+/// would not have begun sooner than it is done.
+const SHORT_BYTES: usize = 16 * 1024;
+
 /// A cache of memories that together hold so many bytes of files.
 pub(crate) fn memory_cache(bytes: u64) -> moka::sync::Cache<Collection, Arc<Memory>> {
     let weight = |_: &Collection, memory: &Arc<Memory>| {
-        let snapshot = memory.snapshot.as_ref().map_or(0, |file| file.bytes().len());
-        let timestamp = memory.timestamp.as_ref().map_or(0, |file| file.bytes().len());
         // The parsed form is about as large again.
-        u32::try_from(2 * (snapshot + timestamp) + 1024).unwrap_or(u32::MAX)
+        u32::try_from(2 * bytes_of(memory) + 1024).unwrap_or(u32::MAX)
     };
     moka::sync::Cache::builder().weigher(weight).max_capacity(bytes).build()
+}
+
+fn bytes_of(memory: &Memory) -> usize {
+    let snapshot = memory.snapshot.as_ref().map_or(0, |file| file.bytes().len());
+    snapshot + memory.timestamp.as_ref().map_or(0, |file| file.bytes().len())
 }
 
 impl Signer {
@@ -81,12 +88,13 @@ impl Signer {
         let _turn = self.turns.take(&owner.collection).await?;
         let memory = self.memory(&owner.collection).await?;
         let now = caller.at;
+        let bytes = bytes_of(&memory) + signed.get().len();
         let (policy, judged_by) = (self.policy, memory.clone());
         let judge = move || {
             let judgement = online::judge(role, signed.get().as_bytes(), &judged_by, &policy, now);
             Ok((judgement.map_err(Refusal::from)?, signed))
         };
-        let (judgement, signed) = self.on_a_core(judge).await?;
+        let (judgement, signed) = self.on_a_core(bytes, judge).await?;
         match judgement {
             Judgement::Repeat(file) => self.repeat(caller, owner, file).await,
             Judgement::Sign(version) => {
@@ -94,27 +102,35 @@ impl Signer {
                 let signatures = self.signatures(&owner, &keyids, signed).await?;
                 let file = envelope::assemble(signed, &signatures);
                 let signers = signatures.into_iter().map(|(keyid, _)| keyid).collect();
-                let stop = self.parts.stop.clone();
-                let read_back = move || {
-                    let succession = succeed(&memory, role, file)?;
-                    stop(StopPoint::BeforeRecord);
-                    Ok(succession)
-                };
-                let succession = self.on_a_core(read_back).await?;
+                let succession =
+                    self.on_a_core(bytes, move || succeed(&memory, role, file)).await?;
+                self.stop_at(StopPoint::BeforeRecord).await?;
                 self.record(caller, owner, Signed { keyids, signers, version, succession }).await
             }
         }
     }
 
-    /// Runs what takes long away from the threads that serve requests, once a core is free.
+    /// Runs what takes long with so many bytes away from the threads that serve requests, once a
+    /// core is free.
     async fn on_a_core<T: Send + 'static>(
         &self,
+        bytes: usize,
         work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Failure> {
+        if bytes <= SHORT_BYTES {
+            return work();
+        }
         let _core = self.cores.acquire().await.map_err(|_| Failure::Busy)?;
-        let span = tracing::Span::current();
-        let done = tokio::task::spawn_blocking(move || span.in_scope(work)).await;
-        done.map_err(|error| Failure::Broken(Broken::Bug(error.to_string())))?
+        on_another_thread(work).await
+    }
+
+    async fn stop_at(&self, point: StopPoint) -> Result<(), Failure> {
+        let Some(stop) = self.parts.stop.clone() else { return Ok(()) };
+        let stop = move || {
+            stop(point);
+            Ok(())
+        };
+        on_another_thread(stop).await
     }
 
     /// What was signed last in a collection.
@@ -213,10 +229,18 @@ impl Signer {
         self.remembered.invalidate(&collection);
         self.database.change(record).await?;
         // From here on the file is the one that counts, whether or not anybody hears of it.
-        (self.parts.stop)(StopPoint::AfterRecord);
+        self.stop_at(StopPoint::AfterRecord).await?;
         self.remembered.insert(collection, Arc::new(memory));
         Ok(file)
     }
+}
+
+async fn on_another_thread<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    let span = tracing::Span::current();
+    let done = tokio::task::spawn_blocking(move || span.in_scope(work)).await;
+    done.map_err(|error| Failure::Broken(Broken::Bug(error.to_string())))?
 }
 
 /// A document with its signatures, which nobody may hear of before it is recorded.

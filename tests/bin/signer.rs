@@ -8,5 +8,5 @@ fn main() -> std::process::ExitCode {
         StopPoint::BeforeRecord => "before_record",
         StopPoint::AfterRecord => "after_record",
     });
-    notary_signer::run(Parts { clock: wrapper::clock(), stop })
+    notary_signer::run(Parts { clock: wrapper::clock(), stop: Some(stop) })
 }

@@ -127,10 +127,10 @@ impl World {
             clock: Arc::new(move || {
                 DateTime::from_timestamp(clock.load(Ordering::SeqCst), 0).unwrap()
             }),
-            stop: Arc::new(move |point| {
+            stop: Some(Arc::new(move |point| {
                 let stop = stop.lock().unwrap().clone();
                 stop(point);
-            }),
+            })),
         }
     }
 
