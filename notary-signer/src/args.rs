@@ -162,6 +162,14 @@ pub(crate) enum MemoryCommand {
         #[command(flatten)]
         form: Form,
     },
+    /// Says that the database was moved here, and that nobody signs with the original any more
+    Moved {
+        /// Why, for the audit: one line
+        #[arg(long, value_name = "TEXT", value_parser = Reason::parse)]
+        reason: Reason,
+        #[command(flatten)]
+        config: ConfigFile,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -249,6 +257,15 @@ pub(crate) struct Wish {
         conflicts_with_all = ["files", "snapshot_version", "timestamp_version", "forget"]
     )]
     pub(crate) after_restore: bool,
+    /// Nothing was signed where nothing is remembered: this signer is a backup, and the server has no
+    /// such collection
+    #[arg(
+        long, group = "what",
+        conflicts_with_all = [
+            "after_restore", "files", "snapshot_version", "timestamp_version", "forget",
+        ]
+    )]
+    pub(crate) nothing_signed: bool,
     /// A root of the collection that you trust
     #[arg(long, value_name = "FILE", requires = "after_restore")]
     pub(crate) root: Option<PathBuf>,

@@ -7,6 +7,7 @@ pub(crate) mod check;
 mod findings;
 pub(crate) mod keys;
 pub(crate) mod memory;
+pub(crate) mod moved;
 pub(crate) mod store;
 
 use std::io;

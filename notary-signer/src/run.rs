@@ -91,6 +91,9 @@ fn execute(command: Command, parts: Parts) -> Result<Output, CommandError> {
         Command::Memory(MemoryCommand::Set { wish, config, form }) => {
             commands::memory::set(&Config::load(&config.path())?, &wish, form.json, now)
         }
+        Command::Memory(MemoryCommand::Moved { reason, config }) => {
+            commands::moved::run(&Config::load(&config.path())?, &reason, now)
+        }
         Command::Store(StoreCommand::Wrap { passphrase_file, config }) => {
             let config = Config::load(&config.path())?;
             commands::store::wrap(&config, passphrase_file.as_deref(), now)
@@ -148,6 +151,7 @@ fn exit_code(error: &CommandError) -> u8 {
             MemoryError::SeveralLives { .. } | MemoryError::Twice(_) => exit::USAGE,
             MemoryError::Read { .. } => exit::LOCAL_STATE,
             MemoryError::Unreadable { .. }
+            | MemoryError::Remembered(_)
             | MemoryError::NotVerified(_)
             | MemoryError::OtherCollection { .. }
             | MemoryError::Refused(_) => exit::REFUSED,

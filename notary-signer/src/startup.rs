@@ -13,6 +13,7 @@ use actix_web::rt::signal::unix::{Signal, SignalKind, signal};
 use actix_web::rt::task::JoinHandle;
 use actix_web::web::Data;
 use actix_web::{App, HttpServer};
+use chrono::{DateTime, Utc};
 use tokio::sync::Semaphore;
 use tracing_actix_web::TracingLogger;
 
@@ -80,13 +81,14 @@ impl Service {
     fn build(config: &Config, parts: Parts) -> Result<Service, Cause> {
         let tls = Tls::load(&config.tls)?;
         let lock = MemoryLock::take(&config.database)?;
-        let backends = Backends::new(config, open_software_store(config, &lock)?)?;
+        let now = (parts.clock)();
+        let backends = Backends::new(config, open_software_store(config, &lock, now)?)?;
         let counted = Data::new(Metrics::new());
         for place in backends.places() {
             let counted = counted.clone();
             place.tell(move |ended| counted.count_backend(ended));
         }
-        let database = SharedDatabase::create(&config.database, lock)?;
+        let database = SharedDatabase::create(&config.database, lock, now)?;
         let workers = std::thread::available_parallelism().map_or(1, usize::from);
         let sealing_parts = parts.clone();
         let signer = Data::new(Signer {
@@ -194,8 +196,12 @@ impl Service {
 }
 
 /// The software store; made where there is none yet and new keys may go into it.
-fn open_software_store(config: &Config, lock: &MemoryLock) -> Result<Option<SoftwareStore>, Cause> {
-    let database = Database::create(&config.database, lock)?;
+fn open_software_store(
+    config: &Config,
+    lock: &MemoryLock,
+    now: DateTime<Utc>,
+) -> Result<Option<SoftwareStore>, Cause> {
+    let database = Database::create(&config.database, lock, now)?;
     if let Some(header) = database.transaction(header::load)? {
         return Ok(Some(opening::open(config, &header)?));
     }

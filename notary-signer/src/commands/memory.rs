@@ -26,7 +26,7 @@ use crate::args::Wish;
 use crate::config::Config;
 use crate::store::audit::{self, Caller, Subject};
 use crate::store::tables::role_text;
-use crate::store::{Collection, Database, MemoryLock, Owner, StoreError, keys, memory};
+use crate::store::{Collection, Database, MemoryLock, Owner, StoreError, copies, keys, memory};
 
 /// Longest file that is read, in bytes.
 const MAX_FILE_BYTES: u64 = 64 << 20;
@@ -57,6 +57,8 @@ pub(crate) enum MemoryError {
         "the root lists the key {keyid}, which this signer holds for {holder}, not for {meant}"
     )]
     OtherCollection { keyid: KeyId, meant: Collection, holder: Collection },
+    #[error("what was signed last is remembered for both roles of {0}: set what it is now")]
+    Remembered(Gun),
     #[error(transparent)]
     Refused(#[from] MemoryRefusal),
 }
@@ -90,6 +92,13 @@ struct Changed {
     before: Option<Version>,
 }
 
+/// A role of a copy of which nothing is open any more, although nothing else is remembered of it.
+#[derive(Debug, Serialize)]
+struct Settled {
+    role: OnlineRole,
+    version: Option<Version>,
+}
+
 /// Sets what is remembered of one life of a collection, in one transaction with its audit.
 pub(crate) fn set(
     config: &Config,
@@ -101,33 +110,45 @@ pub(crate) fn set(
     let database = Database::open(&config.database)?;
     // A service would go on by what it has read, and remember that again.
     let _lock = MemoryLock::take(&config.database)?;
-    let (life, changed) = database.transaction(|connection| -> Result<_, CommandError> {
-        let collection = life(connection, wish)?;
-        let last = memory::load(connection, &collection)?;
-        let next = source.memory(connection, &collection, &last, config.policy.max_step)?;
-        let forgotten = wish.forget.iter().copied().collect();
-        last.require_confirmed(&next, &forgotten).map_err(MemoryError::from)?;
-        let changed = record(connection, &collection, (&last, &next), &wish.reason, now)?;
-        Ok((collection.incarnation, changed))
-    })?;
+    database.compare_file(now)?;
+    let (life, changed, settled) =
+        database.transaction(|connection| -> Result<_, CommandError> {
+            let collection = life(connection, wish)?;
+            let last = memory::load(connection, &collection)?;
+            let next = source.memory(connection, &collection, &last, config.policy.max_step)?;
+            let forgotten = wish.forget.iter().copied().collect();
+            last.require_confirmed(&next, &forgotten).map_err(MemoryError::from)?;
+            let changed = record(connection, &collection, (&last, &next), &wish.reason, now)?;
+            let roles = source.roles(&last);
+            let settled = settle(connection, &collection, (&roles, &next), &wish.reason, now)?;
+            Ok((collection.incarnation, changed, settled))
+        })?;
     if json {
         let value = serde_json::json!({
-            "collection": wish.gun, "incarnation": life, "changed": changed,
+            "collection": wish.gun, "incarnation": life, "changed": changed, "settled": settled,
         });
         return Ok(Output::json(&value, true));
     }
-    if changed.is_empty() {
+    if changed.is_empty() && settled.is_empty() {
         return Ok(Output::lines(["nothing to change".to_owned()], true));
     }
     let line = |changed: Changed| {
         let before = changed.before.map_or_else(|| "nothing".to_owned(), |last| last.to_string());
         format!("{life} {} {} after {before}", role_text(changed.role), changed.version)
     };
-    Ok(Output::lines(changed.into_iter().map(line), true))
+    let as_it_was = |settled: Settled| {
+        let at =
+            settled.version.map_or_else(|| "nothing".to_owned(), |version| version.to_string());
+        format!("{life} {} stays at {at}, and is settled", role_text(settled.role))
+    };
+    let lines = changed.into_iter().map(line).chain(settled.into_iter().map(as_it_was));
+    Ok(Output::lines(lines, true))
 }
 
 /// What an operator gives, read.
 enum Source {
+    /// That nothing was signed where nothing is remembered.
+    Nothing,
     /// Files, and versions in place of theirs or of those that are remembered.
     Given { files: Vec<OnlineFile>, versions: BTreeMap<OnlineRole, Version> },
     /// What a server serves.
@@ -138,6 +159,9 @@ impl Source {
     fn read(wish: &Wish, now: DateTime<Utc>) -> Result<Source, MemoryError> {
         if let (Some(root), Some(directory)) = (&wish.root, &wish.from) {
             return Ok(Source::Served(Box::new(served(root, directory, now)?)));
+        }
+        if wish.nothing_signed {
+            return Ok(Source::Nothing);
         }
         let mut seen = BTreeSet::new();
         let files = wish.files.iter().map(|path| {
@@ -162,6 +186,10 @@ impl Source {
         gap: u64,
     ) -> Result<Memory, CommandError> {
         let next = match self {
+            Source::Nothing if self.roles(last).is_empty() => {
+                return Err(MemoryError::Remembered(collection.gun.clone()).into());
+            }
+            Source::Nothing => Ok(last.clone()),
             Source::Served(served) => {
                 require_own(connection, collection, served)?;
                 last.after_restore(served, gap)
@@ -173,6 +201,19 @@ impl Source {
             }
         };
         Ok(next.map_err(MemoryError::from)?)
+    }
+
+    /// The roles that it speaks of.
+    fn roles(&self, last: &Memory) -> BTreeSet<OnlineRole> {
+        match self {
+            Source::Nothing => {
+                OnlineRole::BOTH.into_iter().filter(|role| last.file(*role).is_none()).collect()
+            }
+            Source::Given { files, versions } => {
+                files.iter().map(OnlineFile::role).chain(versions.keys().copied()).collect()
+            }
+            Source::Served(_) => OnlineRole::BOTH.into(),
+        }
     }
 }
 
@@ -246,6 +287,33 @@ fn record(
         changed.push(Changed { role, version, sha256, before });
     }
     Ok(changed)
+}
+
+/// Settles what a copy has in common with what the operator says, each role with its line of the audit.
+fn settle(
+    connection: &mut SqliteConnection,
+    collection: &Collection,
+    (roles, next): (&BTreeSet<OnlineRole>, &Memory),
+    reason: &Reason,
+    now: DateTime<Utc>,
+) -> Result<Vec<Settled>, StoreError> {
+    let mut settled = Vec::new();
+    for role in roles.iter().copied() {
+        let owner = Owner { collection: collection.clone(), role };
+        if !copies::settle(connection, &owner)? {
+            continue;
+        }
+        let version = next.versions().get(&role).copied();
+        let subject = Subject {
+            version,
+            sha256: next.file(role).map(|file| sha256_hex(file)),
+            reason: Some(reason.clone()),
+            ..Subject::of(&owner)
+        };
+        audit::append(connection, &Caller::operator(memory::SET, now), &subject, "settled")?;
+        settled.push(Settled { role, version });
+    }
+    Ok(settled)
 }
 
 // ---- files

@@ -18,7 +18,7 @@ pub(crate) fn wrap(
     now: DateTime<Utc>,
 ) -> Result<Output, CommandError> {
     let lock = MemoryLock::take(&config.database)?;
-    let database = Database::create(&config.database, &lock)?;
+    let database = Database::create(&config.database, &lock, now)?;
     let header = database.transaction(header::load)?.ok_or(CommandError::NoStore)?;
     let wrapped = opening::wrap(config, || opening::passphrase(passphrase_file), &header)?;
     // What was written is read once more, before the former way is given up.

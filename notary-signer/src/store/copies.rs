@@ -1,19 +1,40 @@
-//! A copy of the database, made beside a running service.
+//! Copies of the database: those that `backup` writes, and those that are found.
 //!
-//! It is one file, at one commit, and has its name when it is on the disk. Its memory is unsettled:
-//! the signer goes on signing, and a second one that starts with the copy would sign other content
-//! for the same versions. So a copy starts no signer before an operator has set what it remembers.
+//! What `backup` writes beside a running service is one file, at one commit, and has its name when it
+//! is on the disk. What a copy remembers is unsettled, as is what it does not: the signer goes on
+//! signing, and a second one that starts with the copy would sign other content for the same versions.
+//! So a copy starts no signer before an operator has spoken of every role that has a key or a memory.
 
 use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 
 use super::tables::{memory, online_keys, role_text, unsettled};
-use super::{Database, Owner, StoreError, plain};
+use super::{Database, Owner, StoreError, identity, plain};
+
+/// Most collections that an error names.
+const MAX_NAMES: usize = 10;
+
+/// What made a database a copy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// `backup` wrote it.
+    Backup,
+    /// It is in another file than before.
+    Moved,
+}
+
+impl Cause {
+    fn text(self) -> &'static str {
+        match self {
+            Cause::Backup => "backup",
+            Cause::Moved => "moved",
+        }
+    }
+}
 
 /// How much is in a copy.
 #[derive(Debug, Clone, Copy, serde::Serialize)]
@@ -44,52 +65,97 @@ pub(crate) fn write(database: &Path, to: &Path) -> Result<Amount, StoreError> {
         let copied = diesel::sql_query("VACUUM INTO ?").bind::<Text, _>(copy.to_string_lossy());
         copied.execute(&mut *connection)?;
     }
-    let amount = unsettle(&mut plain(&copy)?)?;
+    let amount = finish(&mut plain(&copy)?)?;
     File::open(&copy).and_then(|file| file.sync_all()).map_err(failed(&copy))?;
     copy.persist_noclobber(to).map_err(|error| failed(to)(error.error))?;
     File::open(directory).and_then(|open| open.sync_all()).map_err(failed(directory))?;
     Ok(amount)
 }
 
-fn unsettle(copy: &mut SqliteConnection) -> Result<Amount, StoreError> {
+/// Verifies a copy and makes it one.
+fn finish(copy: &mut SqliteConnection) -> Result<Amount, StoreError> {
     let pages: Vec<String> =
         diesel::dsl::sql::<Text>("SELECT integrity_check FROM pragma_integrity_check")
             .load(copy)?;
     if let Some(problem) = pages.into_iter().find(|line| line != "ok") {
         return Err(StoreError::damaged("a page", problem));
     }
-    copy.batch_execute(
-        "INSERT OR IGNORE INTO unsettled SELECT collection, incarnation, role FROM memory",
-    )?;
+    diesel::delete(unsettled::table).execute(copy)?;
+    unsettle(copy, Cause::Backup)?;
+    identity::forget(copy)?;
     let keys = online_keys::table.count().get_result(copy)?;
     Ok(Amount { keys, memories: memory::table.count().get_result(copy)? })
 }
 
-/// An operator has said what is remembered of a role.
-pub(super) fn settle(connection: &mut SqliteConnection, owner: &Owner) -> Result<(), StoreError> {
+/// Says of every role with a key or a memory that more may have been signed: a key that has signed
+/// nothing here may have signed a first version elsewhere. What is unsettled stays so.
+pub(super) fn unsettle(connection: &mut SqliteConnection, cause: Cause) -> Result<(), StoreError> {
+    let every_role = "INSERT OR IGNORE INTO unsettled (collection, incarnation, role, cause)
+         SELECT collection, incarnation, role, ? FROM (
+             SELECT collection, incarnation, role FROM memory
+             UNION SELECT collection, incarnation, role FROM online_keys
+         )";
+    diesel::sql_query(every_role).bind::<Text, _>(cause.text()).execute(connection)?;
+    Ok(())
+}
+
+/// An operator has said what is remembered of a role. Says whether that was open.
+pub(crate) fn settle(connection: &mut SqliteConnection, owner: &Owner) -> Result<bool, StoreError> {
     let row = unsettled::table
         .filter(unsettled::collection.eq(owner.collection.gun.as_str()))
         .filter(unsettled::incarnation.eq(owner.collection.incarnation.as_str()))
         .filter(unsettled::role.eq(role_text(owner.role)));
-    diesel::delete(row).execute(connection)?;
-    Ok(())
+    Ok(diesel::delete(row).execute(connection)? > 0)
+}
+
+/// An operator has said that the original signs nothing any more, and that it is all here. Says how
+/// many roles were open.
+///
+/// # Errors
+/// [`StoreError::Unsettled`] for what `backup` wrote, which is behind by its nature.
+pub(crate) fn settle_moved(
+    connection: &mut SqliteConnection,
+    path: &Path,
+) -> Result<usize, StoreError> {
+    require_no_backup(connection, path)?;
+    Ok(diesel::delete(unsettled::table).execute(connection)?)
 }
 
 /// Refuses a copy that would sign a second content for versions that it does not know of.
 ///
 /// # Errors
-/// [`StoreError::Unsettled`] names the collections.
+/// [`StoreError::Unsettled`] and [`StoreError::Moved`] name the collections.
 pub(super) fn require_settled(
     connection: &mut SqliteConnection,
     path: &Path,
 ) -> Result<(), StoreError> {
-    let names = unsettled::table.select(unsettled::collection).distinct();
-    let names: Vec<String> = names.order(unsettled::collection).load(connection)?;
-    match names.is_empty() {
-        true => Ok(()),
-        false => {
-            let (path, collections) = (path.to_owned(), names.join(", "));
-            Err(StoreError::Unsettled { path, collections })
-        }
+    require_no_backup(connection, path)?;
+    match open_collections(connection, Cause::Moved)? {
+        None => Ok(()),
+        Some(collections) => Err(StoreError::Moved { path: path.to_owned(), collections }),
     }
+}
+
+fn require_no_backup(connection: &mut SqliteConnection, path: &Path) -> Result<(), StoreError> {
+    match open_collections(connection, Cause::Backup)? {
+        None => Ok(()),
+        Some(collections) => Err(StoreError::Unsettled { path: path.to_owned(), collections }),
+    }
+}
+
+/// The collections that are unsettled, for people.
+fn open_collections(
+    connection: &mut SqliteConnection,
+    cause: Cause,
+) -> Result<Option<String>, StoreError> {
+    let names = unsettled::table.select(unsettled::collection).distinct();
+    let names = names.filter(unsettled::cause.eq(cause.text())).order(unsettled::collection);
+    let mut names: Vec<String> = names.load(connection)?;
+    let further = names.len().saturating_sub(MAX_NAMES);
+    names.truncate(MAX_NAMES);
+    Ok(match (names.is_empty(), further) {
+        (true, _) => None,
+        (false, 0) => Some(names.join(", ")),
+        (false, _) => Some(format!("{} and {further} more", names.join(", "))),
+    })
 }

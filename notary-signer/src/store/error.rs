@@ -20,7 +20,8 @@ pub(crate) enum StoreError {
     /// It is a copy, and what it does not know was not set yet.
     #[error(
         "{} is a copy, and more may have been signed since it was made: `notary-signer memory set \
-         --after-restore` for {collections}, before it signs a second content for a version",
+         --after-restore` for {collections}, before it signs a second content for a version; \
+         `--nothing-signed` where the server has no such collection",
         path.display()
     )]
     Unsettled {
@@ -29,6 +30,24 @@ pub(crate) enum StoreError {
         /// Their names, separated by commas.
         collections: String,
     },
+    /// It is in another file than before, and nobody has said yet what became of that one.
+    #[error(
+        "{} is not the file that its signer worked in: it is a copy, or was moved to another disk. \
+         If the signer with the original is stopped for good and had signed all of it by then: \
+         `notary-signer memory moved --reason TEXT`. If more may have been signed since: \
+         `notary-signer memory set --after-restore` for {collections}, before it signs a second \
+         content for a version",
+        path.display()
+    )]
+    Moved {
+        /// The database.
+        path: PathBuf,
+        /// Their names, separated by commas.
+        collections: String,
+    },
+    /// Two paths lead to the database, and none of them is a symbolic link.
+    #[error("{} has another name (a hard link), which nobody can lock: remove that one", .0.display())]
+    Linked(PathBuf),
     /// The file system refused.
     #[error("cannot open {}: {source}", path.display())]
     Io {

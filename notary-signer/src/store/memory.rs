@@ -112,7 +112,8 @@ pub(crate) fn set(
     remember(connection, owner, None, (version, file), now)?;
     let by = (memory::set_by.eq(&act.by), memory::set_reason.eq(&act.reason));
     diesel::update(row).set(by).execute(connection)?;
-    copies::settle(connection, owner)
+    copies::settle(connection, owner)?;
+    Ok(())
 }
 
 /// One remembered file, for people.

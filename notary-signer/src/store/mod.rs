@@ -8,7 +8,7 @@
 //! - [`memory`]: what was signed last
 //! - [`audit`]: who asked for what; [`audit_lines`]: the chain of its lines; [`segments`]: old lines
 //! - [`shared`]: changes of many requests in one transaction
-//! - [`copies`]: what `backup` writes
+//! - [`copies`]: what `backup` writes, and what other copies lack; [`identity`]: which file it is
 //! - [`header`]: what the software store needs to open again
 //! - [`lock`]: one signer for one memory
 //! - [`tables`]: the columns
@@ -18,6 +18,7 @@ pub(crate) mod audit_lines;
 pub(crate) mod copies;
 mod error;
 pub(crate) mod header;
+mod identity;
 pub(crate) mod key_states;
 pub(crate) mod keys;
 mod lock;
@@ -32,6 +33,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
+use chrono::{DateTime, Utc};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::Integer;
@@ -93,15 +95,22 @@ impl Database {
     /// other signer works on it.
     ///
     /// # Errors
-    /// Files that cannot be opened; tables of a newer program; [`StoreError::Unsettled`].
-    pub(crate) fn create(path: &Path, _lock: &MemoryLock) -> Result<Database, StoreError> {
+    /// Files that cannot be opened; tables of a newer program; [`StoreError::Unsettled`] and
+    /// [`StoreError::Moved`], which the audit has.
+    pub(crate) fn create(
+        path: &Path,
+        _lock: &MemoryLock,
+        now: DateTime<Utc>,
+    ) -> Result<Database, StoreError> {
         // SQLite gives its log files the mode of the database.
         create_private(path)?;
         let mut connection = connect(path)?;
         migrate(&mut connection).map_err(|problem| migration(path, problem))?;
-        copies::require_settled(&mut connection, path)?;
         connection.immediate_transaction(audit_lines::chain_old)?;
-        Ok(Database { path: path.to_owned(), connection: Mutex::new(connection) })
+        let database = Database { path: path.to_owned(), connection: Mutex::new(connection) };
+        database.compare_file(now)?;
+        database.read(|connection| copies::require_settled(connection, path))?;
+        Ok(database)
     }
 
     /// Opens the database for a command of an operator, beside a running service.
@@ -119,6 +128,14 @@ impl Database {
             return Err(StoreError::NotMigrated(path.to_owned()));
         }
         Ok(Database { path: path.to_owned(), connection: Mutex::new(connection) })
+    }
+
+    /// Unsettles what it remembers where it is in another file than before.
+    ///
+    /// # Errors
+    /// [`StoreError::Linked`]; a file that cannot be looked at.
+    pub(crate) fn compare_file(&self, now: DateTime<Utc>) -> Result<(), StoreError> {
+        self.transaction(|connection| identity::compare(connection, &self.path, now))
     }
 
     /// Runs one transaction: all of it is on the disk when this returns `Ok`, and on an error that
@@ -231,7 +248,7 @@ pub(crate) mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("signer.sqlite");
         let lock = MemoryLock::take(&path).unwrap();
-        let database = Database::create(&path, &lock).unwrap();
+        let database = Database::create(&path, &lock, DateTime::UNIX_EPOCH).unwrap();
         Scratch { database, path, _lock: lock, _directory: directory }
     }
 
@@ -285,7 +302,7 @@ pub(crate) mod tests {
         let line = "INSERT INTO audit (at, who, action, outcome) VALUES ('t', 'w', 'a', 'o');";
         connection.batch_execute(&line.repeat(3)).unwrap();
         let lock = MemoryLock::take(&path).unwrap();
-        let database = Database::create(&path, &lock).unwrap();
+        let database = Database::create(&path, &lock, DateTime::UNIX_EPOCH).unwrap();
         let walk = |connection: &mut SqliteConnection| -> Result<i64, StoreError> {
             let mut head = audit_lines::Head::default();
             for stored in audit_lines::from(connection, 1, 10)? {
@@ -297,7 +314,7 @@ pub(crate) mod tests {
         assert_eq!(database.read(walk).unwrap(), 3);
         let change = "UPDATE audit SET hash = 'x' WHERE seq = 2";
         assert!(connection.batch_execute(change).unwrap_err().to_string().contains("appended"));
-        drop(Database::create(&path, &lock).unwrap());
+        drop(Database::create(&path, &lock, DateTime::UNIX_EPOCH).unwrap());
         assert_eq!(database.read(walk).unwrap(), 3);
     }
 

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
 
+use chrono::{DateTime, Utc};
 use diesel::QueryResult;
 use diesel::connection::{AnsiTransactionManager, TransactionManager};
 use diesel::sqlite::SqliteConnection;
@@ -60,8 +61,12 @@ impl SharedDatabase {
     ///
     /// # Errors
     /// Those of [`Database::create`].
-    pub(crate) fn create(path: &Path, lock: MemoryLock) -> Result<SharedDatabase, StoreError> {
-        let database = Database::create(path, &lock)?;
+    pub(crate) fn create(
+        path: &Path,
+        lock: MemoryLock,
+        now: DateTime<Utc>,
+    ) -> Result<SharedDatabase, StoreError> {
+        let database = Database::create(path, &lock, now)?;
         let reader = Arc::new(Database::open(path)?);
         let (changes, asked) = mpsc::channel();
         let counts = Arc::new(Counts::default());
@@ -215,7 +220,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("signer.sqlite");
         let lock = MemoryLock::take(&path).unwrap();
-        let database = Arc::new(SharedDatabase::create(&path, lock).unwrap());
+        let database = Arc::new(SharedDatabase::create(&path, lock, DateTime::UNIX_EPOCH).unwrap());
         let table = "CREATE TABLE notes (number INTEGER UNIQUE, filler BLOB)";
         database.change(run(table.to_owned())).await.unwrap();
         (database, directory)

@@ -87,6 +87,15 @@ diesel::table! {
         collection -> Text,
         incarnation -> Text,
         role -> Text,
+        cause -> Text,
+    }
+}
+
+diesel::table! {
+    identity (id) {
+        id -> Integer,
+        inode -> BigInt,
+        born -> Nullable<BigInt>,
     }
 }
 

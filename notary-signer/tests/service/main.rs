@@ -8,6 +8,7 @@ mod attacks;
 mod audit;
 mod client;
 mod commands;
+mod copies;
 mod keys;
 mod memory;
 mod metrics;

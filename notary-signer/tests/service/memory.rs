@@ -53,15 +53,15 @@ async fn a_backup_beside_the_service_starts_none_before_what_it_remembers_is_set
 }
 
 /// A signer that has signed snapshot 1 and timestamp 1.
-struct Scene {
-    world: World,
+pub(crate) struct Scene {
+    pub(crate) world: World,
     keys: [KeyId; 2],
     snapshot: Vec<u8>,
     timestamp: Vec<u8>,
 }
 
 impl Scene {
-    async fn new() -> Scene {
+    pub(crate) async fn new() -> Scene {
         let world = World::started().await;
         let keys = [
             world.server().key(Snapshot, false).await.keyid,
@@ -73,7 +73,7 @@ impl Scene {
     }
 
     /// Has the next snapshot and timestamp signed.
-    async fn release(&mut self, number: u64, targets: u64) {
+    pub(crate) async fn release(&mut self, number: u64, targets: u64) {
         let snapshot = self.world.snapshot(number, targets);
         self.snapshot = self.sign(&snapshot).await.file();
         let timestamp = self.world.timestamp(number, &self.snapshot);
@@ -86,7 +86,7 @@ impl Scene {
         self.world.server().sign(&[key], document).await
     }
 
-    fn set(&self, arguments: &str) -> Output {
+    pub(crate) fn set(&self, arguments: &str) -> Output {
         let mut command = vec!["memory", "set", "--config", "signer.toml", "--gun", "acme/app"];
         command.extend(["--reason", "as the runbook says"]);
         command.extend(arguments.split_whitespace());
@@ -109,7 +109,7 @@ impl Scene {
 
     /// What a server serves, as `notary export` writes it: a root that lists these keys, snapshot and
     /// timestamp.
-    async fn export(&self) {
+    pub(crate) async fn export(&self) {
         fs::create_dir_all(self.world.path("export")).unwrap();
         self.write("root.json", &self.root().await);
         self.write("export/timestamp.json", &self.timestamp);
@@ -242,6 +242,7 @@ async fn a_signer_from_a_backup_signs_no_version_again() {
     for name in ["signer.sqlite-wal", "signer.sqlite-shm"] {
         drop(fs::remove_file(scene.world.path(name)));
     }
+    fs::remove_file(scene.world.path("signer.sqlite")).unwrap();
     fs::copy(scene.world.path("backup"), scene.world.path("signer.sqlite")).unwrap();
 
     let restore = "--after-restore --root root.json --from export";

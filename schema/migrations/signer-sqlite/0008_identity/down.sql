@@ -1,0 +1,2 @@
+ALTER TABLE unsettled DROP COLUMN cause;
+DROP TABLE identity;
