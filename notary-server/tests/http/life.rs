@@ -167,7 +167,10 @@ async fn a_tombstone_is_replaced_by_whoever_names_its_newest_root() {
     let (right, wrong) = (format!("?replace={sha256}"), format!("?replace={}", "0".repeat(64)));
     let keys = |query: &str| format!("/v2/{GUN}/_trust/keys/snapshot{query}");
     assert_eq!(world.post(&keys(&wrong), &world.admin).await.outcome(), in_the_way());
-    assert_eq!(world.post(&keys("?replace=x"), &world.admin).await.outcome().0, 400);
+    for no_hash in ["x", &"z".repeat(64), &"A".repeat(64), &"0".repeat(63)] {
+        let answer = world.post(&keys(&format!("?replace={no_hash}")), &world.admin).await;
+        assert_eq!(answer.outcome().0, 400, "{no_hash}");
+    }
     let new = world.reserve_with(GUN, &right, &[]).await;
     assert_ne!(new.snapshot_keys[0].id(), old.snapshot_keys[0].id());
     assert_eq!(file(&world, "1.root.json").await.0, 200, "the old root, until the commit");

@@ -135,6 +135,23 @@ async fn a_key_that_has_signed_ahead_once_tells_of_nothing_in_a_later_copy() {
 }
 
 #[actix_web::test]
+async fn a_key_that_a_root_has_taken_away_and_that_signs_on_tells_of_no_lost_one() {
+    let mut world = World::start_with(|config| config.cache.max_age_seconds = 0).await;
+    let mut repo = world.collection("acme/app", &["docs", "code"]).await;
+    rotate(&world, &mut repo, 2).await;
+    let copy = world.copy_of_database();
+    let lost = [lost_docs(&repo), lost_targets(&repo)];
+    assert_eq!(world.publish(&repo, &lost).await.status, 200);
+    world.restart_with(copy).await;
+    assert_eq!(world.survey().await, 1);
+    assert_eq!(info(&world).await["lost_root"], Value::Null);
+    let answer = world.send(&repo.gun, "", &world.admin, &[repo.root(3)]).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    world.publish(&repo, &lost).await;
+    whole(world, &repo, &["docs/second"]).await;
+}
+
+#[actix_web::test]
 async fn a_key_that_signs_ahead_of_a_root_which_never_comes_tells_of_no_lost_one() {
     let mut world = World::start_with(|config| config.cache.max_age_seconds = 0).await;
     let mut repo = world.collection("acme/app", &[]).await;
