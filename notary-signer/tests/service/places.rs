@@ -43,7 +43,7 @@ pub(crate) fn partly_behind_openssl(collections: &str) -> World {
 pub(crate) fn with_standby(after_seconds: u64) -> World {
     let mut world = World::new();
     for name in [PLACE, STANDBY] {
-        let program = openssl_in(&world, name);
+        let program = openssl_in(&world, name, 600);
         world.config.backends.insert(name.to_owned(), program);
     }
     world.config.keys.push(KeyRule {
@@ -62,16 +62,23 @@ pub(crate) fn with_standby(after_seconds: u64) -> World {
     world
 }
 
+/// A new private key, as the program keeps it.
+pub(crate) fn new_private_key() -> String {
+    run(Command::new("openssl")
+        .args(["genpkey", "-algorithm", "EC"])
+        .args(["-pkeyopt", "ec_paramgen_curve:P-256"]))
+}
+
 /// While this file is there, the program of a world signs nothing.
 pub(crate) fn hangs(world: &World) -> PathBuf {
     world.path("openssl/hangs")
 }
 
 fn openssl(world: &World) -> BackendConfig {
-    openssl_in(world, "openssl")
+    openssl_in(world, "openssl", 60)
 }
 
-fn openssl_in(world: &World, directory: &str) -> BackendConfig {
+fn openssl_in(world: &World, directory: &str, total_seconds: u64) -> BackendConfig {
     let keys = world.path(directory);
     fs::create_dir(&keys).unwrap();
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/service/openssl-keys.sh");
@@ -79,7 +86,7 @@ fn openssl_in(world: &World, directory: &str) -> BackendConfig {
         program: "sh".into(),
         arguments: vec![script.to_owned(), keys.display().to_string()],
         at_once: 4,
-        total_seconds: 60,
+        total_seconds,
     })
 }
 

@@ -84,6 +84,15 @@ impl Scene {
         signer_of(&self.sign(&self.timestamp(version)).await)
     }
 
+    /// When a call that nobody waits for has come to its end.
+    async fn call_of_the_key_has_ended(&self) {
+        let labels = format!("backend=\"{PLACE}\",operation=\"sign\",outcome=\"ok\"");
+        let ended = format!("notary_signer_backend_call_seconds_count{{{labels}}} ");
+        while !metrics(&self.world).contains(&ended) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     fn signatures_of_standbys(&self) -> f64 {
         value(&metrics(&self.world), "notary_signer_standby_signatures_total")
     }
@@ -130,8 +139,12 @@ async fn a_key_that_hangs_is_not_waited_for() {
     let scene = Scene::after(1).await;
     let [key, standby] = &scene.pair;
     scene.hangs(PLACE, true);
-    assert_eq!(scene.signer_of(1).await, *standby);
+    // Long before the bounds of the place end the call.
+    let signed = tokio::time::timeout(Duration::from_secs(60), scene.signer_of(1)).await;
+    assert_eq!(signed.expect("the stand-by does not wait"), *standby);
     scene.hangs(PLACE, false);
+    let ended = scene.call_of_the_key_has_ended();
+    tokio::time::timeout(Duration::from_secs(60), ended).await.expect("its place is learned about");
     let signs_again = async {
         let mut version = 2;
         while scene.signer_of(version).await != *key {
@@ -274,4 +287,33 @@ async fn no_key_is_made_without_its_standby() {
     server.sign(&[&first], &world.timestamp(1, &file)).await.file();
     let refused = server.key_for(&rotating(&[])).await;
     assert_eq!((refused.status, refused.refusal().as_str()), (409, "too_many_keys"));
+}
+
+/// The key of the rule and its stand-by are named `key` in their places, from these files.
+async fn attached(key: &str, standby: &str) -> World {
+    let mut world = places::with_standby(600);
+    for (place, pem) in [(PLACE, key), (STANDBY, standby)] {
+        fs::write(world.path(&format!("{place}/key")), pem).unwrap();
+    }
+    let rule = &mut world.config.keys[0];
+    rule.attach = Some("key".to_owned());
+    rule.standby.as_mut().unwrap().attach = Some("key".to_owned());
+    world.start().await.unwrap();
+    world
+}
+
+#[tokio::test]
+async fn a_key_and_its_standby_are_attached_together_or_neither_is() {
+    let [one, other] = [(); 2].map(|()| places::new_private_key());
+    let world = attached(&one, &other).await;
+    let key = world.server().key(Timestamp, false).await;
+    let standby = key.standby.unwrap();
+    assert_ne!(standby.keyid, key.keyid);
+    assert_eq!(world.server().keys().await.len(), 2);
+
+    // One key that is in both places is no stand-by of itself.
+    let world = attached(&one, &one).await;
+    let refused = world.server().key_for(&rotating(&[])).await;
+    assert_eq!((refused.status, refused.refusal().as_str()), (409, "key_taken"));
+    assert_eq!(world.server().keys().await.len(), 0);
 }
