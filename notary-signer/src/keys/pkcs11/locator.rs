@@ -7,7 +7,7 @@ use super::super::percent::{decode, encode};
 
 /// A key of a token, written as the path of a `pkcs11:` URI names it (RFC 7512):
 /// `object=LABEL`, `id=%01%ff`, or both with `;` between. A text without `=` is a label.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Locator {
     /// CKA_LABEL.
     pub label: Option<String>,

@@ -21,7 +21,7 @@ use secrecy::SecretString;
 use tokio::sync::{Semaphore, oneshot};
 
 pub use self::locator::Locator;
-use self::session::Sessions;
+use self::session::{LoggedIn, Sessions};
 pub use self::uri::{PinSource, TokenName, TokenUri};
 use super::named::NamedKey;
 use super::{Algorithm, KeyError, KeyHandle, KeyStore, StoredKey, Trouble};
@@ -56,9 +56,9 @@ impl Pkcs11Store {
     /// Runs work with a session, on a thread. A token that hangs keeps the session that hangs, so it
     /// never takes more threads than it has sessions; and no end of a runtime waits for them, as it
     /// would for its blocking threads.
-    async fn with_session<T: Send + 'static>(
+    async fn logged_in<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Session) -> Result<T, Trouble> + Send + 'static,
+        work: impl FnOnce(&mut LoggedIn) -> Result<T, Trouble> + Send + 'static,
     ) -> Result<T, KeyError> {
         let free = self.free.clone().acquire_owned().await;
         let free = free.map_err(|_| KeyError::Crypto("waiting for a token"))?;
@@ -71,6 +71,13 @@ impl Pkcs11Store {
         });
         let done = done.await.map_err(|_| KeyError::Crypto("asking a token"))?;
         done.map_err(|trouble| KeyError::Backend { backend: self.name.clone(), trouble })
+    }
+
+    async fn with_session<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Session) -> Result<T, Trouble> + Send + 'static,
+    ) -> Result<T, KeyError> {
+        self.logged_in(|logged_in| work(&logged_in.session)).await
     }
 }
 
@@ -107,7 +114,7 @@ impl KeyStore for Pkcs11Store {
     async fn sign(&self, handle: &KeyHandle, message: &[u8]) -> Result<Vec<u8>, KeyError> {
         let (locator, public) = self.locate(handle)?;
         let to_sign = objects::Request::new(&public, message);
-        self.with_session(move |session| objects::sign(session, &locator, &to_sign)).await
+        self.logged_in(move |logged_in| objects::sign(logged_in, locator, &to_sign)).await
     }
 }
 

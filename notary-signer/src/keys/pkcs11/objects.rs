@@ -13,7 +13,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use super::super::named::ToSign;
 use super::super::{Algorithm, Trouble};
 use super::Locator;
-use super::session::{check, trouble};
+use super::session::{LoggedIn, check, trouble};
 
 const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
 const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
@@ -24,6 +24,8 @@ const ED25519_NAME: &[u8] = b"\x13\x0cedwards25519";
 const RSA_BITS: u64 = 3072;
 const RSA_EXPONENT: [u8; 3] = [1, 0, 1];
 const ID_BYTES: usize = 16;
+/// Most keys that a session keeps in mind.
+const MAX_KEYS: usize = 1_000;
 
 /// Makes a pair that stays in the token and does not come out.
 pub(super) fn create(
@@ -131,13 +133,24 @@ impl Request {
     }
 }
 
-/// A signature in the form that metadata has.
+/// A signature in the form that metadata has. A key that is gone is an error as a lost session is:
+/// what begins anew looks for it again.
 pub(super) fn sign(
-    session: &Session,
-    locator: &Locator,
+    LoggedIn { session, keys }: &mut LoggedIn,
+    locator: Locator,
     request: &Request,
 ) -> Result<Vec<u8>, Trouble> {
-    let key = find_private(session, locator)?;
+    let key = match keys.get(&locator) {
+        Some(key) => *key,
+        None => {
+            let key = find_private(session, &locator)?;
+            if keys.len() >= MAX_KEYS {
+                keys.clear();
+            }
+            keys.insert(locator, key);
+            key
+        }
+    };
     let signature = session.sign(&request.mechanism(), key, &request.bytes).map_err(trouble)?;
     if request.scheme != Scheme::Ecdsa {
         return Ok(signature);

@@ -1,18 +1,19 @@
 //! Sessions with a token: opened when they are needed, logged in once, kept, and given up together
 //! when the token forgets them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
 use cryptoki::error::{Error, RvError};
+use cryptoki::object::ObjectHandle;
 use cryptoki::session::{Session, SessionState, UserType};
 use cryptoki::slot::Slot;
 
 use super::super::Trouble;
-use super::Token;
+use super::{Locator, Token};
 
 /// How long a token is left alone after a login that failed, though its PIN was right before.
 const LOGIN_PAUSE: Duration = Duration::from_secs(5);
@@ -23,9 +24,17 @@ pub(super) struct Sessions {
     state: Mutex<State>,
 }
 
+/// A session that is logged in, with the keys that it was asked for: in a token of many keys, looking
+/// for one takes many times as long as signing.
+pub(super) struct LoggedIn {
+    pub(super) session: Session,
+    /// Private keys by their names. What a token calls them ends with its sessions.
+    pub(super) keys: HashMap<Locator, ObjectHandle>,
+}
+
 #[derive(Default)]
 struct State {
-    idle: Vec<Session>,
+    idle: Vec<LoggedIn>,
     /// Counts how often all sessions were given up: one that was in use then does not come back.
     life: u64,
     /// A PIN that was refused once is not tried again: three tries lock most tokens for good.
@@ -44,7 +53,7 @@ impl Sessions {
     /// Runs work with a session that is logged in. Blocks.
     pub(super) fn run<T>(
         &self,
-        work: impl FnOnce(&Session) -> Result<T, Trouble>,
+        work: impl FnOnce(&mut LoggedIn) -> Result<T, Trouble>,
     ) -> Result<T, Trouble> {
         let (life, idle) = {
             let mut state = self.state();
@@ -53,11 +62,11 @@ impl Sessions {
             }
             (state.life, state.idle.pop())
         };
-        let session = match idle {
+        let mut session = match idle {
             Some(session) => session,
-            None => self.open()?,
+            None => LoggedIn { session: self.open()?, keys: HashMap::new() },
         };
-        let done = work(&session);
+        let done = work(&mut session);
         let mut state = self.state();
         match &done {
             // The others are lost, too: the handles of sessions and objects die with the login.
@@ -152,7 +161,7 @@ impl Sessions {
 impl Sessions {
     /// Ends the login, which is that of all sessions.
     pub(super) fn log_out(&self) {
-        self.state().idle.last().expect("a session is idle").logout().unwrap();
+        self.state().idle.last().expect("a session is idle").session.logout().unwrap();
     }
 
     pub(super) fn idle(&self) -> usize {

@@ -158,6 +158,31 @@ async fn lost_sessions_are_opened_again() {
 }
 
 #[tokio::test]
+async fn a_key_that_is_deleted_is_missed_and_those_beside_it_sign_on() {
+    if !with_a_token("a_key_that_is_deleted_is_missed_and_those_beside_it_sign_on") {
+        return;
+    }
+    let store = store();
+    let [deleted, kept] = [
+        store.create(Algorithm::EcdsaP256, "deleted").await.unwrap(),
+        store.create(Algorithm::EcdsaP256, "kept").await.unwrap(),
+    ];
+    for key in [&deleted, &kept, &deleted] {
+        key.sign(&store, b"m").await.unwrap();
+    }
+    let delete = |session: &Session| {
+        let key = [Attribute::Class(ObjectClass::PRIVATE_KEY), Attribute::Label(b"deleted".into())];
+        session.destroy_object(session.find_objects(&key).unwrap()[0]).unwrap();
+        Ok(())
+    };
+    store.with_session(delete).await.unwrap();
+    // The session has the key in mind.
+    assert!(matches!(trouble(deleted.sign(&store, b"m").await), Trouble::Unreachable(_)));
+    assert!(matches!(trouble(deleted.sign(&store, b"m").await), Trouble::NoSuchKey(_)));
+    kept.sign(&store, b"m").await.unwrap();
+}
+
+#[tokio::test]
 async fn what_is_not_there_is_named() {
     if !with_a_token("what_is_not_there_is_named") {
         return;
