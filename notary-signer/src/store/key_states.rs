@@ -5,8 +5,8 @@ use diesel::prelude::*;
 use notary_schema::name::KeyId;
 use notary_schema::wire::KeyState;
 
-use super::keys::{HeldKey, of_role};
-use super::tables::{online_keys, state_of, state_text};
+use super::keys::HeldKey;
+use super::tables::{online_keys, role_text, state_of, state_text};
 use super::{Owner, StoreError};
 
 /// Marks that a request which named these keys is recorded: the pending ones among them become
@@ -20,22 +20,20 @@ pub(crate) fn have_signed(
     owner: &Owner,
     keyids: &[KeyId],
 ) -> Result<Option<KeyId>, StoreError> {
-    let held = of_role(connection, owner)?;
-    let named: Vec<&HeldKey> =
-        held.iter().filter(|held| keyids.contains(&held.key.keyid)).collect();
-    let is = |state| move |held: &&&HeldKey| held.key.state == state;
+    let held = standings(connection, owner)?;
+    let named: Vec<&Standing> =
+        held.iter().filter(|held| keyids.iter().any(|keyid| held.is(keyid))).collect();
+    let is = |state| move |held: &&&Standing| held.state == state;
     if let Some(retired) = named.iter().find(is(KeyState::Retired)) {
-        return Ok(Some(retired.key.keyid.clone()));
+        return Ok(keyids.iter().find(|keyid| retired.is(keyid)).cloned());
     }
-    let begin: Vec<&HeldKey> = named.iter().filter(is(KeyState::Pending)).copied().collect();
+    let begin: Vec<&Standing> = named.iter().filter(is(KeyState::Pending)).copied().collect();
     if begin.is_empty() {
         return Ok(None);
     }
     let pushed = held.iter().filter(|held| {
-        let is_other_half = |one: &&HeldKey| {
-            one.stands_by_for(&held.key.keyid) || held.stands_by_for(&one.key.keyid)
-        };
-        held.key.state == KeyState::Active && !begin.iter().any(is_other_half)
+        let is_other_half = |one: &&Standing| one.stands_by_for(held) || held.stands_by_for(one);
+        held.state == KeyState::Active && !begin.iter().any(is_other_half)
     });
     set(connection, pushed, KeyState::Retiring)?;
     set(connection, begin, KeyState::Active)?;
@@ -44,17 +42,52 @@ pub(crate) fn have_signed(
 
 /// Lets the pending keys of a role be retiring, so that others can be the pending ones.
 pub(crate) fn give_up(connection: &mut SqliteConnection, owner: &Owner) -> Result<(), StoreError> {
-    let held = of_role(connection, owner)?;
-    let pending = held.iter().filter(|held| held.key.state == KeyState::Pending);
+    let held = standings(connection, owner)?;
+    let pending = held.iter().filter(|held| held.state == KeyState::Pending);
     set(connection, pending, KeyState::Retiring)
+}
+
+/// What is looked at here of a key: every record does, so it is not read as a whole.
+struct Standing {
+    keyid: String,
+    state: KeyState,
+    standby_for: Option<String>,
+}
+
+impl Standing {
+    fn is(&self, keyid: &KeyId) -> bool {
+        self.keyid == keyid.as_str()
+    }
+
+    fn stands_by_for(&self, other: &Standing) -> bool {
+        self.standby_for.as_ref() == Some(&other.keyid)
+    }
+}
+
+/// The keys of a role, oldest first.
+fn standings(
+    connection: &mut SqliteConnection,
+    owner: &Owner,
+) -> Result<Vec<Standing>, StoreError> {
+    let rows: Vec<(String, String, Option<String>)> = online_keys::table
+        .filter(online_keys::collection.eq(owner.collection.gun.as_str()))
+        .filter(online_keys::incarnation.eq(owner.collection.incarnation.as_str()))
+        .filter(online_keys::role.eq(role_text(owner.role)))
+        .order(online_keys::seq)
+        .select((online_keys::keyid, online_keys::state, online_keys::standby_for))
+        .load(connection)?;
+    let read = |(keyid, state, standby_for): (String, String, Option<String>)| {
+        Ok(Standing { keyid, state: state_of(&state)?, standby_for })
+    };
+    rows.into_iter().map(read).collect()
 }
 
 fn set<'a>(
     connection: &mut SqliteConnection,
-    keys: impl IntoIterator<Item = &'a HeldKey>,
+    keys: impl IntoIterator<Item = &'a Standing>,
     state: KeyState,
 ) -> Result<(), StoreError> {
-    let keyids: Vec<&str> = keys.into_iter().map(|held| held.key.keyid.as_str()).collect();
+    let keyids: Vec<&str> = keys.into_iter().map(|held| held.keyid.as_str()).collect();
     diesel::update(online_keys::table.filter(online_keys::keyid.eq_any(keyids)))
         .set(online_keys::state.eq(state_text(state)))
         .execute(connection)?;
@@ -76,8 +109,8 @@ pub(crate) fn retire(connection: &mut SqliteConnection, keyid: &KeyId) -> Result
 }
 
 /// Undoes [`retire`]. A key that was pending comes back as retiring where another one is pending
-/// by now, so that there is still one pending key, and one pending stand-by, at most. Answers false where the key was not
-/// retired.
+/// by now, so that there is still one pending key, and one pending stand-by, at most. Answers false
+/// where the key was not retired.
 pub(crate) fn restore(
     connection: &mut SqliteConnection,
     held: &HeldKey,
@@ -89,10 +122,9 @@ pub(crate) fn restore(
         row.select(online_keys::retired_from).first(connection).optional()?;
     let Some(from) = from else { return Ok(false) };
     let from = state_of(&from.unwrap_or_default())?;
-    let siblings = of_role(connection, &held.owner())?;
-    let is_standby = |held: &HeldKey| held.key.standby_for.is_some();
-    let taken = siblings.iter().any(|sibling| {
-        sibling.key.state == KeyState::Pending && is_standby(sibling) == is_standby(held)
+    let is_standby = held.key.standby_for.is_some();
+    let taken = standings(connection, &held.owner())?.iter().any(|sibling| {
+        sibling.state == KeyState::Pending && sibling.standby_for.is_some() == is_standby
     });
     let state = match from {
         KeyState::Pending if taken => KeyState::Retiring,
@@ -118,8 +150,8 @@ mod tests {
     fn states(scratch: &Scratch) -> Vec<KeyState> {
         let keys = scratch
             .database
-            .transaction(|connection| of_role(connection, &owner("acme/app", ROLE)));
-        keys.unwrap().into_iter().map(|held| held.key.state).collect()
+            .transaction(|connection| standings(connection, &owner("acme/app", ROLE)));
+        keys.unwrap().into_iter().map(|held| held.state).collect()
     }
 
     #[test]
