@@ -1,22 +1,29 @@
-//! What the service does without being asked: it asks its places of keys, follows the files of TLS, and
-//! seals the audit.
+//! What the service does without being asked: it asks its places of keys, follows the files of TLS,
+//! tells who was refused, and seals the audit.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use diesel::sqlite::SqliteConnection;
 use futures_util::future::join_all;
 
 use crate::Parts;
 use crate::config::Config;
 use crate::keys::bounded::Bounded;
 use crate::keys::{KeyStore, Trouble};
+use crate::metrics::Metrics;
 use crate::sealing;
 use crate::sign::Signer;
-use crate::tls::Tls;
+use crate::store::StoreError;
+use crate::store::audit::{self, Caller, Subject};
+use crate::tls::{Refusals, Refused, Tls};
 
 /// How often old lines of the audit are looked for.
 const SEAL_EVERY: Duration = Duration::from_secs(60);
+
+/// How often those who were refused before there was a request are looked up.
+const NOTE_EVERY: Duration = Duration::from_secs(1);
 
 /// How often places of keys are asked that failed last.
 const ASK_SICK_EVERY: Duration = Duration::from_secs(5);
@@ -78,6 +85,36 @@ pub(crate) async fn keep_looking(tls: Arc<Tls>, every: Duration) {
             Ok(false) => {}
             Err(error) => {
                 tracing::error!("the files of TLS have changed, and stay as before: {error}")
+            }
+        }
+    }
+}
+
+/// Tells log, audit and metrics who was refused before there was a request.
+pub(crate) async fn keep_noting(
+    refusals: Arc<Refusals>,
+    signer: Arc<Signer>,
+    metrics: Arc<Metrics>,
+) {
+    let mut again = actix_web::rt::time::interval(NOTE_EVERY);
+    loop {
+        let now = again.tick().await.into_std();
+        for Refused { reason, new, line } in refusals.take(now) {
+            let outcome = reason.code();
+            metrics.count_refused(outcome, new);
+            let Some((who, times)) = line else { continue };
+            tracing::warn!(who, times, "a connection was refused: {outcome}");
+            let action = match times {
+                1 => "connection".to_owned(),
+                _ => format!("connection, {times} times"),
+            };
+            let at = (signer.parts.clock)();
+            let caller = Caller { who, action, request_id: None, trace_id: None, at };
+            let append = move |connection: &mut SqliteConnection| {
+                audit::append(connection, &caller, &Subject::default(), outcome)
+            };
+            if let Err(error) = signer.database.change::<_, StoreError>(append).await {
+                tracing::error!("cannot write the audit: {error}");
             }
         }
     }

@@ -3,7 +3,7 @@
 //! [`keys`] is always there, without HTTP and SQL: `notary` uses it for the keys of people. The rest
 //! is the service, behind the feature `service`. The path of one request, in reading order:
 //!
-//! - `config`, `opening`, `startup`: from `signer.toml` to a listener with mutual TLS (`tls`)
+//! - `config`, `opening`, `startup`: from `signer.toml` to a `listener` with mutual TLS (`tls`)
 //! - `routes`: every call on one screen; bounded requests (`intake`); one form of error (`error`,
 //!   `panics`)
 //! - `backends`: where the keys are
@@ -33,6 +33,8 @@ pub mod config;
 mod error;
 #[cfg(feature = "service")]
 mod intake;
+#[cfg(feature = "service")]
+mod listener;
 #[cfg(feature = "service")]
 mod metrics;
 #[cfg(feature = "service")]

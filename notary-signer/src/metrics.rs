@@ -47,11 +47,17 @@ struct File {
     file: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Refused {
+    reason: &'static str,
+}
+
 /// Everything that is counted and measured.
 pub(crate) struct Metrics {
     registry: Registry,
     answered: Family<Answered, Counter>,
     seconds: Family<Call, Histogram, fn() -> Histogram>,
+    refused: Family<Refused, Counter>,
     /// The signatures of stand-bys in the place of their keys.
     pub(crate) by_standbys: Counter,
     backend_seconds: Family<BackendCall, Histogram, fn() -> Histogram>,
@@ -85,6 +91,9 @@ impl Metrics {
         let unit = Unit::Seconds;
         let help = "How long requests took, from their head to the answer";
         registry.register_with_unit("request", help, unit, seconds.clone());
+        let refused = Family::<Refused, Counter>::default();
+        let help = "Connections that were refused before there was a request, by reason";
+        registry.register("connections_refused", help, refused.clone());
         let by_standbys = Counter::default();
         let help = "Signatures of stand-bys in the place of their keys";
         registry.register("standby_signatures", help, by_standbys.clone());
@@ -96,7 +105,7 @@ impl Metrics {
         registry.register_with_unit("backend_call", help, Unit::Seconds, backend_seconds.clone());
         let looked_up = LookedUp::default();
         looked_up.register(&mut registry);
-        Metrics { registry, answered, seconds, by_standbys, backend_seconds, looked_up }
+        Metrics { registry, answered, seconds, refused, by_standbys, backend_seconds, looked_up }
     }
 
     /// Everything, as text.
@@ -110,6 +119,11 @@ impl Metrics {
     pub(crate) fn count(&self, call: String, outcome: &'static str, took: Duration) {
         self.seconds.get_or_create(&Call { call: call.clone() }).observe(took.as_secs_f64());
         self.answered.get_or_create(&Answered { call, outcome }).inc();
+    }
+
+    /// Counts connections that were refused.
+    pub(crate) fn count_refused(&self, reason: &'static str, number: u64) {
+        self.refused.get_or_create(&Refused { reason }).inc_by(number);
     }
 
     /// Counts a call of a backend that has ended.

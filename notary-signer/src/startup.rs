@@ -5,14 +5,12 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use actix_tls::accept::rustls_0_23::TlsStream;
+use actix_web::App;
 use actix_web::dev::{Server, ServerHandle};
 use actix_web::middleware::from_fn;
-use actix_web::rt::net::TcpStream;
 use actix_web::rt::signal::unix::{Signal, SignalKind, signal};
 use actix_web::rt::task::JoinHandle;
 use actix_web::web::Data;
-use actix_web::{App, HttpServer};
 use chrono::{DateTime, Utc};
 use tokio::sync::Semaphore;
 use tracing_actix_web::TracingLogger;
@@ -23,6 +21,7 @@ use crate::background;
 use crate::config::{Config, ConfigError, LogFormat};
 use crate::intake::Intake;
 use crate::keys::software::SoftwareStore;
+use crate::listener;
 use crate::metrics::Metrics;
 use crate::monitoring;
 use crate::opening::{self, OpenError};
@@ -31,7 +30,7 @@ use crate::rights::Rights;
 use crate::routes::{admit, answer_failures, routes};
 use crate::sign::{Signer, memory_cache};
 use crate::store::{Database, MemoryLock, SharedDatabase, StoreError, header};
-use crate::tls::{Peer, Tls, TlsError};
+use crate::tls::{Tls, TlsError};
 use crate::trace::InTrace;
 use crate::turns::Turns;
 
@@ -66,7 +65,7 @@ pub struct Service {
     address: SocketAddr,
     metrics: Option<(Server, SocketAddr)>,
     /// What is done now and then.
-    background: [JoinHandle<()>; 3],
+    background: [JoinHandle<()>; 4],
 }
 
 impl Service {
@@ -104,6 +103,8 @@ impl Service {
             remembered: memory_cache(config.limits.cache_bytes),
         });
         let asking = background::keep_asking(signer.clone().into_inner());
+        let (noting, counting) = (signer.clone().into_inner(), counted.clone().into_inner());
+        let noting = background::keep_noting(tls.refusals(), noting, counting);
         let intake = Data::new(Intake::new(&config.limits));
         let clients = Data::from(tls.clone());
         let rights = Data::new(Rights::new(config.clients.clone()));
@@ -116,8 +117,6 @@ impl Service {
         };
         let metrics = config.metrics.listen.map(listen).transpose()?;
 
-        let listen = |source| Cause::Listen { address: config.listen, source };
-        let header = Duration::from_secs(config.limits.header_seconds);
         let app = move || {
             App::new()
                 .app_data(signer.clone())
@@ -131,33 +130,16 @@ impl Service {
                 .wrap(from_fn(answer_panics))
                 .wrap(TracingLogger::<InTrace>::new())
         };
-        let server = HttpServer::new(app)
-            .on_connect(|connection, extensions| {
-                let stream = connection.downcast_ref::<TlsStream<TcpStream>>();
-                let chain = stream.and_then(|stream| stream.get_ref().1.peer_certificates());
-                if let Some(peer) = chain.and_then(Peer::of) {
-                    extensions.insert(peer);
-                }
-            })
-            .disable_signals()
-            .workers(workers)
-            .max_connections(config.limits.connections.div_ceil(workers))
-            // So many may come at once: the system drops what does not fit.
-            .backlog(u32::try_from(config.limits.connections).unwrap_or(u32::MAX))
-            .client_request_timeout(header)
-            .tls_handshake_timeout(header)
-            .keep_alive(Duration::from_secs(config.limits.idle_seconds))
-            .shutdown_timeout(config.limits.shutdown_seconds)
-            .bind_rustls_0_23(config.listen, tls.server_config())
-            .map_err(listen)?;
-        let address = *server.addrs().first().expect("it was bound");
+        let (server, address) = listener::listen(config, &tls, workers, app)
+            .map_err(|source| Cause::Listen { address: config.listen, source })?;
         let look = Duration::from_secs(config.tls.look_seconds);
         let background = [
             actix_web::rt::spawn(asking),
             actix_web::rt::spawn(background::keep_sealing(config.clone(), sealing_parts)),
             actix_web::rt::spawn(background::keep_looking(tls, look)),
+            actix_web::rt::spawn(noting),
         ];
-        Ok(Service { server: server.run(), address, metrics, background })
+        Ok(Service { server, address, metrics, background })
     }
 
     /// Where the service listens.

@@ -2,6 +2,7 @@
 //!
 //! - [`files`]: what stands in the files
 //! - [`peer`]: who a client is
+//! - [`refusals`]: who was refused
 //!
 //! A new certificate, CA or revocation list holds for new connections at once. A connection that is
 //! there already, or that resumes a session, is looked at again before its next request: a client
@@ -9,7 +10,9 @@
 
 pub(crate) mod files;
 pub(crate) mod peer;
+mod refusals;
 
+use std::slice;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
 
@@ -25,6 +28,7 @@ use crate::config::TlsConfig;
 use files::{Loaded, Stamp};
 pub(crate) use files::{TlsError, not_after};
 pub(crate) use peer::Peer;
+pub(crate) use refusals::{Reason, Refusals, Refused};
 
 /// Makes ring the provider of the process, for libraries that ask for a default.
 pub(crate) fn install_provider() {
@@ -44,6 +48,7 @@ pub(crate) struct Tls {
     current: RwLock<(Stamp, Arc<Loaded>)>,
     /// Rises with each look at the files.
     look: AtomicU64,
+    refusals: Arc<Refusals>,
 }
 
 impl Tls {
@@ -53,7 +58,8 @@ impl Tls {
     /// Files that are missing, or do not fit together.
     pub(crate) fn load(config: &TlsConfig) -> Result<Arc<Tls>, TlsError> {
         let current = RwLock::new((Stamp::of(config), Arc::new(Loaded::read(config)?)));
-        Ok(Arc::new(Tls { config: config.clone(), current, look: AtomicU64::new(1) }))
+        let (look, refusals) = (AtomicU64::new(1), Arc::default());
+        Ok(Arc::new(Tls { config: config.clone(), current, look, refusals }))
     }
 
     /// What a listener needs, which follows the files.
@@ -93,9 +99,14 @@ impl Tls {
             return Ok(());
         }
         let (end, others) = peer.chain();
-        self.verify_client_cert(end, others, UnixTime::now())?;
+        self.current().clients.verify_client_cert(end, others, UnixTime::now())?;
         peer.set_seen_in(look);
         Ok(())
+    }
+
+    /// Who was refused.
+    pub(crate) fn refusals(&self) -> Arc<Refusals> {
+        self.refusals.clone()
     }
 
     fn current(&self) -> Arc<Loaded> {
@@ -121,7 +132,13 @@ impl ClientCertVerifier for Tls {
         others: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        self.current().clients.verify_client_cert(end, others, now)
+        let verified = self.current().clients.verify_client_cert(end, others, now);
+        verified.inspect_err(|error| {
+            // What it says of itself: nobody has vouched for that.
+            let who = || Peer::of(slice::from_ref(end)).map(|peer| peer.text.clone());
+            let who = || format!("unverified: {}", who().unwrap_or_default());
+            self.refusals.note(Reason::of(error), who);
+        })
     }
 
     fn verify_tls12_signature(

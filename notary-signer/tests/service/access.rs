@@ -3,11 +3,13 @@
 use std::fs;
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use notary_schema::online::OnlineRole::Snapshot;
 use notary_signer::Parts;
 use notary_signer::pki::{self, Usage};
 
 use crate::client::{Client, is_connection_error};
+use crate::metrics;
 use crate::world::World;
 
 #[tokio::test]
@@ -24,23 +26,55 @@ async fn a_client_without_a_certificate_is_not_answered() {
     let client = Client::new(world.address(), &world.path("pki/ca.pem"), None);
     let refused = client.get("/healthz").await.unwrap_err();
     assert!(is_connection_error(&refused), "{refused:?}");
+    assert_eq!(noted(&world, "no_certificate").await, "127.0.0.1");
+    let counted = "notary_signer_connections_refused_total{reason=\"no_certificate\"}";
+    assert_eq!(metrics::value(&metrics::metrics(&world), counted), 1.0);
+}
+
+/// Who is in the line of the audit with this outcome, once it is there.
+async fn noted(world: &World, outcome: &str) -> String {
+    let line = async {
+        loop {
+            match world.audit().into_iter().find(|line| line.outcome == outcome) {
+                Some(line) => return line,
+                None => tokio::time::sleep(Duration::from_millis(50)).await,
+            }
+        }
+    };
+    let line = tokio::time::timeout(Duration::from_secs(30), line).await.expect("it is noted");
+    assert_eq!(line.action, "connection");
+    line.who
 }
 
 #[tokio::test]
-async fn a_certificate_of_another_ca_or_for_a_server_is_not_answered() {
+async fn a_certificate_of_another_ca_or_for_a_server_or_of_long_ago_is_not_answered() {
     let world = World::started().await;
     let now = (Parts::system().clock)();
     let other = world.path("other");
     pki::init(&other, now).unwrap();
     let client = Usage { server: None, client: true };
     pki::issue(&other, "server", &client, now).unwrap();
-    for directory in ["other/server", "pki/signer"] {
+    pki::issue(&world.path("pki"), "old", &client, now - TimeDelta::days(3_000)).unwrap();
+    for (directory, outcome, names) in [
+        ("other/server", "unknown_authority", "CN=server, DNS:server"),
+        ("pki/signer", "certificate_usage", "CN=signer, DNS:localhost"),
+        ("pki/old", "certificate_expired", "CN=old, DNS:old"),
+    ] {
         let (certificate, key) = (format!("{directory}.pem"), format!("{directory}.key"));
         let identity = (world.path(&certificate), world.path(&key));
         let client = Client::new(world.address(), &world.path("pki/ca.pem"), Some(identity));
         let refused = client.get("/healthz").await.unwrap_err();
         assert!(is_connection_error(&refused), "{directory}: {refused:?}");
+        assert_eq!(noted(&world, outcome).await, format!("unverified: {names}"));
     }
+}
+
+#[tokio::test]
+async fn what_a_client_sends_instead_of_a_request_is_noted_under_its_name() {
+    let world = World::started().await;
+    let refused = world.server().get_with_headers("/v1/policy", 200).await;
+    assert_eq!(refused.unwrap().status, 431);
+    assert_eq!(noted(&world, "no_request").await, "CN=server, DNS:server");
 }
 
 #[tokio::test]
@@ -52,6 +86,10 @@ async fn plain_http_is_not_answered() {
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer).await;
     assert!(!answer.starts_with(b"HTTP/"), "{:?}", String::from_utf8_lossy(&answer));
+    // It may be anything; a client that is refused after it has its line.
+    assert!(Client::new(world.address(), &world.path("pki/ca.pem"), None).get("/").await.is_err());
+    noted(&world, "no_certificate").await;
+    assert_eq!(world.audit().len(), 1);
 }
 
 /// Waits until a client is no longer answered on the connection that it has, or until it is again.
@@ -82,6 +120,7 @@ async fn a_revoked_certificate_ends_without_a_restart_also_where_it_is_connected
     assert_eq!(until(&other, false).await.as_deref(), Some("certificate_refused"));
     let refused = world.client("other").get("/v1/policy").await.unwrap_err();
     assert!(is_connection_error(&refused), "{refused:?}");
+    assert_eq!(noted(&world, "certificate_revoked").await, "unverified: CN=other, DNS:other");
     assert_eq!(server.get("/v1/policy").await.unwrap().status, 200);
     let line = world.audit().into_iter().find(|line| line.outcome == "certificate_refused");
     assert_eq!(line.unwrap().who, "CN=other, DNS:other");

@@ -64,6 +64,17 @@ impl Client {
         self.request(Method::GET, path).await
     }
 
+    /// Asks with so many headers more than it takes.
+    pub(crate) async fn get_with_headers(
+        &self,
+        path: &str,
+        number: usize,
+    ) -> reqwest::Result<Answer> {
+        let request = self.http.get(format!("{}{path}", self.base));
+        let request = (0..number).fold(request, |it, number| it.header(format!("x-{number}"), "x"));
+        Answer::of(request.send().await?).await
+    }
+
     pub(crate) async fn request(&self, method: Method, path: &str) -> reqwest::Result<Answer> {
         let request = self.http.request(method, format!("{}{path}", self.base));
         Answer::of(request.send().await?).await
