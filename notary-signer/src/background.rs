@@ -76,7 +76,7 @@ pub(crate) async fn keep_asking(signer: Arc<Signer>) {
 }
 
 /// Follows the files of TLS.
-pub(crate) async fn keep_looking(tls: Arc<Tls>, every: Duration) {
+pub(crate) async fn keep_looking(tls: Arc<Tls>, every: Duration, parts: Parts) {
     let mut again = actix_web::rt::time::interval(every);
     loop {
         again.tick().await;
@@ -86,6 +86,9 @@ pub(crate) async fn keep_looking(tls: Arc<Tls>, every: Duration) {
             Err(error) => {
                 tracing::error!("the files of TLS have changed, and stay as before: {error}")
             }
+        }
+        for issuer in tls.lists_run_out((parts.clock)()) {
+            tracing::warn!(issuer, "a revocation list has run out: it stays in force");
         }
     }
 }

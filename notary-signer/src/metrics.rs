@@ -170,7 +170,7 @@ impl LookedUp {
         let help = "Calls of backends that run, and that wait for their turn";
         registry.register("backend_calls", help, self.backend_calls.clone());
         let name = "certificate_expiry_timestamp";
-        let help = "When certificates of the configuration expire, since 1970";
+        let help = "When certificates and revocation lists expire, since 1970";
         registry.register_with_unit(name, help, Unit::Seconds, self.certificate_expiry.clone());
     }
 }

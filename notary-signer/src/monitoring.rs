@@ -45,6 +45,9 @@ async fn look_up(now: &LookedUp, signer: &Signer, intake: &Intake, files: &Files
             now.set_expiry(file, end.timestamp());
         }
     }
+    if let Ok(Some(end)) = tls::next_update(&files.tls) {
+        now.set_expiry("client_crl", end.timestamp());
+    }
 }
 
 /// The files that are looked at.

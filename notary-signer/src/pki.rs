@@ -89,7 +89,7 @@ pub fn init(directory: &Path, now: DateTime<Utc>) -> Result<(), PkiError> {
     let key = KeyPair::generate()?;
     let certificate = params.self_signed(&key)?;
     write(directory, CA, &key, &certificate.pem())?;
-    let list = revocation_list(Vec::new(), &Issuer::from_params(&params, &key), now)?;
+    let list = revocation_list(Vec::new(), &Issuer::from_params(&params, &key), now, 0)?;
     Ok(write_new(&directory.join(CRL), list.as_bytes())?)
 }
 
@@ -133,7 +133,10 @@ pub fn revoke(directory: &Path, name: &str, now: DateTime<Utc>) -> Result<bool, 
         return Ok(false);
     }
     entries.push(new);
-    let list = revocation_list(entries, &issuer, now)?;
+    // No list is older than the one before, whatever the clock says: the signer would not take it.
+    let last = list.crl_number().and_then(|number| u64::try_from(number).ok()).unwrap_or(0);
+    let made = DateTime::from_timestamp(list.last_update().timestamp(), 0).unwrap_or(now);
+    let list = revocation_list(entries, &issuer, now.max(made), last.saturating_add(1))?;
     replace(&list_path, list.as_bytes())
         .map_err(|source| PkiError::Directory { path: list_path, source })?;
     Ok(true)
@@ -162,13 +165,14 @@ fn read_der<T>(
     parse(&text).map_err(|_| PkiError::NotOurs(path.to_owned()))
 }
 
-/// The list as PEM. Its number is the time, so that a later list has a higher one.
+/// The list as PEM. Its number is the time, so that a later list has a higher one, and at least `least`.
 fn revocation_list(
     revoked_certs: Vec<RevokedCertParams>,
     issuer: &Issuer<'_, impl SigningKey>,
     now: DateTime<Utc>,
+    least: u64,
 ) -> Result<String, PkiError> {
-    let number = now.timestamp().max(0).cast_unsigned();
+    let number = now.timestamp().max(0).cast_unsigned().max(least);
     let (this, next) = (day(now), day(now + TimeDelta::days(CA_DAYS)));
     let params = CertificateRevocationListParams {
         this_update: date_time_ymd(this.0, this.1, this.2),

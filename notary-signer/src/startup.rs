@@ -89,7 +89,7 @@ impl Service {
         }
         let database = SharedDatabase::create(&config.database, lock, now)?;
         let workers = std::thread::available_parallelism().map_or(1, usize::from);
-        let sealing_parts = parts.clone();
+        let (sealing_parts, looking_parts) = (parts.clone(), parts.clone());
         let signer = Data::new(Signer {
             backends,
             database,
@@ -136,7 +136,7 @@ impl Service {
         let background = [
             actix_web::rt::spawn(asking),
             actix_web::rt::spawn(background::keep_sealing(config.clone(), sealing_parts)),
-            actix_web::rt::spawn(background::keep_looking(tls, look)),
+            actix_web::rt::spawn(background::keep_looking(tls, look, looking_parts)),
             actix_web::rt::spawn(noting),
         ];
         Ok(Service { server, address, metrics, background })

@@ -57,7 +57,20 @@ fn check_tls(tls: &TlsConfig, now: DateTime<Utc>) -> Vec<Finding> {
             }
         }
     };
-    vec![fit, expiry("certificate", &tls.certificate), expiry("client CA", &tls.client_ca)]
+    let mut findings =
+        vec![fit, expiry("certificate", &tls.certificate), expiry("client CA", &tls.client_ca)];
+    findings.extend(check_lists(tls, now));
+    findings
+}
+
+/// Revocation lists that have run out; that they are readable is a part of what fits.
+fn check_lists(tls: &TlsConfig, now: DateTime<Utc>) -> Option<Finding> {
+    let end = tls::next_update(tls).ok().flatten()?;
+    let until = format!("complete until {}", time_text(end));
+    Some(match end < now {
+        true => Finding::wrong("revocations", format!("{until}: publish a newer list")),
+        false => Finding::ok("revocations", until),
+    })
 }
 
 /// The files that nobody but the signer may read.

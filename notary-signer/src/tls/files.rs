@@ -11,10 +11,11 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::provider;
+use super::revocations::{self, List};
 use crate::config::TlsConfig;
 
 /// Why TLS cannot be set up.
@@ -49,11 +50,15 @@ pub(super) struct Loaded {
     pub(super) key: Arc<CertifiedKey>,
     /// Whose certificates clients may show.
     pub(super) clients: Arc<dyn ClientCertVerifier>,
+    /// Which of them do not count any more.
+    pub(super) lists: Vec<List>,
 }
 
 impl Loaded {
     pub(super) fn read(config: &TlsConfig) -> Result<Loaded, TlsError> {
-        Ok(Loaded { key: Arc::new(own_key(config)?), clients: clients(config)? })
+        let lists = revocations::read(config)?;
+        let clients = clients(config, &lists)?;
+        Ok(Loaded { key: Arc::new(own_key(config)?), clients, lists })
     }
 }
 
@@ -71,7 +76,7 @@ fn own_key(config: &TlsConfig) -> Result<CertifiedKey, TlsError> {
     })
 }
 
-fn clients(config: &TlsConfig) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+fn clients(config: &TlsConfig, lists: &[List]) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
     let refuse = |what, path: &Path, problem: String| TlsError::File {
         what,
         path: path.to_owned(),
@@ -83,16 +88,8 @@ fn clients(config: &TlsConfig) -> Result<Arc<dyn ClientCertVerifier>, TlsError> 
         added.map_err(|error| refuse("a CA certificate", &config.client_ca, error.to_string()))?;
     }
     let mut verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider());
-    if let Some(path) = &config.client_crl {
-        let what = "a revocation list";
-        let lists = CertificateRevocationListDer::pem_file_iter(path);
-        let lists: Vec<_> = lists
-            .and_then(Iterator::collect)
-            .map_err(|error: rustls_pki_types::pem::Error| refuse(what, path, error.to_string()))?;
-        if lists.is_empty() {
-            return Err(refuse(what, path, "there is none".to_owned()));
-        }
-        // A list that is old says of the revoked what it said before: it stays in force.
+    if config.client_crl.is_some() {
+        let lists = lists.iter().map(|list| list.der.clone());
         verifier = verifier.with_crls(lists).only_check_end_entity_revocation();
     }
     let path = config.client_crl.as_ref().unwrap_or(&config.client_ca);
@@ -115,7 +112,7 @@ pub(crate) fn not_after(path: &Path) -> Result<DateTime<Utc>, TlsError> {
     DateTime::from_timestamp(certificate.validity().not_after.timestamp(), 0).ok_or_else(broken)
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let refuse =
         |problem: String| TlsError::File { what: "a certificate", path: path.to_owned(), problem };
     let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);

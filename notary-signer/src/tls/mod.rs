@@ -2,6 +2,7 @@
 //!
 //! - [`files`]: what stands in the files
 //! - [`peer`]: who a client is
+//! - [`revocations`]: which of them do not count any more
 //! - [`refusals`]: who was refused
 //!
 //! A new certificate, CA or revocation list holds for new connections at once. A connection that is
@@ -11,11 +12,13 @@
 pub(crate) mod files;
 pub(crate) mod peer;
 mod refusals;
+mod revocations;
 
 use std::slice;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
 
+use chrono::{DateTime, Utc};
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::CryptoProvider;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
@@ -29,6 +32,8 @@ use files::{Loaded, Stamp};
 pub(crate) use files::{TlsError, not_after};
 pub(crate) use peer::Peer;
 pub(crate) use refusals::{Reason, Refusals, Refused};
+use revocations::Seen;
+pub(crate) use revocations::next_update;
 
 /// Makes ring the provider of the process, for libraries that ask for a default.
 pub(crate) fn install_provider() {
@@ -48,6 +53,7 @@ pub(crate) struct Tls {
     current: RwLock<(Stamp, Arc<Loaded>)>,
     /// Rises with each look at the files.
     look: AtomicU64,
+    seen: Mutex<Seen>,
     refusals: Arc<Refusals>,
 }
 
@@ -57,9 +63,12 @@ impl Tls {
     /// # Errors
     /// Files that are missing, or do not fit together.
     pub(crate) fn load(config: &TlsConfig) -> Result<Arc<Tls>, TlsError> {
-        let current = RwLock::new((Stamp::of(config), Arc::new(Loaded::read(config)?)));
-        let (look, refusals) = (AtomicU64::new(1), Arc::default());
-        Ok(Arc::new(Tls { config: config.clone(), current, look, refusals }))
+        let (stamp, loaded) = (Stamp::of(config), Loaded::read(config)?);
+        let mut seen = Seen::default();
+        seen.follow(config, &loaded.lists)?;
+        let current = RwLock::new((stamp, Arc::new(loaded)));
+        let (look, seen, refusals) = (AtomicU64::new(1), Mutex::new(seen), Arc::default());
+        Ok(Arc::new(Tls { config: config.clone(), current, look, seen, refusals }))
     }
 
     /// What a listener needs, which follows the files.
@@ -75,17 +84,23 @@ impl Tls {
     /// is looked at again after it.
     ///
     /// # Errors
-    /// Files that are missing, or do not fit together; what was read before stays in force, and the
-    /// next call tries again.
+    /// Files that are missing, or do not fit together; a revocation list that is older than one that
+    /// was in force. What was read before stays in force, and the next call tries again.
     pub(crate) fn look_again(&self) -> Result<bool, TlsError> {
         let stamp = Stamp::of(&self.config);
         let has_changed = self.current.read().expect("no writer panics").0 != stamp;
         if has_changed {
             let loaded = Arc::new(Loaded::read(&self.config)?);
+            self.seen.lock().expect("nobody panics").follow(&self.config, &loaded.lists)?;
             *self.current.write().expect("no writer panics") = (stamp, loaded);
         }
         self.look.fetch_add(1, Ordering::Relaxed);
         Ok(has_changed)
+    }
+
+    /// Whose revocation lists have run out since the last time this was asked. They stay in force.
+    pub(crate) fn lists_run_out(&self, now: DateTime<Utc>) -> Vec<String> {
+        self.seen.lock().expect("nobody panics").run_out(&self.current().lists, now)
     }
 
     /// Refuses a client whose certificate does not count any more. It was verified when the

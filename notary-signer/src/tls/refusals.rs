@@ -57,7 +57,7 @@ impl Reason {
             Reason::Expired => "certificate_expired",
             Reason::Revoked => "certificate_revoked",
             Reason::WrongUsage => "certificate_usage",
-            Reason::OtherCertificate => "certificate_refused",
+            Reason::OtherCertificate => "certificate_invalid",
             Reason::NoRequest => "no_request",
         }
     }
