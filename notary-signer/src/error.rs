@@ -15,7 +15,11 @@ use notary_schema::wire::{PROBLEM_JSON, Problem};
 use serde_json::{Map, Value};
 
 use crate::keys::KeyError;
+use crate::one_line::one_line;
 use crate::store::StoreError;
+
+/// Longest text of a refusal, in characters.
+const MAX_TEXT: usize = 1_000;
 
 /// Why a request is refused. It changed nothing.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -204,7 +208,8 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Failure::Refused(refusal) => refusal.fmt(f),
+            // It may name what a caller has sent.
+            Failure::Refused(refusal) => f.write_str(&one_line(&refusal.to_string(), MAX_TEXT)),
             Failure::Busy => f.write_str("the signer has too much to do: repeat the request"),
             Failure::Backend(KeyError::Backend { backend, .. }) => write!(
                 f,

@@ -12,6 +12,7 @@
 //! - `turns`: one request at a time in a collection
 //! - `online_keys`: pending, active, retiring, retired
 //! - `store`: the only place with SQL: keys, memory, audit
+//! - `one_line`: what others say, in lines of ours
 //! - `metrics`: what is counted; `monitoring`: who sees it; `trace`: what a request is a part of
 //! - `background`: what is done without a request
 //! - `sealing`: old lines of the audit go to files
@@ -39,6 +40,8 @@ mod listener;
 mod metrics;
 #[cfg(feature = "service")]
 mod monitoring;
+#[cfg(feature = "service")]
+mod one_line;
 #[cfg(feature = "service")]
 mod online_keys;
 #[cfg(all(test, feature = "service"))]

@@ -26,6 +26,7 @@ use crate::config::clients::Right;
 use crate::error::{Broken, Failure, Refusal};
 use crate::intake::Intake;
 use crate::metrics::Metrics;
+use crate::one_line::one_line;
 use crate::online_keys::MAX_PAGE;
 #[cfg(test)]
 use crate::openapi;
@@ -35,6 +36,9 @@ use crate::store::audit::{self, Caller, Subject};
 use crate::store::{self, Collection, Owner};
 use crate::tls::{Peer, Tls};
 use crate::trace::trace_id;
+
+/// Longest method and path in log and audit, in characters.
+const MAX_ACTION: usize = 250;
 
 /// All calls. The calls that neither name a collection nor change anything leave no audit line unless they fail.
 pub(crate) fn routes(config: &mut ServiceConfig) {
@@ -252,7 +256,7 @@ fn rights(request: &HttpRequest) -> &Data<Rights> {
 fn caller(request: &HttpRequest, signer: &Signer) -> Caller {
     Caller {
         who: peer(request).text.clone(),
-        action: format!("{} {}", request.method(), request.path()),
+        action: one_line(&format!("{} {}", request.method(), request.path()), MAX_ACTION),
         request_id: Some(request_id(request)),
         trace_id: trace_id(request.headers()),
         at: (signer.parts.clock)(),

@@ -24,6 +24,7 @@ use crate::keys::software::SoftwareStore;
 use crate::listener;
 use crate::metrics::Metrics;
 use crate::monitoring;
+use crate::one_line::Lines;
 use crate::opening::{self, OpenError};
 use crate::panics::answer_panics;
 use crate::rights::Rights;
@@ -258,12 +259,12 @@ fn start_log(config: &Config) -> Result<(), Cause> {
     let level = &config.log.level;
     let filter = EnvFilter::try_new(level)
         .map_err(|error| Cause::Log { level: level.clone(), problem: error.to_string() })?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let log = tracing_subscriber::fmt().with_env_filter(filter);
     // They would be printed where nothing can be written, and a failed print is a panic.
     let log = log.log_internal_errors(false);
     match config.log.format {
-        LogFormat::Text => log.with_ansi(false).init(),
-        LogFormat::Json => log.json().init(),
+        LogFormat::Text => log.with_ansi(false).with_writer(|| Lines(io::stderr())).init(),
+        LogFormat::Json => log.json().with_writer(io::stderr).init(),
     }
     Ok(())
 }

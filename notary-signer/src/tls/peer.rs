@@ -6,6 +6,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rustls_pki_types::CertificateDer;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
+use crate::one_line::one_line;
+
+/// Longest text about a client, in characters.
+const MAX_TEXT: usize = 300;
+
 /// The client at the other end of a connection, whose certificate TLS has verified.
 #[derive(Debug)]
 pub(crate) struct Peer {
@@ -23,7 +28,7 @@ impl Peer {
     /// The owner of a certificate.
     pub(crate) fn of(chain: &[CertificateDer<'_>]) -> Option<Arc<Peer>> {
         let (subject, names) = names(chain.first()?);
-        let text = [&[subject], &names[..]].concat().join(", ");
+        let text = one_line(&[&[subject], &names[..]].concat().join(", "), MAX_TEXT);
         let chain = chain.iter().map(|certificate| certificate.clone().into_owned()).collect();
         Some(Arc::new(Peer { chain, seen_in: AtomicU64::new(0), text, names }))
     }

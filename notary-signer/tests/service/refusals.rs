@@ -234,3 +234,14 @@ async fn other_methods_are_told_which_ones_a_path_takes() {
         assert_eq!(methods.join(", "), allowed, "{path}");
     }
 }
+
+#[tokio::test]
+async fn what_a_caller_has_sent_stays_in_one_line_of_a_refusal_and_ends() {
+    let world = World::started().await;
+    let server = world.server();
+    let answer = server.post("/v1/keys/%0Aevil%1B/retire", "{}").await.unwrap();
+    let detail = answer.problem().detail;
+    assert!(detail.contains("no key \\nevil\\u{1b}"), "{detail:?}");
+    let answer = server.get(&format!("/v1/keys?{}", "x".repeat(20_000))).await.unwrap();
+    assert!(answer.problem().detail.len() < 1_200, "{}", answer.problem().detail.len());
+}

@@ -22,7 +22,7 @@ const PACKAGES: [(&str, &str); 4] = [
     (
         "notary-signer",
         "run commands args startup listener background opening sealing monitoring openapi panics routes intake \
-         trace metrics rights online_keys sign signatures turns error store backends tls pki config keys parts",
+         trace metrics rights online_keys sign signatures turns error store backends tls pki config keys one_line parts",
     ),
     (
         "notary-cli",
