@@ -4,15 +4,15 @@ use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
 
 use secrecy::SecretString;
 
 use crate::backends;
 use crate::config::{Config, ConfigError};
+use crate::keys::KeyError;
+use crate::keys::bounded::Bounds;
 use crate::keys::software::{Origin, SoftwareStore, StoreHeader, StoreKey};
 use crate::keys::wrapping::Wrapper;
-use crate::keys::{KeyError, Trouble};
 
 /// Why the software store does not open.
 #[derive(Debug, thiserror::Error)]
@@ -94,7 +94,7 @@ struct Wrapping {
     backend: Arc<dyn Wrapper>,
     name: String,
     key: String,
-    total: Duration,
+    bounds: Bounds,
 }
 
 impl Wrapping {
@@ -103,34 +103,29 @@ impl Wrapping {
             return Ok(None);
         };
         let backend = config.backends.get(name).expect("the configuration was checked");
-        let total = backend.bounds().total;
+        let bounds = backend.bounds();
         let (name, key) = (name.clone(), key.clone());
-        Ok(Some(Wrapping { backend: backends::wrapper(&name, backend)?, name, key, total }))
+        Ok(Some(Wrapping { backend: backends::wrapper(&name, backend)?, name, key, bounds }))
     }
 
     fn wrap(&self, key: &StoreKey) -> Result<Origin, OpenError> {
-        self.wait(key.wrap(&*self.backend, &self.key))
+        self.wait(|| key.wrap(&*self.backend, &self.key))
     }
 
     fn unwrap(&self, key: &str, wrapped: &[u8]) -> Result<StoreKey, OpenError> {
-        self.wait(StoreKey::unwrapped(&*self.backend, key, wrapped))
+        self.wait(|| StoreKey::unwrapped(&*self.backend, key, wrapped))
     }
 
-    /// Waits for a call of the backend, at most as long as the configuration says. The thread is its
-    /// own, since this one may be that of a runtime.
-    fn wait<T: Send>(
-        &self,
-        call: impl Future<Output = Result<T, KeyError>> + Send,
-    ) -> Result<T, OpenError> {
-        let late = |_| KeyError::Backend {
-            backend: self.name.clone(),
-            trouble: Trouble::TimedOut(self.total),
-        };
+    /// Waits for a call of the backend, which is tried as often and as long as the configuration says.
+    /// The thread is its own, since this one may be that of a runtime.
+    fn wait<T: Send, F>(&self, call: impl Fn() -> F + Send) -> Result<T, OpenError>
+    where
+        F: Future<Output = Result<T, KeyError>>,
+    {
         let wait = || -> Result<T, OpenError> {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let runtime = runtime.map_err(OpenError::Runtime)?;
-            let done = runtime.block_on(async { tokio::time::timeout(self.total, call).await });
-            Ok(done.map_err(late)??)
+            Ok(runtime.block_on(self.bounds.run(&self.name, self.bounds.attempts, call))?)
         };
         thread::scope(|scope| scope.spawn(wait).join()).unwrap_or_else(|panic| {
             std::panic::resume_unwind(panic);

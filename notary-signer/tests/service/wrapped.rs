@@ -10,7 +10,8 @@ use notary_signer::config::Config;
 use crate::commands::{fails, signer, stdout};
 use crate::world::World;
 
-/// A program that wraps with openssl under the secret in a file, and notes each call.
+/// A program that wraps with openssl under the secret in a file, and notes each call. It is too busy
+/// for as many calls as `busy` has lines.
 const PROGRAM: &str = r#"#!/bin/sh
 cd "$(dirname "$0")"
 text() { printf '%s' "$line" | sed "s/.*\"$1\":\"\([^\"]*\)\".*/\1/"; }
@@ -19,6 +20,11 @@ seal() { openssl dgst -sha256 -hmac "$(cat "$(text key).secret")" -r | cut -c1-6
 while read -r line; do
   id=${line#*\"id\":}; id=${id%%,*}
   echo "$line" | sed 's/"secret".*//' >> calls
+  if [ -s busy ]; then
+    sed -i 1d busy
+    echo "{\"id\":$id,\"error\":{\"code\":\"throttled\",\"message\":\"come again\"}}"
+    continue
+  fi
   case "$line" in
     *'"unwrap"'*)
       whole=$(text wrapped | openssl base64 -d -A)
@@ -139,4 +145,20 @@ async fn a_backend_that_does_not_unwrap_stops_the_start() {
     fs::rename(world.path("away.sh"), &script).unwrap();
     write(&world.path("first.secret"), "the secret first");
     world.start().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_backend_that_is_busy_for_a_moment_is_asked_again_and_for_long_stops_the_start() {
+    let mut world = World::new();
+    let_wrap(&mut world, "first");
+    write(&world.path("busy"), "1\n2\n");
+    world.start().await.unwrap();
+    world.stop().await;
+    write(&world.path("busy"), "1\n2\n3\n");
+    world.start().await.unwrap();
+    world.stop().await;
+    write(&world.path("busy"), "1\n2\n3\n4\n5\n");
+    let refused = world.start().await.unwrap_err().to_string();
+    assert!(refused.contains("wraps has too much to do: come again"), "{refused}");
+    assert_eq!(fs::read_to_string(world.path("busy")).unwrap(), "5\n");
 }

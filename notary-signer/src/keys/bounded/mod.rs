@@ -16,7 +16,7 @@ use async_trait::async_trait;
 use notary_schema::key::PublicKey;
 use ring::rand::{SecureRandom, SystemRandom};
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::{Algorithm, KeyError, KeyHandle, KeyStore, StoredKey, Trouble};
 
@@ -49,6 +49,49 @@ impl Default for Bounds {
             first_pause: Duration::from_millis(100),
             failures: 5,
             pause: Duration::from_secs(5),
+        }
+    }
+}
+
+impl Bounds {
+    /// Runs a call of a backend of this name: tried again after a pause where its trouble passes, as
+    /// often as is said, all of it within [`Bounds::total`].
+    ///
+    /// # Errors
+    /// Those of the last attempt; [`Trouble::TimedOut`].
+    pub async fn run<T, F>(
+        &self,
+        backend: &str,
+        attempts: u32,
+        call: impl Fn() -> F,
+    ) -> Result<T, KeyError>
+    where
+        F: Future<Output = Result<T, KeyError>>,
+    {
+        let late = |_| KeyError::Backend {
+            backend: backend.to_owned(),
+            trouble: Trouble::TimedOut(self.total),
+        };
+        timeout(self.total, self.attempts(attempts, call)).await.unwrap_or_else(|it| Err(late(it)))
+    }
+
+    async fn attempts<T, F>(&self, mut attempts: u32, call: impl Fn() -> F) -> Result<T, KeyError>
+    where
+        F: Future<Output = Result<T, KeyError>>,
+    {
+        let mut pause = self.first_pause;
+        loop {
+            let error = match call().await {
+                Ok(value) => return Ok(value),
+                Err(error) => error,
+            };
+            attempts = attempts.saturating_sub(1);
+            let passes = matches!(&error, KeyError::Backend { trouble, .. } if trouble.passes());
+            if !passes || attempts == 0 {
+                return Err(error);
+            }
+            sleep(part_of(pause)).await;
+            pause *= 2;
         }
     }
 }
@@ -163,46 +206,21 @@ impl Bounded {
     where
         F: Future<Output = Result<T, KeyError>>,
     {
-        let deadline = Instant::now() + self.bounds.total;
         let queue = |_| self.error(Trouble::Queue(self.bounds.waiting));
         let _place = self.places.try_acquire().map_err(queue)?;
         self.admit()?;
-        let done = match timeout_at(deadline, self.attempts(operation, call)).await {
-            Ok(done) => done,
-            Err(_) => Err(self.error(Trouble::TimedOut(self.bounds.total))),
+        let attempts = if operation.may_repeat() { self.bounds.attempts } else { 1 };
+        // A turn ends with its attempt: a pause keeps nobody else waiting.
+        let in_turn = || async {
+            let _turn = self.turn().await?;
+            call().await
         };
+        let done = self.bounds.run(&self.name, attempts, in_turn).await;
         // What a signature is worth is seen when it is verified.
         if done.is_err() || operation != Operation::Sign {
             self.learn(operation, done.as_ref().err());
         }
         done
-    }
-
-    async fn attempts<T, F>(
-        &self,
-        operation: Operation,
-        call: impl Fn() -> F,
-    ) -> Result<T, KeyError>
-    where
-        F: Future<Output = Result<T, KeyError>>,
-    {
-        let mut pause = self.bounds.first_pause;
-        let mut attempts = if operation.may_repeat() { self.bounds.attempts } else { 1 };
-        loop {
-            let turn = self.turn().await?;
-            let error = match call().await {
-                Ok(value) => return Ok(value),
-                Err(error) => error,
-            };
-            drop(turn); // a pause keeps nobody else waiting
-            attempts = attempts.saturating_sub(1);
-            let passes = matches!(&error, KeyError::Backend { trouble, .. } if trouble.passes());
-            if !passes || attempts == 0 {
-                return Err(error);
-            }
-            sleep(part_of(pause)).await;
-            pause *= 2;
-        }
     }
 
     async fn turn(&self) -> Result<SemaphorePermit<'_>, KeyError> {
