@@ -93,6 +93,28 @@ async fn every_change_of_a_line_is_found() {
     }
 }
 
+/// A refusal that nobody can look up later is none.
+#[tokio::test]
+async fn a_refusal_that_cannot_be_recorded_is_answered_as_a_failure() {
+    let world = signed().await;
+    let key = world.server().key(Snapshot, false).await.keyid;
+    let lower = world.snapshot(1, 3);
+    assert_eq!(world.server().sign(&[&key], &lower).await.refusal(), "would_lower");
+    let change = |statement: &str| {
+        let path = world.config.database.to_str().unwrap();
+        SqliteConnection::establish(path).unwrap().batch_execute(statement).unwrap();
+    };
+    change(
+        "CREATE TRIGGER no_room BEFORE INSERT ON audit WHEN NEW.outcome = 'would_lower' \
+         BEGIN SELECT RAISE(ABORT, 'no room'); END",
+    );
+    let failed = world.server().sign(&[&key], &lower).await;
+    assert_eq!((failed.status, failed.problem().code.as_str()), (500, "failed"));
+    assert!(!failed.problem().more.contains_key("recorded"), "it promises what it cannot");
+    change("DROP TRIGGER no_room");
+    assert_eq!(world.server().sign(&[&key], &lower).await.refusal(), "would_lower");
+}
+
 /// Whoever may write the database can write a whole other chain; what was noted elsewhere tells.
 #[tokio::test]
 async fn a_chain_that_was_written_anew_is_told_by_a_noted_end() {
