@@ -1,12 +1,17 @@
 /* A PKCS#11 module that passes everything on to another one, REAL_MODULE. While there is a file in the
  * directory STATE, both set by the compiler's command line:
- *   out    the token is pulled out: its sessions and logins end (PKCS#11 2.40, 5.6)
- *   login  no login succeeds, for a reason of the maker's; each one adds a byte to this file
- *   mute   no key signs
- *   other  another token says nothing but errors about itself; ours is in the first slot */
+ *   out        the token is pulled out: its sessions and logins end (PKCS#11 2.40, 5.6)
+ *   login      no login succeeds, for a reason of the maker's; each one adds a byte to this file
+ *   sessions   each session that is opened adds a byte to this file, and waits for a second one; a login
+ *              waits for another one, for a moment
+ *   final-try  the token says that one try of the PIN is left
+ *   locked     the token says that its PIN is locked
+ *   mute       no key signs
+ *   other      another token says nothing but errors about itself; ours is in the first slot */
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <stddef.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 typedef unsigned long CK_ULONG;
@@ -35,13 +40,20 @@ enum {
     CKR_OF_THE_MAKER = 0x80000001,
 };
 
+/* CK_TOKEN_INFO begins with four texts of 96 bytes together. */
+struct token_info {
+    char texts[96];
+    CK_ULONG flags;
+};
+enum { CKF_USER_PIN_FINAL_TRY = 0x20000, CKF_USER_PIN_LOCKED = 0x40000 };
+
 /* No slot of SoftHSM2 has it. */
 enum { OTHER_SLOT = 7 };
 
 static struct functions *real, ours;
 
 typedef CK_RV (*get_slot_list)(unsigned char, CK_ULONG *, CK_ULONG *);
-typedef CK_RV (*get_token_info)(CK_ULONG, void *);
+typedef CK_RV (*get_token_info)(CK_ULONG, struct token_info *);
 typedef CK_RV (*open_session)(CK_ULONG, CK_ULONG, void *, void *, CK_ULONG *);
 typedef CK_RV (*close_all_sessions)(CK_ULONG);
 typedef CK_RV (*get_session_info)(CK_ULONG, void *);
@@ -59,6 +71,23 @@ static int is_out(void) {
     return 1;
 }
 
+/* Adds a byte to a file of STATE that is there, and says whether it is. */
+static int count(const char *file) {
+    int to = open(file, O_WRONLY | O_APPEND);
+    if (to < 0)
+        return 0;
+    int written = write(to, "x", 1) == 1;
+    close(to);
+    return written;
+}
+
+/* Waits, so many hundredths of a second at most, while a file of STATE has one byte. */
+static void wait_for_two(const char *file, int turns) {
+    struct stat found;
+    while (turns-- > 0 && stat(file, &found) == 0 && found.st_size == 1)
+        usleep(10000);
+}
+
 static CK_RV our_get_slot_list(unsigned char with_token, CK_ULONG *slots, CK_ULONG *count) {
     if (with_token && is_out()) {
         *count = 0;
@@ -74,15 +103,22 @@ static CK_RV our_get_slot_list(unsigned char with_token, CK_ULONG *slots, CK_ULO
     return done;
 }
 
-static CK_RV our_get_token_info(CK_ULONG slot, void *info) {
+static CK_RV our_get_token_info(CK_ULONG slot, struct token_info *info) {
     if (slot == OTHER_SLOT)
         return CKR_DEVICE_ERROR;
-    return ((get_token_info)real->at[GET_TOKEN_INFO])(slot, info);
+    CK_RV done = ((get_token_info)real->at[GET_TOKEN_INFO])(slot, info);
+    if (access(STATE "/final-try", F_OK) == 0)
+        info->flags |= CKF_USER_PIN_FINAL_TRY;
+    if (access(STATE "/locked", F_OK) == 0)
+        info->flags |= CKF_USER_PIN_LOCKED;
+    return done;
 }
 
 static CK_RV our_open_session(CK_ULONG slot, CK_ULONG flags, void *data, void *notify, CK_ULONG *to) {
     if (is_out())
         return CKR_TOKEN_NOT_PRESENT;
+    count(STATE "/sessions");
+    wait_for_two(STATE "/sessions", 3000);
     return ((open_session)real->at[OPEN_SESSION])(slot, flags, data, notify, to);
 }
 
@@ -93,12 +129,11 @@ static CK_RV our_get_session_info(CK_ULONG session, void *info) {
 }
 
 static CK_RV our_login(CK_ULONG session, CK_ULONG user, char *pin, CK_ULONG length) {
-    int tried = open(STATE "/login", O_WRONLY | O_APPEND);
-    if (tried < 0)
+    if (!count(STATE "/login"))
         return ((login)real->at[LOGIN])(session, user, pin, length);
-    CK_RV done = write(tried, "x", 1) == 1 ? CKR_OF_THE_MAKER : CKR_DEVICE_REMOVED;
-    close(tried);
-    return done;
+    if (access(STATE "/sessions", F_OK) == 0)
+        wait_for_two(STATE "/login", 50);
+    return CKR_OF_THE_MAKER;
 }
 
 static CK_RV our_find_objects_init(CK_ULONG session, void *template, CK_ULONG count) {

@@ -1,6 +1,7 @@
 //! A token that goes away and comes back, and one that does not let the signer in.
 
 use std::fs;
+use std::time::Duration;
 
 use notary_schema::online::OnlineRole::Snapshot;
 use notary_schema::wire::KeyRequest;
@@ -38,8 +39,7 @@ async fn a_token_that_was_pulled_out_is_named_and_signs_again_when_it_is_back() 
 async fn a_wrong_pin_is_named_and_the_right_one_is_taken_after_a_restart() {
     let name = "tokens::a_wrong_pin_is_named_and_the_right_one_is_taken_after_a_restart";
     let Some(mut world) = places::in_a_token(name) else { return };
-    let (role, rotate, except) = (Snapshot, false, vec![]);
-    let wanted = KeyRequest { collection: app(), incarnation: life(1), role, rotate, except };
+    let wanted = wanted(1);
     let pin_file = places::token(&mut world).pin_file.clone();
     let right = fs::read(&pin_file).unwrap();
     fs::write(&pin_file, "9999").unwrap();
@@ -65,8 +65,7 @@ async fn a_login_that_fails_for_an_unknown_reason_is_not_tried_again() {
     let tried = places::odd_token(&mut world).join("login");
     fs::write(&tried, "").unwrap();
     world.start().await.unwrap();
-    let (role, rotate, except) = (Snapshot, false, vec![]);
-    let wanted = KeyRequest { collection: app(), incarnation: life(1), role, rotate, except };
+    let wanted = wanted(1);
     for _ in 0..3 {
         let refused = world.server().key_for(&wanted).await;
         assert_eq!(refused.problem().code, "backend_unavailable");
@@ -125,13 +124,75 @@ async fn a_key_that_must_not_sign_is_not_attached() {
     let mute = places::odd_token(&mut world).join("mute");
     world.config.keys[0].attach = Some("object=spare".to_owned());
     world.start().await.unwrap();
-    let (role, rotate, except) = (Snapshot, false, vec![]);
-    let wanted = KeyRequest { collection: app(), incarnation: life(1), role, rotate, except };
+    let wanted = wanted(1);
     fs::write(&mute, "").unwrap();
     let refused = world.server().key_for(&wanted).await;
     assert_eq!(refused.problem().code, "backend_unavailable");
     fs::remove_file(&mute).unwrap();
     assert_eq!(world.server().key_for(&wanted).await.status, 200);
+}
+
+/// The last try locks it, and who unlocks a token is not there when the signer starts.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_login_is_tried_where_one_try_is_left_or_none() {
+    let name = "tokens::no_login_is_tried_where_one_try_is_left_or_none";
+    let Some(mut world) = places::in_a_token(name) else { return };
+    let token = places::odd_token(&mut world);
+    let tried = token.join("login");
+    let states =
+        [("final-try", "one try is left before the PIN locks"), ("locked", "the PIN is locked")];
+    for ((state, words), number) in states.into_iter().zip(1..) {
+        let wanted = wanted(number);
+        fs::write(token.join(state), "").unwrap();
+        fs::write(&tried, "").unwrap();
+        world.start().await.unwrap();
+        let refused = world.server().key_for(&wanted).await;
+        assert_eq!(refused.problem().code, "backend_unavailable", "{state}");
+        assert_is_named(&world, words).await;
+        assert_eq!(fs::read_to_string(&tried).unwrap(), "", "{state}: a login was tried");
+
+        // Somebody has logged in by hand.
+        fs::remove_file(token.join(state)).unwrap();
+        fs::remove_file(&tried).unwrap();
+        is_made_at_last(&world, &wanted).await;
+        world.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_calls_that_come_together_one_logs_in() {
+    let name = "tokens::of_calls_that_come_together_one_logs_in";
+    let Some(mut world) = places::in_a_token(name) else { return };
+    let token = places::odd_token(&mut world);
+    for count in ["login", "sessions"] {
+        fs::write(token.join(count), "").unwrap();
+    }
+    world.start().await.unwrap();
+    let server = world.server();
+    let [one, two, three] = [1, 2, 3].map(wanted);
+    let refused = tokio::join!(server.key_for(&one), server.key_for(&two), server.key_for(&three));
+    for refused in [refused.0, refused.1, refused.2] {
+        assert_eq!(refused.problem().code, "backend_unavailable");
+    }
+    let counted = |what: &str| fs::read_to_string(token.join(what)).unwrap().len();
+    assert!(counted("sessions") >= 2, "no two calls came together");
+    assert_eq!(counted("login"), 1, "a PIN that may be refused was tried more than once");
+}
+
+/// A key for another life of the collection with each number.
+fn wanted(number: u8) -> KeyRequest {
+    let (role, rotate, except) = (Snapshot, false, vec![]);
+    KeyRequest { collection: app(), incarnation: life(number), role, rotate, except }
+}
+
+/// A place that failed may be left alone for a moment.
+async fn is_made_at_last(world: &World, wanted: &KeyRequest) {
+    let made = async {
+        while world.server().key_for(wanted).await.status != 200 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), made).await.expect("it is well again");
 }
 
 async fn assert_is_named(world: &World, words: &str) {
