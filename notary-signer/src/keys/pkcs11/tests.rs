@@ -125,6 +125,25 @@ async fn a_key_of_somebody_is_attached_by_label_or_id() {
 }
 
 #[tokio::test]
+async fn of_two_public_keys_with_the_name_of_a_key_none_is_taken() {
+    if !with_a_token("of_two_public_keys_with_the_name_of_a_key_none_is_taken") {
+        return;
+    }
+    let store = store();
+    store.create(Algorithm::EcdsaP256, "release").await.unwrap();
+    store.attach("release", "p").await.unwrap();
+    let copied = store.with_session(|session| {
+        let public = [Attribute::Class(ObjectClass::PUBLIC_KEY)];
+        let [public] = session.find_objects(&public).unwrap()[..] else { panic!("not one key") };
+        session.copy_object(public, &[Attribute::Token(true)]).unwrap();
+        Ok(())
+    });
+    copied.await.unwrap();
+    let refused = trouble(store.attach("release", "p").await);
+    assert!(matches!(&refused, Trouble::NotSupported(text) if text.contains("several keys")));
+}
+
+#[tokio::test]
 async fn a_refused_pin_is_tried_once() {
     if !with_a_token("a_refused_pin_is_tried_once") {
         return;
