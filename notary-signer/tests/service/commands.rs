@@ -153,6 +153,28 @@ fn check_names_the_pin_that_others_may_read_and_no_other() {
     assert!(!text.contains("closed.pin"), "{text}");
 }
 
+/// Also where no key is in it yet, which would be wrong for itself.
+#[test]
+fn check_calls_a_place_wrong_that_is_not_there() {
+    let world = World::new();
+    let file = world.path("signer.toml");
+    let own = fs::read_to_string(&file).unwrap();
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/service/openssl-keys.sh");
+    let check = |program: &str| {
+        let place = format!(
+            "[backends.place]\nkind = 'exec'\nprogram = '{program}'\narguments = ['{script}', '.']\n"
+        );
+        fs::write(&file, format!("{own}{place}")).unwrap();
+        signer(&world.path(""), &["check", "--config", "signer.toml"])
+    };
+    let there = stdout(&check("/bin/sh"));
+    assert!(there.contains("ok      backend: place is there"), "{there}");
+    let away = check("/nowhere/sh");
+    fails(&away, 1);
+    let away = String::from_utf8(away.stdout).unwrap();
+    assert!(away.contains("wrong   backend: place is not reached"), "{away}");
+}
+
 #[tokio::test]
 async fn check_looks_at_everything_and_changes_nothing() {
     let mut world = World::new();
