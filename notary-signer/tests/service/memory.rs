@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Output;
 
+use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};
 use notary_schema::envelope::{Envelope, Unsigned};
@@ -50,6 +51,29 @@ async fn a_backup_beside_the_service_starts_none_before_what_it_remembers_is_set
     stdout(&scene.set("--timestamp-version 67"));
     scene.world.start().await.unwrap();
     scene.release(68, 4).await;
+}
+
+#[tokio::test]
+async fn a_database_that_is_not_whole_is_not_copied() {
+    let scene = Scene::new().await;
+    let path = scene.world.path("");
+    let backup = || signer(&path, &["backup", "copy", "--config", "signer.toml"]);
+    let change = |version: u64| {
+        let database = scene.world.config.database.to_str().unwrap();
+        let statement = format!(
+            "PRAGMA ignore_check_constraints = ON; \
+             UPDATE memory SET version = {version} WHERE role = 'timestamp'"
+        );
+        SqliteConnection::establish(database).unwrap().batch_execute(&statement).unwrap();
+    };
+    change(0);
+    let refused = fails(&backup(), 8);
+    assert!(refused.contains("memory"), "{refused}");
+    let left = fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().file_name());
+    let left: Vec<_> = left.filter(|name| name.to_string_lossy().starts_with(".notary")).collect();
+    assert!(!scene.world.path("copy").exists() && left.is_empty(), "{left:?}");
+    change(1);
+    stdout(&backup());
 }
 
 /// A signer that has signed snapshot 1 and timestamp 1.
