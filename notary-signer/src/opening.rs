@@ -69,8 +69,8 @@ pub(crate) fn create(config: &Config) -> Result<(SoftwareStore, StoreHeader), Op
     Ok(SoftwareStore::create(&key, origin)?)
 }
 
-/// The header of the same store, wrapped as the configuration says from now on. What it was under
-/// before is a passphrase, or another wrapping key of the same backend.
+/// The header of the same store, wrapped as the configuration says from now on: it opens the store. What
+/// it was under before is a passphrase, or another wrapping key of the same backend.
 ///
 /// # Errors
 /// Those of [`open`]; [`OpenError::NoWrapper`].
@@ -84,9 +84,10 @@ pub(crate) fn wrap(
         Origin::Passphrase { rounds, salt } => StoreKey::derived(&passphrase()?, *rounds, salt)?,
         Origin::Wrapped { key, wrapped } => wrapping.unwrap(key, wrapped)?,
     };
-    // Nothing is wrapped that does not open the store.
-    SoftwareStore::open(&key, header)?;
-    Ok(StoreHeader { origin: wrapping.wrap(&key)?, check: header.check.clone() })
+    let wrapped = StoreHeader { origin: wrapping.wrap(&key)?, check: header.check.clone() };
+    // What was wrapped is unwrapped once more, before the former way is given up.
+    open(config, &wrapped)?;
+    Ok(wrapped)
 }
 
 /// The backend that wraps, and the key that it does it with.

@@ -21,8 +21,6 @@ pub(crate) fn wrap(
     let database = Database::create(&config.database, &lock, now)?;
     let header = database.transaction(header::load)?.ok_or(CommandError::NoStore)?;
     let wrapped = opening::wrap(config, || opening::passphrase(passphrase_file), &header)?;
-    // What was written is read once more, before the former way is given up.
-    opening::open(config, &wrapped)?;
     database.transaction(|connection| -> Result<_, StoreError> {
         header::save(connection, &wrapped)?;
         let caller = Caller::operator("store wrap", now);

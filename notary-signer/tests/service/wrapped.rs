@@ -130,6 +130,26 @@ async fn a_store_moves_from_its_passphrase_to_a_wrapping_key_and_to_another_one(
 }
 
 #[tokio::test]
+async fn what_a_backend_does_not_unwrap_again_does_not_replace_the_passphrase() {
+    let mut world = World::started().await;
+    let key = world.server().key(Snapshot, false).await.keyid;
+    world.stop().await;
+    let under_passphrase = fs::read_to_string(world.path("signer.toml")).unwrap();
+    let_wrap(&mut world, "first");
+    let whole = "sealed=$(text secret | cipher)";
+    assert!(PROGRAM.contains(whole));
+    let other = PROGRAM.replace(whole, "sealed=$(openssl rand -base64 32 | cipher)");
+    write(&world.path("wraps.sh"), &other);
+    let refused = fails(&wrap(&world, &["--passphrase-file", "signer.passphrase"]), 8);
+    assert!(refused.contains("does not open"), "{refused}");
+
+    write(&world.path("signer.toml"), &under_passphrase);
+    world.config = Config::load(&world.path("signer.toml")).unwrap();
+    world.start().await.unwrap();
+    assert_signs(&world, &key, 1).await;
+}
+
+#[tokio::test]
 async fn a_backend_that_does_not_unwrap_stops_the_start() {
     let mut world = World::new();
     let_wrap(&mut world, "first");
