@@ -216,6 +216,20 @@ async fn so_many_run_so_many_wait_and_one_more_is_told_so() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_pause_before_the_next_attempt_keeps_nobody_waiting() {
+    let (_, bounded) = bounded((0..BOUNDS.at_once).map(|_| away()));
+    let begun = Instant::now();
+    let pausing = join_all((0..BOUNDS.at_once).map(|_| bounded.check()));
+    let other = async {
+        bounded.check().await.unwrap();
+        begun.elapsed()
+    };
+    let (pausing, other) = tokio::join!(pausing, other);
+    assert!(pausing.iter().all(Result::is_ok) && begun.elapsed() >= BOUNDS.first_pause / 2);
+    assert_eq!(other, Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
 async fn calls_that_run_and_calls_that_wait_are_seen() {
     let slow = || Answer::After(Duration::from_secs(1));
     let (_, bounded) = bounded((0..5).map(|_| slow()));
