@@ -121,7 +121,8 @@ pub struct TlsConfig {
     pub key: PathBuf,
     /// Whose certificates clients may show.
     pub client_ca: PathBuf,
-    /// Which of them do not count any more: revocation lists of those who issued them.
+    /// Which of them do not count any more: the revocation lists of `client_ca` and of every CA between it
+    /// and a client.
     pub client_crl: Option<PathBuf>,
     /// How often the files are looked at, in seconds: a change holds without a restart.
     #[serde(default = "default_look_seconds")]

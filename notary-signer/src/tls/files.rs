@@ -89,8 +89,9 @@ fn clients(config: &TlsConfig, lists: &[List]) -> Result<Arc<dyn ClientCertVerif
     }
     let mut verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider());
     if config.client_crl.is_some() {
+        // Who has the key of an authority in between makes clients of any name, so it is looked up too.
         let lists = lists.iter().map(|list| list.der.clone());
-        verifier = verifier.with_crls(lists).only_check_end_entity_revocation();
+        verifier = verifier.with_crls(lists);
     }
     let path = config.client_crl.as_ref().unwrap_or(&config.client_ca);
     verifier.build().map_err(|error| refuse("whom to answer", path, error.to_string()))

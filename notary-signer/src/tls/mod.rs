@@ -81,7 +81,7 @@ impl Tls {
     }
 
     /// Reads the files again where one of them has changed, and says whether it did. Every connection
-    /// is looked at again after it.
+    /// is looked at again after it, also where they cannot be read: time has passed.
     ///
     /// # Errors
     /// Files that are missing, or do not fit together; a revocation list that is older than one that
@@ -89,13 +89,21 @@ impl Tls {
     pub(crate) fn look_again(&self) -> Result<bool, TlsError> {
         let stamp = Stamp::of(&self.config);
         let has_changed = self.current.read().expect("no writer panics").0 != stamp;
-        if has_changed {
-            let loaded = Arc::new(Loaded::read(&self.config)?);
-            self.seen.lock().expect("nobody panics").follow(&self.config, &loaded.lists)?;
-            *self.current.write().expect("no writer panics") = (stamp, loaded);
-        }
+        let loaded = has_changed.then(|| self.read_again()).transpose();
+        let done = loaded.map(|loaded| {
+            if let Some(loaded) = loaded {
+                *self.current.write().expect("no writer panics") = (stamp, loaded);
+            }
+            has_changed
+        });
         self.look.fetch_add(1, Ordering::Relaxed);
-        Ok(has_changed)
+        done
+    }
+
+    fn read_again(&self) -> Result<Arc<Loaded>, TlsError> {
+        let loaded = Arc::new(Loaded::read(&self.config)?);
+        self.seen.lock().expect("nobody panics").follow(&self.config, &loaded.lists)?;
+        Ok(loaded)
     }
 
     /// Whose revocation lists have run out since the last time this was asked. They stay in force.
@@ -178,3 +186,6 @@ impl ClientCertVerifier for Tls {
         self.current().clients.supported_verify_schemes()
     }
 }
+
+#[cfg(test)]
+mod tests;

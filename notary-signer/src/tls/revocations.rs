@@ -31,7 +31,8 @@ pub(super) struct List {
     next: Option<DateTime<Utc>>,
 }
 
-/// Which lists follow each other: those of one key, for one part of its certificates.
+/// Which lists follow each other: those of one key, or of one name where the key is not known here, for
+/// one part of its certificates.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Series {
     key: Vec<u8>,
@@ -51,10 +52,11 @@ impl Age {
     }
 }
 
-/// The lists that the configuration names, each of an authority of clients, and none of them twice.
+/// The lists that the configuration names: one of each authority of clients, those of authorities
+/// between these and the clients, and none of them twice.
 ///
 /// # Errors
-/// A file without a list; a list of somebody else, whose presence would shut out every client of ours.
+/// A file without a list; an authority without its own, whose clients would all be shut out.
 pub(super) fn read(config: &TlsConfig) -> Result<Vec<List>, TlsError> {
     let Some(path) = &config.client_crl else { return Ok(Vec::new()) };
     let authorities = certificates(&config.client_ca)?;
@@ -72,7 +74,18 @@ pub(super) fn read(config: &TlsConfig) -> Result<Vec<List>, TlsError> {
         }
         lists.push(list);
     }
+    for authority in authorities.iter().filter_map(|authority| x509(authority)) {
+        let key = authority.public_key().raw;
+        if !lists.iter().any(|list| list.series.key == key) {
+            let missing = format!("there is no list of {:?}", authority.subject().to_string());
+            return Err(refuse(path, missing));
+        }
+    }
     Ok(lists)
+}
+
+fn x509<'a>(certificate: &'a CertificateDer<'_>) -> Option<X509Certificate<'a>> {
+    X509Certificate::from_der(certificate).ok().map(|(_, certificate)| certificate)
 }
 
 /// When the first of the lists is due to be followed by another, where any of them says so.
@@ -91,15 +104,24 @@ impl List {
         let (_, list) = CertificateRevocationList::from_der(&der)
             .map_err(|error| format!("it is not readable: {error}"))?;
         let issuer = list.issuer().to_string();
-        let keys = authorities.iter().filter_map(|authority| {
-            let (_, authority) = X509Certificate::from_der(authority).ok()?;
-            let is_its = authority.subject().as_raw() == list.issuer().as_raw()
-                && list.verify_signature(authority.public_key()).is_ok();
-            is_its.then(|| authority.public_key().raw.to_vec())
-        });
-        let key = keys.into_iter().next().ok_or_else(|| {
-            format!("the list of {issuer:?} is of no authority in tls.client_ca: take it out")
-        })?;
+        let namesakes: Vec<_> = authorities
+            .iter()
+            .filter_map(|authority| x509(authority))
+            .filter(|authority| authority.subject().as_raw() == list.issuer().as_raw())
+            .collect();
+        let its = namesakes
+            .iter()
+            .find(|authority| list.verify_signature(authority.public_key()).is_ok());
+        let key = match its {
+            Some(authority) => authority.public_key().raw.to_vec(),
+            // Of an authority in between, which shows itself with its clients.
+            None if namesakes.is_empty() => list.issuer().as_raw().to_vec(),
+            None => {
+                return Err(format!(
+                    "the list of {issuer:?} is of no authority in tls.client_ca: take it out"
+                ));
+            }
+        };
         let extensions = &list.tbs_cert_list;
         let part = extensions.find_extension(&OID_X509_EXT_ISSUER_DISTRIBUTION_POINT);
         let part = part.map(|extension| extension.value.to_vec()).unwrap_or_default();
