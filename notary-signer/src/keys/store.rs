@@ -13,9 +13,8 @@ use super::{Algorithm, KeyError};
 /// wherever the store keeps nothing itself.
 #[derive(Clone, PartialEq, Eq)]
 pub struct KeyHandle {
-    /// What the key is for, in words. A store binds the key to it as far as it can, as a label, a
-    /// description or authenticated data, so that a handle that was moved to another purpose
-    /// is noticed.
+    /// What the key is for, in words: a label or a description in its place. The software store alone
+    /// authenticates it, and opens no key for another purpose.
     pub purpose: String,
     /// Opaque to everybody but the store: a sealed key, an address in a token, a name in a cloud.
     pub opaque: Vec<u8>,
@@ -75,8 +74,8 @@ pub trait KeyStore: Send + Sync {
     /// A key that somebody made in the place, by the name that it has there.
     async fn attach(&self, name: &str, purpose: &str) -> Result<StoredKey, KeyError>;
 
-    /// Whether the place is there and lets us in: what start-up and `/readyz` ask. Signs nothing
-    /// and makes nothing.
+    /// Whether the place is there and lets us in: what the service asks again and again, for `/readyz`.
+    /// Signs nothing and makes nothing.
     async fn check(&self) -> Result<(), KeyError>;
 
     /// The public key that belongs to a handle, asked from where the private one is: the proof

@@ -37,8 +37,9 @@ impl HeldKey {
     }
 }
 
-/// What a key store binds a key to, so that a handle which was copied to the row of another
-/// collection or role does not open.
+/// What a key is for, in words. The software store binds a key to it, so that a handle which was copied to
+/// the row of another collection or role does not open. Other places have it as a label at most: what a
+/// copied handle signs there does not verify with the public key of the row.
 pub(crate) fn purpose(owner: &Owner) -> String {
     let Owner { collection, role } = owner;
     format!("{} {} {}", collection.gun, collection.incarnation, role_text(*role))
