@@ -14,8 +14,10 @@ use std::time::Duration;
 use notary_signer::keys::bounded::{Bounded, Bounds};
 use notary_signer::keys::exec::{ExecStore, Messages, Program};
 use notary_signer::keys::pkcs11::{PinSource, Pkcs11Store, Token, TokenName, TokenUri};
-use notary_signer::keys::{Algorithm, Elsewhere, KeyError, KeyStore, Place, StoredKey, Trouble};
-use secrecy::SecretString;
+use notary_signer::keys::{
+    Algorithm, Elsewhere, KeyError, KeyStore, Place, StoredKey, Trouble, without_line_end,
+};
+use secrecy::{ExposeSecret, SecretString};
 use tokio::runtime::{self, Runtime};
 
 use super::KeyringError;
@@ -166,7 +168,10 @@ impl Places {
             None if self.interactive => ask(&format!("PIN of {what}: "))?,
             None => return Err(KeyringError::PinMissing { what }),
         };
-        without_line_end(&pin).ok_or(KeyringError::PinEmpty { what })
+        match without_line_end(pin.expose_secret()) {
+            "" => Err(KeyringError::PinEmpty { what }),
+            pin => Ok(pin.into()),
+        }
     }
 
     /// Runs what a place does to its end.
@@ -195,14 +200,6 @@ impl Drop for Places {
             runtime.shutdown_background();
         }
     }
-}
-
-/// What ends a line in a file is no part of the PIN; a PIN that is empty is none.
-fn without_line_end(pin: &SecretString) -> Option<SecretString> {
-    use secrecy::ExposeSecret;
-    let pin = pin.expose_secret();
-    let pin = pin.strip_suffix('\n').map_or(pin, |pin| pin.strip_suffix('\r').unwrap_or(pin));
-    (!pin.is_empty()).then(|| pin.into())
 }
 
 /// What people call a place, in errors.
@@ -278,21 +275,6 @@ fn next_step(place: &Place, trouble: &Trouble) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_end_of_a_line_is_no_part_of_a_pin() {
-        use secrecy::ExposeSecret;
-        let read =
-            |text: &str| without_line_end(&text.into()).map(|pin| pin.expose_secret().to_owned());
-        for text in ["4567", "4567\n", "4567\r\n"] {
-            assert_eq!(read(text).as_deref(), Some("4567"), "{text:?}");
-        }
-        assert_eq!(read("45 67\n\n").as_deref(), Some("45 67\n"), "more than one line");
-        assert_eq!(read(" 4567").as_deref(), Some(" 4567"), "a space may be part of it");
-        for empty in ["", "\n", "\r\n"] {
-            assert_eq!(read(empty), None);
-        }
-    }
 
     #[test]
     fn only_a_cloud_that_is_away_counts_as_the_network() {

@@ -7,6 +7,7 @@ use secrecy::SecretString;
 use zeroize::Zeroizing;
 
 use super::{ConfigError, PASSPHRASE_VARIABLE};
+use crate::keys::without_line_end;
 
 /// The passphrase in the environment.
 ///
@@ -24,6 +25,5 @@ pub(crate) fn passphrase_of_environment() -> Result<SecretString, ConfigError> {
 pub(crate) fn read_secret(path: &Path) -> Result<SecretString, ConfigError> {
     let read = |source| ConfigError::Read { path: path.to_owned(), source };
     let text = Zeroizing::new(fs::read_to_string(path).map_err(read)?);
-    let line = text.strip_suffix('\n').unwrap_or(&text);
-    Ok(SecretString::from(line.strip_suffix('\r').unwrap_or(line)))
+    Ok(SecretString::from(without_line_end(&text)))
 }

@@ -27,6 +27,7 @@ mod percent;
 pub mod pkcs11;
 pub mod private;
 mod reference;
+mod secrets;
 pub mod software;
 mod store;
 #[cfg(test)]
@@ -37,6 +38,7 @@ pub use algorithm::Algorithm;
 pub use elsewhere::{Elsewhere, Place};
 pub use error::{KeyError, Trouble};
 pub use reference::KeyRef;
+pub use secrets::without_line_end;
 pub use store::{KeyHandle, KeyStore, StoredKey};
 
 use store::verified_signature;
