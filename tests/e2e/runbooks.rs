@@ -48,6 +48,7 @@ pages! {
     lost_targets_key
     runaway_version
     server_from_backup
+    sick_place
     signer_from_backup
     stolen_key
 }

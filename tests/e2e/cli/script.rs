@@ -11,6 +11,8 @@
 //! world$ later 2d                          the clock of all programs moves on
 //! world$ kill server                       also: start server, kill signer, start signer
 //! world$ tls                               the server starts again with TLS, at $TLS
+//! world$ places                            the signer starts again with the keys of snapshot in a token,
+//!                                          `hsm`, and those of timestamp behind a program, `vault`
 //! world$ back up server                    keeps a copy of its database
 //! world$ set back server                   its database becomes that copy, and it starts again
 //! world$ start server behind               waits until it has found that out
@@ -38,6 +40,8 @@ use regex::{Captures, Regex};
 use toml::toml;
 
 const BLESS: &str = "NOTARY_TEST_BLESS";
+/// Where SoftHSM finds its tokens.
+const TOKENS: &str = "SOFTHSM2_CONF";
 
 /// Runs a script in a world of its own.
 #[track_caller]
@@ -168,6 +172,10 @@ impl Stage {
         let mut shell = person.shell(&self.values.spelled_out(command));
         shell.env("TERMINAL", tree::root().join("tests/python/terminal.py"));
         shell.env("OPENSSL_KEYS", tree::root().join("notary-signer/tests/service/openssl-keys.sh"));
+        let tokens = self.world.directory().join("softhsm2.conf");
+        if tokens.exists() {
+            shell.env(TOKENS, tokens);
+        }
         shell.env("TLS", format!("https://{}", self.world.server.address()));
         let outcome = person.run(shell);
         let stdout = self.values.placeholders(&outcome.stdout());
@@ -179,6 +187,9 @@ impl Stage {
     }
 
     fn change(&mut self, command: &str) {
+        if command == "places" {
+            return self.move_keys();
+        }
         if command == "tls" {
             let server = &mut self.world.server;
             // The certificate of the signer names this machine.
@@ -217,6 +228,51 @@ impl Stage {
             }
             _ => panic!("the world does not know {command:?}"),
         }
+    }
+
+    /// Keys that are made from now on are in a token of SoftHSM, whose PIN is in `hsm.pin`, and behind the
+    /// program `vault-keys`.
+    fn move_keys(&mut self) {
+        let directory = self.world.directory().to_owned();
+        let operator = self.people.get("operator").expect("somebody who runs the signer");
+        let keys = tree::root().join("notary-signer/tests/service/openssl-keys.sh");
+        let line = format!(
+            "umask 077 && cd .. && mkdir tokens vault && cp {keys} vault-keys && \
+             echo directories.tokendir = $PWD/tokens >softhsm2.conf && echo 4567 >hsm.pin && \
+             ln -s $(ls /usr/lib*/softhsm/libsofthsm2.so) hsm.so && SOFTHSM2_CONF=softhsm2.conf \
+             softhsm2-util --init-token --free --label notary --pin 4567 --so-pin 7654321",
+            keys = keys.display()
+        );
+        operator.run(operator.shell(&line)).done();
+        let signer = &mut self.world.signer;
+        signer.set_variable(TOKENS, &directory.join("softhsm2.conf").to_string_lossy());
+        let [program, vault] =
+            ["vault-keys", "vault"].map(|name| directory.join(name).display().to_string());
+        signer.configure(|config| {
+            let places = toml! {
+                [backends.hsm]
+                kind = "pkcs11"
+                module = "hsm.so"
+                token = "notary"
+                pin_file = "hsm.pin"
+                [backends.vault]
+                kind = "exec"
+                [[keys]]
+                collections = "**"
+                role = "snapshot"
+                backend = "hsm"
+                [[keys]]
+                collections = "**"
+                role = "timestamp"
+                backend = "vault"
+            };
+            config.extend(places);
+            let places = config["backends"].as_table_mut().expect("they are there");
+            let place = places["vault"].as_table_mut().expect("it is there");
+            place.insert("program".into(), program.into());
+            place.insert("arguments".into(), vec![vault].into());
+        });
+        signer.restart();
     }
 
     fn settle(&self, gun: &str) {
