@@ -104,6 +104,9 @@ fn check_keys(config: &Config) -> Result<Vec<Finding>, Finding> {
     let (found, held) =
         database.transaction(load).map_err(|error| Finding::wrong("database", error))?;
     let mut findings = Vec::new();
+    if let Err(error) = database.require_startable() {
+        findings.push(Finding::wrong("database", error));
+    }
     let software = match found {
         None if config.fills_software_store() => {
             return Err(Finding::wrong("software store", "it was never made"));

@@ -136,6 +136,13 @@ pub(super) fn require_settled(
     }
 }
 
+/// Whether there is nothing that a copy could sign.
+pub(super) fn is_empty(connection: &mut SqliteConnection) -> Result<bool, StoreError> {
+    let keys: i64 = online_keys::table.count().get_result(connection)?;
+    let memories: i64 = memory::table.count().get_result(connection)?;
+    Ok(keys == 0 && memories == 0)
+}
+
 fn require_no_backup(connection: &mut SqliteConnection, path: &Path) -> Result<(), StoreError> {
     match open_collections(connection, Cause::Backup)? {
         None => Ok(()),

@@ -61,10 +61,8 @@ pub(super) fn compare(
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
     let found = Identity::of(path)?;
-    let named = identity::table.select((identity::inode, identity::born));
-    let named: Option<(i64, Option<i64>)> = named.first(connection).optional()?;
-    if let Some((inode, born)) = named {
-        if found.fits(Identity { inode, born }) {
+    if let Some(named) = named(connection)? {
+        if found.fits(named) {
             return Ok(());
         }
         copies::unsettle(connection, Cause::Moved)?;
@@ -79,6 +77,24 @@ pub(super) fn compare(
         ))
         .execute(connection)?;
     Ok(())
+}
+
+/// Whether the database names another file than the one that it is in. Nothing is changed.
+///
+/// # Errors
+/// Those of [`compare`].
+pub(super) fn is_elsewhere(
+    connection: &mut SqliteConnection,
+    path: &Path,
+) -> Result<bool, StoreError> {
+    let found = Identity::of(path)?;
+    Ok(named(connection)?.is_some_and(|named| !found.fits(named)))
+}
+
+fn named(connection: &mut SqliteConnection) -> Result<Option<Identity>, StoreError> {
+    let named = identity::table.select((identity::inode, identity::born));
+    let named: Option<(i64, Option<i64>)> = named.first(connection).optional()?;
+    Ok(named.map(|(inode, born)| Identity { inode, born }))
 }
 
 /// Has a copy name no file: the one that it is opened in is its own.

@@ -138,6 +138,24 @@ impl Database {
         self.transaction(|connection| identity::compare(connection, &self.path, now))
     }
 
+    /// Whether a signer would start with it, without a change.
+    ///
+    /// # Errors
+    /// [`StoreError::Unsettled`], [`StoreError::Moved`], [`StoreError::Linked`].
+    pub(crate) fn require_startable(&self) -> Result<(), StoreError> {
+        self.read(|connection| {
+            copies::require_settled(connection, &self.path)?;
+            let is_moved = identity::is_elsewhere(connection, &self.path)?;
+            match is_moved && !copies::is_empty(connection)? {
+                false => Ok(()),
+                true => Err(StoreError::Moved {
+                    path: self.path.clone(),
+                    collections: "each of its collections".to_owned(),
+                }),
+            }
+        })
+    }
+
     /// Runs one transaction: all of it is on the disk when this returns `Ok`, and on an error that
     /// `work` gave, nothing of it. It blocks the thread.
     ///

@@ -21,6 +21,13 @@ fn moved(world: &World) -> Output {
     signer(&world.path(""), &command)
 }
 
+/// What `check` finds wrong with the database.
+fn checked(world: &World) -> Option<String> {
+    let checked = signer(&world.path(""), &["check", "--config", "signer.toml"]);
+    let lines = String::from_utf8(checked.stdout).unwrap();
+    lines.lines().find(|line| line.starts_with("wrong   database: ")).map(str::to_owned)
+}
+
 fn set(world: &World, gun: &str, arguments: &str) -> Output {
     let command = ["memory", "set", "--config", "signer.toml", "--reason", "x", "--gun", gun];
     signer(&world.path(""), &[&command[..], &arguments.split(' ').collect::<Vec<_>>()].concat())
@@ -32,7 +39,9 @@ async fn a_copy_beside_the_original_signs_nothing_and_the_original_goes_on() {
     scene.world.stop().await;
     let mut copy = beside(&scene);
     scene.world.start().await.unwrap();
+    assert_eq!(checked(&scene.world), None);
     for _ in 0..2 {
+        assert!(checked(&copy).unwrap().contains("memory moved"));
         let refused = copy.start().await.unwrap_err().to_string();
         for said in ["memory moved", "--after-restore", "acme/app"] {
             assert!(refused.contains(said), "{said}: {refused}");
@@ -55,6 +64,7 @@ async fn one_word_of_the_operator_lets_a_signer_go_on_elsewhere() {
     assert!(stdout(&moved(&scene.world)).starts_with("nothing to change"));
     let mut elsewhere = beside(&scene);
     assert!(stdout(&moved(&elsewhere)).starts_with("2 roles go on here"));
+    assert_eq!(checked(&elsewhere), None);
     elsewhere.start().await.unwrap();
     let said = elsewhere.audit().into_iter().rfind(|line| line.outcome == "settled").unwrap();
     assert_eq!(said.action, "memory moved");
