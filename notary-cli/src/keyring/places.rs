@@ -261,7 +261,8 @@ fn next_step(place: &Place, trouble: &Trouble) -> &'static str {
         }
         (Trouble::NoSuchKey(_), Place::Exec(_)) => "look at its name after key=",
         (Trouble::KeyUnusable(_), Place::AwsKms { .. }) => {
-            "enable it or cancel its deletion in KMS, or sign with another key"
+            "enable it or cancel its deletion in KMS, have kms:DescribeKey, kms:GetPublicKey and kms:Sign \
+             allowed on it, or sign with another key"
         }
         (Trouble::KeyUnusable(_), _) => "sign with another key",
         (Trouble::NotSupported(_), Place::AwsKms { .. }) => {

@@ -148,7 +148,7 @@ fn what_is_wrong_with_kms_is_said_with_what_to_do() {
     for (code, exit, words) in [
         ("DisabledException", 8, ["DisabledException", "enable it"]),
         ("ExpiredTokenException", 8, ["ExpiredTokenException", "renew the credentials"]),
-        ("AccessDeniedException", 8, ["AccessDeniedException", "kms:Sign allowed"]),
+        ("AccessDeniedException", 8, ["AccessDeniedException", "kms:Sign allowed on it"]),
         ("NotFoundException", 5, ["has no key", "the account and the region"]),
         ("ThrottlingException", 4, ["too much to do", "wait a moment"]),
     ] {
