@@ -23,6 +23,7 @@ use crate::backends::Backends;
 use crate::error::{Broken, Failure, Refusal};
 use crate::signatures::{Signature, Signatures};
 use crate::store::audit::{self, Caller, Subject};
+use crate::store::keys::HeldKey;
 use crate::store::{Collection, Owner, SharedDatabase, StoreError, key_states, keys, memory};
 use crate::turns::Turns;
 use crate::{Parts, StopPoint};
@@ -49,6 +50,19 @@ pub(crate) struct Signer {
     /// Memories as they are in the database. Changed by whoever has the collection's turn, after
     /// the commit, and dropped when it is not known whether a commit happened.
     pub(crate) remembered: moka::sync::Cache<Collection, Arc<Memory>>,
+    /// Keys as they were when they were read last: of a key only its state changes, and that is judged
+    /// again in the transaction that records a signature.
+    pub(crate) held: moka::sync::Cache<Owner, Arc<Vec<HeldKey>>>,
+}
+
+/// Most keys that are kept ready, about a kilobyte each.
+const READY_KEYS: u64 = 20_000;
+
+/// A cache of the keys of roles.
+pub(crate) fn key_cache() -> moka::sync::Cache<Owner, Arc<Vec<HeldKey>>> {
+    let weight =
+        |_: &Owner, keys: &Arc<Vec<HeldKey>>| u32::try_from(keys.len()).unwrap_or(u32::MAX);
+    moka::sync::Cache::builder().weigher(weight).max_capacity(READY_KEYS).build()
 }
 
 /// Longest documents, in bytes, that are taken apart on a thread that serves requests: another one
@@ -187,18 +201,19 @@ impl Signer {
         keyids: &[KeyId],
         message: &[u8],
     ) -> Result<Vec<Signature>, Failure> {
-        let wanted = owner.clone();
-        let load = move |connection: &mut SqliteConnection| keys::of_role(connection, &wanted);
-        let held = self.database.read(load).await?;
-        let usable = |keyid: &KeyId| {
-            let key = held.iter().find(|held| held.key.keyid == *keyid);
-            let key = key.ok_or_else(|| Refusal::UnknownKey(keyid.clone()))?;
-            match key.key.state {
-                KeyState::Retired => Err(Refusal::RetiredKey(keyid.clone())),
-                KeyState::Pending | KeyState::Active | KeyState::Retiring => Ok(key),
+        let ready = self.held.get(owner);
+        let held = match ready.filter(|held| usable(held, keyids).is_ok()) {
+            Some(held) => held,
+            None => {
+                let wanted = owner.clone();
+                let load =
+                    move |connection: &mut SqliteConnection| keys::of_role(connection, &wanted);
+                let held = Arc::new(self.database.read(load).await?);
+                self.held.insert(owner.clone(), held.clone());
+                held
             }
         };
-        let keys = keyids.iter().map(usable).collect::<Result<Vec<_>, _>>()?;
+        let keys = usable(&held, keyids)?;
         let Signer { backends, by_standbys, .. } = self;
         Signatures { backends, by_standbys }.of(&keys, message).await
     }
@@ -214,9 +229,11 @@ impl Signer {
         let Signed { keyids, signers, version, succession } = signed;
         let Succession { memory, last, file } = succession;
         let (collection, recorded) = (owner.collection.clone(), file.clone());
+        let (held, role) = (self.held.clone(), owner.clone());
         let record = move |connection: &mut SqliteConnection| -> Result<(), Failure> {
             // An operator may have retired one since it signed.
             if let Some(retired) = key_states::have_signed(connection, &owner, &keyids)? {
+                held.invalidate(&role);
                 return Err(Refusal::RetiredKey(retired).into());
             }
             memory::remember(connection, &owner, last, (version, &recorded), caller.at)?;
@@ -233,6 +250,19 @@ impl Signer {
         self.remembered.insert(collection, Arc::new(memory));
         Ok(file)
     }
+}
+
+/// The keys that are named, in the order in which they are.
+fn usable<'a>(held: &'a [HeldKey], keyids: &[KeyId]) -> Result<Vec<&'a HeldKey>, Refusal> {
+    let usable = |keyid: &KeyId| {
+        let key = held.iter().find(|held| held.key.keyid == *keyid);
+        let key = key.ok_or_else(|| Refusal::UnknownKey(keyid.clone()))?;
+        match key.key.state {
+            KeyState::Retired => Err(Refusal::RetiredKey(keyid.clone())),
+            KeyState::Pending | KeyState::Active | KeyState::Retiring => Ok(key),
+        }
+    };
+    keyids.iter().map(usable).collect()
 }
 
 async fn on_another_thread<T: Send + 'static>(

@@ -29,7 +29,7 @@ use crate::opening::{self, OpenError};
 use crate::panics::answer_panics;
 use crate::rights::Rights;
 use crate::routes::{admit, answer_failures, routes};
-use crate::sign::{Signer, memory_cache};
+use crate::sign::{Signer, key_cache, memory_cache};
 use crate::store::{Database, MemoryLock, SharedDatabase, StoreError, header};
 use crate::tls::{Tls, TlsError};
 use crate::trace::InTrace;
@@ -102,6 +102,7 @@ impl Service {
             by_standbys: counted.by_standbys.clone(),
             cores: Semaphore::new(workers),
             remembered: memory_cache(config.limits.cache_bytes),
+            held: key_cache(),
         });
         let asking = background::keep_asking(signer.clone().into_inner());
         let (noting, counting) = (signer.clone().into_inner(), counted.clone().into_inner());

@@ -68,7 +68,7 @@ impl fmt::Display for Collection {
 }
 
 /// One online role of one life of a collection: what a key belongs to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Owner {
     /// The life of the collection.
     pub(crate) collection: Collection,
