@@ -81,9 +81,12 @@ impl Signer {
             let changed = key_states::retire(connection, &keyid)?;
             let outcome = if changed { "changed" } else { "repeated" };
             audit::append(connection, &caller, &Subject::of_key(&held), outcome)?;
-            Ok(keys::by_id(connection, &keyid)?.ok_or_else(unknown)?.key)
+            Ok(keys::by_id(connection, &keyid)?.ok_or_else(unknown)?)
         };
-        self.database.change(retire).await
+        let held = self.database.change(retire).await?;
+        // It is not even asked for a signature that the record would refuse.
+        self.held.invalidate(&held.owner());
+        Ok(held.key)
     }
 
     /// A page of the keys of a collection, retired ones included.
