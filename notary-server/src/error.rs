@@ -2,8 +2,8 @@
 //!
 //! Use [`ServiceError`] for every answer that is not a success. Errors of libraries and of the
 //! store turn into it with `?`; what nobody can act on becomes `Internal`: its full text goes to the
-//! log once, and the caller gets the request id to quote. [`answer`] is the only place where an outcome becomes a
-//! status; [`problem`] writes the bodies.
+//! log once, and the caller gets the request id to quote. [`answer`] is the only place where an
+//! outcome becomes a status; [`problem`] writes the bodies.
 
 mod answer;
 pub mod problem;

@@ -91,7 +91,8 @@ pub async fn roll_all(publisher: &Arc<Publisher>) -> Result<usize, ServiceError>
     Ok(each(guns, |gun| async move { publisher.roll(&gun).await }).await)
 }
 
-/// Signs again what has lived half of its life, or was signed for a longer one; answers for how many collections.
+/// Signs again what has lived half of its life, or was signed for a longer one; answers for how many
+/// collections.
 pub async fn refresh_all(
     publisher: &Arc<Publisher>,
     now: DateTime<Utc>,

@@ -1,5 +1,5 @@
-//! The log: one line for each request with its id and its trace, and what a person must look at. Never tokens,
-//! keys or bodies.
+//! The log: one line for each request with its id and its trace, and what a person must look at. Never
+//! tokens, keys or bodies.
 
 use std::fmt;
 use std::io::IsTerminal as _;

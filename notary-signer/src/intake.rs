@@ -11,9 +11,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::config::Limits;
 use crate::error::{Failure, Refusal};
 
-/// Where requests and their bodies come in: so many at once, so many bytes each, so long. A body takes the room of the
-/// longest one until it is there, and then its own: short ones wait for a place of keys, and long
-/// ones still come in.
+/// Where requests and their bodies come in: so many at once, so many bytes each, so long. A body takes
+/// the room of the longest one until it is there, and then its own: short ones wait for a place of keys,
+/// and long ones still come in.
 pub(crate) struct Intake {
     requests: Arc<Semaphore>,
     max_requests: usize,

@@ -40,7 +40,8 @@ use crate::trace::trace_id;
 /// Longest method and path in log and audit, in characters.
 const MAX_ACTION: usize = 250;
 
-/// All calls. The calls that neither name a collection nor change anything leave no audit line unless they fail.
+/// All calls. The calls that neither name a collection nor change anything leave no audit line unless
+/// they fail.
 pub(crate) fn routes(config: &mut ServiceConfig) {
     config
         .service(resource("/v1/keys").route(post().to(online_key)).route(get().to(online_keys)))

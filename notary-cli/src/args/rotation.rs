@@ -35,8 +35,8 @@ pub(crate) struct RotateArgs {
     /// The keys of the hash bins that the role delegates to, in place of its own
     #[arg(long, conflicts_with = "compromised")]
     pub(crate) bins: bool,
-    /// For a top-level role: somebody else has the keys that go: they sign nothing more, not even for clients that have not
-    /// seen the new root yet
+    /// For a top-level role: somebody else has the keys that go: they sign nothing more, not even for
+    /// clients that have not seen the new root yet
     #[arg(long)]
     pub(crate) compromised: bool,
     #[command(flatten)]

@@ -117,8 +117,8 @@ impl Carried {
     /// collection.
     ///
     /// # Errors
-    /// Where no root is pinned here, or one is and the proposal has the first, or the metadata is not trusted: not signed as the root here asks,
-    /// or older than what was seen here.
+    /// Where no root is pinned here, or one is and the proposal has the first, or the metadata is not
+    /// trusted: not signed as the root here asks, or older than what was seen here.
     pub(crate) async fn ground(
         &self,
         session: &Session,

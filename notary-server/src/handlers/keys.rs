@@ -16,9 +16,9 @@ use crate::service::Service;
 use crate::store::{Collection, NewReservation, Reserved};
 
 /// POST `/v2/{gun}/_trust/keys/{snapshot|timestamp}`: reserves a free name, draws its incarnation,
-/// and answers the key that the signer holds for it, with its stand-by. A repeat answers the same. With `private=true`
-/// only those with a grant will read what becomes of it; `replace=` names the newest root of the
-/// tombstone under the name, and does nothing where there is none.
+/// and answers the key that the signer holds for it, with its stand-by. A repeat answers the same.
+/// With `private=true` only those with a grant will read what becomes of it; `replace=` names the
+/// newest root of the tombstone under the name, and does nothing where there is none.
 #[utoipa::path(
     post, path = "/v2/{gun}/_trust/keys/{role}",
     params(

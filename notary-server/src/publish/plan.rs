@@ -165,8 +165,8 @@ impl Publisher {
         Ok(Keys::of(all, &self.lifetimes_of(collection), self.now()))
     }
 
-    /// The keys and what the signer said of them when it was last asked. Enough to plan with, since it costs no
-    /// request and a wrong guess is mended: the signer refuses a key that it does not use, the
+    /// The keys and what the signer said of them when it was last asked. Enough to plan with, since it
+    /// costs no request and a wrong guess is mended: the signer refuses a key that it does not use, the
     /// answer lacks a signature, and either has the slot rebuilt with [`Publisher::keys_now`].
     pub(super) async fn keys_then(&self, collection: &Collection) -> StoreResult<Keys> {
         let keys = self.store.online_keys(collection.id).await?;

@@ -21,8 +21,8 @@
 //! world$ watched                           they end, and have met no error
 //! ```
 //! What differs from run to run is written as a placeholder. Those with a number stand for one value
-//! in the whole script, which later commands may name: `<id1>` (64 hexadecimal digits), `<token1>`, `<who1>` (its id),
-//! `<proposal1>`.
+//! in the whole script, which later commands may name: `<id1>` (64 hexadecimal digits), `<token1>`,
+//! `<who1>` (its id), `<proposal1>`.
 //!
 //! A run must give the very text of the script. With `NOTARY_TEST_BLESS=1` it replaces the text
 //! instead; read the difference before it is committed.

@@ -1,8 +1,8 @@
 //! Private keys of the service: each sealed under one store key, opened only while it signs.
 //!
 //! A sealed key is what the caller keeps as the handle; the store itself keeps nothing, so that
-//! starting costs the same with one key and with a million. Sealed is with AES-256-GCM; purpose and key id are authenticated, so a
-//! sealed key that was copied to another collection or role does not open.
+//! starting costs the same with one key and with a million. Sealed is with AES-256-GCM; purpose and key
+//! id are authenticated, so a sealed key that was copied to another collection or role does not open.
 
 mod store_key;
 
