@@ -3,6 +3,7 @@
 use aws_sdk_kms::error::{ProvideErrorMetadata, SdkError};
 
 use super::super::Trouble;
+use super::address::NOT_ONE;
 
 pub(super) const ACCESS_DENIED: &str = "AccessDeniedException";
 
@@ -24,6 +25,9 @@ where
         // Credentials are looked for while a call is sent: none of them is no connection, either.
         SdkError::DispatchFailure(failure) if failure.is_io() || failure.is_timeout() => {
             Trouble::Unreachable(whole(error))
+        }
+        SdkError::DispatchFailure(_) if whole(error).contains(NOT_ONE) => {
+            Trouble::NotSupported(whole(error))
         }
         SdkError::DispatchFailure(_) if whole(error).contains("credential") => {
             Trouble::NotLetIn(whole(error))
@@ -70,12 +74,23 @@ fn of_code(what: &str, code: &str, message: &str) -> Trouble {
     }
 }
 
-/// An error with everything below it, on one line.
+/// An error with everything below it, on one line; without the request, whose body may be the key of a
+/// store.
 fn whole(error: &(impl std::error::Error + 'static)) -> String {
     let below = std::iter::successors(error.source(), |error| error.source());
     let all = std::iter::once(error.to_string()).chain(below.map(ToString::to_string));
-    let all = all.collect::<Vec<_>>().join(": ");
+    let all = without_request(all.collect::<Vec<_>>().join(": "));
     // Where credentials are looked for, the places follow, each on a line of its own.
     let first = all.lines().next().unwrap_or_default();
     first.trim_end_matches(" Attempted:").trim_end_matches('.').to_owned()
+}
+
+/// The SDK tells of what it could not send with all that is in it.
+fn without_request(mut text: String) -> String {
+    const BEGIN: &str = "Request {";
+    if let Some(begin) = text.find(BEGIN) {
+        let end = text.rfind('}').map_or(text.len(), |end| end + 1);
+        text.replace_range(begin..end.max(begin), "a request");
+    }
+    text
 }

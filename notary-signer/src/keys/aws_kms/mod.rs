@@ -3,6 +3,7 @@
 //! What is signed is hashed here and sent as a digest: a raw message may have 4,096 bytes at most.
 //! Pure Ed25519 takes raw messages only, so its keys sign nothing longer.
 
+mod address;
 mod errors;
 
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use notary_schema::key::PublicKey;
 use tokio::sync::OnceCell;
 use zeroize::Zeroizing;
 
+use self::address::Addressed;
 use self::errors::{ACCESS_DENIED, trouble};
 use super::elsewhere::region_of;
 use super::named::{NamedKey, ToSign};
@@ -130,11 +132,12 @@ impl Kms {
             loader = loader.profile_name(profile);
         }
         let config: SdkConfig = loader.load().await;
-        let mut kms = aws_sdk_kms::config::Builder::from(&config);
+        let kms = aws_sdk_kms::config::Builder::from(&config);
+        let mut kms = kms.endpoint_resolver(Addressed::new());
         if let Some(endpoint) = &account.endpoint_url {
             kms = kms.endpoint_url(endpoint);
         }
-        let region = config.region().map(ToString::to_string);
+        let region = config.region().map(ToString::to_string).filter(|region| !region.is_empty());
         Kms { client: Client::from_conf(kms.build()), region }
     }
 }

@@ -293,3 +293,50 @@ async fn a_store_key_is_wrapped_under_one_key_and_for_one_purpose() {
     let refused = trouble(empty.unwrap("alias/store", &wrapped).await);
     assert!(refused.to_string().contains("no Plaintext"), "{refused}");
 }
+
+#[tokio::test]
+async fn an_address_that_is_none_is_named_without_what_was_to_be_sent() {
+    if !with_credentials("an_address_that_is_none_is_named_without_what_was_to_be_sent") {
+        return;
+    }
+    let secret = [7; 32];
+    for (address, why) in [
+        ("", "\"\" is no address"),
+        ("127.0.0.1:4566", "\"127.0.0.1:4566\" is no address"),
+        ("https://", "\"https://\" is no address"),
+        ("https:///x", "\"https:///x\" is no address"),
+        ("http://kms example", "\"http://kms example\" is no address"),
+        // What only the SDK finds out.
+        ("http://[::1", "a request`: endpoint is not a valid URI"),
+    ] {
+        let store = store_at(address);
+        let refused = trouble(store.wrap("alias/store", &secret).await).to_string();
+        assert!(refused.contains(why), "{address}: {refused}");
+        assert!(!refused.contains(&STANDARD.encode(secret)), "{address}: {refused}");
+        assert!(!refused.contains("Body"), "{address}: {refused}");
+    }
+}
+
+/// As where a variable of a CI job is not set.
+#[tokio::test]
+async fn an_address_or_a_region_that_is_empty_in_the_environment_is_named() {
+    let empty = [
+        ("AWS_ACCESS_KEY_ID", OsStr::new("AKIDEXAMPLE")),
+        ("AWS_SECRET_ACCESS_KEY", OsStr::new("secret")),
+        ("AWS_ENDPOINT_URL_KMS", OsStr::new("")),
+        ("AWS_REGION", OsStr::new("")),
+        ("AWS_CONFIG_FILE", OsStr::new("/dev/null")),
+        ("AWS_SHARED_CREDENTIALS_FILE", OsStr::new("/dev/null")),
+    ];
+    let name =
+        "keys::aws_kms::tests::an_address_or_a_region_that_is_empty_in_the_environment_is_named";
+    if !is_run_with(name, &empty) {
+        return;
+    }
+    let refused = trouble(AwsKmsStore::new("cloud", Account::default()).check().await);
+    assert!(refused.to_string().contains("no region is set"), "{refused}");
+    let region = Some("eu-central-1".to_owned());
+    let account = Account { region, ..Account::default() };
+    let refused = trouble(AwsKmsStore::new("cloud", account).check().await);
+    assert!(refused.to_string().contains("AWS_ENDPOINT_URL_KMS"), "{refused}");
+}
