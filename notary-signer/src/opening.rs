@@ -53,20 +53,19 @@ pub(crate) fn open(config: &Config, header: &StoreHeader) -> Result<SoftwareStor
     Ok(SoftwareStore::open(&key, header)?)
 }
 
-/// A new store, and its header.
+/// A new store, and its header, which opens it: keys that go into a store that does not open at the next
+/// start are lost.
 ///
 /// # Errors
-/// No passphrase, or a backend that does not wrap.
+/// No passphrase, or a backend that does not wrap, or that does not unwrap what it has wrapped.
 pub(crate) fn create(config: &Config) -> Result<(SoftwareStore, StoreHeader), OpenError> {
-    let (key, origin) = match Wrapping::of(config)? {
-        None => StoreKey::from_passphrase(&config.passphrase()?)?,
-        Some(wrapping) => {
-            let key = StoreKey::random()?;
-            let origin = wrapping.wrap(&key)?;
-            (key, origin)
-        }
+    let Some(wrapping) = Wrapping::of(config)? else {
+        let (key, origin) = StoreKey::from_passphrase(&config.passphrase()?)?;
+        return Ok(SoftwareStore::create(&key, origin)?);
     };
-    Ok(SoftwareStore::create(&key, origin)?)
+    let key = StoreKey::random()?;
+    let (_, header) = SoftwareStore::create(&key, wrapping.wrap(&key)?)?;
+    Ok((open(config, &header)?, header))
 }
 
 /// The header of the same store, wrapped as the configuration says from now on: it opens the store. What

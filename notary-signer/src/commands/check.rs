@@ -108,10 +108,10 @@ fn check_keys(config: &Config) -> Result<Vec<Finding>, Finding> {
         findings.push(Finding::wrong("database", error));
     }
     let software = match found {
-        None if config.fills_software_store() => {
-            return Err(Finding::wrong("software store", "it was never made"));
+        None => {
+            findings.extend(check_new_store(config));
+            None
         }
-        None => None,
         Some(header) => {
             let wrong = |problem: String| Finding::wrong("software store", problem);
             let store = opening::open(config, &header).map_err(|error| wrong(error.to_string()))?;
@@ -137,12 +137,19 @@ fn check_first_start(config: &Config, path: PathBuf) -> Vec<Finding> {
         ),
         None => Finding::warning("database", StoreError::NotThere(path)),
     };
-    let takes_passphrase = config.fills_software_store() && config.store.wrapped_by.is_none();
-    let passphrase = takes_passphrase.then(|| config.passphrase().err()).flatten();
-    let passphrase = passphrase.map(|error| Finding::wrong("software store", error));
-    let mut findings: Vec<Finding> = [database].into_iter().chain(passphrase).collect();
+    let mut findings: Vec<Finding> =
+        [database].into_iter().chain(check_new_store(config)).collect();
     findings.extend(check_places(config, None, &[]).unwrap_or_else(|finding| vec![finding]));
     findings
+}
+
+/// Whether a start could make the software store, where one would: makes one that nobody keeps.
+fn check_new_store(config: &Config) -> Option<Finding> {
+    let created = config.fills_software_store().then(|| opening::create(config))?;
+    Some(match created {
+        Ok(_) => Finding::ok("software store", "`notary-signer serve` makes it"),
+        Err(error) => Finding::wrong("software store", error),
+    })
 }
 
 /// Asks every backend whether it is there, and every key for a signature.

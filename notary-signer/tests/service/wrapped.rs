@@ -91,7 +91,7 @@ async fn a_store_is_made_wrapped_and_asks_once_for_each_start() {
     for version in 1..5 {
         assert_signs(&world, &key, version).await;
     }
-    assert!(calls(&world) <= 2, "one call to wrap, and one to see that the backend is there");
+    assert!(calls(&world) <= 3, "wrapping, unwrapping, and whether the backend is there");
     let checked = stdout(&signer(&world.path(""), &["check", "--config", "signer.toml"]));
     assert!(checked.contains("the key first opens it"), "{checked}");
     assert!(checked.contains("1 of 1 can sign"), "{checked}");
@@ -146,6 +146,32 @@ async fn what_a_backend_does_not_unwrap_again_does_not_replace_the_passphrase() 
     write(&world.path("signer.toml"), &under_passphrase);
     world.config = Config::load(&world.path("signer.toml")).unwrap();
     world.start().await.unwrap();
+    assert_signs(&world, &key, 1).await;
+}
+
+/// Otherwise keys would be made in it, and named by roots, that no later start opens.
+#[tokio::test]
+async fn a_store_that_would_not_open_again_is_not_made() {
+    let mut world = World::new();
+    let_wrap(&mut world, "first");
+    let script = world.path("wraps.sh");
+    let turned = PROGRAM
+        .replace("*'\"unwrap\"'*)", "*'\"unwrap\"'*) said='\"secret\":\"AAAA\"' ;;\n *never*)");
+    assert_ne!(turned, PROGRAM);
+    write(&script, &turned);
+    let directory = world.path("");
+    let check = || signer(&directory, &["check", "--config", "signer.toml"]);
+    let checked = check();
+    fails(&checked, 1);
+    let checked = String::from_utf8(checked.stdout).unwrap();
+    assert!(checked.contains("wrong   software store: the key store does not open"), "{checked}");
+    let refused = world.start().await.unwrap_err().to_string();
+    assert!(refused.contains("the key store does not open"), "{refused}");
+
+    write(&script, PROGRAM);
+    assert!(stdout(&check()).contains("ok      software store"));
+    world.start().await.unwrap();
+    let key = world.server().key(Snapshot, false).await.keyid;
     assert_signs(&world, &key, 1).await;
 }
 
