@@ -266,7 +266,9 @@ impl Config {
         let mut config: Config =
             toml::from_str(&text).map_err(|error| refuse(error.to_string()))?;
         config.check().map_err(refuse)?;
-        let directory = path.parent().unwrap_or(Path::new(""));
+        // Never empty: a name without a directory is looked for elsewhere where it is a program or a library.
+        let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
+        let directory = directory.unwrap_or(Path::new("."));
         let TlsConfig { certificate, key, client_ca, client_crl, .. } = &mut config.tls;
         let optional = [client_crl.as_mut(), config.store.passphrase_file.as_mut()];
         config.backends.values_mut().for_each(|backend| backend.locate(directory));

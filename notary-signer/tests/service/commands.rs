@@ -175,6 +175,21 @@ fn check_calls_a_place_wrong_that_is_not_there() {
     assert!(away.contains("wrong   backend: place is not reached"), "{away}");
 }
 
+/// The system would look for a name without a directory in PATH.
+#[test]
+fn a_program_is_beside_the_configuration_however_that_is_named() {
+    let world = World::new();
+    let file = world.path("signer.toml");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/service/openssl-keys.sh");
+    fs::copy(script, world.path("keys")).unwrap();
+    let place = "[backends.place]\nkind = 'exec'\nprogram = 'keys'\narguments = ['.']\n";
+    fs::write(&file, fs::read_to_string(&file).unwrap() + place).unwrap();
+    for named in ["signer.toml", "./signer.toml", file.to_str().unwrap()] {
+        let checked = stdout(&signer(&world.path(""), &["check", "--config", named]));
+        assert!(checked.contains("ok      backend: place is there"), "{named}: {checked}");
+    }
+}
+
 #[tokio::test]
 async fn check_looks_at_everything_and_changes_nothing() {
     let mut world = World::new();
