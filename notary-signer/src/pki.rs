@@ -42,7 +42,11 @@ pub enum PkiError {
     #[error(transparent)]
     Write(#[from] KeyError),
     /// The directory or a file of the authority is not there.
-    #[error("cannot read {}: {source}; `notary-signer pki init` makes it", path.display())]
+    #[error(
+        "cannot read {}: {source}; `notary-signer pki init` makes an authority, and `pki issue` its \
+         certificates",
+        path.display()
+    )]
     Read {
         /// The file.
         path: PathBuf,

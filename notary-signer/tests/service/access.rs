@@ -174,5 +174,7 @@ fn only_certificates_of_the_authority_are_revoked() {
     for name in ["nobody", "../two/client", "ca"] {
         assert!(pki::revoke(&path("one"), name, now).is_err(), "{name}");
     }
+    let missing = pki::revoke(&path("one"), "nobody", now).unwrap_err().to_string();
+    assert!(missing.contains("nobody.pem") && missing.contains("`pki issue`"), "{missing}");
     assert!(pki::revoke(&path("one"), "client", now).unwrap());
 }
