@@ -157,17 +157,21 @@ async fn a_timestamp_without_a_snapshot_is_refused() {
 }
 
 #[tokio::test]
-async fn one_to_four_different_keys_sign() {
+async fn one_to_eight_different_keys_sign() {
     let signed = Signed::new().await;
     let server = signed.world.server();
     let document = signed.world.snapshot(6, 5);
     let key = &signed.snapshot_key;
-    for keys in [&[][..], &[key; 5], &[key, key]] {
+    let unknown: Vec<KeyId> =
+        (0..=8).map(|number| KeyId::parse(&format!("{number:064}")).unwrap()).collect();
+    let unknown: Vec<&KeyId> = unknown.iter().collect();
+    for keys in [&[][..], &unknown, &[key, key]] {
         let refused = server.sign(keys, &document).await;
         assert_eq!((refused.status, refused.refusal().as_str()), (400, "malformed"));
     }
-    let unknown = KeyId::parse(&"0".repeat(64)).unwrap();
-    assert_eq!(server.sign(&[key, &unknown], &document).await.refusal(), "unknown_key");
+    for keys in [&unknown[1..], &[key, unknown[0]]] {
+        assert_eq!(server.sign(keys, &document).await.refusal(), "unknown_key");
+    }
     server.sign(&[key], &document).await.file();
 }
 
