@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
 use actix_web::web::Payload;
 use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
@@ -78,9 +79,14 @@ impl Intake {
     /// Reads a body to its end.
     ///
     /// # Errors
-    /// One that is too long, that breaks off, or that takes too long.
-    pub(crate) async fn read(&self, mut payload: Payload) -> Result<Body, Failure> {
+    /// One that is no JSON by its head, that is too long, that breaks off, or that takes too long.
+    pub(crate) async fn read(
+        &self,
+        headers: &HeaderMap,
+        mut payload: Payload,
+    ) -> Result<Body, Failure> {
         let max = self.body_bytes;
+        check_head(headers, max)?;
         let read = async {
             let room = self.room.clone().acquire_many_owned(self.longest).await;
             let mut room = room.map_err(|_| Failure::Busy)?;
@@ -96,6 +102,23 @@ impl Intake {
             Ok(Body { bytes, room })
         };
         tokio::time::timeout(self.wait, read).await.unwrap_or(Err(Failure::Busy))
+    }
+}
+
+/// What can be refused before anything of a body is read, or waited for.
+fn check_head(headers: &HeaderMap, max: usize) -> Result<(), Refusal> {
+    let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or_default());
+    let told = text(CONTENT_LENGTH).and_then(|told| told.parse::<u64>().ok());
+    if told.is_some_and(|told| told > max as u64) {
+        return Err(Refusal::TooLarge { max });
+    }
+    let kind = text(CONTENT_TYPE).map(|kind| kind.split(';').next().unwrap_or_default().trim());
+    if kind.is_some_and(|kind| !kind.eq_ignore_ascii_case("application/json")) {
+        return Err(Refusal::Malformed("its Content-Type is not application/json".into()));
+    }
+    match text(CONTENT_ENCODING) {
+        None => Ok(()),
+        Some(_) => Err(Refusal::Malformed("it has a Content-Encoding: send it as it is".into())),
     }
 }
 

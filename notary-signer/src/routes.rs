@@ -64,7 +64,8 @@ async fn online_key(
     intake: Data<Intake>,
     payload: Payload,
 ) -> Result<Json<SignerKey>, Failure> {
-    let (wanted, room): (KeyRequest, _) = intake.read(payload).await?.parse()?;
+    no_query(&request)?;
+    let (wanted, room): (KeyRequest, _) = intake.read(request.headers(), payload).await?.parse()?;
     let owner = Owner::new(&wanted.collection, &wanted.incarnation, wanted.role);
     request.extensions_mut().insert(Subject::of(&owner));
     rights(&request).require(peer(&request), Right::Create, &wanted.collection)?;
@@ -109,6 +110,7 @@ async fn retire(
     signer: Data<Signer>,
     keyid: Path<KeyId>,
 ) -> Result<Json<SignerKey>, Failure> {
+    no_query(&request)?;
     let (caller, peer, rights) =
         (caller(&request, &signer), peer(&request).clone(), rights(&request).clone());
     let keyid = keyid.into_inner();
@@ -158,7 +160,9 @@ async fn sign(
     intake: Data<Intake>,
     payload: Payload,
 ) -> Result<HttpResponse, Failure> {
-    let (wanted, room): (SignRequest, _) = intake.read(payload).await?.parse()?;
+    no_query(&request)?;
+    let (wanted, room): (SignRequest, _) =
+        intake.read(request.headers(), payload).await?.parse()?;
     let owner = Owner::new(&wanted.collection, &wanted.incarnation, wanted.role);
     request.extensions_mut().insert(Subject {
         keyids: wanted.keyids.clone(),
@@ -179,12 +183,13 @@ async fn sign(
 #[cfg_attr(test, utoipa::path(
     get, path = "/v1/policy", responses((status = 200, body = SignerLimits), openapi::Reading),
 ))]
-async fn policy(signer: Data<Signer>) -> Json<SignerLimits> {
-    Json(SignerLimits {
+async fn policy(request: HttpRequest, signer: Data<Signer>) -> Result<Json<SignerLimits>, Failure> {
+    no_query(&request)?;
+    Ok(Json(SignerLimits {
         snapshot_max_seconds: signer.policy.snapshot_max_seconds,
         timestamp_max_seconds: signer.policy.timestamp_max_seconds,
         max_step: signer.policy.max_step,
-    })
+    }))
 }
 
 /// Whether the signer can work: its database answers.
@@ -208,6 +213,14 @@ async fn ready(signer: Data<Signer>) -> Result<HttpResponse, Failure> {
         true => Ok(HttpResponse::Ok().json(serde_json::json!({ "status": "ready" }))),
         false => Err(Failure::NotReady(sick)),
     }
+}
+
+/// Refuses a query where there is no parameter: what somebody meant by one would not be done.
+fn no_query(request: &HttpRequest) -> Result<(), Refusal> {
+    if request.query_string().is_empty() {
+        return Ok(());
+    }
+    Err(Refusal::Malformed("this call has no parameters in its address".into()))
 }
 
 /// Runs work on even when its client hangs up: half a record must not be left to chance.

@@ -85,7 +85,18 @@ impl Client {
         path: &str,
         body: impl Into<Vec<u8>>,
     ) -> reqwest::Result<Answer> {
-        let request = self.http.post(format!("{}{path}", self.base)).body(body.into());
+        self.post_with(path, &[], body.into()).await
+    }
+
+    /// Posts with these headers.
+    pub(crate) async fn post_with(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<reqwest::Body>,
+    ) -> reqwest::Result<Answer> {
+        let request = self.http.post(format!("{}{path}", self.base)).body(body);
+        let request = headers.iter().fold(request, |it, (name, value)| it.header(*name, *value));
         Answer::of(request.send().await?).await
     }
 

@@ -221,6 +221,51 @@ async fn what_cannot_be_read_is_refused_in_the_form_of_every_other_refusal() {
 }
 
 #[tokio::test]
+async fn what_a_request_says_beside_its_body_is_refused_unless_it_means_what_is_done() {
+    let world = World::started().await;
+    let server = world.server();
+    let key = server.key(Snapshot, false).await;
+    server.sign(&[&key.keyid], &world.snapshot(1, 1)).await.file();
+    let wanted = json!({
+        "collection": key.collection, "incarnation": key.incarnation, "role": key.role,
+    });
+    let ask = async |path: &str, headers: &[(&str, &str)]| {
+        server.post_with(path, headers, wanted.to_string()).await.unwrap()
+    };
+    for (name, value) in [
+        ("content-type", "text/plain"),
+        ("content-type", "application/jsonp"),
+        ("content-encoding", "gzip"),
+    ] {
+        let refused = ask("/v1/keys", &[(name, value)]).await;
+        assert_eq!((refused.status, refused.refusal().as_str()), (400, "malformed"), "{value}");
+    }
+    let retire = format!("/v1/keys/{}/retire?x", key.keyid);
+    for path in ["/v1/keys?rotate=true", "/v1/sign?x=1", &retire] {
+        let refused = ask(path, &[]).await;
+        assert_eq!((refused.status, refused.refusal().as_str()), (400, "malformed"), "{path}");
+    }
+    assert_eq!(server.get("/v1/policy?x").await.unwrap().refusal(), "malformed");
+    let kinds = ["application/json", "Application/JSON; charset=utf-8"];
+    for headers in [&[][..], &[("content-type", kinds[0])], &[("content-type", kinds[1])]] {
+        assert_eq!(ask("/v1/keys", headers).await.status, 200, "{headers:?}");
+    }
+}
+
+/// It would take the room of the longest one until its time is over.
+#[tokio::test]
+async fn a_body_that_is_said_to_be_too_long_is_not_waited_for() {
+    let mut world = World::new();
+    world.config.limits.body_bytes = 1000;
+    world.config.limits.body_seconds = 3600;
+    world.start().await.unwrap();
+    let never = futures_util::stream::pending::<Result<Vec<u8>, std::io::Error>>();
+    let body = reqwest::Body::wrap_stream(never);
+    let asked = world.server().post_with("/v1/sign", &[("content-length", "1001")], body).await;
+    assert_eq!(asked.unwrap().refusal(), "too_large");
+}
+
+#[tokio::test]
 async fn other_methods_are_told_which_ones_a_path_takes() {
     let world = World::started().await;
     let server = world.server();
