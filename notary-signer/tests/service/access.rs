@@ -32,7 +32,7 @@ async fn a_client_without_a_certificate_is_not_answered() {
 }
 
 /// Who is in the line of the audit with this outcome, once it is there.
-async fn noted(world: &World, outcome: &str) -> String {
+pub(crate) async fn noted(world: &World, outcome: &str) -> String {
     let line = async {
         loop {
             match world.audit().into_iter().find(|line| line.outcome == outcome) {

@@ -12,16 +12,26 @@ use notary_signer::Parts;
 use notary_signer::keys::Algorithm;
 use notary_signer::pki::{self, Usage};
 
+use crate::access;
 use crate::client::{Answer, Client, app, is_connection_error, life};
 use crate::commands::{signer, stdout};
 use crate::places;
 use crate::world::{AuditLine, Document, World};
+use crate::wrapped;
 
 const DAY: u64 = 24 * 60 * 60;
 
 #[tokio::test]
 async fn nothing_is_got_out_of_the_software_store() {
     let mut world = World::new();
+    world.config.store.algorithm = Algorithm::EcdsaP256;
+    is_withstood_by(world).await;
+}
+
+#[tokio::test]
+async fn nothing_is_got_out_of_a_wrapped_store() {
+    let mut world = World::new();
+    wrapped::let_wrap(&mut world, "first");
     world.config.store.algorithm = Algorithm::EcdsaP256;
     is_withstood_by(world).await;
 }
@@ -227,8 +237,13 @@ impl Thief {
         };
         let connected = of(Some(pki.join("other")));
         assert!(is_answered(&connected).await);
-        for identity in [None, Some(others.join("thief")), Some(pki.join("expired"))] {
-            assert!(!is_answered(&of(identity.clone())).await, "{identity:?}");
+        for (identity, outcome) in [
+            (None, "no_certificate"),
+            (Some(others.join("thief")), "unknown_authority"),
+            (Some(pki.join("expired")), "certificate_expired"),
+        ] {
+            assert!(!is_answered(&of(identity)).await, "{outcome}");
+            access::noted(world, outcome).await;
         }
         assert!(pki::revoke(&pki, "other", now).unwrap());
         let refused = async {

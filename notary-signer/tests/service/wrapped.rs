@@ -47,7 +47,7 @@ fn write(path: &Path, text: &str) {
 }
 
 /// Tells the signer that the program wraps its store, under this key.
-fn let_wrap(world: &mut World, key: &str) {
+pub(crate) fn let_wrap(world: &mut World, key: &str) {
     write(&world.path("wraps.sh"), PROGRAM);
     write(&world.path(&format!("{key}.secret")), &format!("the secret {key}"));
     let path = world.path("signer.toml");
