@@ -162,3 +162,57 @@ fn event(row: EventRow, gun: &str) -> StoreResult<Event> {
             .transpose()?,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use diesel::connection::SimpleConnection as _;
+
+    use super::super::dialect::{migrate, open};
+    use super::*;
+
+    /// A feed whose events have lists of files of so many bytes.
+    fn feed_of(lengths: &[usize]) -> (tempfile::TempDir, Connection) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("server.sqlite");
+        migrate(&path).unwrap();
+        let mut connection = open(&path).unwrap();
+        let collection =
+            "INSERT INTO collections (id, gun, incarnation, state, reserved_at, changed_at)
+                          VALUES (1, 'acme/app', '00000000000000000000000000000000', 'live', 0, 0)";
+        connection.batch_execute(collection).unwrap();
+        for length in lengths {
+            let row = EventRow {
+                seq: 0,
+                collection_id: 1,
+                kind: "publish".to_owned(),
+                at: 0,
+                done_by: None,
+                roles: format!("[{}]", " ".repeat(length - 2)),
+                revocation: None,
+            };
+            number_and_note(&mut connection, row).unwrap();
+        }
+        (directory, connection)
+    }
+
+    /// The numbers on each page.
+    fn pages(connection: &mut Connection) -> Vec<Vec<u64>> {
+        let mut pages = Vec::new();
+        let mut after = Some(0);
+        while let Some(place) = after {
+            let query =
+                EventQuery { of: None, readable: None, after: place, feed: None, limit: 1000 };
+            let Events::After(found) = page(connection, &query).unwrap() else { panic!("{place}") };
+            pages.push(found.items.iter().map(|event| event.seq).collect());
+            after = found.next.map(|next| next.parse().unwrap());
+        }
+        pages
+    }
+
+    #[test]
+    fn a_page_ends_where_it_would_be_too_long_and_has_one_event_at_least() {
+        let half = MAX_PAGE_BYTES / 2;
+        let (_directory, mut connection) = feed_of(&[half, half, 2, MAX_PAGE_BYTES + 1, 2]);
+        assert_eq!(pages(&mut connection), [vec![1, 2], vec![3], vec![4], vec![5]]);
+    }
+}
