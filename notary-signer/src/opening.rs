@@ -68,25 +68,22 @@ pub(crate) fn create(config: &Config) -> Result<(SoftwareStore, StoreHeader), Op
     Ok((open(config, &header)?, header))
 }
 
-/// The header of the same store, wrapped as the configuration says from now on: it opens the store. What
-/// it was under before is a passphrase, or another wrapping key of the same backend.
+/// The store of a header, whatever the configuration says of it: it is under a passphrase, or under another
+/// wrapping key of the backend that is configured.
 ///
 /// # Errors
 /// Those of [`open`]; [`OpenError::NoWrapper`].
-pub(crate) fn wrap(
+pub(crate) fn open_former(
     config: &Config,
     passphrase: impl FnOnce() -> Result<SecretString, ConfigError>,
     header: &StoreHeader,
-) -> Result<StoreHeader, OpenError> {
+) -> Result<SoftwareStore, OpenError> {
     let wrapping = Wrapping::of(config)?.ok_or(OpenError::NoWrapper)?;
     let key = match &header.origin {
         Origin::Passphrase { rounds, salt } => StoreKey::derived(&passphrase()?, *rounds, salt)?,
         Origin::Wrapped { key, wrapped } => wrapping.unwrap(key, wrapped)?,
     };
-    let wrapped = StoreHeader { origin: wrapping.wrap(&key)?, check: header.check.clone() };
-    // What was wrapped is unwrapped once more, before the former way is given up.
-    open(config, &wrapped)?;
-    Ok(wrapped)
+    Ok(SoftwareStore::open(&key, header)?)
 }
 
 /// The backend that wraps, and the key that it does it with.

@@ -6,12 +6,14 @@ use chrono::{DateTime, Utc};
 
 use super::{CommandError, Output};
 use crate::config::Config;
-use crate::opening;
+use crate::config::backends::SOFTWARE;
+use crate::opening::{self, OpenError};
 use crate::store::audit::{Caller, Subject, append};
-use crate::store::{Database, MemoryLock, StoreError, header};
+use crate::store::keys::{self, HeldKey};
+use crate::store::{Database, MemoryLock, header};
 
-/// Puts the key of the software store under the wrapping key of the configuration. The keys in the
-/// store stay as they are.
+/// Puts the keys of the software store into a new one, whose key only the wrapping key of the configuration
+/// leads to: with what led to the former one, and a copy of the database of then, nobody opens it.
 pub(crate) fn wrap(
     config: &Config,
     passphrase_file: Option<&Path>,
@@ -20,12 +22,25 @@ pub(crate) fn wrap(
     let lock = MemoryLock::take(&config.database)?;
     let database = Database::create(&config.database, &lock, now)?;
     let header = database.transaction(header::load)?.ok_or(CommandError::NoStore)?;
-    let wrapped = opening::wrap(config, || opening::passphrase(passphrase_file), &header)?;
-    database.transaction(|connection| -> Result<_, StoreError> {
+    let former = opening::open_former(config, || opening::passphrase(passphrase_file), &header)?;
+    let (store, wrapped) = opening::create(config)?;
+    let number = database.transaction(|connection| -> Result<_, CommandError> {
+        let mut held = keys::all(connection)?;
+        held.retain(|held| held.backend == SOFTWARE);
+        for HeldKey { key, stored, .. } in &held {
+            let handle = former.resealed(&stored.handle, &store).map_err(OpenError::from)?;
+            keys::seal_anew(connection, &key.keyid, &handle)?;
+        }
         header::save(connection, &wrapped)?;
         let caller = Caller::operator("store wrap", now);
-        append(connection, &caller, &Subject::default(), "changed")
+        append(connection, &caller, &Subject::default(), "changed")?;
+        Ok(held.len())
     })?;
-    let text = "the software store is wrapped; old copies of the database still open as before";
-    Ok(Output::lines([text.to_owned()], true))
+    let lines = [
+        format!("the software store is wrapped, with {number} keys"),
+        "these keys are in copies of the database from before, too, which still open as they did: \
+         `notary rotate` replaces them where that counts"
+            .to_owned(),
+    ];
+    Ok(Output::lines(lines, true))
 }

@@ -72,6 +72,18 @@ pub(crate) fn insert(
     by_id(connection, &keyid)?.ok_or_else(|| StoreError::damaged("keyid", keyid))
 }
 
+/// Changes how a store finds a key again, which stays the same key.
+pub(crate) fn seal_anew(
+    connection: &mut SqliteConnection,
+    keyid: &KeyId,
+    handle: &KeyHandle,
+) -> Result<(), StoreError> {
+    diesel::update(online_keys::table.filter(online_keys::keyid.eq(keyid.as_str())))
+        .set(online_keys::handle.eq(&handle.opaque))
+        .execute(connection)?;
+    Ok(())
+}
+
 /// The keys of one role, oldest first.
 pub(crate) fn of_role(
     connection: &mut SqliteConnection,

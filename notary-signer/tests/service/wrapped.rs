@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use diesel::connection::SimpleConnection as _;
+use diesel::prelude::*;
 use notary_schema::name::KeyId;
 use notary_schema::online::OnlineRole::Snapshot;
 use notary_signer::config::Config;
@@ -127,6 +129,49 @@ async fn a_store_moves_from_its_passphrase_to_a_wrapping_key_and_to_another_one(
     assert_signs(&world, &key, 3).await;
     let acts = world.audit().into_iter().filter(|line| line.action == "store wrap");
     assert_eq!(acts.count(), 2);
+}
+
+/// Whoever knows the passphrase of before, and has a copy of the database of then, has the keys of then.
+#[tokio::test]
+async fn the_former_passphrase_opens_no_key_of_a_store_that_was_wrapped_since() {
+    let mut world = World::started().await;
+    let key = world.server().key(Snapshot, false).await.keyid;
+    world.stop().await;
+    let under_passphrase = fs::read_to_string(world.path("signer.toml")).unwrap();
+    let copy = |world: &World, name: &str| {
+        fs::copy(world.path("signer.sqlite"), world.path(name)).unwrap();
+    };
+    copy(&world, "before.sqlite");
+    let_wrap(&mut world, "first");
+    let wrapped = fs::read_to_string(world.path("signer.toml")).unwrap();
+    let said = stdout(&wrap(&world, &["--passphrase-file", "signer.passphrase"]));
+    assert!(said.contains("with 1 keys") && said.contains("notary rotate"), "{said}");
+    copy(&world, "after.sqlite");
+
+    take_header_of(&world, "before.sqlite");
+    write(&world.path("signer.toml"), &under_passphrase);
+    let checked = signer(&world.path(""), &["check", "--config", "signer.toml"]);
+    let checked = String::from_utf8(checked.stdout).unwrap();
+    assert!(checked.contains("ok      software store: the passphrase opens it"), "{checked}");
+    assert!(checked.contains("wrong   keys: 0 of 1 can sign"), "{checked}");
+
+    take_header_of(&world, "after.sqlite");
+    write(&world.path("signer.toml"), &wrapped);
+    world.start().await.unwrap();
+    assert_signs(&world, &key, 1).await;
+}
+
+/// What opens the store in a copy of the database, put into the database.
+fn take_header_of(world: &World, copy: &str) {
+    let database = world.path("signer.sqlite");
+    let mut connection = SqliteConnection::establish(database.to_str().unwrap()).unwrap();
+    let copy = world.path(copy);
+    let replace = format!(
+        "ATTACH '{}' AS copy; DELETE FROM store_header;
+         INSERT INTO store_header SELECT * FROM copy.store_header; DETACH copy;",
+        copy.display()
+    );
+    connection.batch_execute(&replace).unwrap();
 }
 
 #[tokio::test]

@@ -69,6 +69,20 @@ impl SoftwareStore {
         }
     }
 
+    /// A key of this store as a key of another one.
+    ///
+    /// # Errors
+    /// [`KeyError::DoesNotOpen`] for what is none of this store.
+    pub fn resealed(
+        &self,
+        handle: &KeyHandle,
+        into: &SoftwareStore,
+    ) -> Result<KeyHandle, KeyError> {
+        let key = self.opened(handle)?;
+        let opaque = sealed(&into.sealer, &handle.purpose, &key)?;
+        Ok(KeyHandle { purpose: handle.purpose.clone(), opaque })
+    }
+
     fn opened(&self, handle: &KeyHandle) -> Result<PrivateKey, KeyError> {
         let input = || format!("the sealed key for {}", handle.purpose);
         let does_not_open = || KeyError::DoesNotOpen(input());
@@ -98,12 +112,7 @@ impl KeyStore for SoftwareStore {
         let purpose = purpose.to_owned();
         let generate = move || {
             let key = PrivateKey::generate(algorithm)?;
-            let id = key.id();
-            let sealed = seal(&sealer, &key_context(&purpose, &id), key.pkcs8())?;
-            let mut opaque = Vec::with_capacity(HEAD_BYTES + sealed.len());
-            opaque.push(FORMAT);
-            opaque.extend(hex::decode(id.as_str()).expect("our key ids are hexadecimal"));
-            opaque.extend(sealed);
+            let opaque = sealed(&sealer, &purpose, &key)?;
             Ok(StoredKey { public: key.public().clone(), handle: KeyHandle { purpose, opaque } })
         };
         // RSA takes seconds.
@@ -127,6 +136,17 @@ impl KeyStore for SoftwareStore {
     async fn sign(&self, handle: &KeyHandle, message: &[u8]) -> Result<Vec<u8>, KeyError> {
         self.opened(handle)?.signature(message)
     }
+}
+
+/// A key as its handle has it.
+fn sealed(sealer: &LessSafeKey, purpose: &str, key: &PrivateKey) -> Result<Vec<u8>, KeyError> {
+    let id = key.id();
+    let sealed = seal(sealer, &key_context(purpose, &id), key.pkcs8())?;
+    let mut opaque = Vec::with_capacity(HEAD_BYTES + sealed.len());
+    opaque.push(FORMAT);
+    opaque.extend(hex::decode(id.as_str()).expect("our key ids are hexadecimal"));
+    opaque.extend(sealed);
+    Ok(opaque)
 }
 
 /// What a sealed key is bound to. Only the purpose has no fixed length, so no two pairs of purpose
