@@ -120,9 +120,13 @@ async fn wider_tokens_are_neither_listed_nor_found_nor_revoked() {
     assert_eq!(world.get_as(&format!("{TOKENS}/{narrow}"), &reader).await.status, 200);
     assert_eq!(world.get_as(&format!("{TOKENS}/{own}"), &reader).await.status, 403);
     assert_eq!(world.delete(&format!("{TOKENS}/{own}"), &reader).await.status, 403);
+    let since = world.now();
     for _ in 0..2 {
         let revoked = world.delete(&format!("{TOKENS}/{narrow}"), &admin).await;
         assert_eq!((revoked.status.as_u16(), revoked.bytes.len()), (204, 0));
+        let told = world.get_as(&format!("{TOKENS}/{narrow}"), &admin).await.json();
+        assert_eq!(told["revoked_at"], json!(since), "the first time counts");
+        world.pass(TimeDelta::seconds(1));
     }
     assert_eq!(world.get_as(&format!("{TOKENS}/self"), &reader).await.status, 401);
     assert_eq!(world.delete(&format!("{TOKENS}/{own}"), &admin).await.status, 204, "one's own");
@@ -175,8 +179,11 @@ async fn with_a_token_those_that_were_made_with_it_are_revoked_where_that_is_wis
     let other = world.token(GrantLevel::Admin, "acme/*", &[]).await;
     let first = make(&stolen).await;
     let second = make(&first).await;
-    assert_eq!(delete(&first, &stolen, "").await, 204);
-    assert!(!is_good(&first).await && is_good(&second).await, "alone");
+    let third = make(&second).await;
+    for (one, next, query) in [(&second, &third, "?cascade=false"), (&first, &third, "")] {
+        assert_eq!(delete(one, &stolen, query).await, 204);
+        assert!(!is_good(one).await && is_good(next).await, "alone");
+    }
     world.pass(TimeDelta::seconds(1));
     // The token between is forgotten, what was made with it is not.
     for _ in 0..8 {
@@ -185,7 +192,7 @@ async fn with_a_token_those_that_were_made_with_it_are_revoked_where_that_is_wis
     }
     assert_eq!(delete(&stolen, &world.admin, "?cascade=perhaps").await, 400);
     assert_eq!(delete(&stolen, &world.admin, "?cascade=true").await, 204);
-    assert!(!is_good(&stolen).await && !is_good(&second).await);
+    assert!(!is_good(&stolen).await && !is_good(&third).await);
     assert!(is_good(&other).await && is_good(&world.admin).await, "neither made with it");
     world.end().await;
 }
