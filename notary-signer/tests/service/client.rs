@@ -17,6 +17,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
+use crate::documented;
 use crate::world::Document;
 
 pub(crate) fn app() -> Gun {
@@ -72,12 +73,12 @@ impl Client {
     ) -> reqwest::Result<Answer> {
         let request = self.http.get(format!("{}{path}", self.base));
         let request = (0..number).fold(request, |it, number| it.header(format!("x-{number}"), "x"));
-        Answer::of(request.send().await?).await
+        answered(Method::GET, path, request).await
     }
 
     pub(crate) async fn request(&self, method: Method, path: &str) -> reqwest::Result<Answer> {
-        let request = self.http.request(method, format!("{}{path}", self.base));
-        Answer::of(request.send().await?).await
+        let request = self.http.request(method.clone(), format!("{}{path}", self.base));
+        answered(method, path, request).await
     }
 
     pub(crate) async fn post(
@@ -97,7 +98,7 @@ impl Client {
     ) -> reqwest::Result<Answer> {
         let request = self.http.post(format!("{}{path}", self.base)).body(body);
         let request = headers.iter().fold(request, |it, (name, value)| it.header(*name, *value));
-        Answer::of(request.send().await?).await
+        answered(Method::POST, path, request).await
     }
 
     /// The key of a role of the collection, in its first life.
@@ -151,6 +152,17 @@ impl Client {
         let path = format!("/v1/memory?collection={}&incarnation={}", app(), life(1));
         self.get(&path).await.unwrap().json()
     }
+}
+
+/// The answer to a request, which is one of those that the OpenAPI document tells of.
+async fn answered(
+    method: Method,
+    path: &str,
+    request: reqwest::RequestBuilder,
+) -> reqwest::Result<Answer> {
+    let answer = Answer::of(request.send().await?).await?;
+    documented::require(&method, path, &answer);
+    Ok(answer)
 }
 
 /// An answer, read to its end.

@@ -9,6 +9,7 @@ mod audit;
 mod client;
 mod commands;
 mod copies;
+mod documented;
 mod keys;
 mod memory;
 mod metrics;
