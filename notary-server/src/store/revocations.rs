@@ -253,3 +253,27 @@ fn key_in(role: &str, bytes: Vec<u8>, keyid: &KeyId) -> Option<Key> {
     };
     key.filter(|key| key.id() == keyid)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As a foreign repository may name its keys.
+    #[test]
+    fn an_id_that_is_not_the_hash_of_its_key_leads_to_no_key() {
+        let object = r#"{"keytype":"ed25519","keyval":{"public":"KEY"},"scheme":"ed25519"}"#;
+        let object = object.replace("KEY", &"5a".repeat(32));
+        let key: Key = serde_json::from_str(&object).unwrap();
+        let other = "0".repeat(64);
+        let file = |id: &str| {
+            let delegations = format!(r#"{{"keys":{{"{id}":{object}}},"roles":[]}}"#);
+            format!(
+                r#"{{"signatures":[],"signed":{{"_type":"targets","delegations":{delegations},
+                "expires":"2030-01-31T12:00:00Z","spec_version":"1.0.31","targets":{{}},"version":1}}}}"#
+            )
+        };
+        let found = |id: &str| key_in("targets", file(id).into(), &KeyId::parse(id).unwrap());
+        assert_eq!(found(key.id().as_str()), Some(key.clone()));
+        assert_eq!(found(&other), None);
+    }
+}

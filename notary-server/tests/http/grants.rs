@@ -31,6 +31,10 @@ async fn every_grant_opens_its_calls_and_no_other() {
             statuses.push(answer.status.as_u16());
         }
         assert_eq!(statuses, expected, "{level:?} on {collections} {roles:?}");
+        // Who takes over a repository brings every role, and has to be an administrator.
+        let targets = [repo.targets(9, &[])];
+        let adopting = world.send(&repo.gun, "?adopt=true", &token, &targets).await.status;
+        assert_eq!(adopting == 403, expected[2] == 403, "{level:?} on {collections} {roles:?}");
     }
     world.end().await;
 }

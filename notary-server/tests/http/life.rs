@@ -194,6 +194,26 @@ async fn a_tombstone_is_replaced_by_whoever_names_its_newest_root() {
 }
 
 #[actix_web::test]
+async fn a_private_collection_in_the_place_of_a_public_one_is_private() {
+    let mut world = World::start().await;
+    world.collection(GUN, &[]).await;
+    let root = delete(&world).await.json()["root"].clone();
+    let right = format!("?replace={}", root["sha256"].as_str().unwrap());
+    let new = world.reserve_with(GUN, &format!("{right}&private=true"), &[]).await;
+    let parts = [new.root(1), new.targets(1, &["b.txt"])];
+    assert_eq!(world.send(&new.gun, &right, &world.admin, &parts).await.status, 200);
+    let stranger = world.token(GrantLevel::Admin, "other/**", &[]).await;
+    let unknown = (404, "unknown_collection".to_owned());
+    let keys = format!("/v2/{GUN}/_trust/keys/snapshot");
+    assert_eq!(world.post(&keys, &stranger).await.outcome(), unknown);
+    assert_eq!(world.get(&format!("/v2/{GUN}/_trust/")).await.outcome(), unknown);
+    world.agent_token = Some(world.admin.clone());
+    world.pin(&new);
+    world.read(&new.gun, Some("b.txt")).await;
+    world.end().await;
+}
+
+#[actix_web::test]
 async fn undelete_drops_the_reservation_that_was_to_take_its_place() {
     let mut world = World::start().await;
     let old = world.collection(GUN, &[]).await;

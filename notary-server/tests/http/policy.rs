@@ -3,6 +3,7 @@
 use chrono::TimeDelta;
 use notary_schema::online::{Lifetimes, SignerPolicy};
 use notary_schema::wire::GrantLevel;
+use notary_server::store::{NewPolicy, Store as _};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -267,4 +268,24 @@ async fn lifetimes_belong_to_one_life_of_a_name() {
     assert_eq!(world.get(POLICY).await.json()["own_lifetimes"], json!({}));
     assert_eq!(world.left("timestamp").await, 24 * 3_600);
     world.end().await;
+}
+
+/// Otherwise of two who change different things at once, one undoes what the other was answered.
+#[actix_web::test]
+async fn a_policy_that_was_read_before_a_commit_is_not_set() {
+    let mut world = World::start().await;
+    let repo = world.collection("acme/app", &["docs"]).await;
+    let read = world.store.standing_of("acme/app").await.life.unwrap();
+    assert_eq!(world.publish(&repo, &[repo.team("docs", 2, &["x"])]).await.status, 200);
+    let wanted = || NewPolicy {
+        is_public: false,
+        lifetimes: read.lifetimes.clone(),
+        by: "somebody".to_owned(),
+    };
+    let late = world.store.set_policy(&read, wanted(), world.now()).await.unwrap();
+    assert!(late.is_none(), "{late:?}");
+    let now = world.store.standing_of("acme/app").await.life.unwrap();
+    assert!(now.is_public);
+    let set = world.store.set_policy(&now, wanted(), world.now()).await.unwrap();
+    assert!(!set.unwrap().is_public);
 }

@@ -1,5 +1,7 @@
 //! Who may revoke, and which keys.
 
+use notary_server::store::{NewRevocation, RevokedKey, Store as _};
+
 use super::*;
 
 #[actix_web::test]
@@ -26,6 +28,49 @@ async fn administrators_revoke_and_readers_see_it() {
         assert_eq!(world.request(method, path, |request| request).await.status, 401, "{path}");
     }
     assert_eq!(listed(&world).await, [""; 0]);
+    world.end().await;
+}
+
+#[actix_web::test]
+async fn a_revocation_and_an_online_key_are_of_one_collection() {
+    let mut world = World::start().await;
+    let repo = world.collection("acme/app", &["docs"]).await;
+    let other = world.collection("acme/lib", &[]).await;
+    let key = &repo.key_of("docs").key;
+    revoked(&world, key).await;
+    let elsewhere = format!("/v2/acme/lib/_trust/revocations/{}", key.id());
+    let unknown = world.delete(&elsewhere, &world.admin).await;
+    assert_eq!(unknown.outcome(), (404, "unknown_revocation".into()));
+    assert_eq!(listed(&world).await, [key.id().as_str()]);
+    assert_eq!(take_back(&world, key).await, (204, String::new()));
+
+    let theirs = revoke(&world, &other.snapshot_keys[0]).await;
+    assert_eq!(theirs.outcome(), (404, "unknown_key".into()));
+    let own = revoke(&world, &repo.snapshot_keys[0]).await;
+    assert_eq!(own.status, 201, "{own:?}");
+    world.end().await;
+}
+
+#[actix_web::test]
+async fn nothing_is_revoked_in_a_collection_that_was_deleted_meanwhile() {
+    let mut world = World::start().await;
+    let repo = world.collection("acme/app", &["docs"]).await;
+    let id = world.store.standing_of("acme/app").await.life.unwrap().id;
+    let key = repo.key_of("docs").key.clone();
+    let revoke = async |key: &Key| {
+        let public = key.public().unwrap().clone();
+        let (key, reason, by) = (key.clone(), "stolen".to_owned(), "somebody".to_owned());
+        let new = NewRevocation { key, public, reason, by, most: 10 };
+        world.store.revoke(id, new, world.now()).await.unwrap()
+    };
+    assert!(matches!(revoke(&key).await, RevokedKey::New(..)));
+    world.delete("/v2/acme/app/_trust/tuf/?confirm=acme/app", &world.admin).await;
+    let gone = revoke(&repo.root_key.key).await;
+    assert!(matches!(gone, RevokedKey::Gone), "{gone:?}");
+    let taken_back = world.store.unrevoke(id, key.id(), "somebody", world.now()).await.unwrap();
+    assert!(taken_back.is_none(), "{taken_back:?}");
+    world.post("/v2/acme/app/_trust/undelete", &world.admin).await;
+    assert_eq!(listed(&world).await, [key.id().as_str()]);
     world.end().await;
 }
 
