@@ -201,21 +201,29 @@ impl Signer {
         keyids: &[KeyId],
         message: &[u8],
     ) -> Result<Vec<Signature>, Failure> {
-        let ready = self.held.get(owner);
-        let held = match ready.filter(|held| usable(held, keyids).is_ok()) {
+        let ready = self.held.get(owner).filter(|held| usable(held, keyids).is_ok());
+        let held = match ready {
             Some(held) => held,
-            None => {
-                let wanted = owner.clone();
-                let load =
-                    move |connection: &mut SqliteConnection| keys::of_role(connection, &wanted);
-                let held = Arc::new(self.database.read(load).await?);
-                self.held.insert(owner.clone(), held.clone());
-                held
-            }
+            None => self.read_keys(owner).await?,
         };
         let keys = usable(&held, keyids)?;
         let Signer { backends, by_standbys, .. } = self;
-        Signatures { backends, by_standbys }.of(&keys, message).await
+        let signed = Signatures { backends, by_standbys }.of(&keys, message).await;
+        if signed.is_err() {
+            // No record will find out that an operator has retired the key whose place is away, and
+            // whoever asks goes on without it only where it is refused.
+            usable(&self.read_keys(owner).await?, keyids)?;
+        }
+        signed
+    }
+
+    /// The keys of a role as they are in the database.
+    async fn read_keys(&self, owner: &Owner) -> Result<Arc<Vec<HeldKey>>, Failure> {
+        let wanted = owner.clone();
+        let load = move |connection: &mut SqliteConnection| keys::of_role(connection, &wanted);
+        let held = Arc::new(self.database.read(load).await?);
+        self.held.insert(owner.clone(), held.clone());
+        Ok(held)
     }
 
     /// Makes a signed file the one that counts: memory, states of the keys and audit line in one

@@ -289,6 +289,24 @@ async fn no_key_is_made_without_its_standby() {
     assert_eq!((refused.status, refused.refusal().as_str()), (409, "too_many_keys"));
 }
 
+/// Who retires a key since its place is gone has to be heard, whatever the place does.
+#[tokio::test]
+async fn a_key_that_an_operator_retires_while_its_place_is_away_is_refused_by_name() {
+    let scene = Scene::new().await;
+    let [key, standby] = &scene.pair;
+    let server = scene.world.server();
+    assert_eq!(signer_of(&server.sign(&[key], &scene.timestamp(1)).await), *key);
+    scene.refuses(PLACE, Some("unreachable"));
+    let next = scene.timestamp(2);
+    let failed = async || server.sign(&[key], &next).await.problem().code;
+    assert_eq!(failed().await, "backend_unavailable");
+    let retire = ["key", "retire", key.as_str(), "--config", "signer.toml"];
+    stdout(&signer(&scene.world.path(""), &retire));
+    assert_eq!(failed().await, "retired_key");
+    let alone = server.sign(&[standby], &next).await;
+    assert_eq!(signer_of(&alone), *standby);
+}
+
 /// The key of the rule and its stand-by are named `key` in their places, from these files.
 async fn attached(key: &str, standby: &str) -> World {
     let mut world = places::with_standby(600);
