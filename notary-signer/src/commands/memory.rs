@@ -26,7 +26,7 @@ use crate::args::Wish;
 use crate::config::Config;
 use crate::store::audit::{self, Caller, Subject};
 use crate::store::tables::role_text;
-use crate::store::{Collection, Database, MemoryLock, Owner, StoreError, copies, keys, memory};
+use crate::store::{Collection, Database, Owner, StoreError, copies, keys, memory};
 
 /// Longest file that is read, in bytes.
 const MAX_FILE_BYTES: u64 = 64 << 20;
@@ -107,10 +107,8 @@ pub(crate) fn set(
     now: DateTime<Utc>,
 ) -> Result<Output, CommandError> {
     let source = Source::read(wish, now)?;
-    let database = Database::open(&config.database)?;
     // A service would go on by what it has read, and remember that again.
-    let _lock = MemoryLock::take(&config.database)?;
-    database.compare_file(now)?;
+    let database = Database::open_alone(&config.database, now)?;
     let (life, changed, settled) =
         database.transaction(|connection| -> Result<_, CommandError> {
             let collection = life(connection, wish)?;

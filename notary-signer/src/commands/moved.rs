@@ -6,7 +6,7 @@ use notary_schema::reason::Reason;
 use super::{CommandError, Output};
 use crate::config::Config;
 use crate::store::audit::{self, Caller, Subject};
-use crate::store::{Database, MemoryLock, StoreError, copies};
+use crate::store::{Database, StoreError, copies};
 
 /// Says that this is the one database that a signer works with, whatever file it came from, in one
 /// transaction with its audit.
@@ -15,9 +15,7 @@ pub(crate) fn run(
     reason: &Reason,
     now: DateTime<Utc>,
 ) -> Result<Output, CommandError> {
-    let database = Database::open(&config.database)?;
-    let _lock = MemoryLock::take(&config.database)?;
-    database.compare_file(now)?;
+    let database = Database::open_alone(&config.database, now)?;
     let settled = database.transaction(|connection| -> Result<_, StoreError> {
         let settled = copies::settle_moved(connection, &config.database)?;
         if settled > 0 {

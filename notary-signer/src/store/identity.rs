@@ -51,7 +51,7 @@ impl Identity {
 
 /// Compares the file with the one that the database names; a database that names none takes it. In
 /// another file everything is unsettled, the audit says so, and the database names that file from now
-/// on: what an operator settles after that stays settled.
+/// on: what an operator settles after that stays settled. Says whether it names another one than before.
 ///
 /// # Errors
 /// [`StoreError::Linked`]; a file that cannot be looked at.
@@ -59,11 +59,11 @@ pub(super) fn compare(
     connection: &mut SqliteConnection,
     path: &Path,
     now: DateTime<Utc>,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     let found = Identity::of(path)?;
     if let Some(named) = named(connection)? {
         if found.fits(named) {
-            return Ok(());
+            return Ok(false);
         }
         copies::unsettle(connection, Cause::Moved)?;
         let caller = Caller::operator(NOTICED, now);
@@ -76,7 +76,7 @@ pub(super) fn compare(
             identity::born.eq(found.born),
         ))
         .execute(connection)?;
-    Ok(())
+    Ok(true)
 }
 
 /// Whether the database names another file than the one that it is in. Nothing is changed.
@@ -156,8 +156,9 @@ mod tests {
 
     #[test]
     fn a_file_that_is_renamed_or_vacuumed_stays_itself() {
-        let (_scratch, renamed) =
+        let (scratch, renamed) =
             with_key(|original, renamed| fs::rename(original, renamed).unwrap());
+        let _directory = scratch.close();
         open(&renamed).unwrap();
         connect(&renamed).unwrap().batch_execute("VACUUM").unwrap();
         open(&renamed).unwrap();
@@ -166,9 +167,11 @@ mod tests {
     #[test]
     fn a_file_with_two_names_is_refused() {
         let (scratch, link) = with_key(|original, link| fs::hard_link(original, link).unwrap());
+        let original = scratch.path.clone();
+        let _directory = scratch.close();
         let refused = open(&link).err().unwrap().to_string();
         assert!(refused.contains("another name"), "{refused}");
-        fs::remove_file(&scratch.path).unwrap();
+        fs::remove_file(original).unwrap();
         open(&link).unwrap();
     }
 
@@ -183,6 +186,21 @@ mod tests {
         let other = copy.with_file_name("third.sqlite");
         fs::copy(&copy, &other).unwrap();
         assert!(open(&other).is_err());
+    }
+
+    /// As it is made of a database that was there before it named its file, beside its service.
+    #[test]
+    fn a_copy_without_the_log_has_the_name_too() {
+        let (scratch, copy) = with_key(|original, _| {
+            let mut connection = connect(original).unwrap();
+            forget(&mut connection).unwrap();
+            connection.batch_execute("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
+        });
+        let original = scratch.path.clone();
+        let _directory = scratch.close();
+        let _running = open(&original).unwrap();
+        fs::copy(&original, &copy).unwrap();
+        assert!(open(&copy).is_err());
     }
 
     #[test]

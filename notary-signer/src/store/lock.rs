@@ -2,6 +2,7 @@
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use super::{StoreError, create_private};
 
@@ -10,6 +11,10 @@ use super::{StoreError, create_private};
 #[derive(Debug)]
 pub(crate) struct MemoryLock {
     _file: File,
+    /// The database, from when there is one: it is the same under every name, whereas the lock file
+    /// beside it has the name that it was found under. Let go of after every connection: what closes a
+    /// file takes the locks away that SQLite has on it in this process.
+    database: OnceLock<File>,
 }
 
 impl MemoryLock {
@@ -21,15 +26,36 @@ impl MemoryLock {
     pub(crate) fn take(database: &Path) -> Result<MemoryLock, StoreError> {
         // What is not there yet is no link.
         let database = database.canonicalize().unwrap_or_else(|_| database.to_owned());
-        let mut path = database.into_os_string();
+        let mut path = database.clone().into_os_string();
         path.push(".lock");
         let path = PathBuf::from(path);
-        let file = create_private(&path)?;
-        match file.try_lock() {
-            Ok(()) => Ok(MemoryLock { _file: file }),
-            Err(TryLockError::WouldBlock) => Err(StoreError::Locked(path)),
-            Err(TryLockError::Error(source)) => Err(StoreError::Io { path, source }),
+        let lock = MemoryLock { _file: locked(&path)?, database: OnceLock::new() };
+        if database.exists() {
+            lock.hold(&database)?;
         }
+        Ok(lock)
+    }
+
+    /// Takes the database itself, which is made where there is none.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] where a signer has it under another name.
+    pub(super) fn hold(&self, database: &Path) -> Result<(), StoreError> {
+        if self.database.get().is_none() {
+            // The error says that somebody else has it for this lock.
+            drop(self.database.set(locked(database)?));
+        }
+        Ok(())
+    }
+}
+
+/// A file that nobody else has locked.
+fn locked(path: &Path) -> Result<File, StoreError> {
+    let file = create_private(path)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::Locked(path.to_owned())),
+        Err(TryLockError::Error(source)) => Err(StoreError::Io { path: path.to_owned(), source }),
     }
 }
 
@@ -54,6 +80,17 @@ mod tests {
         std::os::unix::fs::symlink(&scratch.path, &link).unwrap();
         let refused = MemoryLock::take(&link).unwrap_err();
         assert!(refused.to_string().contains("signer.sqlite.lock"), "{refused}");
+    }
+
+    /// A signer runs on what was renamed under it, and the name says nothing of that.
+    #[test]
+    fn a_memory_that_is_renamed_is_held_under_its_new_name_too() {
+        let scratch = scratch();
+        let renamed = scratch.path.with_file_name("renamed.sqlite");
+        std::fs::rename(&scratch.path, &renamed).unwrap();
+        let refused = MemoryLock::take(&renamed).unwrap_err();
+        assert!(refused.to_string().contains("renamed.sqlite is held"), "{refused}");
+        drop(scratch);
     }
 
     #[test]

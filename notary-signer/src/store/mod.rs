@@ -88,6 +88,8 @@ impl Owner {
 pub(crate) struct Database {
     path: PathBuf,
     connection: Mutex<SqliteConnection>,
+    /// Of a command that no service may run beside; let go of when the connection is closed.
+    _lock: Option<MemoryLock>,
 }
 
 impl Database {
@@ -99,15 +101,15 @@ impl Database {
     /// [`StoreError::Moved`], which the audit has.
     pub(crate) fn create(
         path: &Path,
-        _lock: &MemoryLock,
+        lock: &MemoryLock,
         now: DateTime<Utc>,
     ) -> Result<Database, StoreError> {
-        // SQLite gives its log files the mode of the database.
-        create_private(path)?;
+        // Before SQLite makes it: its log files have the mode of the database.
+        lock.hold(path)?;
         let mut connection = connect(path)?;
         migrate(&mut connection).map_err(|problem| migration(path, problem))?;
         connection.immediate_transaction(audit_lines::chain_old)?;
-        let database = Database { path: path.to_owned(), connection: Mutex::new(connection) };
+        let database = Database::of(path, connection);
         database.compare_file(now)?;
         database.read(|connection| copies::require_settled(connection, path))?;
         Ok(database)
@@ -127,15 +129,34 @@ impl Database {
         if pending.map_err(|problem| migration(path, problem))? {
             return Err(StoreError::NotMigrated(path.to_owned()));
         }
-        Ok(Database { path: path.to_owned(), connection: Mutex::new(connection) })
+        Ok(Database::of(path, connection))
+    }
+
+    /// Opens the database for a command that changes what a service would judge by.
+    ///
+    /// # Errors
+    /// Those of [`Database::open`]; [`StoreError::Locked`] beside a service; [`StoreError::Linked`].
+    pub(crate) fn open_alone(path: &Path, now: DateTime<Utc>) -> Result<Database, StoreError> {
+        let database = Database::open(path)?;
+        let lock = MemoryLock::take(path)?;
+        database.compare_file(now)?;
+        Ok(Database { _lock: Some(lock), ..database })
+    }
+
+    fn of(path: &Path, connection: SqliteConnection) -> Database {
+        Database { path: path.to_owned(), connection: Mutex::new(connection), _lock: None }
     }
 
     /// Unsettles what it remembers where it is in another file than before.
-    ///
-    /// # Errors
-    /// [`StoreError::Linked`]; a file that cannot be looked at.
-    pub(crate) fn compare_file(&self, now: DateTime<Utc>) -> Result<(), StoreError> {
-        self.transaction(|connection| identity::compare(connection, &self.path, now))
+    fn compare_file(&self, now: DateTime<Utc>) -> Result<(), StoreError> {
+        let is_new =
+            self.transaction(|connection| identity::compare(connection, &self.path, now))?;
+        if is_new {
+            // Who copies the file without its log copies the name with it.
+            let mut connection = self.connection.lock().map_err(|_| StoreError::Poisoned)?;
+            connection.batch_execute("PRAGMA wal_checkpoint(PASSIVE)")?;
+        }
+        Ok(())
     }
 
     /// Whether a signer would start with it, without a change.
@@ -259,7 +280,14 @@ pub(crate) mod tests {
         pub(crate) database: Database,
         pub(crate) path: PathBuf,
         _lock: MemoryLock,
-        _directory: tempfile::TempDir,
+        directory: tempfile::TempDir,
+    }
+
+    impl Scratch {
+        /// Closes the database, and keeps its directory.
+        pub(crate) fn close(self) -> tempfile::TempDir {
+            self.directory
+        }
     }
 
     pub(crate) fn scratch() -> Scratch {
@@ -267,7 +295,7 @@ pub(crate) mod tests {
         let path = directory.path().join("signer.sqlite");
         let lock = MemoryLock::take(&path).unwrap();
         let database = Database::create(&path, &lock, DateTime::UNIX_EPOCH).unwrap();
-        Scratch { database, path, _lock: lock, _directory: directory }
+        Scratch { database, path, _lock: lock, directory }
     }
 
     pub(crate) fn owner(gun: &str, role: OnlineRole) -> Owner {

@@ -42,6 +42,8 @@ pub(crate) struct SharedDatabase {
     writer: Option<Writer>,
     reader: Arc<Database>,
     counts: Arc<Counts>,
+    /// Let go of when both connections are closed.
+    _lock: MemoryLock,
 }
 
 #[derive(Default)]
@@ -71,14 +73,10 @@ impl SharedDatabase {
         let (changes, asked) = mpsc::channel();
         let counts = Arc::new(Counts::default());
         let counted = counts.clone();
-        let work = move || {
-            write(&database, &asked, &counted);
-            drop(database);
-            drop(lock);
-        };
+        let work = move || write(&database, &asked, &counted);
         let thread = thread::Builder::new().name("database".to_owned()).spawn(work);
         let thread = thread.map_err(|source| StoreError::Io { path: path.to_owned(), source })?;
-        Ok(SharedDatabase { writer: Some(Writer { changes, thread }), reader, counts })
+        Ok(SharedDatabase { writer: Some(Writer { changes, thread }), reader, counts, _lock: lock })
     }
 
     /// Makes a change: all of it is on the disk when this gives `Ok`, and where `work` gave an

@@ -57,6 +57,23 @@ async fn a_copy_beside_the_original_signs_nothing_and_the_original_goes_on() {
     assert!(scene.world.audit().iter().all(|line| line.outcome != "unsettled"));
 }
 
+/// Both would be on the one file, each with a log of its own name.
+#[tokio::test]
+async fn no_second_signer_starts_on_a_database_that_was_renamed_under_the_first() {
+    let mut scene = Scene::new().await;
+    let renamed = scene.world.path("renamed.sqlite");
+    fs::rename(scene.world.path("signer.sqlite"), &renamed).unwrap();
+    let mut second = World::new();
+    second.config.database = renamed;
+    let refused = second.start().await.unwrap_err().to_string();
+    assert!(refused.contains("renamed.sqlite is held by another notary-signer"), "{refused}");
+    fs::rename(scene.world.path("renamed.sqlite"), scene.world.path("signer.sqlite")).unwrap();
+    scene.release(2, 2).await;
+    scene.world.stop().await;
+    scene.world.start().await.unwrap();
+    scene.release(3, 3).await;
+}
+
 #[tokio::test]
 async fn one_word_of_the_operator_lets_a_signer_go_on_elsewhere() {
     let mut scene = Scene::new().await;
