@@ -37,12 +37,14 @@ pub(crate) struct PlacedKey {
     pub(crate) stored: StoredKey,
 }
 
-/// A key, and its stand-by where the rules ask for one.
-pub(crate) struct NewKeys {
-    /// The key.
-    pub(crate) key: PlacedKey,
-    /// Its stand-by.
-    pub(crate) standby: Option<PlacedKey>,
+/// Where a new key goes, and which one it is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Spot<'a> {
+    /// The place, by its name in the configuration.
+    pub(crate) backend: &'a str,
+    /// A key that is there already.
+    attach: Option<&'a str>,
+    algorithm: Option<Algorithm>,
 }
 
 /// Every place that is configured, by its name.
@@ -94,61 +96,50 @@ impl Backends {
         })
     }
 
-    /// Keys for a role, in the places that the rules name: made there, or there already.
+    /// Where the next key of a role goes, and its stand-by where the rules ask for one.
+    pub(crate) fn spots(&self, gun: &Gun, role: OnlineRole) -> (Spot<'_>, Option<Spot<'_>>) {
+        let Some(rule) = self.rule(gun, role) else {
+            return (Spot { backend: SOFTWARE, attach: None, algorithm: None }, None);
+        };
+        let KeyRule { backend, attach, algorithm, .. } = rule;
+        let key = Spot { backend, attach: attach.as_deref(), algorithm: *algorithm };
+        let standby = rule.standby.as_ref().map(|standby| {
+            let StandbyRule { backend, attach, algorithm, .. } = standby;
+            Spot { backend, attach: attach.as_deref(), algorithm: *algorithm }
+        });
+        (key, standby)
+    }
+
+    /// The key that a rule attaches, where it does.
     ///
     /// # Errors
-    /// Those of the places. Where that of the stand-by is away, no key is made that nobody would use.
-    pub(crate) async fn new_keys(
+    /// Those of the place; and it has to sign.
+    pub(crate) async fn attached(
         &self,
-        gun: &Gun,
-        role: OnlineRole,
+        spot: Spot<'_>,
         purpose: &str,
-    ) -> Result<NewKeys, KeyError> {
-        let rule = self.rule(gun, role);
-        let standby = rule.and_then(|rule| rule.standby.as_ref());
-        if let Some(standby) = standby {
-            self.place(&standby.backend)?.check().await?;
-        }
-        let backend = rule.map_or(SOFTWARE, |rule| &rule.backend);
-        let (attach, algorithm) =
-            rule.map(|rule| (rule.attach.as_deref(), rule.algorithm)).unwrap_or_default();
-        let key = self.new_key(backend, attach, algorithm, purpose).await?;
-        let standby = match standby {
-            Some(StandbyRule { backend, attach, algorithm, .. }) => {
-                Some(self.new_key(backend, attach.as_deref(), *algorithm, purpose).await?)
-            }
-            None => None,
-        };
-        Ok(NewKeys { key, standby })
+    ) -> Result<Option<PlacedKey>, KeyError> {
+        let Some(name) = spot.attach else { return Ok(None) };
+        let place = self.place(spot.backend)?;
+        let stored = place.attach(name, purpose).await?;
+        // Before a root names it: what it must not do, or cannot, is known only then.
+        stored.sign(place.as_ref(), TRIAL).await?;
+        Ok(Some(PlacedKey { backend: spot.backend.to_owned(), stored }))
     }
 
-    async fn new_key(
+    /// A new key.
+    ///
+    /// # Errors
+    /// Those of the place.
+    pub(crate) async fn create(
         &self,
-        backend: &str,
-        attach: Option<&str>,
-        algorithm: Option<Algorithm>,
+        spot: Spot<'_>,
         purpose: &str,
     ) -> Result<PlacedKey, KeyError> {
-        let place = self.place(backend)?;
-        let stored = match attach {
-            Some(name) => {
-                let stored = place.attach(name, purpose).await?;
-                // Before a root names it: what it must not do, or cannot, is known only then.
-                stored.sign(place.as_ref(), TRIAL).await?;
-                stored
-            }
-            None => {
-                let algorithm = algorithm.unwrap_or_else(|| self.usual_algorithm(backend));
-                place.create(algorithm, purpose).await?
-            }
-        };
+        let Spot { backend, algorithm, .. } = spot;
+        let algorithm = algorithm.unwrap_or_else(|| self.usual_algorithm(backend));
+        let stored = self.place(backend)?.create(algorithm, purpose).await?;
         Ok(PlacedKey { backend: backend.to_owned(), stored })
-    }
-
-    /// How many keys a role gets at once: with a stand-by two.
-    pub(crate) fn keys_at_once(&self, gun: &Gun, role: OnlineRole) -> usize {
-        let standby = self.rule(gun, role).and_then(|rule| rule.standby.as_ref());
-        if standby.is_some() { 2 } else { 1 }
     }
 
     /// How long a key may take for a signature before its stand-by signs; of one that the rules know

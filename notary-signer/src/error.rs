@@ -44,14 +44,18 @@ pub(crate) enum Refusal {
     },
     /// The configuration attaches a key that is somebody's.
     #[error(
-        "the key {keyid} in {backend:?} is in use already: let `attach` in the signer's \
-         configuration name another one"
+        "the key {keyid} in {backend:?} is in use already, for {}, and a key serves one role of one \
+         life of a collection: make another one there, let `attach` in the signer's configuration \
+         name it, restart the signer, and repeat the request",
+        if *is_own { "this very role" } else { "another role, life or collection" }
     )]
     KeyTaken {
         /// The key.
         keyid: KeyId,
         /// Where it is.
         backend: String,
+        /// Whether it is in use for what it was asked for.
+        is_own: bool,
     },
     /// A client asks for what it has no right to.
     #[error("{who} may not {act}: the signer's configuration says who may (clients)")]

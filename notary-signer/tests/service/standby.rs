@@ -335,3 +335,58 @@ async fn a_key_and_its_standby_are_attached_together_or_neither_is() {
     assert_eq!((refused.status, refused.refusal().as_str()), (409, "key_taken"));
     assert_eq!(world.server().keys().await.len(), 0);
 }
+
+/// Private keys are never deleted, so a request that is repeated must not leave one more each time.
+#[tokio::test]
+async fn no_key_is_made_beside_an_attached_one_that_is_taken() {
+    let mut world = places::with_standby(600);
+    fs::write(world.path(&format!("{STANDBY}/key")), places::new_private_key()).unwrap();
+    world.config.keys[0].standby.as_mut().unwrap().attach = Some("key".to_owned());
+    world.start().await.unwrap();
+    let server = world.server();
+    let key = server.key(Timestamp, false).await.keyid;
+    let made = || fs::read_dir(world.path(PLACE)).unwrap().count();
+    assert_eq!(made(), 1);
+    sign_first(&world, &key).await;
+    let refused = server.key_for(&rotating(&[])).await.problem();
+    assert_eq!((refused.status, refused.code.as_str()), (409, "key_taken"));
+    for said in [STANDBY, "this very role", "`attach`", "restart the signer"] {
+        assert!(refused.detail.contains(said), "{refused:?}");
+    }
+    assert_eq!(made(), 1);
+    assert_eq!(server.key(Timestamp, false).await.keyid, key);
+}
+
+/// Has snapshot 1 and timestamp 1 signed.
+async fn sign_first(world: &World, timestamp_key: &KeyId) {
+    let server = world.server();
+    let snapshot_key = server.key(Snapshot, false).await.keyid;
+    let file = server.sign(&[&snapshot_key], &world.snapshot(1, 1)).await.file();
+    server.sign(&[timestamp_key], &world.timestamp(1, &file)).await.file();
+}
+
+#[tokio::test]
+async fn a_key_that_waits_for_its_root_gets_the_standby_that_the_rules_ask_for_since() {
+    for has_signed in [false, true] {
+        let mut world = places::with_standby(600);
+        let rule = world.config.keys[0].standby.take();
+        world.start().await.unwrap();
+        let key = world.server().key(Timestamp, false).await;
+        assert!(key.standby.is_none());
+        if has_signed {
+            sign_first(&world, &key.keyid).await;
+        }
+        world.stop().await;
+        world.config.keys[0].standby = rule;
+        world.start().await.unwrap();
+        let now = world.server().key(Timestamp, false).await;
+        assert_eq!(now.keyid, key.keyid);
+        let standby = now.standby.map(|standby| (standby.standby_for, standby.keyid));
+        assert_eq!(standby.is_none(), has_signed, "a root names it");
+        if let Some((of, standby)) = standby {
+            assert_eq!(of, Some(key.keyid.clone()));
+            let again = world.server().key(Timestamp, true).await;
+            assert_eq!((again.keyid, again.standby.unwrap().keyid), (key.keyid, standby));
+        }
+    }
+}
