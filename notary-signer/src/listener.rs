@@ -22,7 +22,7 @@ use actix_web::body::MessageBody;
 use actix_web::dev::{AppConfig, Response, Server};
 use actix_web::rt::net::{TcpSocket, TcpStream};
 
-use crate::config::Config;
+use crate::config::{Config, Limits};
 use crate::tls::{Peer, Reason, Refusals, Tls};
 
 tokio::task_local! {
@@ -52,11 +52,7 @@ where
     B: MessageBody + 'static,
 {
     let limits = &config.limits;
-    let builder = ServerBuilder::new()
-        .disable_signals()
-        .workers(workers)
-        .max_concurrent_connections(limits.connections.div_ceil(workers))
-        .shutdown_timeout(limits.shutdown_seconds);
+    let builder = builder(limits, workers);
     let (listener, address) = socket(config.listen, limits.connections)?;
     let stops = builder.graceful_shutdown_signal();
     let header = Duration::from_secs(limits.header_seconds);
@@ -96,6 +92,14 @@ where
         })
     };
     Ok((builder.listen("signer", listener, service)?.run(), address))
+}
+
+fn builder(limits: &Limits, workers: usize) -> ServerBuilder {
+    ServerBuilder::new()
+        .disable_signals()
+        .workers(workers)
+        .max_concurrent_connections(limits.connections.div_ceil(workers))
+        .shutdown_timeout(limits.shutdown_seconds)
 }
 
 /// A socket that listens. The system drops connections beyond so many that wait.

@@ -80,33 +80,8 @@ impl Service {
 
     fn build(config: &Config, parts: Parts) -> Result<Service, Cause> {
         let tls = Tls::load(&config.tls)?;
-        let lock = MemoryLock::take(&config.database)?;
-        let now = (parts.clock)();
-        let backends = Backends::new(config, open_software_store(config, &lock, now)?)?;
         let counted = Data::new(Metrics::new());
-        for place in backends.places() {
-            let counted = counted.clone();
-            place.tell(move |ended| counted.count_backend(ended));
-        }
-        let database = SharedDatabase::create(&config.database, lock, now)?;
-        let workers = std::thread::available_parallelism().map_or(1, usize::from);
-        let (sealing_parts, looking_parts) = (parts.clone(), parts.clone());
-        let signer = Data::new(Signer {
-            backends,
-            database,
-            policy: config.policy.policy(),
-            keys_per_collection: config.limits.keys_per_collection,
-            parts,
-            // Half of all requests may wait for one place of keys.
-            turns: Turns::new(config.limits.requests / 4),
-            by_standbys: counted.by_standbys.clone(),
-            cores: Semaphore::new(workers),
-            remembered: memory_cache(config.limits.cache_bytes),
-            held: key_cache(),
-        });
-        let asking = background::keep_asking(signer.clone().into_inner());
-        let (noting, counting) = (signer.clone().into_inner(), counted.clone().into_inner());
-        let noting = background::keep_noting(tls.refusals(), noting, counting);
+        let signer = Data::new(open_signer(config, &counted, parts.clone())?);
         let intake = Data::new(Intake::new(&config.limits));
         let clients = Data::from(tls.clone());
         let rights = Data::new(Rights::new(config.clients.clone()));
@@ -119,6 +94,7 @@ impl Service {
         };
         let metrics = config.metrics.listen.map(listen).transpose()?;
 
+        let (working, counting) = (signer.clone().into_inner(), counted.clone().into_inner());
         let app = move || {
             App::new()
                 .app_data(signer.clone())
@@ -132,13 +108,14 @@ impl Service {
                 .wrap(from_fn(answer_panics))
                 .wrap(TracingLogger::<InTrace>::new())
         };
-        let (server, address) = listener::listen(config, &tls, workers, app)
+        let (server, address) = listener::listen(config, &tls, workers(), app)
             .map_err(|source| Cause::Listen { address: config.listen, source })?;
         let look = Duration::from_secs(config.tls.look_seconds);
+        let noting = background::keep_noting(tls.refusals(), working.clone(), counting);
         let background = [
-            actix_web::rt::spawn(asking),
-            actix_web::rt::spawn(background::keep_sealing(config.clone(), sealing_parts)),
-            actix_web::rt::spawn(background::keep_looking(tls, look, looking_parts)),
+            actix_web::rt::spawn(background::keep_asking(working)),
+            actix_web::rt::spawn(background::keep_sealing(config.clone(), parts.clone())),
+            actix_web::rt::spawn(background::keep_looking(tls, look, parts)),
             actix_web::rt::spawn(noting),
         ];
         Ok(Service { server, address, metrics, background })
@@ -177,6 +154,36 @@ impl Service {
         background.iter().for_each(JoinHandle::abort);
         ended.map_err(|error| StartError(Cause::Run(error)))
     }
+}
+
+/// Threads that serve requests, and documents that are taken apart at once.
+fn workers() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// The keys, the memory, and what is between them, held until the service has ended.
+fn open_signer(config: &Config, counted: &Data<Metrics>, parts: Parts) -> Result<Signer, Cause> {
+    let lock = MemoryLock::take(&config.database)?;
+    let now = (parts.clock)();
+    let backends = Backends::new(config, open_software_store(config, &lock, now)?)?;
+    for place in backends.places() {
+        let counted = counted.clone();
+        place.tell(move |ended| counted.count_backend(ended));
+    }
+    Ok(Signer {
+        backends,
+        database: SharedDatabase::create(&config.database, lock, now)?,
+        policy: config.policy.policy(),
+        keys_per_collection: config.limits.keys_per_collection,
+        parts,
+        // Half of all requests may wait for one place of keys, and so many for others of their
+        // collection: the last quarter is everybody else's.
+        turns: Turns::new(config.limits.requests / 4),
+        by_standbys: counted.by_standbys.clone(),
+        cores: Semaphore::new(workers()),
+        remembered: memory_cache(config.limits.cache_bytes),
+        held: key_cache(),
+    })
 }
 
 /// The software store; made where there is none yet and new keys may go into it.
