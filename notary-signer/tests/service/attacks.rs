@@ -15,7 +15,7 @@ use notary_signer::pki::{self, Usage};
 use crate::access;
 use crate::client::{Answer, Client, app, is_connection_error, life};
 use crate::commands::{signer, stdout};
-use crate::places;
+use crate::places::{self, PLACE};
 use crate::world::{AuditLine, Document, World};
 use crate::wrapped;
 
@@ -55,6 +55,14 @@ async fn nothing_is_got_out_of_a_cloud() {
     }
 }
 
+/// The key of the timestamp is away, and its stand-by signs.
+#[tokio::test]
+async fn nothing_is_got_out_of_a_standby() {
+    let world = places::with_standby(600);
+    std::fs::write(world.path(&format!("{PLACE}/refuses")), "key_unusable").unwrap();
+    is_withstood_by(world).await;
+}
+
 /// Runs every attempt against a signer that has signed snapshot 5 and timestamp 5.
 async fn is_withstood_by(mut world: World) {
     world.config.audit.segment_lines = 50_000;
@@ -74,6 +82,7 @@ struct Thief {
     world: World,
     snapshot_key: KeyId,
     timestamp_key: KeyId,
+    standby: Option<KeyId>,
     older: Vec<u8>,
     last: Vec<u8>,
 }
@@ -85,12 +94,13 @@ impl Thief {
     async fn of(world: World) -> Thief {
         let server = world.server();
         let snapshot_key = server.key(Snapshot, false).await.keyid;
-        let timestamp_key = server.key(Timestamp, false).await.keyid;
+        let SignerKey { keyid: timestamp_key, standby, .. } = server.key(Timestamp, false).await;
+        let standby = standby.map(|standby| standby.keyid);
         let older = server.sign(&[&snapshot_key], &snapshot(&world, 4)).await.file();
         let last = server.sign(&[&snapshot_key], &snapshot(&world, 5)).await.file();
-        let timestamp = world.timestamp(5, &last);
-        server.sign(&[&timestamp_key], &timestamp).await.file();
-        Thief { snapshot_key, timestamp_key, older, last, world }
+        let thief = Thief { snapshot_key, timestamp_key, standby, older, last, world };
+        thief.sign(&thief.world.timestamp(5, &thief.last)).await.file();
+        thief
     }
 
     async fn documents(&self) -> Vec<Attempt> {
@@ -162,7 +172,8 @@ impl Thief {
         self.is_refused("the key of another role", asked(), "unknown_key").await;
         let post = async |path: &str, body: String| server.post(path, body).await.unwrap();
         let role = |role: &str| {
-            let (gun, life, key) = (app(), life(1), &self.timestamp_key);
+            let (gun, life) = (app(), life(1));
+            let key = self.standby.as_ref().unwrap_or(&self.timestamp_key);
             let signed = &good.signed;
             format!(
                 r#"{{"collection":"{gun}","incarnation":"{life}","role":"{role}","keyids":["{key}"],"signed":{signed}}}"#
@@ -206,11 +217,11 @@ impl Thief {
     }
 
     async fn sign(&self, document: &Document) -> Answer {
-        let key = match document.role {
-            Snapshot => &self.snapshot_key,
-            Timestamp => &self.timestamp_key,
+        let keys: Vec<&KeyId> = match document.role {
+            Snapshot => vec![&self.snapshot_key],
+            Timestamp => [&self.timestamp_key].into_iter().chain(&self.standby).collect(),
         };
-        self.world.server().sign(&[key], document).await
+        self.world.server().sign(&keys, document).await
     }
 
     /// Without a certificate, or with one of another authority, one that has expired, one that was

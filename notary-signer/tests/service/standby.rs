@@ -229,6 +229,23 @@ async fn a_standby_has_the_memory_of_its_role() {
     assert_eq!(scene.signer_of(4).await, scene.pair[0]);
 }
 
+/// Each is asked for a content of its own, and either place may be the faster one.
+#[tokio::test]
+async fn of_two_contents_for_a_version_one_is_signed_whichever_key_is_asked_for_it() {
+    let scene = Scene::new().await;
+    let (server, [key, standby]) = (scene.world.server(), &scene.pair);
+    for version in 1..6 {
+        let documents =
+            [60, 120].map(|life| scene.world.timestamp_of(version, &scene.snapshot, life));
+        let ask = async |keyid, document| server.sign(&[keyid], document).await;
+        let (one, other) = tokio::join!(ask(key, &documents[0]), ask(standby, &documents[1]));
+        let (won, lost) = if one.status == 200 { (one, other) } else { (other, one) };
+        assert_eq!(lost.refusal(), "version_used");
+        let memory = server.memory().await.timestamp.unwrap();
+        assert_eq!(memory.file.into_bytes(), won.file(), "the other one is remembered");
+    }
+}
+
 #[tokio::test]
 async fn a_key_and_its_standby_are_made_and_replaced_together() {
     let scene = Scene::new().await;
