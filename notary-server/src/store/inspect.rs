@@ -82,6 +82,7 @@ pub struct RawKey {
     pub role: String,
     pub keyid: String,
     pub key_object: String,
+    pub standby_for: Option<String>,
 }
 
 /// A row of `revocations`.

@@ -18,6 +18,7 @@ const TIMESTAMP: &str = "/v2/acme/app/_trust/tuf/timestamp.json";
 /// a reservation, a proposal, and a release that waits for the signer.
 pub async fn busy_world() -> World {
     let mut world = World::start().await;
+    world.signer.make_pairs();
     let app = world.collection("acme/app", &["docs"]).await;
     assert_eq!(world.publish(&app, &[app.team("docs", 2, &["second"])]).await.status, 200);
     assert_eq!(world.publish(&app, &[app.root(2)]).await.status, 200);
@@ -107,7 +108,10 @@ async fn every_kind_of_damage_is_found_beside_a_sound_database() {
         ("slot_gone", format!("DELETE FROM slots WHERE {APP}"), "acme/app snapshot 3: the signer has signed version 4"),
         ("key_gone", format!("DELETE FROM online_keys WHERE {APP} AND role = 'snapshot'"), "acme/app snapshot: of the keys that root names"),
         ("key_text", format!("UPDATE online_keys SET key_object = '{{}}' WHERE {APP} AND role = 'timestamp'"), "acme/app timestamp: the key"),
-        ("key_id", format!("UPDATE online_keys SET keyid = 'aa' WHERE {APP} AND role = 'timestamp'"), "is noted as aa"),
+        ("key_id", format!("UPDATE online_keys SET keyid = 'aa' WHERE {APP} AND role = 'snapshot'"), "is noted as aa"),
+        ("standby_of_none", format!("UPDATE online_keys SET standby_for = 'aa' WHERE {APP} AND standby_for IS NOT NULL"), "which is no key of its role"),
+        ("standby_of_standby", format!("UPDATE online_keys SET standby_for = keyid WHERE {APP} AND standby_for IS NOT NULL"), "which is a stand-by itself"),
+        ("standby_twice", format!("INSERT INTO online_keys SELECT collection_id, role, 'bb', key_object, state, taken_away_at, found, standby_for FROM online_keys WHERE {APP} AND standby_for IS NOT NULL"), "and so does another one"),
         ("proposed_file", format!("UPDATE proposal_files SET {}", flip("signed")), "acme/app docs 3: in the proposal"),
         ("proposed_version", "UPDATE proposal_files SET version = 7".into(), "acme/app docs 7: in the proposal"),
         ("proposed_hash", "UPDATE proposal_files SET signed_sha256 = 'aa'".into(), "acme/app docs 3: in the proposal"),
