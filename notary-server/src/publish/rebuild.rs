@@ -49,7 +49,8 @@ impl Publisher {
             !lost.is_empty() || memory.is_ahead(head, prepared.plan(), planned.as_ref())
         });
         if let Some(head) = head.filter(|_| is_restored) {
-            let ahead = signed_ahead(head.root.signed(), &head.snapshot, &head.timestamp);
+            let held = self.keys_then(collection).await?.held;
+            let ahead = signed_ahead(head.root.signed(), &held, &head.snapshot, &head.timestamp);
             self.store.note_ahead(collection.id, &ahead).await?;
         }
         let restored = is_restored.then(|| NewFeed { id: self.next_feed.clone(), now });

@@ -83,7 +83,8 @@ pub(super) fn note_named<'a>(
     Ok(())
 }
 
-/// Notes that these keys tell of a root that is lost, those apart that a root here has taken away.
+/// Notes that these keys tell of a root that is lost, those apart that a root here has taken away and
+/// those that nobody has asked to sign: a root may list one of a key and its stand-by.
 pub(super) fn note_ahead(
     connection: &mut Connection,
     id: CollectionId,
@@ -92,7 +93,8 @@ pub(super) fn note_ahead(
     for (role, keyid) in ahead.keys() {
         let role = role.name();
         let key = online_keys::table.find((id.0, role.as_str(), keyid.as_str()));
-        diesel::update(key.filter(online_keys::taken_away_at.is_null()))
+        let is_asked = online_keys::state.ne(written(&KeyState::Pending)?);
+        diesel::update(key.filter(online_keys::taken_away_at.is_null()).filter(is_asked))
             .set(online_keys::found.eq(true))
             .execute(connection)?;
     }

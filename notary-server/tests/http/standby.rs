@@ -184,3 +184,39 @@ async fn a_lost_root_that_names_a_pair_is_noticed_and_comes_back() {
     world.read(&repo.gun, Some("docs/a")).await;
     world.end().await;
 }
+
+/// The copy is of the seconds between what the new keys have signed ahead and the root that names them.
+#[actix_web::test]
+async fn a_copy_of_the_seconds_before_a_root_tells_of_whom_that_root_names() {
+    for names_both in [true, false] {
+        let (mut world, mut repo) = scene().await;
+        repo.timestamp_keys = next_pair(&world).await;
+        if !names_both {
+            repo.timestamp_keys.pop();
+        }
+        world.signer.fail(OnlineRole::Timestamp, &[Fault::AnswerLost]);
+        let answer = world.publish(&repo, &[repo.root(2)]).await;
+        assert_eq!(answer.outcome(), (503, "signer_timeout".into()));
+        world.roll_all().await;
+        let copy = world.copy_of_database();
+        assert_eq!(world.publish(&repo, &[repo.root(2)]).await.status, 200);
+        world.pass(TimeDelta::days(2));
+        publish(&world, &repo, 2).await;
+        world.read(&repo.gun, None).await;
+        world.restart_with(copy).await;
+        world.survey().await;
+        assert_eq!(lost_root(&world).await, true);
+        // Who has root 2 goes on, also while its stand-by signs for it.
+        if names_both {
+            world.signer.are_down(&[repo.timestamp_keys[0].id()]);
+        }
+        world.pass(TimeDelta::days(3));
+        assert_eq!(world.refresh_all().await, 1);
+        world.read(&repo.gun, None).await;
+        assert_eq!(world.publish(&repo, &[repo.root(2)]).await.status, 200);
+        assert_eq!(lost_root(&world).await, Value::Null);
+        world.publish(&repo, &[repo.team("docs", 2, &["a"])]).await;
+        world.read(&repo.gun, Some("docs/a")).await;
+        world.end().await;
+    }
+}

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use crate::envelope::{Envelope, Signature};
 use crate::name::{KeyId, RoleName};
-use crate::online::{OnlineRole, Overlap};
+use crate::online::{HeldKeys, OnlineRole, Overlap};
 use crate::role::{FileMeta, Listing, Root, Snapshot, Timestamp};
 
 /// The entries of the last snapshot that was signed which another one does not list, or lists lower or
@@ -38,16 +38,20 @@ pub fn tells_of_lost_root(
 
 /// The keys that have signed what a database serves, and that its newest root does not list. A root
 /// that adds keys has them sign first, and follows within seconds: where the database was set back to a
-/// copy of these seconds, they tell of that root, unless a root there has taken them away.
+/// copy of these seconds, they tell of that root, unless a root there has taken them away. Of a key and
+/// its stand-by one has signed, and the other one was asked with it, where the root lists both.
 pub fn signed_ahead(
     newest: &Root,
+    held: &HeldKeys,
     snapshot: &Envelope<Snapshot>,
     timestamp: &Envelope<Timestamp>,
 ) -> Overlap {
     let of = |role: OnlineRole, signatures: &[Signature]| -> Vec<(OnlineRole, KeyId)> {
         let listed = &role.listed_by(newest).keyids;
-        let ahead = signatures.iter().filter(|one| !listed.contains(&one.keyid));
-        ahead.map(|one| (role, one.keyid.clone())).collect()
+        let signers = signatures.iter().map(|one| &one.keyid);
+        let both = signers.flat_map(|keyid| [Some(keyid), held.other_half(keyid)]).flatten();
+        let ahead = both.filter(|keyid| !listed.contains(keyid));
+        ahead.map(|keyid| (role, keyid.clone())).collect()
     };
     let snapshot = of(OnlineRole::Snapshot, snapshot.signatures());
     let timestamp = of(OnlineRole::Timestamp, timestamp.signatures());

@@ -107,6 +107,12 @@ impl HeldKeys {
         self.standbys.get(one) == Some(other) || self.standbys.get(other) == Some(one)
     }
 
+    /// The other one of a key and its stand-by.
+    fn other_half(&self, keyid: &KeyId) -> Option<&KeyId> {
+        let standby = || self.standbys.iter().find(|(_, of)| *of == keyid).map(|(keyid, _)| keyid);
+        self.standbys.get(keyid).or_else(standby)
+    }
+
     /// The keys that the root lists for an online role and the signer holds for it, no more than one
     /// request may name.
     pub fn signing(&self, root: &Root, role: OnlineRole) -> Vec<KeyId> {
