@@ -70,7 +70,8 @@ impl Process {
         if has_group {
             command.process_group(0);
         }
-        let unreachable = |error: io::Error| Trouble::Unreachable(error.to_string());
+        let path = program.path.display().to_string();
+        let unreachable = |error: io::Error| Trouble::Unreachable(format!("{path}: {error}"));
         let mut child = command.spawn().map_err(unreachable)?;
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
         let (stdin, stdout) = stdin.zip(stdout).expect("they were asked for");

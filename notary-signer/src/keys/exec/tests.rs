@@ -134,6 +134,7 @@ async fn a_program_that_does_not_start_is_named() {
     let program = Program::new("/nowhere/vault".into());
     let refused = trouble(ExecStore::new("vault", program).check().await);
     assert!(matches!(refused, Trouble::Unreachable(_)), "{refused}");
+    assert!(refused.to_string().contains("/nowhere/vault: No such file"), "{refused}");
 }
 
 #[tokio::test]
