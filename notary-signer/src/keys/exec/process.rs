@@ -119,7 +119,7 @@ impl Process {
             Waiting::Ended(trouble) => return Err(trouble.clone()),
         };
         let asked_at = self.answers.load(Ordering::Relaxed);
-        let mut given_up = GivenUp { process: self, id, asked_at, is_answered: false };
+        let mut given_up = GivenUp { process: self, id, asked_at, is_waiting: false };
         match self.lines.try_send(call.line(id)) {
             Ok(()) => {}
             Err(TrySendError::Full(_)) => {
@@ -129,8 +129,9 @@ impl Process {
                 return Err(Trouble::Unreachable("the program reads nothing any more".to_owned()));
             }
         }
+        given_up.is_waiting = true;
         let answer = answer.await;
-        given_up.is_answered = true;
+        given_up.is_waiting = false;
         let ended = |_| Trouble::Unreachable(ENDED.to_owned());
         answer.map_err(ended)?.and_then(Answer::accepted)
     }
@@ -160,16 +161,17 @@ struct GivenUp<'a> {
     process: &'a Process,
     id: u64,
     asked_at: u64,
-    is_answered: bool,
+    /// The program may have the request, and has not answered it.
+    is_waiting: bool,
 }
 
 impl Drop for GivenUp<'_> {
     fn drop(&mut self) {
-        let GivenUp { process, id, asked_at, is_answered } = *self;
+        let GivenUp { process, id, asked_at, is_waiting } = *self;
         if let Waiting::For(waiting) = &mut *lock(&process.waiting) {
             waiting.remove(&id);
         }
-        if !is_answered && process.answers.load(Ordering::Relaxed) == asked_at {
+        if is_waiting && process.answers.load(Ordering::Relaxed) == asked_at {
             let trouble = "the program answered nobody, and was stopped".to_owned();
             end_waiting(&process.waiting, &Trouble::Unreachable(trouble));
             process.running.kill();

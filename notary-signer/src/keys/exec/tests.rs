@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use futures_util::future::join_all;
 use tempfile::TempDir;
 
 use super::super::private::PrivateKey;
@@ -203,6 +204,27 @@ async fn a_program_that_answers_nobody_is_stopped_and_another_one_started() {
     let refused = trouble(patient).to_string();
     assert!(refused.contains("answered nobody"), "{refused}");
     store.check().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_program_that_reads_slowly_is_not_stopped_for_that() {
+    let directory = TempDir::new().unwrap();
+    let go = directory.path().join("go");
+    let (_directory, store) = store(&format!(
+        r#"*) while [ ! -e {} ]; do sleep 0.01; done; echo '{{"id":'$id'}}' ;;"#,
+        go.display()
+    ));
+    // More than its pipe and those that wait for it to be read.
+    let name = "k".repeat(1_000);
+    let asked = (0..300).map(|_| store.ask(Call::Describe { key: name.clone() }));
+    let all_asked = async { fs::write(&go, "").unwrap() };
+    let (answers, ()) = tokio::join!(join_all(asked), all_asked);
+    let (answered, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(Result::is_ok);
+    assert!(answered.len() >= 64, "{} were answered", answered.len());
+    assert!(!refused.is_empty(), "all of them found room");
+    for refused in refused {
+        assert!(matches!(trouble(refused), Trouble::Throttled(_)));
+    }
 }
 
 #[tokio::test]
