@@ -2,6 +2,7 @@
 //! of their own. The program gets requests as lines of JSON and runs on until it ends by itself, answers
 //! nobody any more, or this process ends; the next call starts another.
 
+mod pipes;
 mod process;
 mod protocol;
 mod running;

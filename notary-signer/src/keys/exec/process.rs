@@ -18,6 +18,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::super::Trouble;
+use super::pipes::{End, Pipe};
 use super::protocol::{Answer, Call, MAX_LINE_BYTES};
 use super::running::{Running, lock};
 use super::{Messages, Program};
@@ -26,8 +27,8 @@ use super::{Messages, Program};
 const UNREAD: usize = 64;
 /// Why no more answers come.
 const ENDED: &str = "the program ended";
-/// How long answers may still come out of a program that has ended.
-const LAST_ANSWERS: Duration = Duration::from_secs(1);
+/// How long answers, and then lines for the log, may still come out of a program that has ended.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Nothing of ours that is secret is in the environment of the program.
 const OUR_VARIABLES: &str = "NOTARY_";
 
@@ -72,6 +73,7 @@ impl Process {
         }
         let path = program.path.display().to_string();
         let unreachable = |error: io::Error| Trouble::Unreachable(format!("{path}: {error}"));
+        let (end, until) = End::new().map_err(unreachable)?;
         let mut child = command.spawn().map_err(unreachable)?;
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
         let (stdin, stdout) = stdin.zip(stdout).expect("they were asked for");
@@ -81,26 +83,34 @@ impl Process {
         let answers = Arc::new(AtomicU64::new(0));
         let running = Arc::new(Running::new(&child, has_group));
         let (lines, unread) = sync_channel(UNREAD);
-        let (tell_end, end) = sync_channel(1);
+        let (tell_read, read) = sync_channel(1);
+        let (tell_logged, logged) = sync_channel::<()>(1);
+        let stdin = until.of(stdin);
         thread::spawn(move || write_lines(stdin, unread));
         let (answered, count) = (waiting.clone(), answers.clone());
+        let stdout = until.of(stdout);
         thread::spawn(move || {
             let trouble = read_answers(stdout, &answered, &count);
             // After junk nobody knows which answer is whose: this process is done with.
             end_waiting(&answered, &trouble);
-            let _ = tell_end.send(());
+            let _ = tell_read.send(());
         });
         if let Some(stderr) = stderr {
-            let path = program.path.display().to_string();
-            thread::spawn(move || log_lines(stderr, &path));
+            let stderr = until.of(stderr);
+            thread::spawn(move || {
+                log_lines(stderr, &path);
+                drop(tell_logged);
+            });
         }
         let (left, reaped) = (waiting.clone(), running.clone());
         thread::spawn(move || {
             reaped.reap(child);
-            // What it has started may hold its stdout, and will not answer for it.
-            if end.recv_timeout(LAST_ANSWERS).is_err() {
+            // What it has started may hold its pipes, and will not answer for it.
+            if read.recv_timeout(LAST_WORDS).is_err() {
                 end_waiting(&left, &Trouble::Unreachable(ENDED.to_owned()));
             }
+            let _ = logged.recv_timeout(LAST_WORDS);
+            drop(end);
         });
         Ok(Process { running, lines, waiting, next: AtomicU64::new(1), answers })
     }
@@ -179,7 +189,7 @@ impl Drop for GivenUp<'_> {
     }
 }
 
-fn write_lines(mut stdin: ChildStdin, unread: Receiver<Vec<u8>>) {
+fn write_lines(mut stdin: Pipe<ChildStdin>, unread: Receiver<Vec<u8>>) {
     for line in unread {
         if stdin.write_all(&line).and_then(|()| stdin.flush()).is_err() {
             return; // whoever waits hears it from the other pipe
@@ -188,7 +198,11 @@ fn write_lines(mut stdin: ChildStdin, unread: Receiver<Vec<u8>>) {
 }
 
 /// Hands the answers out, and says why no more come.
-fn read_answers(stdout: ChildStdout, waiting: &Mutex<Waiting>, answers: &AtomicU64) -> Trouble {
+fn read_answers(
+    stdout: Pipe<ChildStdout>,
+    waiting: &Mutex<Waiting>,
+    answers: &AtomicU64,
+) -> Trouble {
     let mut lines = BoundedLines::new(stdout);
     loop {
         let line = match lines.next() {
@@ -223,7 +237,7 @@ fn end_waiting(waiting: &Mutex<Waiting>, trouble: &Trouble) {
     }
 }
 
-fn log_lines(stderr: ChildStderr, program: &str) {
+fn log_lines(stderr: Pipe<ChildStderr>, program: &str) {
     let mut lines = BoundedLines::new(stderr);
     while let Ok(Some(line)) = lines.next() {
         let line = String::from_utf8_lossy(&line);

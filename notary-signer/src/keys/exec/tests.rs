@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -162,23 +163,33 @@ async fn a_dropped_store_leaves_no_program_behind() {
     assert!(!fs::exists(&process).unwrap(), "it still runs");
 }
 
+/// What starts something that holds stdin, stdout and stderr, by `setsid` or by nothing, and goes on once
+/// it is there: its number is a line of a file then.
+fn leaves_behind(by: &str, pids: &Path) -> String {
+    let (pids, up) = (pids.display(), "up=$(mktemp -u)");
+    format!(
+        r#"{up}; export up; {by} sh -c 'echo $$ >>{pids}; : >$up; exec sleep 600' <&0 &
+           while [ ! -e $up ]; do sleep 0.01; done; rm $up"#
+    )
+}
+
 /// A program that has started something which holds its pipes has ended all the same.
 #[tokio::test]
 async fn what_an_ended_program_leaves_behind_ends_with_it() {
-    for away in ["sleep 600 & echo $! >", "setsid sleep 600 & echo $! >"] {
+    for away in ["", "setsid"] {
         let directory = TempDir::new().unwrap();
         let (once, pid) = (directory.path().join("once"), directory.path().join("pid"));
+        let leaves = leaves_behind(away, &pid);
         let (_directory, store) = store(&format!(
-            r#"*) if mkdir {} 2>&-; then {away}{}; exit 3; else echo '{{"id":'$id'}}'; fi ;;"#,
+            r#"*) if mkdir {} 2>&-; then {leaves}; exit 3; else echo '{{"id":'$id'}}'; fi ;;"#,
             once.display(),
-            pid.display(),
         ));
         let refused = trouble(store.check().await).to_string();
         assert!(refused.contains("the program ended"), "{refused}");
         store.check().await.unwrap();
         let pid = fs::read_to_string(&pid).unwrap();
         let process = format!("/proc/{}/stat", pid.trim());
-        match away.starts_with("setsid") {
+        match away == "setsid" {
             true => assert!(Command::new("kill").arg(pid.trim()).status().unwrap().success()),
             false => {
                 // Whoever adopts it may take a moment to notice that it is dead.
@@ -225,6 +236,41 @@ async fn a_program_that_reads_slowly_is_not_stopped_for_that() {
     for refused in refused {
         assert!(matches!(trouble(refused), Trouble::Throttled(_)));
     }
+}
+
+/// What holds its pipes for ever takes nothing of ours for ever.
+#[tokio::test]
+async fn of_programs_that_have_ended_nothing_is_left() {
+    let directory = TempDir::new().unwrap();
+    let pids = directory.path().join("pids");
+    let test = "keys::exec::tests::of_programs_that_have_ended_nothing_is_left";
+    if !is_run_with(test, &[("TEST_PIDS", pids.as_os_str())]) {
+        return;
+    }
+    let pids = PathBuf::from(std::env::var_os("TEST_PIDS").unwrap());
+    let (_directory, store) = store(&format!("*) {}; exit 3 ;;", leaves_behind("setsid", &pids)));
+    let count = |what: &str| fs::read_dir(format!("/proc/self/{what}")).unwrap().count();
+    let before = [count("fd"), count("task")];
+    const STARTS: usize = 10;
+    for _ in 0..STARTS {
+        // Longer than a pipe: some of it is never read.
+        let refused = trouble(store.describe(&"k".repeat(100_000)).await).to_string();
+        assert!(refused.contains("the program ended"), "{refused}");
+    }
+    let pids = fs::read_to_string(pids).unwrap();
+    assert_eq!(pids.lines().count(), STARTS);
+    drop(store);
+    let gone = async {
+        while [count("fd"), count("task")].iter().zip(before).any(|(now, then)| *now > then) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let gone = tokio::time::timeout(Duration::from_secs(20), gone).await;
+    let after = [count("fd"), count("task")];
+    for pid in pids.lines() {
+        assert!(Command::new("kill").arg(pid).status().unwrap().success());
+    }
+    assert!(gone.is_ok(), "descriptors and threads: {before:?} before, {after:?} after");
 }
 
 #[tokio::test]
