@@ -52,8 +52,7 @@ impl StoredKey {
     /// # Errors
     /// Those of the store, and [`KeyError::SignatureDoesNotVerify`] or what the store makes of it.
     pub async fn sign(&self, store: &dyn KeyStore, message: &[u8]) -> Result<Vec<u8>, KeyError> {
-        let signature = store.sign(&self.handle, message).await?;
-        store.judged(verified_signature(&self.public, message, signature))
+        store.sign_verified(self, message).await
     }
 }
 
@@ -87,9 +86,11 @@ pub trait KeyStore: Send + Sync {
     /// other bytes. Callers use [`StoredKey::sign`], which verifies the answer.
     async fn sign(&self, handle: &KeyHandle, message: &[u8]) -> Result<Vec<u8>, KeyError>;
 
-    /// Hears whether a signature of its verifies, and says how a failure is to be told.
-    fn judged(&self, signature: Result<Vec<u8>, KeyError>) -> Result<Vec<u8>, KeyError> {
-        signature
+    /// Signs a message, and verifies the signature. What stands around a store learns here whether it
+    /// verifies, and says how a failure is to be told.
+    async fn sign_verified(&self, key: &StoredKey, message: &[u8]) -> Result<Vec<u8>, KeyError> {
+        let signature = self.sign(&key.handle, message).await?;
+        verified_signature(&key.public, message, signature)
     }
 }
 

@@ -216,10 +216,7 @@ impl Bounded {
             call().await
         };
         let done = self.bounds.run(&self.name, attempts, in_turn).await;
-        // What a signature is worth is seen when it is verified.
-        if done.is_err() || operation != Operation::Sign {
-            self.learn(operation, done.as_ref().err());
-        }
+        self.learn(operation, done.as_ref().err());
         done
     }
 
@@ -340,10 +337,15 @@ impl KeyStore for Bounded {
         self.call(Operation::Sign, || self.store.sign(handle, message)).await
     }
 
-    fn judged(&self, signature: Result<Vec<u8>, KeyError>) -> Result<Vec<u8>, KeyError> {
-        let judged = signature.map_err(|error| self.error(Trouble::WrongAnswer(error.to_string())));
-        self.learn(Operation::Sign, judged.as_ref().err());
-        judged
+    async fn sign_verified(&self, key: &StoredKey, message: &[u8]) -> Result<Vec<u8>, KeyError> {
+        let lie = |error: KeyError| match error {
+            KeyError::SignatureDoesNotVerify(_) => {
+                self.error(Trouble::WrongAnswer(error.to_string()))
+            }
+            other => other,
+        };
+        let sign = || async { self.store.sign_verified(key, message).await.map_err(lie) };
+        self.call(Operation::Sign, sign).await
     }
 }
 

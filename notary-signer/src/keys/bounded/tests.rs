@@ -194,6 +194,9 @@ async fn a_backend_whose_signatures_do_not_verify_is_sick_and_left_alone() {
     let (moody, bounded) = bounded([]);
     let public = PrivateKey::generate(Algorithm::Ed25519).unwrap().public().clone();
     let key = StoredKey { public, handle: KeyHandle { purpose: "p".into(), opaque: vec![] } };
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let note = told.clone();
+    bounded.tell(move |ended| note.lock().unwrap().push((ended.operation, ended.outcome)));
     for _ in 0..BOUNDS.failures {
         let lie = trouble(key.sign(&bounded, b"m").await);
         assert!(matches!(lie, Trouble::WrongAnswer(_)), "{lie}");
@@ -201,6 +204,8 @@ async fn a_backend_whose_signatures_do_not_verify_is_sick_and_left_alone() {
     }
     assert!(matches!(trouble(key.sign(&bounded, b"m").await), Trouble::LeftAlone(_)));
     assert_eq!(moody.calls(), BOUNDS.failures as usize);
+    let lie = ("sign", "wrong_answer");
+    assert_eq!(*told.lock().unwrap(), [lie, lie, ("sign", "left_alone")]);
 }
 
 #[tokio::test(start_paused = true)]
