@@ -189,3 +189,32 @@ async fn check_backends(backends: &Backends, held: &[HeldKey]) -> Vec<Finding> {
     findings.extend(broken);
     findings
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pki::{self, Usage};
+
+    #[test]
+    fn a_revocation_list_that_has_run_out_is_wrong() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        let now = (crate::Parts::system().clock)();
+        pki::init(directory.path(), now).unwrap();
+        let usage = Usage { server: Some(Vec::new()), client: false };
+        pki::issue(directory.path(), "signer", &usage, now).unwrap();
+        let tls = TlsConfig {
+            certificate: path("signer.pem"),
+            key: path("signer.key"),
+            client_ca: path("ca.pem"),
+            client_crl: Some(path("ca.crl")),
+            look_seconds: 1,
+        };
+        let end = tls::next_update(&tls).unwrap().unwrap();
+        let said = |now| report(&check_tls(&tls, now), false).text;
+        assert!(said(end).contains("ok      revocations: complete until"), "{}", said(end));
+        let late = said(end + TimeDelta::seconds(1));
+        assert!(late.contains("wrong   revocations: complete until"), "{late}");
+        assert!(late.contains("publish a newer list"), "{late}");
+    }
+}
