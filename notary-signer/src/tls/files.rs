@@ -1,9 +1,9 @@
 //! What stands in the files of TLS.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use chrono::{DateTime, Utc};
 use rustls::RootCertStore;
@@ -122,9 +122,11 @@ pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, 
     if found.is_empty() { Err(refuse("there is none".to_owned())) } else { Ok(found) }
 }
 
-/// Tells whether files were written since.
+/// Tells whether files were written, or others put in their places, since. What writes them may set
+/// the time of the content (archives, images of containers), and a list that names another client may
+/// be as long as the one before; the time of the change nobody sets.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Stamp(Vec<Option<(SystemTime, u64)>>);
+pub(super) struct Stamp(Vec<Option<[i64; 5]>>);
 
 impl Stamp {
     pub(super) fn of(config: &TlsConfig) -> Stamp {
@@ -132,7 +134,9 @@ impl Stamp {
         let files = [Some(certificate), Some(key), Some(client_ca), client_crl.as_ref()];
         let stamp = |path: &PathBuf| {
             let file = fs::metadata(path).ok()?;
-            Some((file.modified().ok()?, file.len()))
+            let [device, inode, length] =
+                [file.dev(), file.ino(), file.len()].map(u64::cast_signed);
+            Some([device, inode, length, file.ctime(), file.ctime_nsec()])
         };
         Stamp(files.into_iter().flatten().map(stamp).collect())
     }

@@ -181,6 +181,7 @@ mod tests {
     use std::fs;
     use std::path::PathBuf;
     use std::sync::Arc;
+    use std::time::UNIX_EPOCH;
 
     use chrono::TimeDelta;
 
@@ -258,6 +259,30 @@ mod tests {
         // A process that has seen nothing takes what it finds.
         fs::write(authority.path("ca.crl"), &first).unwrap();
         authority.tls();
+    }
+
+    /// Archives and images of containers have a time of their own for all that is in them.
+    #[test]
+    fn a_list_as_long_and_as_old_as_the_one_before_takes_its_place() {
+        let authority = Authority::new();
+        let path = authority.path("ca.crl");
+        let padded = |mut list: Vec<u8>| {
+            list.resize(4_000, b'\n');
+            list
+        };
+        let [first, second] = [authority.list(), authority.revoke("one", authority.made)];
+        let write = |list: Vec<u8>| {
+            let new = authority.path("new.crl");
+            fs::write(&new, padded(list)).unwrap();
+            fs::File::options().write(true).open(&new).unwrap().set_modified(UNIX_EPOCH).unwrap();
+            fs::rename(&new, &path).unwrap();
+        };
+        write(first);
+        let tls = authority.tls();
+        assert!(!tls.look_again().unwrap());
+        write(second.clone());
+        assert!(tls.look_again().unwrap(), "nobody has noticed");
+        assert_eq!(tls.current().lists[0].age.number, list(&second, &authority).age.number);
     }
 
     fn list(pem: &[u8], authority: &Authority) -> List {
