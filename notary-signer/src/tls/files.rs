@@ -97,7 +97,7 @@ fn clients(config: &TlsConfig, lists: &[List]) -> Result<Arc<dyn ClientCertVerif
     verifier.build().map_err(|error| refuse("whom to answer", path, error.to_string()))
 }
 
-/// When the first certificate of a file stops being valid.
+/// When the first of the certificates of a file stops being valid.
 ///
 /// # Errors
 /// A file without a readable certificate.
@@ -107,10 +107,12 @@ pub(crate) fn not_after(path: &Path) -> Result<DateTime<Utc>, TlsError> {
         path: path.to_owned(),
         problem: "its dates are not readable".to_owned(),
     };
-    let chain = certificates(path)?;
-    let first = chain.first().ok_or_else(broken)?;
-    let (_, certificate) = X509Certificate::from_der(first).map_err(|_| broken())?;
-    DateTime::from_timestamp(certificate.validity().not_after.timestamp(), 0).ok_or_else(broken)
+    let end = |certificate: &CertificateDer<'_>| {
+        let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
+        DateTime::from_timestamp(certificate.validity().not_after.timestamp(), 0)
+    };
+    let ends: Option<Vec<_>> = certificates(path)?.iter().map(end).collect();
+    ends.into_iter().flatten().min().ok_or_else(broken)
 }
 
 pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {

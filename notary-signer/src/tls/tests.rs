@@ -163,3 +163,23 @@ fn a_certificate_that_has_expired_ends_also_while_the_files_cannot_be_read() {
     assert!(refused.contains("expired"), "{refused}");
     tls.require_valid(&valid).unwrap();
 }
+
+#[test]
+fn a_file_of_certificates_ends_with_the_first_of_them_in_whatever_order() {
+    let now = (Parts::system().clock)();
+    let directory = TempDir::new().unwrap();
+    let authority = |name: &str, made| {
+        let directory = directory.path().join(name);
+        pki::init(&directory, made).unwrap();
+        let path = directory.join("ca.pem");
+        (std::fs::read_to_string(&path).unwrap(), not_after(&path).unwrap())
+    };
+    let (old, first) = authority("old", now - chrono::TimeDelta::days(90));
+    let (new, last) = authority("new", now);
+    assert!(first < last);
+    let file = directory.path().join("both.pem");
+    for text in [format!("{old}{new}"), format!("{new}{old}")] {
+        std::fs::write(&file, text).unwrap();
+        assert_eq!(not_after(&file).unwrap(), first);
+    }
+}
