@@ -1,18 +1,18 @@
 //! Keys in a token behind PKCS#11: an HSM, a smart card, SoftHSM. Private keys are made in the token
 //! and never leave it.
 //!
-//! PKCS#11 blocks, so every call runs on a thread of its own, with a session out of a fixed number
-//! ([`session`]). What is signed is always hashed here: ECDSA and RSA-PSS over a digest are
+//! PKCS#11 blocks, so every call runs on a thread of its own ([`threads`]), with a session out of a fixed
+//! number ([`session`]). What is signed is always hashed here: ECDSA and RSA-PSS over a digest are
 //! what every token has, with or without hashing of its own ([`objects`]).
 
 mod locator;
 mod objects;
 mod session;
+mod threads;
 mod uri;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::thread;
 
 use async_trait::async_trait;
 use cryptoki::session::Session;
@@ -22,6 +22,7 @@ use tokio::sync::{Semaphore, oneshot};
 
 pub use self::locator::Locator;
 use self::session::{LoggedIn, Sessions};
+use self::threads::Threads;
 pub use self::uri::{PinSource, TokenName, TokenUri};
 use super::named::NamedKey;
 use super::{Algorithm, KeyError, KeyHandle, KeyStore, StoredKey, Trouble};
@@ -44,13 +45,15 @@ pub struct Pkcs11Store {
     name: String,
     sessions: Arc<Sessions>,
     free: Arc<Semaphore>,
+    threads: Threads,
 }
 
 impl Pkcs11Store {
     /// `name` is what people call it in errors. The token is not looked at yet.
     pub fn new(name: &str, token: Token) -> Pkcs11Store {
         let free = Arc::new(Semaphore::new(token.sessions));
-        Pkcs11Store { name: name.to_owned(), sessions: Arc::new(Sessions::new(token)), free }
+        let (sessions, threads) = (Arc::new(Sessions::new(token)), Threads::default());
+        Pkcs11Store { name: name.to_owned(), sessions, free, threads }
     }
 
     /// Runs work with a session, on a thread. A token that hangs keeps the session that hangs, so it
@@ -65,8 +68,7 @@ impl Pkcs11Store {
         let sessions = self.sessions.clone();
         let (tell, done) = oneshot::channel();
         let span = tracing::Span::current();
-        thread::spawn(move || {
-            let _free = free;
+        self.threads.run(free, move || {
             let _ = tell.send(span.in_scope(|| sessions.run(work)));
         });
         let done = done.await.map_err(|_| KeyError::Crypto("asking a token"))?;

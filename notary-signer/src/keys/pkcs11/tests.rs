@@ -1,6 +1,7 @@
 //! SoftHSM2, from the distribution, stands for the token. It finds its tokens by a variable of the
 //! environment, so each test runs in a process of its own.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -242,4 +243,10 @@ async fn many_calls_share_the_sessions() {
         assert!(done.is_ok(), "{done:?}");
     }
     assert!(store.sessions.idle() <= 3, "there are {} sessions", store.sessions.idle());
+    let mut threads = HashSet::new();
+    for _ in 0..50 {
+        let thread = store.with_session(|_| Ok(std::thread::current().id()));
+        threads.insert(thread.await.unwrap());
+    }
+    assert!(threads.len() <= 3, "there were {} threads", threads.len());
 }
