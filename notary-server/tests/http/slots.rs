@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use notary_schema::name::{KeyId, RoleName};
 use notary_schema::online::OnlineRole::{self, Snapshot, Timestamp};
 use notary_server::StopPoint;
-use notary_server::store::Store;
+use notary_server::store::{Joining, Pause, Store};
 use tokio::sync::oneshot;
 
 use crate::repo::Repo;
@@ -190,6 +190,29 @@ async fn without_the_signers_memory_nothing_is_rebuilt() {
     assert_eq!(world.roll_all().await, 1);
     let [_, snapshot, timestamp] = world.read(&repo.gun, None).await;
     assert_eq!((snapshot.get(), timestamp.get()), (2, 2), "no version was burned");
+    both_are_published(&mut world, &repo).await;
+    world.end().await;
+}
+
+/// Of two servers that go on with one release, or two tasks of one.
+#[actix_web::test]
+async fn a_slot_is_changed_by_nobody_who_read_it_before_a_rebuild() {
+    let mut world = World::start().await;
+    let repo = world.collection("acme/app", &["docs", "code"]).await;
+    world.signer.fail(Snapshot, &[Lost]);
+    assert_eq!(publish_docs(&world, &repo).await.0, 503);
+    let collection = world.store.standing_of("acme/app").await.life.unwrap();
+    let read = world.store.slot(&collection).await.unwrap().unwrap();
+    let rebuild = async || {
+        let plan = read.plan().clone();
+        world.store.rebuild(&read, plan, Joining::default(), None).await.unwrap()
+    };
+    let pause = || Pause { code: "x".into(), reason: "x".into(), retry_at: world.now() };
+    let rebuilt = rebuild().await.unwrap();
+    assert!(rebuild().await.is_none());
+    assert!(!world.store.pause(&read, pause()).await.unwrap());
+    assert!(!world.store.drop_slot(&read).await.unwrap());
+    assert!(world.store.pause(&rebuilt, pause()).await.unwrap());
     both_are_published(&mut world, &repo).await;
     world.end().await;
 }
