@@ -127,7 +127,9 @@ async fn a_prepared_release_is_kept_below_a_tombstone_and_comes_back_with_it() {
     assert_eq!(world.publish(&repo, std::slice::from_ref(&docs)).await.status, 503);
     assert_eq!(delete(&world).await.status, 200);
     assert_eq!(world.roll_all().await, 0);
-    assert_eq!(world.get("/readyz").await.json()["unfinished_releases"], json!([]));
+    let ready = world.get("/readyz").await.json();
+    assert_eq!(ready["unfinished_releases"], json!([]));
+    assert_eq!(ready["other_unfinished_releases"], 0, "it is left in peace");
     assert_eq!(file(&world, "2.docs.json").await, gone());
     assert_eq!(undelete(&world).await.status, 200);
     world.read(&repo.gun, Some("docs/second")).await;
@@ -242,6 +244,9 @@ async fn a_first_publish_that_is_refused_for_good_is_freed_with_its_reservation(
     let first = world.publish(&stuck, &[stuck.root(1), stuck.targets(1, &[])]).await;
     assert_eq!(first.outcome(), (503, "release_waits".into()));
     assert_eq!(world.store.slots_of_all().await.len(), 1);
+    let ready = world.get("/readyz").await.json();
+    assert_eq!(ready["unfinished_releases"], json!([]), "who may read it is not said yet");
+    assert_eq!(ready["other_unfinished_releases"], 1);
     assert_eq!(delete(&world).await.json(), json!({"gun": GUN, "state": "free"}));
     assert!(world.store.slots_of_all().await.is_empty());
     assert_eq!(delete(&world).await.outcome(), (404, "unknown_collection".into()));
