@@ -36,11 +36,18 @@ pub(crate) fn wrap(
         append(connection, &caller, &Subject::default(), "changed")?;
         Ok(held.len())
     })?;
-    let lines = [
-        format!("the software store is wrapped, with {number} keys"),
+    let rewritten = database.write_anew();
+    let mut lines = vec![
+        format!("the software store is wrapped, keys sealed anew: {number}"),
         "these keys are in copies of the database from before, too, which still open as they did: \
          `notary rotate` replaces them where that counts"
             .to_owned(),
     ];
-    Ok(Output::lines(lines, true))
+    lines.extend(rewritten.as_ref().err().map(|error| {
+        format!(
+            "the file still has what was replaced in it ({error}): make room for a second copy of \
+             it and repeat this command"
+        )
+    }));
+    Ok(Output::lines(lines, rewritten.is_ok()))
 }

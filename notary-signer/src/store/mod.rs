@@ -210,6 +210,16 @@ impl Database {
         connection.transaction(work)
     }
 
+    /// Writes the file anew, without what was replaced or deleted in it: SQLite leaves that where it was
+    /// until something else is written there. It blocks the thread.
+    ///
+    /// # Errors
+    /// Where there is no room for a second copy; the file is then as before.
+    pub(crate) fn write_anew(&self) -> Result<(), StoreError> {
+        let mut connection = self.connection.lock().map_err(|_| StoreError::Poisoned)?;
+        Ok(connection.batch_execute("VACUUM; PRAGMA wal_checkpoint(TRUNCATE);")?)
+    }
+
     /// Puts a new connection in the place of one whose state is not known.
     fn reconnect(&self) -> Result<(), StoreError> {
         let connection = connect(&self.path)?;

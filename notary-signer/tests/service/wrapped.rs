@@ -137,6 +137,10 @@ async fn the_former_passphrase_opens_no_key_of_a_store_that_was_wrapped_since() 
     let mut world = World::started().await;
     let key = world.server().key(Snapshot, false).await.keyid;
     world.stop().await;
+    // As whenever a row is written again: what it was stays in the file, until the place is needed.
+    let longer = "UPDATE online_keys SET created_at = created_at || hex(zeroblob(599));
+                  UPDATE online_keys SET created_at = substr(created_at, 1, length(created_at) - 1198);";
+    connect(&world).batch_execute(longer).unwrap();
     let under_passphrase = fs::read_to_string(world.path("signer.toml")).unwrap();
     let copy = |world: &World, name: &str| {
         fs::copy(world.path("signer.sqlite"), world.path(name)).unwrap();
@@ -145,8 +149,16 @@ async fn the_former_passphrase_opens_no_key_of_a_store_that_was_wrapped_since() 
     let_wrap(&mut world, "first");
     let wrapped = fs::read_to_string(world.path("signer.toml")).unwrap();
     let said = stdout(&wrap(&world, &["--passphrase-file", "signer.passphrase"]));
-    assert!(said.contains("with 1 keys") && said.contains("notary rotate"), "{said}");
+    assert!(said.contains("anew: 1") && said.contains("notary rotate"), "{said}");
     copy(&world, "after.sqlite");
+    let former = handles_in(&world.path("before.sqlite"));
+    let of_former = |name: &str| {
+        let file = fs::read(world.path(name)).unwrap();
+        let is_there =
+            |handle: &&Vec<u8>| file.windows(handle.len()).any(|bytes| bytes == **handle);
+        former.iter().filter(is_there).count()
+    };
+    assert_eq!((of_former("before.sqlite"), of_former("after.sqlite")), (1, 0));
 
     take_header_of(&world, "before.sqlite");
     write(&world.path("signer.toml"), &under_passphrase);
@@ -161,17 +173,31 @@ async fn the_former_passphrase_opens_no_key_of_a_store_that_was_wrapped_since() 
     assert_signs(&world, &key, 1).await;
 }
 
+/// The keys of a database, as they are sealed.
+fn handles_in(database: &Path) -> Vec<Vec<u8>> {
+    #[derive(QueryableByName)]
+    struct Sealed {
+        #[diesel(sql_type = diesel::sql_types::Binary)]
+        handle: Vec<u8>,
+    }
+    let mut connection = SqliteConnection::establish(database.to_str().unwrap()).unwrap();
+    let sealed = diesel::sql_query("SELECT handle FROM online_keys").load(&mut connection).unwrap();
+    sealed.into_iter().map(|sealed: Sealed| sealed.handle).collect()
+}
+
+fn connect(world: &World) -> SqliteConnection {
+    SqliteConnection::establish(world.path("signer.sqlite").to_str().unwrap()).unwrap()
+}
+
 /// What opens the store in a copy of the database, put into the database.
 fn take_header_of(world: &World, copy: &str) {
-    let database = world.path("signer.sqlite");
-    let mut connection = SqliteConnection::establish(database.to_str().unwrap()).unwrap();
     let copy = world.path(copy);
     let replace = format!(
         "ATTACH '{}' AS copy; DELETE FROM store_header;
          INSERT INTO store_header SELECT * FROM copy.store_header; DETACH copy;",
         copy.display()
     );
-    connection.batch_execute(&replace).unwrap();
+    connect(world).batch_execute(&replace).unwrap();
 }
 
 #[tokio::test]
