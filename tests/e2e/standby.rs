@@ -20,7 +20,8 @@ struct Scene {
 }
 
 impl Scene {
-    fn new() -> Scene {
+    /// One whose stand-by signs after so many seconds.
+    fn after(seconds: i64) -> Scene {
         let places = tempfile::tempdir().expect("a temporary directory");
         let sign = tree::root().join("notary-signer/tests/service/openssl-keys.sh");
         let place = |name: &str| {
@@ -38,7 +39,7 @@ impl Scene {
             collections = "**"
             role = "timestamp"
             backend = "first"
-            standby = { backend = "second", after_seconds = 8 }
+            standby = { backend = "second", after_seconds = seconds }
         };
         let signer = |config: &mut toml::Table| {
             config.insert("backends".into(), toml::Table::from_iter(backends).into());
@@ -52,6 +53,30 @@ impl Scene {
     /// While this file is there, the first place refuses with the code in it.
     fn refuses(&self) -> PathBuf {
         self.places.path().join("first/refuses")
+    }
+
+    /// While this file is there, this place answers nobody who wants a signature.
+    fn hangs(&self, place: &str) -> PathBuf {
+        self.places.path().join(place).join("hangs")
+    }
+
+    /// Publishes until the key signs again, which may be left alone for a moment yet.
+    fn key_signs_again(&self, key: &str) {
+        let mut contents = 0..;
+        wait_for("the key to sign again", || {
+            let content = format!("again {:?}", contents.next());
+            (self.publish(&content) == [key]).then_some(())
+        });
+    }
+
+    /// Who signs the timestamp that is refreshed when half of its life is gone.
+    fn signers_of_a_refresh(&self) -> Vec<String> {
+        let before = self.timestamp().1;
+        self.world.clock.advance(TimeDelta::hours(13));
+        wait_for("a refresh of the timestamp", || {
+            let (signers, version) = self.timestamp();
+            (version > before).then_some(signers)
+        })
     }
 
     fn served(&self, role: &str) -> Value {
@@ -86,7 +111,7 @@ impl Scene {
 
 #[test]
 fn a_collection_goes_on_while_the_place_of_its_timestamp_key_is_away() {
-    let scene = Scene::new();
+    let scene = Scene::after(8);
     let init = scene.manager.notary("init acme/app");
     let [key, standby] = scene.pair();
     let said = init.stderr();
@@ -96,22 +121,11 @@ fn a_collection_goes_on_while_the_place_of_its_timestamp_key_is_away() {
 
     fs::write(scene.refuses(), "unreachable").expect("the place's directory");
     assert_eq!(scene.publish("two"), [standby.as_str()]);
-    let before = scene.timestamp().1;
-    scene.world.clock.advance(TimeDelta::hours(13));
-    let refreshed = || {
-        let (signers, version) = scene.timestamp();
-        (version > before).then_some(signers)
-    };
-    assert_eq!(wait_for("a refresh of the timestamp", refreshed), [standby.as_str()]);
+    assert_eq!(scene.signers_of_a_refresh(), [standby.as_str()]);
     assert!(scene.world.signer.log().contains("first is not reached"), "the log names the place");
 
     fs::remove_file(scene.refuses()).expect("it is there");
-    // It may be left alone for a moment yet.
-    let mut contents = 0..;
-    wait_for("the key to sign again", || {
-        let content = format!("again {:?}", contents.next());
-        (scene.publish(&content) == [key.as_str()]).then_some(())
-    });
+    scene.key_signs_again(&key);
 
     let rotated = scene.manager.notary("rotate acme/app timestamp");
     let next = scene.pair();
@@ -124,6 +138,40 @@ fn a_collection_goes_on_while_the_place_of_its_timestamp_key_is_away() {
     assert_eq!(scene.timestamp().0, [next[0].as_str(), &key], "of each pair one");
     let info = scene.manager.notary("info acme/app").done();
     assert!(next.iter().all(|keyid| info.contains(keyid)), "{info}");
+    scene.world.fsck();
+    watchers.end();
+}
+
+/// What hangs costs more than what fails: nobody knows for a while that it is away.
+#[test]
+fn a_collection_goes_on_while_the_place_of_its_timestamp_key_hangs() {
+    let scene = Scene::after(2);
+    scene.manager.notary("init acme/app").done();
+    let [key, standby] = scene.pair();
+    scene.publish("one");
+    let watchers = Watchers::start(&scene.world, "acme/app", "app.tgz");
+
+    fs::write(scene.hangs("first"), "").expect("the place's directory");
+    for content in ["two", "three"] {
+        assert_eq!(scene.publish(content), [standby.as_str()]);
+    }
+    assert_eq!(scene.signers_of_a_refresh(), [standby.as_str()]);
+
+    // Both: what is served stays, and what waits is published when one of them is back.
+    fs::write(scene.hangs("second"), "").expect("the place's directory");
+    let before = scene.timestamp();
+    scene.manager.file("app.tgz", "four");
+    let waits = "add acme/app app.tgz app.tgz --publish";
+    scene.manager.notary(&format!("--timeout 1 {waits}")).fails(4, "");
+    assert_eq!(scene.timestamp(), before);
+    fs::remove_file(scene.hangs("second")).expect("it is there");
+    scene.manager.notary("publish acme/app").done();
+    let (signers, version) = scene.timestamp();
+    assert_eq!(signers, [standby.as_str()]);
+    assert!(version > before.1);
+
+    fs::remove_file(scene.hangs("first")).expect("it is there");
+    scene.key_signs_again(&key);
     scene.world.fsck();
     watchers.end();
 }
