@@ -2,7 +2,7 @@
 //! are two contents of one version out.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -13,6 +13,7 @@ use notary_schema::online::{OnlineRole, PlannedTimestamp, expires_after, next_sn
 use notary_schema::role::FileMeta;
 use notary_schema::wire::{RememberedFile, SignerKey, SignerMemory};
 use notary_tests::seed::{Random, seed};
+use notary_tests::tree;
 use notary_tests::world::{Answer, Http, Program, World};
 use reqwest::Method;
 use serde_json::json;
@@ -52,6 +53,8 @@ struct Race {
     /// Every file that was answered to anybody.
     out: BTreeMap<(OnlineRole, u64), Vec<u8>>,
     random: Random,
+    /// While this file is there, the key of the timestamp fails, and its stand-by signs.
+    fails: Option<PathBuf>,
 }
 
 #[test]
@@ -91,6 +94,34 @@ fn one_content_of_a_version_is_out_whenever_a_signer_with_keys_in_a_token_is_kil
     Race::new(world).run();
 }
 
+#[test]
+fn one_content_of_a_version_is_out_whenever_a_signer_with_a_standby_is_killed() {
+    let mut world = World::start();
+    let place = world.directory().join("place");
+    std::fs::create_dir(&place).expect("the world's directory");
+    let program = tree::root().join("notary-signer/tests/service/openssl-keys.sh");
+    world.signer.configure(|signer| {
+        let keys = toml::toml! {
+            [backends.place]
+            kind = "exec"
+            [[keys]]
+            collections = "**"
+            role = "timestamp"
+            backend = "place"
+            standby = { backend = "software", after_seconds = 8 }
+        };
+        signer.extend(keys);
+        let backend = signer["backends"]["place"].as_table_mut().expect("it is a table");
+        backend.insert("program".into(), program.display().to_string().into());
+        backend.insert("arguments".into(), vec![place.display().to_string()].into());
+    });
+    world.signer.restart();
+    let mut race = Race::new(world);
+    assert!(race.keys[&OnlineRole::Timestamp].standby.is_some());
+    race.fails = Some(place.join("refuses"));
+    race.run();
+}
+
 impl Race {
     fn new(world: World) -> Race {
         let clients = [(); 2].map(|()| world.signer_http("server"));
@@ -101,7 +132,7 @@ impl Race {
             (role, serde_json::from_slice(&answer.body).expect("a key"))
         });
         let (out, random) = (BTreeMap::new(), Random::new(seed()));
-        Race { world, clients, keys: keys.into(), out, random }
+        Race { world, clients, keys: keys.into(), out, random, fails: None }
     }
 
     fn run(&mut self) {
@@ -123,6 +154,7 @@ impl Race {
     /// Whether the signer was ended while a signature was in flight.
     fn round(&mut self, role: OnlineRole, end: End) -> bool {
         let rivals = self.rivals(role);
+        self.let_the_key_fail_or_sign();
         let heard = match end {
             End::BeforeRecord => self.until("before_record", &rivals),
             End::AfterRecord => self.until("after_record", &rivals),
@@ -135,6 +167,7 @@ impl Race {
             self.note(&rivals, &heard);
         }
 
+        self.let_the_key_fail_or_sign();
         self.world.signer.restart();
         let recorded = self.remembered(&rivals);
         match end {
@@ -148,6 +181,15 @@ impl Race {
         self.both_repeat(&rivals);
         self.world.operate(Program::Signer, "audit verify");
         hit
+    }
+
+    fn let_the_key_fail_or_sign(&mut self) {
+        let Some(fails) = &self.fails else { return };
+        match self.random.chance(50) {
+            true => std::fs::write(fails, "key_unusable").expect("the world's directory"),
+            // The error says that it is not there.
+            false => drop(std::fs::remove_file(fails)),
+        }
     }
 
     /// Both ask at once for what they asked for before, and then one after the other: one of them is
@@ -258,8 +300,12 @@ fn request(
     client: usize,
 ) -> reqwest::RequestBuilder {
     let Rivals { role, documents, .. } = rivals;
+    // Of a key and its stand-by the second client names the stand-by alone.
+    let mut keyids: Vec<_> =
+        keys[role].clone().with_standby().into_iter().map(|it| it.keyid).collect();
+    keyids.drain(..keyids.len().min(client + 1) - 1);
     let head = json!({
-        "collection": GUN, "incarnation": LIFE, "role": role, "keyids": [keys[role].keyid],
+        "collection": GUN, "incarnation": LIFE, "role": role, "keyids": keyids,
     });
     let head = head.to_string();
     let head = head.strip_suffix('}').expect("an object");
