@@ -117,6 +117,31 @@ async fn what_backup_wrote_is_not_moved() {
     assert!(fails(&moved(&copy), 8).contains("--after-restore"));
 }
 
+#[tokio::test]
+async fn a_copy_with_which_nothing_could_be_signed_starts() {
+    let mut world = World::started().await;
+    world.stop().await;
+    let mut copy = World::new();
+    fs::copy(world.path("signer.sqlite"), copy.path("signer.sqlite")).unwrap();
+    assert_eq!(checked(&copy), None);
+    copy.start().await.unwrap();
+}
+
+/// It is behind whatever it was written from.
+#[tokio::test]
+async fn what_backup_wrote_of_a_copy_is_not_moved_either() {
+    let mut scene = Scene::new().await;
+    scene.world.stop().await;
+    let mut copy = beside(&scene);
+    assert!(copy.start().await.is_err());
+    let backup = World::new();
+    let to = backup.path("signer.sqlite");
+    let write = ["backup", to.to_str().unwrap(), "--config", "signer.toml"];
+    stdout(&signer(&copy.path(""), &write));
+    assert!(fails(&moved(&backup), 8).contains("--after-restore"));
+    assert!(stdout(&moved(&copy)).starts_with("2 roles go on here"));
+}
+
 /// A key that has signed nothing in the copy may have signed a first version since.
 #[tokio::test]
 async fn a_collection_that_has_signed_nothing_yet_is_spoken_of_too() {

@@ -14,6 +14,7 @@ mod keys;
 mod memory;
 mod metrics;
 mod overload;
+mod pairs;
 mod places;
 mod refusals;
 mod restart;

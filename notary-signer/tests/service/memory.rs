@@ -50,6 +50,8 @@ async fn a_backup_beside_the_service_starts_none_before_what_it_remembers_is_set
     assert!(refused.contains("acme/app"), "the timestamp: {refused}");
     stdout(&scene.set("--timestamp-version 67"));
     scene.world.start().await.unwrap();
+    let audit = scene.world.audit();
+    assert!(audit.iter().all(|line| line.outcome != "unsettled"), "it was in no other file");
     scene.release(68, 4).await;
 }
 
