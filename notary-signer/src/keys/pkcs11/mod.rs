@@ -2,10 +2,12 @@
 //! and never leave it.
 //!
 //! PKCS#11 blocks, so every call runs on a thread of its own ([`threads`]), with a session out of a fixed
-//! number ([`session`]). What is signed is always hashed here: ECDSA and RSA-PSS over a digest are
+//! number ([`session`]), logged in with a PIN that is tried once ([`login`]). What is signed is always hashed here: ECDSA and RSA-PSS over a digest are
 //! what every token has, with or without hashing of its own ([`objects`]).
 
 mod locator;
+mod login;
+mod module;
 mod objects;
 mod session;
 mod threads;
@@ -56,12 +58,19 @@ impl Pkcs11Store {
         Pkcs11Store { name: name.to_owned(), sessions, free, threads }
     }
 
-    /// Runs work with a session, on a thread. A token that hangs keeps the session that hangs, so it
-    /// never takes more threads than it has sessions; and no end of a runtime waits for them, as it
-    /// would for its blocking threads.
     async fn logged_in<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut LoggedIn) -> Result<T, Trouble> + Send + 'static,
+    ) -> Result<T, KeyError> {
+        self.on_a_thread(|sessions| sessions.run(work)).await
+    }
+
+    /// Runs work on a thread. A token that hangs keeps the session that hangs, so it never takes more
+    /// threads than it has sessions; and no end of a runtime waits for them, as it would for its
+    /// blocking threads.
+    async fn on_a_thread<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Sessions) -> Result<T, Trouble> + Send + 'static,
     ) -> Result<T, KeyError> {
         let free = self.free.clone().acquire_owned().await;
         let free = free.map_err(|_| KeyError::Crypto("waiting for a token"))?;
@@ -69,7 +78,7 @@ impl Pkcs11Store {
         let (tell, done) = oneshot::channel();
         let span = tracing::Span::current();
         self.threads.run(free, move || {
-            let _ = tell.send(span.in_scope(|| sessions.run(work)));
+            let _ = tell.send(span.in_scope(|| work(&sessions)));
         });
         let done = done.await.map_err(|_| KeyError::Crypto("asking a token"))?;
         done.map_err(|trouble| KeyError::Backend { backend: self.name.clone(), trouble })
@@ -104,7 +113,7 @@ impl KeyStore for Pkcs11Store {
     }
 
     async fn check(&self) -> Result<(), KeyError> {
-        self.with_session(session::check).await
+        self.on_a_thread(Sessions::check).await
     }
 
     async fn public(&self, handle: &KeyHandle) -> Result<PublicKey, KeyError> {

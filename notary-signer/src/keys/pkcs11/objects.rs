@@ -136,7 +136,7 @@ impl Request {
 /// A signature in the form that metadata has. A key that is gone is an error as a lost session is:
 /// what begins anew looks for it again.
 pub(super) fn sign(
-    LoggedIn { session, keys }: &mut LoggedIn,
+    LoggedIn { session, keys, .. }: &mut LoggedIn,
     locator: Locator,
     request: &Request,
 ) -> Result<Vec<u8>, Trouble> {
@@ -167,7 +167,8 @@ fn find_private(session: &Session, locator: &Locator) -> Result<ObjectHandle, Tr
     }
 }
 
-fn find(
+/// The objects of a kind that have this name.
+pub(super) fn find(
     session: &Session,
     class: ObjectClass,
     locator: &Locator,

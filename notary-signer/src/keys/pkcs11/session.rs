@@ -1,22 +1,23 @@
 //! Sessions with a token: opened when they are needed, logged in once, kept, and given up together
 //! when the token forgets them.
 
-use std::collections::{BTreeMap, HashMap};
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
+use cryptoki::context::Pkcs11;
 use cryptoki::error::{Error, RvError};
-use cryptoki::object::ObjectHandle;
-use cryptoki::session::{Session, SessionState, UserType};
+use cryptoki::object::{ObjectClass, ObjectHandle};
+use cryptoki::session::{Session, SessionState};
 use cryptoki::slot::Slot;
 
 use super::super::Trouble;
+use super::login::Login;
+use super::module::Module;
+use super::objects::find;
 use super::{Locator, Token};
 
-/// How long a token is left alone after a login that failed, though its PIN was right before.
-const LOGIN_PAUSE: Duration = Duration::from_secs(5);
+/// How many keys are kept in mind to see whether a token still has what it had.
+const KNOWN: usize = 4;
 
 /// The sessions of one token.
 pub(super) struct Sessions {
@@ -30,6 +31,8 @@ pub(super) struct LoggedIn {
     pub(super) session: Session,
     /// Private keys by their names. What a token calls them ends with its sessions.
     pub(super) keys: HashMap<Locator, ObjectHandle>,
+    /// Let go of after the session.
+    module: Module,
 }
 
 #[derive(Default)]
@@ -37,12 +40,12 @@ struct State {
     idle: Vec<LoggedIn>,
     /// Counts how often all sessions were given up: one that was in use then does not come back.
     life: u64,
-    /// A PIN that was refused once is not tried again: three tries lock most tokens for good.
-    pin_refused: Option<Trouble>,
-    /// Whether the token has taken the PIN before: what fails then is the token.
-    pin_taken: bool,
-    /// When a login failed, and why, while that may have been the PIN.
-    failed_login: Option<(Instant, Trouble)>,
+    /// Of the token that was found last.
+    login: Option<Arc<Login>>,
+    /// Keys that have signed.
+    known: Vec<Locator>,
+    /// In which life of the library none of them was there any more.
+    lost_in: Option<u64>,
 }
 
 impl Sessions {
@@ -57,16 +60,19 @@ impl Sessions {
     ) -> Result<T, Trouble> {
         let (life, idle) = {
             let mut state = self.state();
-            if let Some(trouble) = &state.pin_refused {
-                return Err(trouble.clone());
+            if let Some(login) = &state.login {
+                login.require_not_refused()?;
             }
             (state.life, state.idle.pop())
         };
         let mut session = match idle {
             Some(session) => session,
-            None => LoggedIn { session: self.open()?, keys: HashMap::new() },
+            None => self.open()?,
         };
-        let done = work(&mut session);
+        let mut done = work(&mut session);
+        if let Err(Trouble::NoSuchKey(_)) = done {
+            done = self.require_known(&session).and(done);
+        }
         let mut state = self.state();
         match &done {
             // The others are lost, too: the handles of sessions and objects die with the login.
@@ -74,15 +80,54 @@ impl Sessions {
                 state.life += 1;
                 state.idle.clear();
             }
-            _ if state.life == life => state.idle.push(session),
+            _ if state.life == life => {
+                state.learn(&session);
+                state.idle.push(session);
+            }
             _ => {}
         }
         done
     }
 
-    fn open(&self) -> Result<Session, Trouble> {
-        let module = module(&self.token.module)?;
-        let slot = self.slot(&module)?;
+    /// Whether the token is there, lets us in, and has what it had. Blocks.
+    pub(super) fn check(&self) -> Result<(), Trouble> {
+        self.run(|logged_in| {
+            check(&logged_in.session)?;
+            self.require_known(logged_in)
+        })
+    }
+
+    /// Refuses where none of the keys is there that were. Of one key that is missing, somebody has
+    /// deleted it; but a library may go on with what it once read of a token that was replaced under it,
+    /// or was away for a moment, and then has nothing. That ends only with its next start.
+    fn require_known(&self, logged_in: &LoggedIn) -> Result<(), Trouble> {
+        let known = self.state().known.clone();
+        for key in &known {
+            if !find(&logged_in.session, ObjectClass::PRIVATE_KEY, key)?.is_empty() {
+                return Ok(());
+            }
+        }
+        if known.is_empty() {
+            return Ok(());
+        }
+        self.state().lost_in = Some(logged_in.module.life);
+        Err(Trouble::Unreachable(format!(
+            "the token has no key {} any more; its library starts anew once nobody uses it",
+            known[0]
+        )))
+    }
+
+    fn open(&self) -> Result<LoggedIn, Trouble> {
+        let lost_in = self.state().lost_in;
+        let is_anew = lost_in.map(|life| Module::end(&self.token.module, life)).transpose()?;
+        let module = Module::of(&self.token.module)?;
+        let slot = self.slot(&module).inspect_err(|_| {
+            // Nor may it see, in this life, that a token is back.
+            let mut state = self.state();
+            if !state.known.is_empty() {
+                state.lost_in = Some(module.life);
+            }
+        })?;
         let info = module.get_token_info(slot).map_err(trouble)?;
         if info.user_pin_locked() {
             return Err(Trouble::NotLetIn("the PIN is locked".to_owned()));
@@ -91,36 +136,19 @@ impl Sessions {
             let problem = "one try is left before the PIN locks: log in once by hand";
             return Err(Trouble::NotLetIn(problem.to_owned()));
         }
+        let login = Login::of(&self.token, &info);
+        self.state().login = Some(login.clone());
         let session = module.open_rw_session(slot).map_err(trouble)?;
-        // One login at a time: a second one would try a refused PIN again.
-        let mut state = self.state();
-        if let Some(trouble) = &state.pin_refused {
-            return Err(trouble.clone());
+        login.log_in(&session)?;
+        let logged_in = LoggedIn { session, keys: HashMap::new(), module };
+        if is_anew == Some(true) {
+            self.state().known.clear();
         }
-        if let Some((at, trouble)) = &state.failed_login
-            && at.elapsed() < LOGIN_PAUSE
-        {
-            return Err(trouble.clone());
+        // While others keep the library from its end, what is there is there for new keys.
+        if is_anew.is_some() && self.require_known(&logged_in).is_ok() {
+            self.state().lost_in = None;
         }
-        match session.login(UserType::User, Some(&self.token.pin)) {
-            // The login is the token's, not the session's.
-            Ok(()) | Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => {
-                (state.pin_taken, state.failed_login) = (true, None);
-                Ok(session)
-            }
-            Err(error) => {
-                let refused = RefusedLogin::of(error);
-                match &refused {
-                    RefusedLogin::Pin(trouble) => state.pin_refused = Some(trouble.clone()),
-                    RefusedLogin::Unclear(trouble) if state.pin_taken => {
-                        state.failed_login = Some((Instant::now(), trouble.clone()));
-                    }
-                    RefusedLogin::Unclear(trouble) => state.pin_refused = Some(trouble.clone()),
-                    RefusedLogin::NotAsked(_) => {}
-                }
-                Err(refused.trouble())
-            }
-        }
+        Ok(logged_in)
     }
 
     fn slot(&self, module: &Pkcs11) -> Result<Slot, Trouble> {
@@ -157,6 +185,20 @@ impl Sessions {
     }
 }
 
+impl State {
+    /// Keeps some keys in mind that a session has found.
+    fn learn(&mut self, session: &LoggedIn) {
+        for key in session.keys.keys() {
+            if self.known.len() == KNOWN {
+                return;
+            }
+            if !self.known.contains(key) {
+                self.known.push(key.clone());
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 impl Sessions {
     /// Ends the login, which is that of all sessions.
@@ -176,74 +218,6 @@ pub(super) fn check(session: &Session) -> Result<(), Trouble> {
         SessionState::RwUser | SessionState::RoUser => Ok(()),
         _ => Err(Trouble::Unreachable("the token has forgotten the login".to_owned())),
     }
-}
-
-/// The library of this path. A process can start each only once, and no library can be relied on to
-/// start again after its end: they stay until the process ends.
-fn module(path: &Path) -> Result<Pkcs11, Trouble> {
-    static MODULES: Mutex<BTreeMap<PathBuf, Pkcs11>> = Mutex::new(BTreeMap::new());
-    let mut modules = MODULES.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(module) = modules.get(path) {
-        return Ok(module.clone());
-    }
-    let unreachable = |error: Error| {
-        Trouble::Unreachable(format!("{} cannot be loaded: {error}", path.display()))
-    };
-    let module = Pkcs11::new(path).map_err(unreachable)?;
-    match module.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)) {
-        Ok(()) | Err(Error::Pkcs11(RvError::CryptokiAlreadyInitialized, _)) => {}
-        Err(error) => return Err(unreachable(error)),
-    }
-    modules.insert(path.to_owned(), module.clone());
-    Ok(module)
-}
-
-/// What a failed login says about the PIN.
-enum RefusedLogin {
-    /// It is wrong.
-    Pin(Trouble),
-    /// It may be wrong, and a try may be lost: makers have codes of their own for that.
-    Unclear(Trouble),
-    /// Nobody has looked at it.
-    NotAsked(Trouble),
-}
-
-impl RefusedLogin {
-    fn of(error: Error) -> RefusedLogin {
-        let is_unclear = matches!(&error, Error::Pkcs11(code, _) if !was_not_asked(*code));
-        match trouble(error) {
-            refused @ Trouble::NotLetIn(_) => RefusedLogin::Pin(refused),
-            Trouble::Unreachable(text) if is_unclear => {
-                let trouble = format!("the login failed, which may be the PIN: {text}");
-                RefusedLogin::Unclear(Trouble::NotLetIn(trouble))
-            }
-            other => RefusedLogin::NotAsked(other),
-        }
-    }
-
-    fn trouble(self) -> Trouble {
-        let (RefusedLogin::Pin(trouble)
-        | RefusedLogin::Unclear(trouble)
-        | RefusedLogin::NotAsked(trouble)) = self;
-        trouble
-    }
-}
-
-fn was_not_asked(code: RvError) -> bool {
-    matches!(
-        code,
-        RvError::TokenNotPresent
-            | RvError::TokenNotRecognized
-            | RvError::DeviceRemoved
-            | RvError::SlotIdInvalid
-            | RvError::SessionHandleInvalid
-            | RvError::SessionClosed
-            | RvError::SessionReadOnlyExists
-            | RvError::UserAnotherAlreadyLoggedIn
-            | RvError::UserTooManyTypes
-            | RvError::OperationActive
-            | RvError::CryptokiNotInitialized
-    )
 }
 
 /// What a failed call says about the token.

@@ -161,6 +161,22 @@ async fn a_refused_pin_is_tried_once() {
     right.check().await.unwrap();
 }
 
+/// Otherwise each backend that is configured with a wrong PIN takes a try of its own.
+#[tokio::test]
+async fn a_pin_that_was_refused_is_refused_to_every_store_of_the_token() {
+    if !with_a_token("a_pin_that_was_refused_is_refused_to_every_store_of_the_token") {
+        return;
+    }
+    let wrong = || Pkcs11Store::new("hsm", Token { pin: "9999".into(), ..token() });
+    let first = wrong();
+    let refused = trouble(first.check().await);
+    // Logged in by now, the token would take any session.
+    store().check().await.unwrap();
+    assert_eq!(trouble(wrong().check().await), refused);
+    // Nobody who was refused is there any more: whoever starts anew may have another token.
+    drop(first);
+}
+
 #[tokio::test]
 async fn lost_sessions_are_opened_again() {
     if !with_a_token("lost_sessions_are_opened_again") {
@@ -200,6 +216,52 @@ async fn a_key_that_is_deleted_is_missed_and_those_beside_it_sign_on() {
     assert!(matches!(trouble(deleted.sign(&store, b"m").await), Trouble::Unreachable(_)));
     assert!(matches!(trouble(deleted.sign(&store, b"m").await), Trouble::NoSuchKey(_)));
     kept.sign(&store, b"m").await.unwrap();
+}
+
+/// A library reads a token once, and goes on with that.
+#[tokio::test]
+async fn a_token_that_was_away_is_missed_and_signs_again_when_it_is_back() {
+    if !with_a_token("a_token_that_was_away_is_missed_and_signs_again_when_it_is_back") {
+        return;
+    }
+    let config = PathBuf::from(std::env::var_os(CONFIG).unwrap());
+    let (there, away) = (config.with_file_name("tokens"), config.with_file_name("away"));
+    let (store, other) = (store(), self::store());
+    let key = store.create(Algorithm::EcdsaP256, "p").await.unwrap();
+    for store in [&store, &other] {
+        key.sign(store, b"m").await.unwrap();
+    }
+    let signs_at_last = async |store: &Pkcs11Store| {
+        for _ in 0..4 {
+            if key.sign(store, b"m").await.is_ok() {
+                return store.check().await.unwrap();
+            }
+        }
+        panic!("it does not sign again");
+    };
+    for is_checked in [true, false] {
+        fs::rename(&there, &away).unwrap();
+        for _ in 0..3 {
+            for store in [&store, &other] {
+                let missed = match is_checked {
+                    true => trouble(store.check().await),
+                    false => trouble(key.sign(store, b"m").await),
+                };
+                assert!(matches!(missed, Trouble::Unreachable(_)), "{missed}");
+            }
+        }
+        fs::rename(&away, &there).unwrap();
+        for store in [&store, &other] {
+            signs_at_last(store).await;
+        }
+    }
+    // Nobody has looked meanwhile.
+    fs::rename(&there, &away).unwrap();
+    fs::rename(&away, &there).unwrap();
+    let _ = tokio::join!(store.check(), other.check());
+    for store in [&store, &other] {
+        signs_at_last(store).await;
+    }
 }
 
 #[tokio::test]
