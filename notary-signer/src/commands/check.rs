@@ -196,7 +196,7 @@ mod tests {
     use crate::pki::{self, Usage};
 
     #[test]
-    fn a_revocation_list_that_has_run_out_is_wrong() {
+    fn a_certificate_that_ends_soon_is_a_warning_and_what_has_run_out_is_wrong() {
         let directory = tempfile::tempdir().unwrap();
         let path = |name: &str| directory.path().join(name);
         let now = (crate::Parts::system().clock)();
@@ -210,6 +210,15 @@ mod tests {
             client_crl: Some(path("ca.crl")),
             look_seconds: 1,
         };
+        let end = tls::not_after(&tls.certificate).unwrap();
+        let said = |left| report(&check_tls(&tls, end - left), false).text;
+        let second = TimeDelta::seconds(1);
+        for (left, word) in [(SOON + second, "ok"), (SOON, "warning"), (second, "warning")] {
+            let said = said(left);
+            assert!(said.contains(&format!("{word:<8}certificate: ")), "{left}: {said}");
+        }
+        assert!(said(TimeDelta::zero()).contains("wrong   certificate: "));
+
         let end = tls::next_update(&tls).unwrap().unwrap();
         let said = |now| report(&check_tls(&tls, now), false).text;
         assert!(said(end).contains("ok      revocations: complete until"), "{}", said(end));

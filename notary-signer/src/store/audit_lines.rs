@@ -206,3 +206,29 @@ pub(crate) fn chain_old(connection: &mut SqliteConnection) -> Result<(), StoreEr
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_follows_the_one_that_it_names_and_no_other() {
+        let line = |seq: i64, previous: &str| -> Chained {
+            let text = format!(
+                r#"{{"seq":{seq},"at":"t","who":"w","action":"a","outcome":"o","previous":"{previous}"}}"#
+            );
+            serde_json::from_str(&text).unwrap()
+        };
+        let after = |next: &Chained| {
+            let mut head = Head { seq: 3, hash: "third".to_owned() };
+            head.follow(next, "fourth".to_owned()).map(|()| head)
+        };
+        let fourth = Head { seq: 4, hash: "fourth".to_owned() };
+        assert_eq!(after(&line(4, "third")), Ok(fourth));
+        assert_eq!(after(&line(4, "another")), Err(Break::OtherPast(4)));
+        assert_eq!(after(&line(4, "")), Err(Break::OtherPast(4)));
+        for seq in [3, 5] {
+            assert_eq!(after(&line(seq, "third")), Err(Break::Gap { seq, after: 3 }));
+        }
+    }
+}

@@ -301,6 +301,18 @@ mod tests {
     }
 
     #[test]
+    fn a_list_is_older_by_its_number_or_by_its_time() {
+        let age = |number: Option<u64>, made| Age { number: number.map(BigUint::from), made };
+        let last = age(Some(5), 100);
+        for older in [age(Some(4), 100), age(Some(5), 99), age(None, 99), age(Some(4), 200)] {
+            assert!(older.is_below(&last), "{older:?}");
+        }
+        for next in [age(Some(5), 100), age(Some(6), 100), age(None, 100), age(Some(5), 101)] {
+            assert!(!next.is_below(&last), "{next:?}");
+        }
+    }
+
+    #[test]
     fn a_list_of_somebody_else_is_refused_by_name_also_where_the_names_are_the_same() {
         let (authority, other) = (Authority::new(), Authority::new());
         let tls = authority.tls();

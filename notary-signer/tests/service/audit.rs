@@ -290,6 +290,28 @@ async fn a_segment_that_is_there_is_not_written_over() {
     end(&world);
 }
 
+/// The power went out after the file was on the disk, and before the database named it.
+#[tokio::test]
+async fn a_segment_that_is_there_and_the_same_is_taken() {
+    let mut world = with_old_lines().await;
+    world.stop().await;
+    let before = fs::read(&world.config.database).unwrap();
+    stdout(&run(&world, &["audit", "seal"]));
+    let path = segment(&world, FIRST);
+    let whole = fs::read(&path).unwrap();
+    for file in ["signer.sqlite-wal", "signer.sqlite-shm"] {
+        let _ = fs::remove_file(world.path(file));
+    }
+    fs::write(&world.config.database, before).unwrap();
+    assert_eq!(world.audit().len(), 26);
+
+    let sealed = stdout(&run(&world, &["audit", "seal"]));
+    assert_eq!(sealed, format!("lines 1 to 10: {FIRST}\n"));
+    assert_eq!(fs::read(&path).unwrap(), whole);
+    assert_eq!(world.audit().len(), 16);
+    end(&world);
+}
+
 #[tokio::test]
 async fn an_audit_that_is_damaged_is_not_sealed() {
     let world = with_old_lines().await;

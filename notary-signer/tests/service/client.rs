@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use futures_util::stream::{self, StreamExt};
 use notary_schema::envelope::Envelope;
 use notary_schema::name::{Gun, Incarnation, KeyId};
 use notary_schema::online::OnlineRole;
@@ -99,6 +100,14 @@ impl Client {
         let request = self.http.post(format!("{}{path}", self.base)).body(body);
         let request = headers.iter().fold(request, |it, (name, value)| it.header(*name, *value));
         answered(Method::POST, path, request).await
+    }
+
+    /// Posts a body that never ends.
+    pub(crate) async fn post_for_ever(&self, path: &str) -> reqwest::Result<Answer> {
+        let first = stream::iter([Ok::<_, io::Error>("{")]);
+        let body = reqwest::Body::wrap_stream(first.chain(stream::pending()));
+        let request = self.http.post(format!("{}{path}", self.base)).body(body);
+        Answer::of(request.send().await?).await
     }
 
     /// The key of a role of the collection, in its first life.

@@ -31,6 +31,18 @@ async fn a_connection_that_never_speaks_tls_ends() {
 }
 
 #[tokio::test]
+async fn a_body_that_never_ends_is_waited_for_so_long_and_no_longer() {
+    let mut world = World::new();
+    world.config.limits.body_seconds = 1;
+    world.start().await.unwrap();
+    let waited = world.server().post_for_ever("/v1/sign");
+    let waited = tokio::time::timeout(Duration::from_secs(60), waited).await.expect("it ends");
+    let refused = waited.unwrap();
+    assert_eq!((refused.status, refused.problem().code.as_str()), (503, "busy"));
+    world.server().key(Snapshot, false).await;
+}
+
+#[tokio::test]
 async fn one_request_more_than_the_limit_is_refused_at_once_and_recorded() {
     let mut world = World::new();
     world.config.limits.requests = 1;

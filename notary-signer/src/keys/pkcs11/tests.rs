@@ -191,6 +191,10 @@ async fn lost_sessions_are_opened_again() {
         assert_eq!(store.sessions.idle(), 0, "what the token forgot is kept");
         assert!(key.sign(&store, b"m").await.is_ok());
     }
+    store.sessions.log_out();
+    let missed = trouble(store.check().await).to_string();
+    assert!(missed.contains("forgotten the login"), "{missed}");
+    store.check().await.unwrap();
 }
 
 #[tokio::test]
