@@ -54,23 +54,7 @@ enum Waiting {
 impl Process {
     /// Starts the program.
     pub(super) fn start(program: &Program) -> Result<Process, Trouble> {
-        let ours = |(name, _): &(OsString, OsString)| {
-            name.as_encoded_bytes().starts_with(OUR_VARIABLES.as_bytes())
-        };
-        let mut command = Command::new(&program.path);
-        command.args(&program.arguments);
-        for (name, _) in std::env::vars_os().filter(ours) {
-            command.env_remove(name);
-        }
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(match program.messages {
-            Messages::Logged => Stdio::piped(),
-            Messages::Shown => Stdio::inherit(),
-        });
-        // A person may be asked by the program, on a terminal that belongs to the group of ours.
-        let has_group = program.messages == Messages::Logged;
-        if has_group {
-            command.process_group(0);
-        }
+        let (mut command, has_group) = command(program);
         let path = program.path.display().to_string();
         let unreachable = |error: io::Error| Trouble::Unreachable(format!("{path}: {error}"));
         let (end, until) = End::new().map_err(unreachable)?;
@@ -87,12 +71,14 @@ impl Process {
         let (tell_logged, logged) = sync_channel::<()>(1);
         let stdin = until.of(stdin);
         thread::spawn(move || write_lines(stdin, unread));
-        let (answered, count) = (waiting.clone(), answers.clone());
+        let (answered, count, ended) = (waiting.clone(), answers.clone(), running.clone());
         let stdout = until.of(stdout);
         thread::spawn(move || {
             let trouble = read_answers(stdout, &answered, &count);
-            // After junk nobody knows which answer is whose: this process is done with.
+            // After junk nobody knows which answer is whose: this process is done with, also where no
+            // further call takes another one and it would outlive us.
             end_waiting(&answered, &trouble);
+            ended.kill();
             let _ = tell_read.send(());
         });
         if let Some(stderr) = stderr {
@@ -145,6 +131,28 @@ impl Process {
         let ended = |_| Trouble::Unreachable(ENDED.to_owned());
         answer.map_err(ended)?.and_then(Answer::accepted)
     }
+}
+
+/// What starts a program, and whether it leads a group of its own then.
+fn command(program: &Program) -> (Command, bool) {
+    let ours = |(name, _): &(OsString, OsString)| {
+        name.as_encoded_bytes().starts_with(OUR_VARIABLES.as_bytes())
+    };
+    let mut command = Command::new(&program.path);
+    command.args(&program.arguments);
+    for (name, _) in std::env::vars_os().filter(ours) {
+        command.env_remove(name);
+    }
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(match program.messages {
+        Messages::Logged => Stdio::piped(),
+        Messages::Shown => Stdio::inherit(),
+    });
+    // A person may be asked by the program, on a terminal that belongs to the group of ours.
+    let has_group = program.messages == Messages::Logged;
+    if has_group {
+        command.process_group(0);
+    }
+    (command, has_group)
 }
 
 #[cfg(test)]

@@ -238,6 +238,25 @@ async fn a_program_that_reads_slowly_is_not_stopped_for_that() {
     }
 }
 
+#[tokio::test]
+async fn a_program_that_answers_nothing_any_more_is_ended_without_another_call() {
+    for end in ["exec >&-", "echo junk"] {
+        let directory = TempDir::new().unwrap();
+        let pid = directory.path().join("pid");
+        let (_directory, store) =
+            store(&format!("*) echo $$ >{}; {end}; while :; do sleep 0.1; done ;;", pid.display()));
+        trouble(store.check().await);
+        let pid = fs::read_to_string(&pid).unwrap();
+        let process = format!("/proc/{}", pid.trim());
+        let gone = async {
+            while fs::exists(&process).unwrap() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), gone).await.expect("it is ended");
+    }
+}
+
 /// What holds its pipes for ever takes nothing of ours for ever.
 #[tokio::test]
 async fn of_programs_that_have_ended_nothing_is_left() {
