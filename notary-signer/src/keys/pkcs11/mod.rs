@@ -1,8 +1,9 @@
 //! Keys in a token behind PKCS#11: an HSM, a smart card, SoftHSM. Private keys are made in the token
 //! and never leave it.
 //!
-//! PKCS#11 blocks, so every call runs on a thread of its own ([`threads`]), with a session out of a fixed
-//! number ([`session`]), logged in with a PIN that is tried once ([`login`]). What is signed is always hashed here: ECDSA and RSA-PSS over a digest are
+//! PKCS#11 blocks, so every call runs on a thread of its own ([`threads`]), with a session out of a
+//! fixed number ([`session`]) of a library that all share ([`module`]), logged in with a PIN that is
+//! tried once ([`login`]). What is signed is always hashed here: ECDSA and RSA-PSS over a digest are
 //! what every token has, with or without hashing of its own ([`objects`]).
 
 mod locator;
