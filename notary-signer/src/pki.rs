@@ -27,7 +27,7 @@ const LEAF_DAYS: i64 = 825;
 const EARLY_DAYS: i64 = 1;
 const MAX_NAME_BYTES: usize = 64;
 
-const CA: &str = "ca";
+pub(crate) const CA: &str = "ca";
 const CRL: &str = "ca.crl";
 /// The names of a server certificate that none are given for.
 const LOCAL: [&str; 2] = ["localhost", "127.0.0.1"];

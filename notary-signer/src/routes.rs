@@ -33,7 +33,7 @@ use crate::openapi;
 use crate::rights::Rights;
 use crate::sign::Signer;
 use crate::store::audit::{self, Caller, Subject};
-use crate::store::{self, Collection, Owner};
+use crate::store::{Collection, Owner};
 use crate::tls::{Peer, Tls};
 use crate::trace::trace_id;
 
@@ -197,7 +197,7 @@ async fn policy(request: HttpRequest, signer: Data<Signer>) -> Result<Json<Signe
     get, path = "/healthz", responses((status = 200, body = Object), openapi::Reading),
 ))]
 async fn health(signer: Data<Signer>) -> Result<HttpResponse, Failure> {
-    signer.database.read(store::probe).await?;
+    signer.database.probe().await?;
     Ok(HttpResponse::Ok().json(serde_json::json!({ "status": "ok" })))
 }
 
@@ -206,7 +206,7 @@ async fn health(signer: Data<Signer>) -> Result<HttpResponse, Failure> {
     get, path = "/readyz", responses((status = 200, body = Object), openapi::Readiness),
 ))]
 async fn ready(signer: Data<Signer>) -> Result<HttpResponse, Failure> {
-    signer.database.read(store::probe).await?;
+    signer.database.probe().await?;
     let sick = signer.backends.sickness();
     let sick: Vec<String> = sick.map(|(name, trouble)| format!("{name} {trouble}")).collect();
     match sick.is_empty() {

@@ -15,7 +15,7 @@ use crate::commands::{self, CommandError, Output};
 use crate::config::{Config, ConfigError};
 use crate::opening::OpenError;
 use crate::panics;
-use crate::pki::{self, PkiError, Usage};
+use crate::pki::{PkiError, Usage};
 use crate::startup::{self, Cause, StartError};
 use crate::tls;
 
@@ -62,16 +62,14 @@ fn execute(command: Command, parts: Parts) -> Result<Output, CommandError> {
             commands::backup::run(&Config::load(&config.path())?, &to, form.json)
         }
         Command::Pki(PkiCommand::Init { directory }) => {
-            pki::init(&directory, now)?;
-            Ok(Output::default())
+            commands::certificates::init(&directory, now)
         }
         Command::Pki(PkiCommand::Issue { directory, name, server, client }) => {
             let usage = match (server, client) {
                 (None, false) => Usage { server: Some(Vec::new()), client: true },
                 (server, client) => Usage { server, client },
             };
-            pki::issue(&directory, &name, &usage, now)?;
-            Ok(Output::default())
+            commands::certificates::issue(&directory, &name, &usage, now)
         }
         Command::Pki(PkiCommand::Revoke { directory, name }) => {
             Ok(commands::certificates::revoke(&directory, &name, now)?)

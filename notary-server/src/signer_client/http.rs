@@ -191,6 +191,12 @@ impl Signer for HttpSigner {
                 return Err(wrong_answer(format!("the key {} is of another role", key.keyid)));
             }
         }
+        if let Some(standby) = &key.standby
+            && standby.standby_for.as_ref() != Some(&key.keyid)
+        {
+            let problem = format!("{} does not stand by for {}", standby.keyid, key.keyid);
+            return Err(wrong_answer(problem));
+        }
         Ok(key)
     }
 
@@ -206,6 +212,7 @@ impl Signer for HttpSigner {
             let page = self.call(Method::GET, "v1/keys").query(&life);
             let page: Page<SignerKey> =
                 value(page.query(&after.map(|key| [("after", key)]))).await?;
+            let is_empty = page.items.is_empty();
             for key in page.items {
                 require_own(&key, collection, incarnation)?;
                 keys.push(key);
@@ -214,7 +221,7 @@ impl Signer for HttpSigner {
             if after.is_none() {
                 return Ok(keys);
             }
-            if keys.len() > MAX_KEYS {
+            if is_empty || keys.len() > MAX_KEYS {
                 return Err(wrong_answer("its list of keys does not end"));
             }
         }
@@ -236,9 +243,86 @@ impl Signer for HttpSigner {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
     use std::net::TcpListener;
+    use std::thread;
+
+    use notary_schema::online::OnlineRole;
+    use serde_json::json;
 
     use super::*;
+
+    const PUBLIC: &str = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
+
+    /// A signer that answers these bodies, one after another, and is not reached after that.
+    fn answering(bodies: Vec<serde_json::Value>) -> HttpSigner {
+        crate::tls::install_provider();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+        thread::spawn(move || {
+            for body in bodies {
+                let (mut connection, _) = listener.accept().unwrap();
+                let mut asked = Vec::new();
+                while !asked.windows(4).any(|end| end == b"\r\n\r\n") {
+                    let mut bytes = [0; 1024];
+                    let read = connection.read(&mut bytes).unwrap();
+                    asked.extend_from_slice(&bytes[..read]);
+                }
+                let body = body.to_string();
+                let head = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length:";
+                write!(connection, "{head} {}\r\n\r\n{body}", body.len()).unwrap();
+            }
+        });
+        #[expect(clippy::disallowed_methods, reason = "the provider is installed above")]
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        HttpSigner { client, base }
+    }
+
+    fn life() -> (Gun, Incarnation) {
+        (Gun::parse("acme/app").unwrap(), Incarnation::from_random([1; 16]))
+    }
+
+    #[actix_web::test]
+    async fn a_list_of_keys_that_does_not_go_on_is_no_list() {
+        let (gun, life) = life();
+        let page = |next: Option<&str>| json!({ "items": [], "next": next });
+        let signer = answering(vec![page(Some("x")), page(Some("x"))]);
+        let refused = signer.keys(&gun, &life).await.unwrap_err().to_string();
+        assert!(refused.contains("does not end"), "{refused}");
+        let signer = answering(vec![page(None)]);
+        assert!(signer.keys(&gun, &life).await.unwrap().is_empty());
+    }
+
+    #[actix_web::test]
+    async fn a_standby_stands_by_for_the_key_that_it_comes_with() {
+        let (gun, life) = life();
+        let key = |public: String| {
+            let key = json!({
+                "keytype": "ed25519", "scheme": "ed25519", "keyval": { "public": public },
+            });
+            let key: notary_schema::key::Key = serde_json::from_value(key).unwrap();
+            json!({
+                "collection": gun, "incarnation": life, "role": "timestamp", "state": "pending",
+                "created_at": "2026-01-01T00:00:00Z", "keyid": key.id(), "key": key,
+            })
+        };
+        let first = key(PUBLIC.to_owned());
+        for (whose, is_taken) in [(first["keyid"].clone(), true), (json!("0".repeat(64)), false)] {
+            let mut standby = key(PUBLIC.chars().rev().collect());
+            standby["standby_for"] = whose;
+            let mut answer = first.clone();
+            answer["standby"] = standby;
+            let request = KeyRequest {
+                collection: gun.clone(),
+                incarnation: life.clone(),
+                role: OnlineRole::Timestamp,
+                rotate: false,
+                except: Vec::new(),
+            };
+            let answered = answering(vec![answer]).key(&request).await;
+            assert_eq!(answered.is_ok(), is_taken, "{answered:?}");
+        }
+    }
 
     #[actix_web::test]
     async fn the_address_of_the_signer_is_not_told() {

@@ -229,7 +229,7 @@ impl Database {
 }
 
 /// Whether the database answers.
-pub(crate) fn probe(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+fn probe(connection: &mut SqliteConnection) -> Result<(), StoreError> {
     diesel::select(1.into_sql::<Integer>()).execute(connection)?;
     Ok(())
 }

@@ -134,6 +134,18 @@ impl SharedDatabase {
         done.map_err(|_| StoreError::Poisoned)?
     }
 
+    /// Whether it answers, and takes changes.
+    ///
+    /// # Errors
+    /// [`StoreError::Poisoned`] where no more changes are made: a change has panicked.
+    pub(crate) async fn probe(&self) -> Result<(), StoreError> {
+        let writer = self.writer.as_ref().expect("it is there until the drop");
+        if writer.thread.is_finished() {
+            return Err(StoreError::Poisoned);
+        }
+        self.read(super::probe).await
+    }
+
     /// How many changes are on the disk, and how many transactions carried them: fewer, where changes
     /// came together.
     pub(crate) fn changes_and_commits(&self) -> (u64, u64) {
@@ -311,6 +323,20 @@ mod tests {
         note(&database, 4, 0).await.unwrap();
         note(&database, 5, 1_000_000).await.unwrap();
         assert!(noted(&database).await.ends_with(&[4, 5]));
+    }
+
+    #[tokio::test]
+    async fn it_says_that_it_takes_no_more_changes() {
+        let (database, _directory) = shared().await;
+        assert!(database.change(|_| -> Noted { Err(StoreError::NotBegun) }).await.is_err());
+        database.probe().await.unwrap();
+        let panics = |_: &mut SqliteConnection| -> Noted { panic!("on purpose") };
+        assert!(database.change(panics).await.is_err());
+        // Whoever asked hears of it while the thread is still ending.
+        while !database.writer.as_ref().unwrap().thread.is_finished() {
+            tokio::task::yield_now().await;
+        }
+        assert!(matches!(database.probe().await, Err(StoreError::Poisoned)));
     }
 
     #[tokio::test]
