@@ -30,18 +30,21 @@ const ASK_SICK_EVERY: Duration = Duration::from_secs(5);
 /// In which of these turns all of them are: a call each minute is what an idle place costs.
 const ASK_ALL_EVERY: u64 = 12;
 
-/// Seals old lines of the audit, now and then.
-pub(crate) async fn keep_sealing(config: Config, parts: Parts) {
+/// Seals old lines of the audit, now and then, and notes how far it is.
+pub(crate) async fn keep_sealing(config: Config, signer: Arc<Signer>) {
     let mut again = actix_web::rt::time::interval(SEAL_EVERY);
     loop {
         again.tick().await;
-        let (config, now) = (config.clone(), (parts.clock)());
+        let (config, now) = (config.clone(), (signer.parts.clock)());
         let sealed = actix_web::rt::task::spawn_blocking(move || sealing::seal(&config, now)).await;
         match sealed {
             Ok(Ok(made)) => made.iter().for_each(|made| tracing::info!(made.file, "sealed")),
             Ok(Err(error)) => tracing::error!("the audit is not sealed: {error}"),
             // A panic, which the log has.
             Err(_) => {}
+        }
+        if let Err(error) = signer.database.note_end().await {
+            tracing::error!("{error}");
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::App;
@@ -67,6 +68,7 @@ pub struct Service {
     metrics: Option<(Server, SocketAddr)>,
     /// What is done now and then.
     background: [JoinHandle<()>; 4],
+    signer: Arc<Signer>,
 }
 
 impl Service {
@@ -113,12 +115,12 @@ impl Service {
         let look = Duration::from_secs(config.tls.look_seconds);
         let noting = background::keep_noting(tls.refusals(), working.clone(), counting);
         let background = [
-            actix_web::rt::spawn(background::keep_asking(working)),
-            actix_web::rt::spawn(background::keep_sealing(config.clone(), parts.clone())),
+            actix_web::rt::spawn(background::keep_asking(working.clone())),
+            actix_web::rt::spawn(background::keep_sealing(config.clone(), working.clone())),
             actix_web::rt::spawn(background::keep_looking(tls, look, parts)),
             actix_web::rt::spawn(noting),
         ];
-        Ok(Service { server, address, metrics, background })
+        Ok(Service { server, address, metrics, background, signer: working })
     }
 
     /// Where the service listens.
@@ -141,7 +143,7 @@ impl Service {
     /// # Errors
     /// When the listener or a worker fails.
     pub async fn run(self) -> Result<(), StartError> {
-        let Service { server, metrics, background, .. } = self;
+        let Service { server, metrics, background, signer, .. } = self;
         let metrics = metrics.map(|(server, _)| {
             let handle = server.handle();
             actix_web::rt::spawn(server);
@@ -152,6 +154,9 @@ impl Service {
             metrics.stop(false).await;
         }
         background.iter().for_each(JoinHandle::abort);
+        if let Err(error) = signer.database.note_end().await {
+            tracing::error!("{error}");
+        }
         ended.map_err(|error| StartError(Cause::Run(error)))
     }
 }

@@ -94,7 +94,7 @@ pub(crate) struct Stored {
 }
 
 /// The end of the chain: number and hash of the last line.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Head {
     pub(crate) seq: i64,
     pub(crate) hash: String,
@@ -161,6 +161,18 @@ pub(crate) fn head(connection: &mut SqliteConnection) -> Result<Head, StoreError
         Some((seq, hash)) => Ok(Head { seq, hash }),
         None => sealed(connection),
     }
+}
+
+/// Whether the chain in the database may have had this end: it goes as far, and has no other line there.
+/// Which line that was, a segment says, if it was sealed.
+pub(crate) fn may_have(
+    connection: &mut SqliteConnection,
+    former: &Head,
+) -> Result<bool, StoreError> {
+    let line = audit::table.filter(audit::seq.eq(former.seq)).select(audit::hash);
+    let line: Option<String> = line.first(connection).optional()?;
+    let is_another = line.is_some_and(|hash| hash != former.hash);
+    Ok(!is_another && former.seq <= head(connection)?.seq)
 }
 
 /// The end of the last segment: where the lines of the table go on.

@@ -9,11 +9,14 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
+use chrono::{DateTime, Utc};
+use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 
+use super::note::{self, Note};
 use super::tables::{memory, online_keys, role_text, unsettled};
-use super::{Database, Owner, StoreError, identity, plain};
+use super::{Database, MemoryLock, Owner, StoreError, audit_lines, identity, plain};
 
 /// Most collections that an error names.
 const MAX_NAMES: usize = 10;
@@ -21,8 +24,8 @@ const MAX_NAMES: usize = 10;
 /// What made a database a copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cause {
-    /// `backup` wrote it.
-    Backup,
+    /// It remembers less than was signed: `backup` wrote it, or an older copy was written into its file.
+    Behind,
     /// It is in another file than before.
     Moved,
 }
@@ -30,7 +33,7 @@ pub(super) enum Cause {
 impl Cause {
     fn text(self) -> &'static str {
         match self {
-            Cause::Backup => "backup",
+            Cause::Behind => "backup",
             Cause::Moved => "moved",
         }
     }
@@ -43,6 +46,57 @@ pub(crate) struct Amount {
     pub(crate) keys: i64,
     /// Last signed files.
     pub(crate) memories: i64,
+}
+
+impl Database {
+    /// Unsettles what it remembers where it is in another file than before, or was set back in its file.
+    pub(super) fn compare_file(
+        &self,
+        lock: &MemoryLock,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        let noted = lock.noted();
+        let (is_set_back, is_new) = self.transaction(|connection| -> Result<_, StoreError> {
+            let is_set_back = note::is_set_back(connection, &self.path, noted.as_ref())?;
+            if is_set_back {
+                note::unsettle(connection, now)?;
+            }
+            Ok((is_set_back, identity::compare(connection, &self.path, now)?))
+        })?;
+        if is_new {
+            // Who copies the file without its log copies the name with it.
+            let mut connection = self.connection.lock().map_err(|_| StoreError::Poisoned)?;
+            connection.batch_execute("PRAGMA wal_checkpoint(PASSIVE)")?;
+        }
+        let done = lock.note(self.read(audit_lines::head)?);
+        if is_set_back {
+            // What an operator settles from now on must not be unsettled by the former note.
+            return done.and_then(|()| lock.sync());
+        }
+        done.unwrap_or_else(|error| tracing::warn!("{error}"));
+        Ok(())
+    }
+
+    /// Whether a signer would start with it, without a change.
+    ///
+    /// # Errors
+    /// [`StoreError::Unsettled`], [`StoreError::Moved`], [`StoreError::Linked`].
+    pub(crate) fn require_startable(&self) -> Result<(), StoreError> {
+        let noted = Note::beside(&self.path);
+        self.read(|connection| {
+            require_settled(connection, &self.path)?;
+            let is_moved = identity::is_elsewhere(connection, &self.path)?;
+            let is_set_back = note::is_set_back(connection, &self.path, noted.as_ref())?;
+            let (path, collections) = (self.path.clone(), "each of its collections".to_owned());
+            if is_empty(connection)? || !(is_moved || is_set_back) {
+                Ok(())
+            } else if is_set_back {
+                Err(StoreError::Unsettled { path, collections })
+            } else {
+                Err(StoreError::Moved { path, collections })
+            }
+        })
+    }
 }
 
 /// Writes a copy.
@@ -81,22 +135,27 @@ fn finish(copy: &mut SqliteConnection) -> Result<Amount, StoreError> {
         return Err(StoreError::damaged("a page", problem));
     }
     diesel::delete(unsettled::table).execute(copy)?;
-    unsettle(copy, Cause::Backup)?;
+    unsettle(copy, Cause::Behind)?;
     identity::forget(copy)?;
     let keys = online_keys::table.count().get_result(copy)?;
     Ok(Amount { keys, memories: memory::table.count().get_result(copy)? })
 }
 
 /// Says of every role with a key or a memory that more may have been signed: a key that has signed
-/// nothing here may have signed a first version elsewhere. What is unsettled stays so.
-pub(super) fn unsettle(connection: &mut SqliteConnection, cause: Cause) -> Result<(), StoreError> {
-    let every_role = "INSERT OR IGNORE INTO unsettled (collection, incarnation, role, cause)
+/// nothing here may have signed a first version elsewhere. What is unsettled stays so, and is behind from
+/// now on where that is said. Says how many roles are unsettled anew, or for another cause.
+pub(super) fn unsettle(
+    connection: &mut SqliteConnection,
+    cause: Cause,
+) -> Result<usize, StoreError> {
+    let every_role = "INSERT INTO unsettled (collection, incarnation, role, cause)
          SELECT collection, incarnation, role, ? FROM (
              SELECT collection, incarnation, role FROM memory
              UNION SELECT collection, incarnation, role FROM online_keys
-         )";
-    diesel::sql_query(every_role).bind::<Text, _>(cause.text()).execute(connection)?;
-    Ok(())
+         ) WHERE true
+         ON CONFLICT DO UPDATE SET cause = excluded.cause
+             WHERE excluded.cause = 'backup' AND unsettled.cause <> 'backup'";
+    Ok(diesel::sql_query(every_role).bind::<Text, _>(cause.text()).execute(connection)?)
 }
 
 /// An operator has said what is remembered of a role. Says whether that was open.
@@ -112,12 +171,12 @@ pub(crate) fn settle(connection: &mut SqliteConnection, owner: &Owner) -> Result
 /// many roles were open.
 ///
 /// # Errors
-/// [`StoreError::Unsettled`] for what `backup` wrote, which is behind by its nature.
+/// [`StoreError::Unsettled`] for what `backup` wrote, and for what was set back.
 pub(crate) fn settle_moved(
     connection: &mut SqliteConnection,
     path: &Path,
 ) -> Result<usize, StoreError> {
-    require_no_backup(connection, path)?;
+    require_not_behind(connection, path)?;
     Ok(diesel::delete(unsettled::table).execute(connection)?)
 }
 
@@ -129,7 +188,7 @@ pub(super) fn require_settled(
     connection: &mut SqliteConnection,
     path: &Path,
 ) -> Result<(), StoreError> {
-    require_no_backup(connection, path)?;
+    require_not_behind(connection, path)?;
     match open_collections(connection, Cause::Moved)? {
         None => Ok(()),
         Some(collections) => Err(StoreError::Moved { path: path.to_owned(), collections }),
@@ -137,14 +196,14 @@ pub(super) fn require_settled(
 }
 
 /// Whether there is nothing that a copy could sign.
-pub(super) fn is_empty(connection: &mut SqliteConnection) -> Result<bool, StoreError> {
+fn is_empty(connection: &mut SqliteConnection) -> Result<bool, StoreError> {
     let keys: i64 = online_keys::table.count().get_result(connection)?;
     let memories: i64 = memory::table.count().get_result(connection)?;
     Ok(keys == 0 && memories == 0)
 }
 
-fn require_no_backup(connection: &mut SqliteConnection, path: &Path) -> Result<(), StoreError> {
-    match open_collections(connection, Cause::Backup)? {
+fn require_not_behind(connection: &mut SqliteConnection, path: &Path) -> Result<(), StoreError> {
+    match open_collections(connection, Cause::Behind)? {
         None => Ok(()),
         Some(collections) => Err(StoreError::Unsettled { path: path.to_owned(), collections }),
     }

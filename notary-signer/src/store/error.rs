@@ -48,6 +48,20 @@ pub(crate) enum StoreError {
     /// Two paths lead to the database, and none of them is a symbolic link.
     #[error("{} has another name (a hard link), which nobody can lock: remove that one", .0.display())]
     Linked(PathBuf),
+    /// The lock file does not take the note.
+    #[error("cannot note in {} how far the audit is: {source}", path.display())]
+    Note {
+        /// The lock file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The audit has lost a line while it was open.
+    #[error(
+        "the audit has lost lines: an older copy was written into the database while this signer ran on \
+         it. Stop it; the next start says what to do"
+    )]
+    SetBack,
     /// The file system refused.
     #[error("cannot open {}: {source}", path.display())]
     Io {

@@ -3,15 +3,17 @@
 //! A copy that somebody made with `cp` has the same keys and the same memory, and would sign a second
 //! content beside its original. So the database names its file, by inode and time of birth: both stay
 //! as they are when it is written, renamed or vacuumed, and no copy has them. A snapshot of a whole
-//! disk has, and so has a file that an older copy is written into: neither is noticed here.
+//! disk has, and is not noticed. A file that an older copy is written into has, too:
+//! [the note](super::note) tells that.
 
-use std::fs;
+use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::UNIX_EPOCH;
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use super::StoreError;
 use super::audit::{self, Caller, Subject};
@@ -22,28 +24,37 @@ use super::tables::identity;
 const NOTICED: &str = "memory found in another file";
 
 /// A file, as its file system tells it from others.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Identity {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Identity {
     inode: i64,
     /// Nanoseconds since 1970; not every file system says it.
     born: Option<i64>,
 }
 
 impl Identity {
-    fn of(path: &Path) -> Result<Identity, StoreError> {
+    /// The file that is there.
+    ///
+    /// # Errors
+    /// [`StoreError::Linked`]; a file that cannot be looked at.
+    pub(super) fn of(path: &Path) -> Result<Identity, StoreError> {
         let file = fs::metadata(path);
         let file = file.map_err(|source| StoreError::Io { path: path.to_owned(), source })?;
         // SQLite keeps a log for each name, and the lock has the name, too.
         if file.nlink() > 1 {
             return Err(StoreError::Linked(path.to_owned()));
         }
+        Ok(Identity::of_metadata(&file))
+    }
+
+    /// The file that has been looked at.
+    pub(super) fn of_metadata(file: &Metadata) -> Identity {
         let born = file.created().ok().and_then(|born| born.duration_since(UNIX_EPOCH).ok());
         let born = born.and_then(|born| i64::try_from(born.as_nanos()).ok());
-        Ok(Identity { inode: file.ino().cast_signed(), born })
+        Identity { inode: file.ino().cast_signed(), born }
     }
 
     /// Whether both are of one file, as far as is known of both.
-    fn fits(self, other: Identity) -> bool {
+    pub(super) fn fits(self, other: Identity) -> bool {
         let same_birth = self.born.zip(other.born).is_none_or(|(one, other)| one == other);
         self.inode == other.inode && same_birth
     }

@@ -4,17 +4,22 @@ use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use super::audit_lines::Head;
+use super::identity::Identity;
+use super::note::Note;
 use super::{StoreError, create_private};
 
 /// The right to be the one signer of a memory, held until it is dropped or the process ends, in
 /// whatever way. Two signers with copies of one memory would sign two contents for one version.
 #[derive(Debug)]
 pub(crate) struct MemoryLock {
-    _file: File,
+    path: PathBuf,
     /// The database, from when there is one: it is the same under every name, whereas the lock file
     /// beside it has the name that it was found under. Let go of after every connection: what closes a
     /// file takes the locks away that SQLite has on it in this process.
     database: OnceLock<File>,
+    /// The file beside it, which has the [`Note`]. Let go of last: who finds it free finds all free.
+    file: File,
 }
 
 impl MemoryLock {
@@ -24,14 +29,11 @@ impl MemoryLock {
     /// # Errors
     /// [`StoreError::Locked`] names the lock file.
     pub(crate) fn take(database: &Path) -> Result<MemoryLock, StoreError> {
-        // What is not there yet is no link.
-        let database = database.canonicalize().unwrap_or_else(|_| database.to_owned());
-        let mut path = database.clone().into_os_string();
-        path.push(".lock");
-        let path = PathBuf::from(path);
-        let lock = MemoryLock { _file: locked(&path)?, database: OnceLock::new() };
+        let path = path(database);
+        let file = locked(&path)?;
+        let lock = MemoryLock { path, database: OnceLock::new(), file };
         if database.exists() {
-            lock.hold(&database)?;
+            lock.hold(database)?;
         }
         Ok(lock)
     }
@@ -47,6 +49,45 @@ impl MemoryLock {
         }
         Ok(())
     }
+
+    /// Which line of the audit the database that is held had last, as far as is known.
+    pub(super) fn noted(&self) -> Option<Note> {
+        Note::read(&self.file, Identity::of_metadata(&self.database.get()?.metadata().ok()?))
+    }
+
+    /// Notes a line of the audit that is on the disk. The note need not be there after a power cut.
+    ///
+    /// # Errors
+    /// [`StoreError::Note`].
+    pub(super) fn note(&self, end: Head) -> Result<(), StoreError> {
+        let Some(database) = self.database.get() else { return Ok(()) };
+        let noted = match end.seq {
+            // Nothing is older than an empty audit.
+            0 => self.file.set_len(0),
+            _ => database.metadata().and_then(|metadata| {
+                Note { file: Identity::of_metadata(&metadata), end }.write(&self.file)
+            }),
+        };
+        noted.map_err(|source| StoreError::Note { path: self.path.clone(), source })
+    }
+
+    /// Has the note outlive a power cut.
+    ///
+    /// # Errors
+    /// [`StoreError::Note`].
+    pub(super) fn sync(&self) -> Result<(), StoreError> {
+        let synced = self.file.sync_all();
+        synced.map_err(|source| StoreError::Note { path: self.path.clone(), source })
+    }
+}
+
+/// The file that is locked beside a database.
+pub(super) fn path(database: &Path) -> PathBuf {
+    // What is not there yet is no link.
+    let database = database.canonicalize().unwrap_or_else(|_| database.to_owned());
+    let mut path = database.into_os_string();
+    path.push(".lock");
+    path.into()
 }
 
 /// A file that nobody else has locked.

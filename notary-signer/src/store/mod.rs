@@ -10,7 +10,7 @@
 //! - [`shared`]: changes of many requests in one transaction
 //! - [`copies`]: what `backup` writes, and what other copies lack; [`identity`]: which file it is
 //! - [`header`]: what the software store needs to open again
-//! - [`lock`]: one signer for one memory
+//! - [`lock`]: one signer for one memory; [`note`]: how far its audit was
 //! - [`tables`]: the columns
 
 pub(crate) mod audit;
@@ -23,6 +23,7 @@ pub(crate) mod key_states;
 pub(crate) mod keys;
 mod lock;
 pub(crate) mod memory;
+mod note;
 pub(crate) mod segments;
 mod shared;
 pub(crate) mod tables;
@@ -110,7 +111,7 @@ impl Database {
         migrate(&mut connection).map_err(|problem| migration(path, problem))?;
         connection.immediate_transaction(audit_lines::chain_old)?;
         let database = Database::of(path, connection);
-        database.compare_file(now)?;
+        database.compare_file(lock, now)?;
         database.read(|connection| copies::require_settled(connection, path))?;
         Ok(database)
     }
@@ -139,42 +140,12 @@ impl Database {
     pub(crate) fn open_alone(path: &Path, now: DateTime<Utc>) -> Result<Database, StoreError> {
         let database = Database::open(path)?;
         let lock = MemoryLock::take(path)?;
-        database.compare_file(now)?;
+        database.compare_file(&lock, now)?;
         Ok(Database { _lock: Some(lock), ..database })
     }
 
     fn of(path: &Path, connection: SqliteConnection) -> Database {
         Database { path: path.to_owned(), connection: Mutex::new(connection), _lock: None }
-    }
-
-    /// Unsettles what it remembers where it is in another file than before.
-    fn compare_file(&self, now: DateTime<Utc>) -> Result<(), StoreError> {
-        let is_new =
-            self.transaction(|connection| identity::compare(connection, &self.path, now))?;
-        if is_new {
-            // Who copies the file without its log copies the name with it.
-            let mut connection = self.connection.lock().map_err(|_| StoreError::Poisoned)?;
-            connection.batch_execute("PRAGMA wal_checkpoint(PASSIVE)")?;
-        }
-        Ok(())
-    }
-
-    /// Whether a signer would start with it, without a change.
-    ///
-    /// # Errors
-    /// [`StoreError::Unsettled`], [`StoreError::Moved`], [`StoreError::Linked`].
-    pub(crate) fn require_startable(&self) -> Result<(), StoreError> {
-        self.read(|connection| {
-            copies::require_settled(connection, &self.path)?;
-            let is_moved = identity::is_elsewhere(connection, &self.path)?;
-            match is_moved && !copies::is_empty(connection)? {
-                false => Ok(()),
-                true => Err(StoreError::Moved {
-                    path: self.path.clone(),
-                    collections: "each of its collections".to_owned(),
-                }),
-            }
-        })
     }
 
     /// Runs one transaction: all of it is on the disk when this returns `Ok`, and on an error that

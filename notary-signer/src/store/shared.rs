@@ -17,7 +17,7 @@ use diesel::connection::{AnsiTransactionManager, TransactionManager};
 use diesel::sqlite::SqliteConnection;
 use tokio::sync::oneshot;
 
-use super::{Database, MemoryLock, StoreError};
+use super::{Database, MemoryLock, StoreError, note};
 
 /// Most changes of one transaction: what comes later does not keep the first one waiting for ever.
 const MAX_GROUP: usize = 128;
@@ -43,7 +43,7 @@ pub(crate) struct SharedDatabase {
     reader: Arc<Database>,
     counts: Arc<Counts>,
     /// Let go of when both connections are closed.
-    _lock: MemoryLock,
+    lock: MemoryLock,
 }
 
 #[derive(Default)]
@@ -76,7 +76,7 @@ impl SharedDatabase {
         let work = move || write(&database, &asked, &counted);
         let thread = thread::Builder::new().name("database".to_owned()).spawn(work);
         let thread = thread.map_err(|source| StoreError::Io { path: path.to_owned(), source })?;
-        Ok(SharedDatabase { writer: Some(Writer { changes, thread }), reader, counts, _lock: lock })
+        Ok(SharedDatabase { writer: Some(Writer { changes, thread }), reader, counts, lock })
     }
 
     /// Makes a change: all of it is on the disk when this gives `Ok`, and where `work` gave an
@@ -144,6 +144,17 @@ impl SharedDatabase {
             return Err(StoreError::Poisoned);
         }
         self.read(super::probe).await
+    }
+
+    /// Notes beside the database how far its audit is: whoever opens it next knows whether it was set back.
+    ///
+    /// # Errors
+    /// [`StoreError::SetBack`], [`StoreError::Note`].
+    pub(crate) async fn note_end(&self) -> Result<(), StoreError> {
+        let noted = self.lock.noted();
+        let end = self.read(move |connection| note::next(connection, noted.as_ref())).await?;
+        // It waits for no disk.
+        self.lock.note(end)
     }
 
     /// How many changes are on the disk, and how many transactions carried them: fewer, where changes
@@ -337,6 +348,31 @@ mod tests {
             tokio::task::yield_now().await;
         }
         assert!(matches!(database.probe().await, Err(StoreError::Poisoned)));
+    }
+
+    #[tokio::test]
+    async fn the_end_of_the_audit_is_noted_and_the_note_never_goes_back() {
+        use super::super::audit::{self, Caller, Subject};
+        let (database, _directory) = shared().await;
+        let append = |connection: &mut SqliteConnection| {
+            let caller = Caller::operator("x", DateTime::UNIX_EPOCH);
+            audit::append(connection, &caller, &Subject::default(), "y")
+        };
+        let noted = || database.lock.noted().map(|note| note.end.seq);
+        assert_eq!(noted(), None);
+        for number in 1..=2 {
+            database.change(append).await.unwrap();
+            database.note_end().await.unwrap();
+            assert_eq!(noted(), Some(number));
+        }
+        database
+            .change(run("DROP TRIGGER audit_is_never_deleted_unsealed".to_owned()))
+            .await
+            .unwrap();
+        database.change(run("DELETE FROM audit WHERE seq = 2".to_owned())).await.unwrap();
+        let refused = database.note_end().await.unwrap_err().to_string();
+        assert!(refused.contains("lost lines"), "{refused}");
+        assert_eq!(noted(), Some(2));
     }
 
     #[tokio::test]

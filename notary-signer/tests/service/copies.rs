@@ -169,3 +169,47 @@ async fn nothing_signed_is_not_said_of_what_is_remembered() {
     let refused = fails(&set(&copy, "acme/app", "--nothing-signed"), 1);
     assert!(refused.contains("is remembered for both roles of acme/app"), "{refused}");
 }
+
+/// As with `cp` over the file that is there: it stays the file that the database names.
+#[tokio::test]
+async fn an_older_copy_in_the_file_of_the_original_signs_nothing() {
+    let mut scene = Scene::new().await;
+    scene.world.stop().await;
+    let [file, older] = ["signer.sqlite", "older.sqlite"].map(|name| scene.world.path(name));
+    fs::copy(&file, &older).unwrap();
+    scene.world.start().await.unwrap();
+    scene.release(2, 2).await;
+    assert_eq!(checked(&scene.world), None);
+    scene.world.stop().await;
+    // What the signer itself has written on, and a copy that is not older, is no copy.
+    assert_eq!(checked(&scene.world), None);
+    let newest = scene.world.path("newest.sqlite");
+    fs::copy(&file, &newest).unwrap();
+    fs::copy(&newest, &file).unwrap();
+    scene.world.start().await.unwrap();
+    scene.world.stop().await;
+
+    fs::copy(&older, &file).unwrap();
+    for _ in 0..2 {
+        let refused = checked(&scene.world).unwrap();
+        assert!(refused.contains("--after-restore"), "{refused}");
+    }
+    // Whichever comes first tells it: a command, or the signer.
+    assert!(fails(&moved(&scene.world), 8).contains("--after-restore` for acme/app"));
+    fs::copy(&older, &file).unwrap();
+    for _ in 0..2 {
+        let refused = scene.world.start().await.unwrap_err().to_string();
+        assert!(refused.contains("--after-restore` for acme/app"), "{refused}");
+    }
+    let noticed = scene.world.audit().into_iter().filter(|line| line.outcome == "unsettled");
+    let noticed: Vec<_> = noticed.map(|line| line.action).collect();
+    assert_eq!(noticed, ["memory found set back"]);
+    for role in ["snapshot", "timestamp"] {
+        assert!(scene.world.start().await.is_err());
+        stdout(&set(&scene.world, "acme/app", &format!("--{role}-version 70")));
+    }
+    for _ in 0..2 {
+        scene.world.start().await.unwrap();
+        scene.world.stop().await;
+    }
+}
