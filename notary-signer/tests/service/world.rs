@@ -4,6 +4,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
@@ -104,17 +105,20 @@ impl World {
         }
     }
 
-    /// Stops the service in an orderly way, and waits until its database is closed: its file alone
-    /// holds all then.
+    /// Stops the service in an orderly way, and waits until nothing of it has the database: a thread of
+    /// it may end after the service, and so may a lock that a program which another test starts at this
+    /// moment has inherited.
     pub(crate) async fn stop(&mut self) {
         let Running { handle, thread, .. } = self.running.take().unwrap();
         self.client = None;
         handle.stop(true).await;
         thread.join().unwrap().unwrap();
-        // The last thread that lets go of the database takes its log away.
-        let log = self.path("signer.sqlite-wal");
+        // In a process of its own, so that nobody inherits that lock in turn.
+        let (lock, log) = (self.path("signer.sqlite.lock"), self.path("signer.sqlite-wal"));
+        let is_free = || Command::new("flock").arg("-n").arg(&lock).arg("true").status();
         let closed = async {
-            while log.exists() {
+            // The last connection takes its log away: its file alone holds all then.
+            while log.exists() || !is_free().unwrap().success() {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
